@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/places.hpp"
+
+#include <array>
+#include <climits>
+#include <cstdlib>
+#include <unistd.h>
+
+namespace sanctum {
+namespace {
+
+constexpr std::array<const char*, 6> kLookedAt = {"HOME",           "XDG_CONFIG_HOME", "XDG_DATA_HOME",
+                                                  "XDG_STATE_HOME", "XDG_RUNTIME_DIR", "SANCTUM_CONFIG"};
+
+// The shipped data beside the binaries: PREFIX/{bin,libexec/sanctum} → PREFIX/share/sanctum, and in a build tree
+// build/PRESET/bin → build/PRESET/share/sanctum. Both are one or two folders up.
+std::string shipped_beside(const std::string& programs) {
+    for (const char* up : {"/../share/sanctum", "/../../share/sanctum"}) {
+        std::string folder = programs + up;
+        if (::access((folder + "/catalog").c_str(), R_OK) == 0) return folder;
+    }
+    return programs + "/../share/sanctum";
+}
+
+}  // namespace
+
+Places find_places(const std::map<std::string, std::string>& environment, uid_t user, const std::string& programs) {
+    const auto value = [&](const char* name) {
+        const auto found = environment.find(name);
+        // XDG: a relative path is invalid and ignored.
+        return found != environment.end() && found->second.starts_with('/') ? found->second : std::string();
+    };
+    const std::string home = value("HOME");
+    const auto folder = [&](const char* variable, const char* system, const std::string& below_home) {
+        if (const std::string given = value(variable); !given.empty()) return given + "/sanctum";
+        return user == 0 ? std::string(system) : home + below_home;
+    };
+    Places places;
+    const std::string config = folder("XDG_CONFIG_HOME", "/etc/sanctum", "/.config/sanctum");
+    const std::string named = value("SANCTUM_CONFIG");
+    places.configuration = named.empty() ? config + "/config.toml" : named;
+    places.trusted_profiles = config + "/profiles";
+    places.own_catalog = config + "/catalog.d";
+    places.data = folder("XDG_DATA_HOME", "/var/lib/sanctum", "/.local/share/sanctum");
+    places.state = folder("XDG_STATE_HOME", "/var/lib/sanctum/state", "/.local/state/sanctum");
+    if (const std::string runtime = value("XDG_RUNTIME_DIR"); !runtime.empty()) places.runtime = runtime + "/sanctum";
+    else if (user == 0 && value("XDG_STATE_HOME").empty()) places.runtime = "/run/sanctum";
+    else places.runtime = places.state + "/run";
+    places.programs = programs;
+    places.shipped = shipped_beside(programs);
+    return places;
+}
+
+Places places_of_this_process() {
+    std::map<std::string, std::string> environment;
+    for (const char* name : kLookedAt) {
+        if (const char* value = std::getenv(name)) environment[name] = value;
+    }
+    std::array<char, PATH_MAX> path{};
+    const ssize_t size = ::readlink("/proc/self/exe", path.data(), path.size() - 1);
+    std::string programs(path.data(), size > 0 ? static_cast<std::size_t>(size) : 0);
+    programs.erase(programs.rfind('/') == std::string::npos ? 0 : programs.rfind('/'));
+    return find_places(environment, ::geteuid(), programs);
+}
+
+}  // namespace sanctum

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// The machine's ledger key pair (Ed25519, OpenSSL; RFC 8032), PEM files in the data folder.
+#pragma once
+
+#include "base/result.hpp"
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace sanctum::ledger {
+
+/// Signs heads and receipts. Move-only.
+class SigningKey {
+public:
+    /// Loads `private_path`, or makes the pair when neither file exists (0600 and 0644, atomically, under a lock).
+    /// Errors: NotPermitted (readable by others), Protocol (not such a key, or only one of the two files), Io.
+    [[nodiscard]] static Result<SigningKey> load_or_create(const std::string& private_path,
+                                                           const std::string& public_path);
+    SigningKey(SigningKey&&) noexcept;
+    SigningKey& operator=(SigningKey&&) noexcept;
+    ~SigningKey();
+
+    /// `ed25519:` and the first 16 hex digits of SHA-256 over the raw public key.
+    [[nodiscard]] std::string id() const;
+    /// 64 raw bytes.
+    [[nodiscard]] std::string sign(std::string_view message) const;
+
+private:
+    struct Pair;
+    explicit SigningKey(std::unique_ptr<Pair> pair);
+    std::unique_ptr<Pair> pair_;
+};
+
+/// Checks signatures with the public file alone.
+class VerifyingKey {
+public:
+    /// Errors: NotFound, Protocol, Io.
+    [[nodiscard]] static Result<VerifyingKey> load(const std::string& public_path);
+    VerifyingKey(VerifyingKey&&) noexcept;
+    VerifyingKey& operator=(VerifyingKey&&) noexcept;
+    ~VerifyingKey();
+    [[nodiscard]] std::string id() const;
+    [[nodiscard]] bool verify(std::string_view message, std::string_view signature) const;
+
+private:
+    struct Key;
+    explicit VerifyingKey(std::unique_ptr<Key> key);
+    std::unique_ptr<Key> key_;
+};
+
+}  // namespace sanctum::ledger

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// The ledger of one mission: records in, a chained and signed JSON Lines file out (formats 6).
+//
+// One thread writes; append() hands a record over and returns at once. Durable records are grouped: one fsync serves
+// all that wait. A write or fsync that fails is final: from then on nothing is recorded and every durable record is
+// answered with `ok = false`, so nothing more is sent upstream.
+#pragma once
+
+#include "base/clock.hpp"
+#include "base/result.hpp"
+#include "base/wire/messages.hpp"
+#include "ledger/keys.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace sanctum::ledger {
+
+struct MissionStarted {
+    std::string agent;
+    std::string name;
+    std::string purpose;
+    std::string profile_sha256;
+    std::vector<std::string> overrides;
+    std::vector<std::string> command;
+    std::uint32_t landlock_abi = 0;
+    std::string limits;  ///< cgroup2 | cgroup1 | rlimits | none
+    std::vector<std::string> limits_missing;
+    bool watch = false;
+};
+
+/// A process as the watch saw it; every word of it is the agent's claim.
+struct ClaimedProcess {
+    std::uint32_t pid = 0;
+    std::string exe;
+    std::vector<std::string> chain;
+};
+
+struct ConnectionRecord {
+    std::uint64_t connection = 0;
+    std::string dialled;
+    std::string name;
+    std::optional<ClaimedProcess> process;
+};
+
+/// An attempt that never became a connection (no listener on that port, UDP).
+struct ConnectionRefused {
+    std::string dialled;
+    std::string reason;
+    std::optional<ClaimedProcess> process;
+};
+
+struct ApprovalChanged {
+    std::string approval;
+    std::uint64_t exchange = 0;
+    wire::Digest digest{};
+    std::string state;
+    std::string by;
+    std::string channel;
+    std::int64_t until_unix_ms = 0;
+};
+
+struct MissionEnded {
+    std::string reason;  ///< exit | signal | ttl | revoked | lost | setup
+    int code = 0;
+    std::uint64_t gone = 0, expired = 0, parked = 0, orphaned = 0;
+    std::vector<std::string> held_files;
+};
+
+using Record = std::variant<MissionStarted, ConnectionRecord, ConnectionRefused, wire::ExchangeIntent,
+                            wire::ExchangeRefused, wire::ExchangeOutcome, wire::LeaseChanged, ApprovalChanged,
+                            MissionEnded>;
+
+/// A durable record's fate.
+struct Durable {
+    std::uint64_t token = 0;
+    bool ok = false;
+};
+
+/// What sealing gives: the paths a user is shown.
+struct Sealed {
+    std::string ledger_path;
+    std::string receipt_path;
+    wire::Digest head{};
+};
+
+/// The writer. Create it after the agent's process exists (it starts a thread). Single owner; append(), poll_durable()
+/// and seal() from one thread.
+class Ledger {
+public:
+    /// Creates missions/ID/{mission.json,ledger.jsonl} (0700/0600, O_EXCL, locked) and signs with `key`.
+    /// `mission_json` is stored as given. Errors: Io (with the folder named), Limit (disk full).
+    [[nodiscard]] static Result<std::unique_ptr<Ledger>> create(const std::string& mission_folder,
+                                                                const std::string& mission_id,
+                                                                const std::string& mission_json,
+                                                                const std::string& receipts_path, SigningKey key,
+                                                                const Clock& clock);
+    virtual ~Ledger() = default;
+
+    /// Queues a record; blocks only when the queue is at its bound.
+    virtual void append(Record record) = 0;
+    /// Queues a record whose durability is reported under `token`.
+    virtual void append_durable(Record record, std::uint64_t token) = 0;
+    /// Readable when poll_durable() has something.
+    [[nodiscard]] virtual int durable_fd() const = 0;
+    [[nodiscard]] virtual std::vector<Durable> poll_durable() = 0;
+    /// Waits until everything so far is on disk. False when writing has failed.
+    [[nodiscard]] virtual bool flush() = 0;
+    [[nodiscard]] virtual bool has_failed() const = 0;
+    /// Appends mission.ended, signs the last head, writes the receipt and appends to receipts.jsonl; ends the thread.
+    [[nodiscard]] virtual Result<Sealed> seal(MissionEnded ended) = 0;
+};
+
+}  // namespace sanctum::ledger
