@@ -10,6 +10,8 @@
 
 namespace sanctum::ledger {
 
+class VerifyingKey;
+
 /// Signs heads and receipts. Move-only.
 class SigningKey {
 public:
@@ -25,6 +27,8 @@ public:
     [[nodiscard]] std::string id() const;
     /// 64 raw bytes.
     [[nodiscard]] std::string sign(std::string_view message) const;
+    /// The public half, as VerifyingKey::load would give it.
+    [[nodiscard]] VerifyingKey verifying_key() const;
 
 private:
     struct Pair;
@@ -44,6 +48,7 @@ public:
     [[nodiscard]] bool verify(std::string_view message, std::string_view signature) const;
 
 private:
+    friend class SigningKey;
     struct Key;
     explicit VerifyingKey(std::unique_ptr<Key> key);
     std::unique_ptr<Key> key_;

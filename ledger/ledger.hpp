@@ -12,6 +12,7 @@
 #include "ledger/keys.hpp"
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -31,6 +32,7 @@ struct MissionStarted {
     std::string limits;  ///< cgroup2 | cgroup1 | rlimits | none
     std::vector<std::string> limits_missing;
     bool watch = false;
+    std::map<std::string, std::vector<std::string>> granted;  ///< service name → scopes of its grant
 };
 
 /// A process as the watch saw it; every word of it is the agent's claim.
@@ -69,6 +71,8 @@ struct MissionEnded {
     int code = 0;
     std::uint64_t gone = 0, expired = 0, parked = 0, orphaned = 0;
     std::vector<std::string> held_files;
+    std::uint64_t repaired = 0;      ///< unterminated lines that were cut; set by recover()
+    std::uint64_t records_lost = 0;  ///< records that a full disk refused; set by seal()
 };
 
 using Record = std::variant<MissionStarted, ConnectionRecord, ConnectionRefused, wire::ExchangeIntent,
@@ -105,7 +109,7 @@ public:
     virtual void append(Record record) = 0;
     /// Queues a record whose durability is reported under `token`.
     virtual void append_durable(Record record, std::uint64_t token) = 0;
-    /// Readable when poll_durable() has something.
+    /// Readable when poll_durable() has something, and when writing has failed (ask has_failed()).
     [[nodiscard]] virtual int durable_fd() const = 0;
     [[nodiscard]] virtual std::vector<Durable> poll_durable() = 0;
     /// Waits until everything so far is on disk. False when writing has failed.

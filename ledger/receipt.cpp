@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ledger/receipt.hpp"
+
+#include "base/clock.hpp"
+#include "base/limits.hpp"
+
+#include <algorithm>
+#include <set>
+
+namespace sanctum::ledger {
+namespace {
+
+constexpr std::uint32_t kLandlockAbiOfEveryLayer = 6;  // 6.12: files, TCP, devices, abstract sockets and signals
+
+using Scopes = std::vector<std::string>;
+
+// An intent that waits for its end.
+struct Sent {
+    std::string service;
+    Scopes scopes;  // the set that counts as used
+    std::string at;
+};
+
+struct ServiceSums {
+    Scopes granted;
+    std::optional<std::set<std::string>> received;
+    std::set<std::string> needed;
+    std::map<std::string, ReceiptScopeUse> used;
+};
+
+// A taken-over interceptor may invent words; from kReceiptRowsMax on they share one row.
+void count(std::map<std::string, std::uint64_t>& counts, const std::string& word, std::uint64_t by = 1) {
+    const bool is_full = counts.size() >= kReceiptRowsMax && !counts.contains(word);
+    counts[is_full ? "other" : word] += by;
+}
+
+Scopes used_set(const std::vector<Scopes>& any_of, const Scopes& granted) {
+    for (const Scopes& set : any_of) {
+        const auto is_granted = [&](const std::string& scope) {
+            return std::find(granted.begin(), granted.end(), scope) != granted.end();
+        };
+        if (std::all_of(set.begin(), set.end(), is_granted)) return set;
+    }
+    return any_of.empty() ? Scopes{} : any_of.front();
+}
+
+ReceiptEnforced enforced_of(const MissionStarted& started) {
+    ReceiptEnforced out;
+    out.namespaces = out.filter = "fully";  // steps of the set-up without which nothing runs
+    out.landlock_abi = started.landlock_abi;
+    out.landlock = started.landlock_abi == 0                          ? "not"
+                   : started.landlock_abi < kLandlockAbiOfEveryLayer ? "partly"
+                                                                      : "fully";
+    out.limits_by = started.limits;
+    out.limits_missing = started.limits_missing;
+    const bool has_limits = started.limits != "none";
+    out.limits = !has_limits ? "not" : (started.limits_missing.empty() ? "fully" : "partly");
+    out.watch = started.watch ? "fully" : "not";
+    return out;
+}
+
+}  // namespace
+
+struct ReceiptBuilder::State {
+    Receipt receipt;
+    std::map<std::string, ServiceSums> services;
+    std::map<std::uint64_t, Sent> open;
+    std::map<std::string, wire::LeaseChanged> open_leases;
+    std::map<std::string, std::size_t> lease_rows;
+    std::map<std::string, std::size_t> approval_rows;
+
+    void take(const StartedLine& line, const std::string& at) {
+        const MissionStarted& started = line.started;
+        receipt.name = started.name;
+        receipt.agent = started.agent;
+        receipt.purpose = started.purpose;
+        receipt.profile_sha256 = started.profile_sha256;
+        receipt.overrides = started.overrides;
+        receipt.command = started.command;
+        receipt.key = line.key;
+        receipt.started = at;
+        receipt.enforced = enforced_of(started);
+        for (const auto& [service, scopes] : started.granted) services[service].granted = scopes;
+    }
+
+    void take(const ConnectionRecord&, const std::string&) { ++receipt.counts.connections; }
+
+    void take(const RefusedConnections& record, const std::string&) {
+        count(receipt.counts.connections_refused, record.refused.reason, record.repeated);
+    }
+
+    void take(const wire::ExchangeIntent& intent, const std::string& at) {
+        count(receipt.counts.verdicts, intent.verdict);
+        const auto service = services.find(intent.service);
+        if (service == services.end()) count(receipt.hosts, intent.service);
+        Sent sent{intent.service, {}, at};
+        if (service != services.end()) {
+            for (const Scopes& set : intent.needed) {
+                for (const std::string& scope : set) {
+                    if (service->second.needed.size() < kReceiptRowsMax) service->second.needed.insert(scope);
+                }
+            }
+            sent.scopes = used_set(intent.needed, service->second.granted);
+        }
+        open[intent.exchange] = std::move(sent);
+        if (open.size() > kLedgerOpenExchangesMax) end_exchange(open.begin()->first, "unknown");
+    }
+
+    void take(const Refusals& record, const std::string&) {
+        count(receipt.counts.refused, record.refused.reason, record.repeated);
+        if (record.refused.status == 403) count(receipt.counts.verdicts, "deny", record.repeated);
+        open.erase(record.refused.exchange);  // nothing was sent for it
+    }
+
+    void take(const wire::ExchangeOutcome& outcome, const std::string&) {
+        receipt.counts.sent += outcome.sent;
+        receipt.counts.received += outcome.received;
+        receipt.counts.scrubbed += outcome.scrubbed;
+        end_exchange(outcome.exchange, outcome.outcome);
+    }
+
+    void take(const wire::LeaseChanged& lease, const std::string& at) {
+        const bool is_held = lease.state == "held";
+        if (is_held) open_leases[lease.lease] = lease;
+        else open_leases.erase(lease.lease);
+        if (lease.received) {
+            auto& received = services[lease.service].received;
+            if (!received) received.emplace();
+            for (const std::string& scope : *lease.received) {
+                if (received->size() < kReceiptRowsMax) received->insert(scope);
+            }
+        }
+        ReceiptLease* row = row_of(receipt.leases, lease_rows, lease.lease);
+        if (row == nullptr) return;
+        row->lease = lease.lease;
+        row->service = lease.service;
+        row->account = lease.account;
+        row->state = lease.state;
+        row->asked = lease.asked;
+        row->received = lease.received;
+        row->narrowed_by = lease.narrowed_by;
+        row->retire = lease.retire;
+        row->thumbprint = lease.thumbprint;
+        row->expires = lease.expires_unix_ms == 0 ? "" : format_rfc3339(WallTime{lease.expires_unix_ms});
+        if (row->held.empty()) row->held = at;
+        row->ended = is_held ? "" : at;
+        row->uses = is_held ? 0 : lease.uses;
+    }
+
+    void take(const ApprovalChanged& approval, const std::string&) {
+        ReceiptApproval* row = row_of(receipt.approvals, approval_rows, approval.approval);
+        if (row == nullptr) return;
+        *row = {approval.approval, "e" + std::to_string(approval.exchange), wire::to_hex(approval.digest),
+                approval.state,    approval.by,                             approval.channel};
+    }
+
+    void take(const HeadSigned&, const std::string&) {}
+
+    void take(const MissionEnded& ended, const std::string& at) {
+        receipt.ended = at;
+        receipt.end = {ended.reason, ended.code};
+        receipt.lease_ends = {{"gone", ended.gone},
+                              {"expired", ended.expired},
+                              {"parked", ended.parked},
+                              {"orphaned", ended.orphaned}};
+        receipt.held_files = ended.held_files;
+        receipt.repaired = ended.repaired;
+        receipt.records_lost = ended.records_lost;
+    }
+
+    void end_exchange(std::uint64_t exchange, const std::string& outcome) {
+        count(receipt.counts.outcomes, outcome);
+        const auto found = open.find(exchange);
+        if (found == open.end()) return;
+        count_use(services, found->second);
+        open.erase(found);
+    }
+
+    static void count_use(std::map<std::string, ServiceSums>& services, const Sent& sent) {
+        const auto service = services.find(sent.service);
+        if (service == services.end()) return;
+        for (const std::string& scope : sent.scopes) {
+            auto& used = service->second.used;
+            if (used.size() >= kReceiptRowsMax && !used.contains(scope)) continue;
+            ReceiptScopeUse& use = used[scope];
+            use.scope = scope;
+            ++use.exchanges;
+            if (use.first.empty() || sent.at < use.first) use.first = sent.at;
+            if (sent.at > use.last) use.last = sent.at;
+        }
+    }
+
+    template <class Row>
+    Row* row_of(std::vector<Row>& rows, std::map<std::string, std::size_t>& index, const std::string& id) {
+        const auto found = index.find(id);
+        if (found != index.end()) return &rows[found->second];
+        if (rows.size() >= kReceiptRowsMax) {
+            ++receipt.more_rows;
+            return nullptr;
+        }
+        index[id] = rows.size();
+        return &rows.emplace_back();
+    }
+};
+
+ReceiptBuilder::ReceiptBuilder() : state_(std::make_unique<State>()) {}
+ReceiptBuilder::ReceiptBuilder(ReceiptBuilder&&) noexcept = default;
+ReceiptBuilder& ReceiptBuilder::operator=(ReceiptBuilder&&) noexcept = default;
+ReceiptBuilder::~ReceiptBuilder() = default;
+
+void ReceiptBuilder::add(std::string_view mission, std::int64_t unix_ms, const LineRecord& record) {
+    const std::string at = format_rfc3339(WallTime{unix_ms});
+    if (state_->receipt.mission.empty()) state_->receipt.mission = mission;
+    std::visit([&](const auto& known) { state_->take(known, at); }, record);
+}
+
+Receipt ReceiptBuilder::build() const {
+    Receipt out = state_->receipt;
+    std::map<std::string, ServiceSums> services = state_->services;
+    for (const auto& [exchange, sent] : state_->open) {
+        count(out.counts.outcomes, "unknown");
+        State::count_use(services, sent);
+    }
+    for (auto& [name, sums] : services) {
+        ReceiptService row;
+        row.name = name;
+        row.granted = sums.granted;
+        if (sums.received) row.received = Scopes(sums.received->begin(), sums.received->end());
+        row.needed.assign(sums.needed.begin(), sums.needed.end());
+        for (auto& [scope, use] : sums.used) row.used.push_back(use);
+        out.services.push_back(std::move(row));
+    }
+    return out;
+}
+
+std::vector<wire::LeaseChanged> ReceiptBuilder::open_leases() const {
+    std::vector<wire::LeaseChanged> out;
+    for (const auto& [id, lease] : state_->open_leases) out.push_back(lease);
+    return out;
+}
+
+std::size_t ReceiptBuilder::open_exchanges() const { return state_->open.size(); }
+
+}  // namespace sanctum::ledger

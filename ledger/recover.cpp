@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ledger/recover.hpp"
+
+#include "ledger/seal.hpp"
+
+#include <set>
+#include <unistd.h>
+
+namespace sanctum::ledger {
+namespace {
+
+// A lease whose end neither the ledger nor the vault's journal knows: it ends by itself at its expiry.
+wire::LeaseChanged end_of_unknown(wire::LeaseChanged lease, WallTime now) {
+    const bool is_over = lease.expires_unix_ms != 0 && lease.expires_unix_ms <= now.unix_ms;
+    lease.state = is_over ? "expired" : "orphaned";
+    lease.detail = is_over ? "its time is over" : "the launcher and the vault ended without saying how it ended";
+    return lease;
+}
+
+void count_end(MissionEnded& ended, const std::string& state) {
+    if (state == "gone") ++ended.gone;
+    else if (state == "expired") ++ended.expired;
+    else if (state == "parked") ++ended.parked;
+    else ++ended.orphaned;
+}
+
+std::uint64_t add_lease_ends(ChainFile& chain, const std::vector<wire::LeaseChanged>& from_vault, WallTime now) {
+    std::set<std::string> with_end;
+    const Receipt so_far = chain.receipt().build();
+    for (const ReceiptLease& lease : so_far.leases) {
+        if (lease.state != "held") with_end.insert(lease.lease);
+    }
+    std::uint64_t added = 0;
+    const auto add = [&](const wire::LeaseChanged& lease) {
+        if (!with_end.insert(lease.lease).second) return;
+        LineRecord record = lease;
+        bound_record(record);
+        chain.add(now, record);
+        ++added;
+    };
+    for (const wire::LeaseChanged& lease : from_vault) {
+        if (lease.state != "held") add(lease);
+    }
+    for (const wire::LeaseChanged& lease : chain.receipt().open_leases()) add(end_of_unknown(lease, now));
+    return added;
+}
+
+}  // namespace
+
+Result<Recovery> recover(const std::string& mission_folder, const std::string& mission_id,
+                         const std::vector<wire::LeaseChanged>& lease_ends, const std::string& receipts_path,
+                         std::shared_ptr<const SigningKey> key, const Clock& clock) {
+    Recovery out;
+    Result<ChainFile> resumed = ChainFile::resume(mission_folder, mission_id, std::move(key));
+    if (!resumed && resumed.error().code == Errc::Cancelled) return out;
+    if (!resumed) return std::move(resumed).error();
+    ChainFile& chain = *resumed;
+    out.repaired = chain.repaired();
+    if (chain.records() == 0) {
+        out.kind = Recovery::Kind::Empty;
+        return out;
+    }
+    const bool has_receipt = ::access((mission_folder + "/receipt.json").c_str(), F_OK) == 0;
+    if (chain.is_ended() && chain.is_signed() && has_receipt) {
+        out.kind = Recovery::Kind::Complete;
+        chain.release_reserve();
+        return out;
+    }
+    MissionEnded ended{"lost", 0, 0, 0, 0, 0, {}, 0, 0};
+    if (!chain.is_ended()) {
+        out.lease_ends = add_lease_ends(chain, lease_ends, clock.wall());
+        const Receipt receipt = chain.receipt().build();
+        for (const ReceiptLease& lease : receipt.leases) count_end(ended, lease.state);
+    }
+    out.unknown = chain.receipt().open_exchanges();
+    SANCTUM_TRY(out.sealed, seal_chain(chain, std::move(ended), receipts_path, Published::Perhaps, clock));
+    out.kind = Recovery::Kind::Recovered;
+    return out;
+}
+
+}  // namespace sanctum::ledger
