@@ -1,0 +1,419 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measures Sanctum beside its peers in one run: rounds are interleaved, medians are compared (see scripts/bench).
+
+The same load generator does the same work three ways: straight to the upstream, through nginx (TLS in, TLS out, static
+header, one worker), and from inside a mission through the interceptor. Nothing here asserts a time.
+"""
+
+import argparse
+import json
+import os
+import platform
+import re
+import socket
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+
+import identity as identities  # noqa: E402
+from authority import Authority  # noqa: E402
+from rig import API, BIN, SOURCE, Rig  # noqa: E402
+from upstream import RecordingUpstream  # noqa: E402
+
+NGINX = SOURCE / "build/servers/usr/sbin/nginx"
+TICKS = os.sysconf("SC_CLK_TCK")
+
+# ratio key → (goal, better is, in words)
+GOALS = {
+    "startup_vs_exec_ms_added": (8.0, "below", "ms that `sanctum-run -- true` adds to plain exec, p50"),
+    "startup_vs_bubblewrap": (1.0, "below", "times bubblewrap with equivalent mounts"),
+    "connect_vs_native": (1.7, "below", "times a native connect, watch on"),
+    "h1_keepalive_rps_vs_nginx": (1.0, "above", "times nginx, requests/s over 16 kept connections"),
+    "h1_new_connections_vs_nginx": (1.0, "above", "times nginx, new TLS connections/s"),
+    "body_10mib_vs_nginx": (0.9, "above", "times nginx, 10 MiB bodies"),
+    "latency_added_p50_ms": (0.3, "below", "ms over direct, 32 connections below saturation, p50"),
+    "latency_added_p99_ms": (1.0, "below", "ms over direct, 32 connections below saturation, p99"),
+    "pss_idle_mb": (25.0, "below", "MB of all our processes together, idle"),
+    "pss_256_streams_mb": (40.0, "below", "MB of all our processes together, 256 open streams"),
+    "matcher_decisions_per_s": (1_000_000, "above", "classify + decide per second, one core"),
+}
+# The same for figures that are not ratios: row name → goal
+ROW_GOALS = {
+    "CPU per request vs nginx": (1.0, "below"), "CPU per new connection vs nginx": (1.2, "below"),
+    "connect without the watch vs native": (1.1, "below"), "latency added, one connection, p50 us": (80.0, "below"),
+}
+
+PROFILE = f"""\
+schema = 1
+[mission]
+name = "bench"
+agent = "bench"
+purpose = "Measure"
+ttl = "30m"
+[sandbox]
+workspace = "."
+attribute = %s
+[[service]]
+name = "api"
+catalog = "http-bearer"
+account = "api"
+grant = ["read"]
+"""
+
+NGINX_COMMON = """\
+daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/error.log warn;
+events {{ worker_connections 8192; }}
+http {{
+  access_log off; sendfile on; tcp_nodelay on; keepalive_requests 100000000;
+  client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3;
+  uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5; default_type application/octet-stream;
+  ssl_certificate {certificate}; ssl_certificate_key {key}; ssl_protocols TLSv1.3; ssl_session_tickets on;
+  {server}
+}}
+"""
+NGINX_ORIGIN = "server {{ listen 127.0.0.1:{port} ssl backlog=4096; root {www}; }}"
+NGINX_PROXY = """\
+  upstream origin {{ server 127.0.0.1:{origin}; keepalive 128; keepalive_requests 100000000; }}
+  server {{ listen 127.0.0.1:{port} ssl backlog=4096;
+    location / {{ proxy_pass https://origin; proxy_http_version 1.1; proxy_set_header Connection "";
+      proxy_set_header Host {host}; proxy_set_header Authorization "Bearer 0123456789012345678901234567890123456789";
+      proxy_ssl_server_name on; proxy_ssl_name {host}; proxy_ssl_verify on; proxy_ssl_trusted_certificate {ca};
+      proxy_ssl_session_reuse on; proxy_ssl_protocols TLSv1.3; }} }}"""
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+class Nginx:
+    """One nginx process on a port of its own."""
+
+    def __init__(self, folder, server, certificate, key, **values):
+        self.folder, self.port = Path(folder), free_port()
+        self.folder.mkdir()
+        text = NGINX_COMMON.format(folder=folder, certificate=certificate, key=key,
+                                   server=server.format(port=self.port, **values))
+        (self.folder / "nginx.conf").write_text(text)
+        self.process = subprocess.Popen([NGINX, "-p", folder, "-c", self.folder / "nginx.conf"],
+                                        stderr=subprocess.DEVNULL)
+        self.pid = self.process.pid
+        while self.process.poll() is None:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                break
+            except OSError:
+                os.sched_yield()
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+def cpu_seconds(pids):
+    total = 0
+    for pid in pids:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        total += int(fields[11]) + int(fields[12])
+    return total / TICKS
+
+
+def pss_mb(pids):
+    total = 0
+    for pid in pids:
+        total += int(re.search(r"^Pss:\s+(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE).group(1))
+    return total / 1024
+
+
+def parse_wrk(text):
+    """Requests/s, bytes/s, p50 and p99 latency (us) of one wrk run; errors make the run invalid."""
+    if "Non-2xx" in text or "Socket errors" in text:
+        raise RuntimeError(f"the load generator met errors:\n{text}")
+    units = {"us": 1, "ms": 1e3, "s": 1e6}
+
+    def latency(which):
+        found = re.search(rf"{which}%\s+([\d.]+)(us|ms|s)", text)
+        return float(found.group(1)) * units[found.group(2)]
+    size, unit = re.search(r"Transfer/sec:\s+([\d.]+)(\w?B)", text).groups()
+    return {"rps": float(re.search(r"Requests/sec:\s+([\d.]+)", text).group(1)),
+            "requests": int(re.search(r"(\d+) requests in", text).group(1)),
+            "mb_per_s": float(size) * {"B": 1e-6, "KB": 1024e-6, "MB": 1.048576, "GB": 1073.741824}[unit],
+            "p50": latency(50), "p99": latency(99)}
+
+
+class Mission:
+    """A mission that runs load generators one after another on command."""
+
+    def __init__(self, rig, profile):
+        loop = 'while read -r line; do eval "$line"; echo; echo "=== $?"; done'
+        self.running = rig.start("sh", "-c", loop, profile=profile).wait_until_started()
+        roles = self.running.roles()
+        self.pids = [roles[role] for role in ("launcher", "interceptor", "dialler", "vault")]
+
+    def run(self, command):
+        self.running.send(command + "\n")
+        lines = []
+        while not (line := self.running.read_line()).startswith("=== "):
+            lines.append(line)
+        text = "\n".join(lines)
+        if line != "=== 0":
+            raise RuntimeError(f"{command}: {line}\n{text}")
+        return text
+
+    def end(self):
+        self.running.process.stdin.close()
+        self.running.process.stdin = None
+        return self.running.finish()
+
+
+class Bench:
+    def __init__(self, quick):
+        self.rounds, self.seconds, self.starts = (3, 2, 40) if quick else (5, 6, 300)
+        self.ratios, self.rows = {}, []
+        self.rig = Rig(identities.identity_of("user"))
+        self.rig.folder.chmod(0o755)
+        authority = Authority(self.rig.folder / "authority")
+        certificate = authority.issue(API)
+        www = self.rig.folder / "www"
+        www.mkdir()
+        (www / "1k").write_bytes(b"x" * 1024)
+        (www / "10m").write_bytes(os.urandom(1 << 20) * 10)
+        self.rig.write(self.rig.work / "pause.lua", "function delay() return math.random(10, 40) end\n")
+        self.origin = Nginx(self.rig.folder / "origin", NGINX_ORIGIN, *certificate, www=www)
+        self.proxy = Nginx(self.rig.folder / "proxy", NGINX_PROXY, *certificate, origin=self.origin.port, host=API,
+                           ca=authority.ca_file)
+        self.holder = RecordingUpstream(*certificate, routes={"/hold": hold})
+        self.rig.host(API, f"127.0.0.1:{self.origin.port}", authority.ca_file)
+        self.rig.account("api", f'catalog = "http-bearer"\nhosts = ["{API}"]\nsource = "local"\nitem = "api"')
+        self.rig.configure()
+        self.profile = self.rig.profile(PROFILE % "true")
+        self.unwatched = self.rig.profile(PROFILE % "false", "unwatched")
+
+    def close(self):
+        self.proxy.stop()
+        self.origin.stop()
+        self.holder.stop()
+        self.rig.remove()
+
+    def row(self, name, value, unit, **more):
+        self.rows.append({"name": name, "value": round(value, 4), "unit": unit, **more})
+
+    # ---- start-up ----------------------------------------------------------------------------------------------
+    def timed_spawns(self, *command, count):
+        done = subprocess.run([BIN / "spawn_timer", str(count), *command], cwd=self.rig.work, check=True, text=True,
+                              env=self.rig.environment, stdout=subprocess.PIPE, **self.rig.identity.popen)
+        return [float(line) for line in done.stdout.split()]
+
+    def startup(self):
+        ways = {"plain exec": ["/usr/bin/true"],
+                "bubblewrap": [*bubblewrap(self.rig), "/usr/bin/true"],
+                "sanctum-run": [str(BIN / "sanctum-run"), "--profile", str(self.profile), "--", "/usr/bin/true"]}
+        times = {way: [] for way in ways}
+        for _ in range(self.rounds):
+            for way, command in ways.items():
+                times[way] += self.timed_spawns(*command, count=max(1, self.starts // self.rounds))
+        middle = {way: statistics.median(values) / 1000 for way, values in times.items()}
+        for way, value in middle.items():
+            self.row(f"start-up, {way}, p50", value, "ms")
+        self.ratios["startup_vs_exec_ms_added"] = middle["sanctum-run"] - middle["plain exec"]
+        self.ratios["startup_vs_bubblewrap"] = middle["sanctum-run"] / middle["bubblewrap"]
+
+    # ---- connect -----------------------------------------------------------------------------------------------
+    def connect(self):
+        count = self.starts * 5
+        self.rig.write(self.rig.work / "connect_timer", (BIN / "connect_timer").read_bytes(), 0o755)
+        inside, bare, native = [], [], []
+        for _ in range(self.rounds):
+            done = subprocess.run([BIN / "connect_timer", str(count), "-", "0"], check=True, stdout=subprocess.PIPE,
+                                  text=True)
+            native.append(statistics.median(map(float, done.stdout.split())))
+            for profile, into in ((self.profile, inside), (self.unwatched, bare)):
+                outcome = self.rig.run("./connect_timer", str(count), API, "443", profile=profile)
+                assert outcome.code == 0, outcome
+                into.append(statistics.median(map(float, outcome.text.split())))
+        values = [statistics.median(part) for part in (native, inside, bare)]
+        for name, value in zip(("native", "inside, watch on", "inside, watch off"), values):
+            self.row(f"connect, {name}, p50", value, "us")
+        self.ratios["connect_vs_native"] = values[1] / values[0]
+        self.row("connect without the watch vs native", values[2] / values[0], "x")
+
+    # ---- requests ----------------------------------------------------------------------------------------------
+    def load(self, options, path):
+        """The same load three ways, interleaved; medians per way of each figure, and CPU per request."""
+        results = {"direct": [], "nginx": [], "sanctum": []}
+        mission = Mission(self.rig, self.profile)
+        base = f"wrk -t1 -d{self.seconds}s --latency {options}"
+        for _ in range(self.rounds):
+            for way, port in (("direct", self.origin.port), ("nginx", self.proxy.port)):
+                before = cpu_seconds([self.proxy.pid])
+                text = subprocess.run(f"{base} -H 'Host: {API}' https://127.0.0.1:{port}{path}", shell=True, check=True,
+                                      stdout=subprocess.PIPE, text=True, cwd=self.rig.work).stdout
+                results[way].append(dict(parse_wrk(text), cpu=cpu_seconds([self.proxy.pid]) - before))
+            before = cpu_seconds(mission.pids)
+            text = mission.run(f"{base} https://{API}{path}")
+            results["sanctum"].append(dict(parse_wrk(text), cpu=cpu_seconds(mission.pids) - before))
+        outcome = mission.end()
+        assert outcome.code == 0, outcome
+        middle = {}
+        for way, runs in results.items():
+            middle[way] = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+            middle[way]["cpu_us"] = statistics.median(run["cpu"] / run["requests"] * 1e6 for run in runs)
+        return middle
+
+    def requests(self):
+        kept = self.load("-c16", "/1k")
+        fresh = self.load("-c16 -H 'Connection: close'", "/1k")
+        for name, result in (("keep-alive, 16 connections", kept), ("new connections", fresh)):
+            for way, values in result.items():
+                self.row(f"{name}, {way}", values["rps"], "requests/s")
+                if way != "direct":
+                    self.row(f"{name}, {way}, CPU", values["cpu_us"], "us/request")
+        self.ratios["h1_keepalive_rps_vs_nginx"] = kept["sanctum"]["rps"] / kept["nginx"]["rps"]
+        self.ratios["h1_new_connections_vs_nginx"] = fresh["sanctum"]["rps"] / fresh["nginx"]["rps"]
+        self.row("CPU per request vs nginx", kept["sanctum"]["cpu_us"] / kept["nginx"]["cpu_us"], "x")
+        self.row("CPU per new connection vs nginx", fresh["sanctum"]["cpu_us"] / fresh["nginx"]["cpu_us"], "x")
+
+    def bodies(self):
+        result = self.load("-c4", "/10m")
+        for way, values in result.items():
+            self.row(f"10 MiB bodies, {way}", values["mb_per_s"], "MB/s")
+        self.ratios["body_10mib_vs_nginx"] = result["sanctum"]["mb_per_s"] / result["nginx"]["mb_per_s"]
+
+    def latency(self):
+        one = self.load("-c1", "/1k")
+        many = self.load("-c32 -s pause.lua", "/1k")
+        for way in ("nginx", "sanctum"):
+            self.row(f"latency added, one connection, p50 us{'' if way == 'sanctum' else ', nginx'}",
+                     one[way]["p50"] - one["direct"]["p50"], "us")
+            for point in ("p50", "p99"):
+                self.row(f"latency added, 32 connections, {point}, {way}", many[way][point] - many["direct"][point], "us")
+        self.ratios["latency_added_p50_ms"] = (many["sanctum"]["p50"] - many["direct"]["p50"]) / 1000
+        self.ratios["latency_added_p99_ms"] = (many["sanctum"]["p99"] - many["direct"]["p99"]) / 1000
+
+    # ---- memory ------------------------------------------------------------------------------------------------
+    def memory(self):
+        if os.geteuid() != 0:
+            print("bench: memory needs root (our processes cannot be looked into by others); left out", file=sys.stderr)
+            return
+        mission = Mission(self.rig, self.profile)
+        mission.run(f"curl -fsS -o /dev/null https://{API}/1k")
+        self.ratios["pss_idle_mb"] = pss_mb(mission.pids)
+        mission.end()
+        self.rig.host(API, self.holder).configure()
+        self.rig.write(self.rig.work / "streams.py", STREAMS)
+        held = Mission(self.rig, self.profile)
+        held.running.send(f"/usr/bin/python3 streams.py {API} 256\n")
+        assert held.running.read_line() == "open"
+        self.ratios["pss_256_streams_mb"] = pss_mb(held.pids)
+        held.running.send("\n")
+        held.end()
+
+    def decisions(self):
+        done = subprocess.run([BIN / "decide_bench"], check=True, stdout=subprocess.PIPE, text=True)
+        self.ratios["matcher_decisions_per_s"] = float(done.stdout.split()[0])
+
+
+STREAMS = """\
+import http.client, ssl, sys
+context = ssl.create_default_context()
+streams = []
+for _ in range(int(sys.argv[2])):
+    connection = http.client.HTTPSConnection(sys.argv[1], context=context)
+    connection.request('GET', '/hold')
+    streams.append((connection, connection.getresponse()))
+print('open', flush=True)
+input()
+"""
+
+
+def hold(exchange):
+    """An event stream that says hello and then nothing, until the client goes away."""
+    exchange.start_chunked(200, [("Content-Type", "text/event-stream")])
+    exchange.send_chunk(b"data: hello\n\n")
+    try:
+        exchange.stream.recv(1)
+    finally:
+        exchange.close = True
+
+
+def bubblewrap(rig):
+    """bwrap with the mounts of a mission: allow-list root, fresh home, /dev, /proc, all namespaces; no network path."""
+    binds = []
+    for path in ("/usr", "/opt"):
+        if Path(path).is_dir():
+            binds += ["--ro-bind", path, path]
+    for link in ("/bin", "/sbin", "/lib", "/lib64", "/lib32"):
+        if Path(link).is_symlink():
+            binds += ["--symlink", os.readlink(link), link]
+    for name in ("ld.so.cache", "ssl", "nsswitch.conf", "localtime", "alternatives", "mime.types", "protocols"):
+        if Path("/etc", name).exists():
+            binds += ["--ro-bind", f"/etc/{name}", f"/etc/{name}"]
+    return ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--clearenv", *binds, "--proc", "/proc",
+            "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", str(rig.home), "--bind", str(rig.work), str(rig.work),
+            "--chdir", str(rig.work), "--"]
+
+
+def machine():
+    model = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
+    memory = int(re.search(r"MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text()).group(1))
+    return {"cpu": model.group(1) if model else platform.machine(), "cpus": os.cpu_count(), "memory_mb": memory // 1024,
+            "kernel": platform.release(), "system": Path("/etc/os-release").read_text().split('"')[1]}
+
+
+def first_line(*command):
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return (done.stdout + done.stderr).strip().split("\n")[0]
+
+
+def judged(goals, name, value):
+    """'', or how far the goal was missed."""
+    if name not in goals:
+        return ""
+    goal, better = goals[name][:2]
+    return "" if (value <= goal if better == "below" else value >= goal) else f"MISSED (goal: {better} {goal:g})"
+
+
+def report(bench, whole):
+    for row in bench.rows:
+        print(f"  {row['value']:>12,.2f} {row['unit']:<11} {row['name']}  {judged(ROW_GOALS, row['name'], row['value'])}")
+    print()
+    for key, value in bench.ratios.items():
+        print(f"  {value:>14,.3f}  {key:<30} {GOALS[key][2]}  {judged(GOALS, key, value)}")
+    absent = [key for key in GOALS if key not in bench.ratios]
+    if absent:
+        print(f"  not measured: {', '.join(absent)}")
+    for what, why in whole["failed"].items():
+        print(f"  FAILED: {what}: {why}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    bench = Bench(arguments.quick)
+    whole = {"machine": machine(), "versions": {
+        "sanctum": first_line(BIN / "sanctum", "version"), "nginx": first_line(NGINX, "-v"),
+        "wrk": first_line("wrk", "-v"), "bubblewrap": first_line("bwrap", "--version")},
+        "ratios": bench.ratios, "rows": bench.rows, "failed": {}}
+    try:
+        for part in (bench.startup, bench.connect, bench.requests, bench.bodies, bench.latency, bench.memory,
+                     bench.decisions):
+            try:
+                part()
+            except Exception as error:  # one part that fails must not lose the others' figures
+                whole["failed"][part.__name__] = str(error)[:2000]
+    finally:
+        bench.close()
+    report(bench, whole)
+    if arguments.json:
+        bench.ratios.update({key: round(value, 4) for key, value in bench.ratios.items()})
+        arguments.json.write_text(json.dumps(whole, indent=2) + "\n")
+    return 1 if whole["failed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

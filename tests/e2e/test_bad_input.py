@@ -1,0 +1,387 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bad input of every kind: a clear error that names place and remedy, 125 where nothing ran, no partial mission,
+nothing sent upstream that was not recorded, nothing lost from store or ledger."""
+
+import os
+import subprocess
+
+import pytest
+
+import identity as identities
+from rig import API, BIN, PLAIN
+from terminal import Terminal
+from upstream import RecordingUpstream
+
+PYTHON = "/usr/bin/python3"
+
+
+def expect_nothing_ran(rig, outcome, *words):
+    assert outcome.code == 125, outcome
+    for word in words:
+        assert word in outcome.errors, f"{word!r} is not in:\n{outcome.errors}"
+    assert outcome.stdout == b"" and not (rig.work / "ran").exists()
+    assert all(line.get("event") != "started" for line in outcome.status)
+    assert not outcome.status or outcome.status[-1]["reason"] == "setup"
+    missions = rig.state / "missions"
+    left = [folder.name for folder in missions.iterdir()] if missions.is_dir() else []
+    for name in left:
+        assert (missions / name / "receipt.json").exists(), f"a part of mission {name} was left"
+
+
+# ---- profile and configuration --------------------------------------------------------------------------------------
+
+def test_a_missing_profile(rig, service):
+    expect_nothing_ran(rig, rig.run("touch", "ran", profile=rig.work / "none.toml"), "none.toml")
+
+
+def test_no_profile_at_all(rig, service):
+    expect_nothing_ran(rig, rig.run("touch", "ran"), "mission.toml", "--profile")
+
+
+def test_an_unreadable_profile(rig, service):
+    profile = rig.profile(service.read_text(), "locked")
+    os.chmod(profile, 0)
+    if rig.identity.uid == 0:
+        profile.unlink()
+        profile.mkdir()  # root reads everything but a folder
+    expect_nothing_ran(rig, rig.run("touch", "ran", profile=profile), "locked.toml")
+    os.chmod(profile, 0o755)
+
+
+@pytest.mark.parametrize("change, word", [
+    (("catalog = \"http-bearer\"", "catalog = \"http-baerer\""), "http-bearer"),
+    (("account = \"api\"", "account = \"apu\""), "apu"),
+    (("grant = [\"read\", \"write\"]", "grant = [\"raed\"]"), "raed"),
+    (("ttl = \"2m\"", "ttl = \"2 minutes\""), "ttl"),
+    (("[sandbox]", "[sandbocks]"), "sandbox"),
+    (("purpose = ", "purposes = "), "purpose"),
+    (("schema = 1", "schema = 99"), "schema")])
+def test_a_profile_with_a_mistake_names_line_and_remedy(rig, service, change, word):
+    profile = rig.profile(service.read_text().replace(*change), "wrong")
+
+    outcome = rig.run("touch", "ran", profile=profile)
+
+    line = next(number for number, text in enumerate(profile.read_text().split("\n"), 1) if change[1] in text)
+    expect_nothing_ran(rig, outcome, f"wrong.toml:{line}:", word, "^")
+
+
+def test_an_untrusted_profile_without_a_terminal(rig, service):
+    profile = rig.write(rig.work / "mission.toml", service.read_text())
+
+    expect_nothing_ran(rig, rig.run("touch", "ran"), f"sanctum trust {profile}")
+    rig.expect_ok(rig.sanctum("trust", str(profile)))
+    assert rig.run("touch", "ran").code == 0, "once trusted, it runs"
+
+
+def test_a_trusted_profile_that_was_changed(rig, service):
+    profile = rig.write(rig.work / "mission.toml", service.read_text())
+    rig.expect_ok(rig.sanctum("trust", str(profile)))
+    rig.write(profile, service.read_text().replace('ttl = "2m"', 'ttl = "3m"'))
+
+    expect_nothing_ran(rig, rig.run("touch", "ran"), "sanctum trust", "changed")
+
+
+def test_a_catalog_file_with_a_mistake(rig, service):
+    folder = rig.make("config/sanctum/catalog.d")
+    rig.write(folder / "mine.toml", 'schema = 1\nname = "mine"\n[[endpoint]]\nname = "api"\nhosts = "api.x.test"\n')
+    profile = rig.profile(service.read_text() + '\n[[service]]\nname = "m"\ncatalog = "mine"\naccount = "api"\n'
+                          'grant = ["x"]\n', "mine")
+
+    expect_nothing_ran(rig, rig.run("touch", "ran", profile=profile), "mine.toml:5:", "hosts")
+
+
+@pytest.mark.parametrize("text, word", [("schema = 1\n[stor]\n", "store"), ("schema = 2\n", "schema"), ("=", "config.toml:1")])
+def test_an_operators_configuration_with_a_mistake(rig, service, text, word):
+    rig.write(rig.configuration / "config.toml", text, 0o600)
+
+    expect_nothing_ran(rig, rig.run("touch", "ran", profile=service), "config.toml", word)
+
+
+def test_a_ca_file_that_is_not_there(rig, service):
+    config = rig.configuration / "config.toml"
+    rig.write(config, config.read_text().replace("roots.pem", "no-roots.pem"), 0o600)
+
+    expect_nothing_ran(rig, rig.run("touch", "ran", profile=service), "no-roots.pem")
+
+
+@pytest.mark.parametrize("workspace", ["{home}", "/", "{folder}", "{state}"])
+def test_a_workspace_that_holds_home_or_our_own_folders(rig, service, workspace):
+    path = workspace.format(home=rig.home, folder=rig.folder, state=rig.state)
+    profile = rig.profile(service.read_text().replace('workspace = "."', f'workspace = "{path}"'), "wide")
+
+    expect_nothing_ran(rig, rig.run("touch", "ran", profile=profile), "workspace")
+
+
+# ---- the store ------------------------------------------------------------------------------------------------------
+
+def test_a_missing_key_file(rig, service):
+    rig.key_file.rename(rig.folder / "moved.key")
+
+    expect_nothing_ran(rig, rig.run("touch", "ran", profile=service), "store.key")
+
+
+def test_a_wrong_key_file_changes_nothing_in_the_store(rig, service):
+    before = (rig.data / "store.sealed").read_bytes()
+    right = rig.key_file.read_bytes()
+    rig.write(rig.key_file, os.urandom(len(right)), 0o600)
+
+    expect_nothing_ran(rig, rig.run("touch", "ran", profile=service), "key")
+    assert (rig.data / "store.sealed").read_bytes() == before
+    rig.write(rig.key_file, right, 0o600)
+    assert rig.run("true", profile=service).code == 0
+
+
+def test_a_locked_store_without_a_terminal(rig, service):
+    config = rig.configuration / "config.toml"
+    rig.write(config, config.read_text().replace(f"key-file:{rig.key_file}", "passphrase"), 0o600)
+
+    expect_nothing_ran(rig, rig.run("touch", "ran", profile=service), "sanctum vault unlock")
+
+
+def test_a_wrong_passphrase_on_a_terminal(rig, upstream, authority):
+    rig.host(API, upstream, authority.ca_file)
+    rig.extra('')
+    profile = rig.profile("schema = 1\n", "p")
+    config = ('schema = 1\n[store]\nunlock = "passphrase"\n[[account]]\nname = "api"\ncatalog = "http-bearer"\n'
+              f'hosts = ["{API}"]\nsource = "local"\nitem = "api"\n')
+    rig.write(rig.configuration / "config.toml", config, 0o600)
+    from conftest import PROFILE
+    rig.write(profile, PROFILE)
+
+    def on_terminal(*command):
+        screen = Terminal([str(part) for part in command], dict(rig.environment, TERM="xterm"), rig.work, rig.identity)
+        rig._known.add(screen.process.pid)
+        return screen
+    screen = on_terminal(BIN / "sanctum", "vault", "init")
+    for _ in range(2):
+        screen.read_until("(?i)passphrase")
+        screen.type("correct horse\n")
+    assert screen.wait() == 0
+    screen.close()
+
+    screen = on_terminal(BIN / "sanctum-run", "--profile", profile, "--", "touch", "ran")
+    screen.read_until("(?i)passphrase")
+    screen.type("wrong horse\n")
+    screen.read_until("(?i)wrong|does not|not the")
+    screen.type("\x03")
+    assert screen.wait() == 125
+    assert not (rig.work / "ran").exists()
+    screen.close()
+
+
+def test_a_store_that_is_damaged(rig, service):
+    store = rig.data / "store.sealed"
+    whole = store.read_bytes()
+    rig.write(store, whole[:len(whole) // 2], 0o600)
+
+    expect_nothing_ran(rig, rig.run("touch", "ran", profile=service), "store.sealed")
+    assert store.read_bytes() == whole[:len(whole) // 2], "a damaged store is left as it is"
+    rig.write(store, whole, 0o600)
+
+
+@pytest.mark.parametrize("value", [b"", b"two\nlines", b"nul\0byte", b"\x1b[31m", b"caf\xe9", b"tab\tinside"])
+def test_a_token_with_illegal_bytes_is_not_taken_into_the_store(rig, service, value):
+    done = rig.sanctum("vault", "add", "bad", input=value)
+
+    assert done.returncode != 0 and done.stderr.strip(), done
+    assert value not in done.stderr or not value
+    listed = rig.expect_ok(rig.sanctum("vault", "list"))
+    assert b"bad" not in listed.stdout and b"api" in listed.stdout
+
+
+def test_a_token_with_illegal_bytes_from_a_command_is_never_sent(rig, upstream, authority):
+    script = rig.write(rig.folder / "token", "#!/bin/sh\nprintf 'a\\r\\nX-Injected: 1'\n", 0o755)
+    rig.host(API, upstream, authority.ca_file).host(PLAIN, upstream)
+    rig.account("api", f'catalog = "http-bearer"\nhosts = ["{API}"]\nsource = "command"\ncommand = ["{script}"]')
+    rig.secrets.clear()
+    rig.configure()
+    from conftest import PROFILE
+
+    outcome = rig.run("curl", "-sS", f"https://{API}/describe", profile=rig.profile(PROFILE))
+
+    assert "credential_unavailable" in outcome.text, outcome
+    assert upstream.exchanges == []
+
+
+# ---- the machine ----------------------------------------------------------------------------------------------------
+
+def test_no_user_namespaces(rig, service):
+    limit = "echo 0 >/proc/sys/user/max_user_namespaces && exec \"$@\""
+    wrap = ["unshare", "--user", "--map-current-user", "--keep-caps", "sh", "-c", limit, "sh"]
+    if rig.identity.uid == 0:
+        wrap = ["unshare", "--user", "--map-root-user", "sh", "-c", limit, "sh"]
+
+    expect_nothing_ran(rig, rig.run("touch", "ran", profile=service, wrap=wrap), "user namespace")
+
+
+def test_a_state_folder_that_is_a_file(rig, service):
+    (rig.state).rmdir() if not any(rig.state.iterdir()) else __import__("shutil").rmtree(rig.state)
+    rig.write(rig.state, "not a folder")
+
+    outcome = rig.run("touch", "ran", profile=service)
+    rig.state.unlink()
+
+    expect_nothing_ran(rig, outcome, str(rig.state))
+
+
+def test_a_state_folder_of_somebody_else(rig, service):
+    identities.require(os.geteuid() == 0, "needs root to make a folder of somebody else")
+    os.chmod(rig.state, 0o755)
+    os.chown(rig.state, 12345, 12345)
+
+    outcome = rig.run("touch", "ran", profile=service)
+    os.chown(rig.state, rig.identity.uid, rig.identity.gid)
+
+    expect_nothing_ran(rig, outcome, str(rig.state))
+
+
+@pytest.fixture
+def small_disk(rig, service):
+    """The state folder on a file system of its own that the test can fill."""
+    identities.require(os.geteuid() == 0, "needs root to mount a small file system")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size=2m,mode=0700,uid={rig.identity.uid},gid={rig.identity.gid}",
+                    "tmpfs", rig.state], check=True)
+    yield rig.state / "filler"
+    subprocess.run(["umount", rig.state], check=False)
+
+
+def fill(path):
+    with open(path, "wb") as filler:
+        try:
+            while filler.write(b"x" * 4096) and not filler.flush():
+                pass
+        except OSError:
+            pass
+
+
+def test_a_full_disk_at_the_start(rig, service, small_disk):
+    fill(small_disk)
+
+    expect_nothing_ran(rig, rig.run("touch", "ran", profile=service), "No space left")
+
+
+def test_a_full_disk_in_the_middle_sends_nothing_unrecorded(rig, service, upstream, small_disk):
+    """When the record cannot be written any more, requests are refused and the mission ends; after room has been made
+    `sanctum reap` seals what there is."""
+    loop = f"echo up; read go; while curl -fsS -X POST https://{API}/describe; do :; done; echo over"
+    running = rig.start("sh", "-c", loop, profile=service).wait_until_started()
+    assert running.read_line() == "up"
+    fill(small_disk)
+
+    running.send("\n")
+    running.process.wait(60)
+    small_disk.unlink()
+    rig.expect_ok(rig.sanctum("reap"))
+    outcome = running.finish()
+
+    recorded = len(outcome.of_type("exchange.intent"))
+    assert len(upstream.exchanges) <= recorded, f"{len(upstream.exchanges)} were sent, {recorded} recorded"
+    assert outcome.code != 0
+    rig.check_everything()
+
+
+def test_no_file_descriptors_left(rig, service):
+    outcome = rig.run("touch", "ran", profile=service, wrap=["prlimit", "--nofile=12:12"])
+
+    assert outcome.code == 125 and outcome.errors.strip(), outcome
+
+
+# ---- upstream -------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("kind", ["expired", "future", "wrong name", "unknown authority"])
+def test_an_upstream_with_a_bad_certificate_gets_no_byte(rig, authority, tmp_path, kind):
+    from authority import Authority
+    from conftest import PROFILE
+    made = {"expired": lambda: authority.issue(API, valid="expired", label="expired"),
+            "future": lambda: authority.issue(API, valid="future", label="future"),
+            "wrong name": lambda: authority.issue("other.sanctum.test"),
+            "unknown authority": lambda: Authority(tmp_path / "unknown").issue(API)}[kind]()
+    with RecordingUpstream(*made) as server:
+        rig.host(API, server, authority.ca_file).host(PLAIN, server)
+        rig.account("api", f'catalog = "http-bearer"\nhosts = ["{API}"]\nsource = "local"\nitem = "api"')
+        rig.configure()
+
+        outcome = rig.run("curl", "-sS", "-w", "%{http_code}", f"https://{API}/hello", profile=rig.profile(PROFILE))
+
+        assert "upstream_certificate" in outcome.text and outcome.text.endswith("502"), outcome
+        assert server.exchanges == []
+
+
+def test_an_upstream_that_is_not_there(rig, authority, certificate):
+    from conftest import PROFILE
+    server = RecordingUpstream(*certificate)
+    server.stop()
+    rig.host(API, server, authority.ca_file).host(PLAIN, server)
+    rig.account("api", f'catalog = "http-bearer"\nhosts = ["{API}"]\nsource = "local"\nitem = "api"')
+    rig.configure()
+
+    outcome = rig.run("curl", "-sS", "-w", "%{http_code}", f"https://{API}/hello", profile=rig.profile(PROFILE))
+
+    assert "upstream_unreachable" in outcome.text and outcome.text.endswith("502"), outcome
+
+
+def test_a_private_address_that_the_operator_did_not_name_is_never_dialled(rig, upstream, authority):
+    """The plain host resolves to loopback by the operator's resolver table only; an address literal does not."""
+    from conftest import PROFILE
+    rig.host(API, upstream, authority.ca_file)
+    rig.account("api", f'catalog = "http-bearer"\nhosts = ["{API}"]\nsource = "local"\nitem = "api"')
+    rig.extra('')
+    rig.configure()
+    profile = rig.profile(PROFILE.replace(PLAIN, "localhost"), "loopback")
+
+    outcome = rig.run("curl", "-sS", "https://localhost/hello", profile=profile)
+
+    assert upstream.exchanges == [], outcome
+
+
+# ---- the agent's side -----------------------------------------------------------------------------------------------
+
+def test_a_header_of_one_mebibyte_is_refused(rig, service, upstream):
+    script = (f"import socket, ssl\ns = ssl.create_default_context().wrap_socket(socket.create_connection(('{API}', 443)), "
+              f"server_hostname='{API}')\ntry:\n    s.sendall(b'GET / HTTP/1.1\\r\\nHost: {API}\\r\\nX-Long: ' + b'x' * "
+              "1048576 + b'\\r\\n\\r\\n')\nexcept OSError: pass\ntry: print(s.recv(65536).decode())\nexcept OSError as e: "
+              "print(e)")
+
+    outcome = rig.run(PYTHON, "-c", script, profile=service)
+
+    assert upstream.exchanges == []
+    assert "request_invalid" in [reason for reason, _, _ in outcome.refused], outcome
+
+
+def test_an_endless_body_is_streamed_and_ends_with_its_client(rig, service, upstream):
+    received = []
+
+    def sink(exchange):
+        exchange.read_body(lambda part: received.append(len(part)))
+    upstream.routes["/sink"] = sink
+    command = f"head -c 200000000 /dev/zero | curl -sS -T - -H Expect: https://{API}/sink & sleep 1000 & read go; kill %1"
+    running = rig.start("bash", "-c", command, profile=service).wait_until_started()
+    upstream.wait_for(1, "/sink")
+
+    running.send("\n")
+    outcome = running.finish()
+
+    assert len(outcome.of_type("exchange.outcome")) == 1, outcome.records
+    assert outcome.of_type("exchange.outcome")[0]["sent"] >= sum(received) - 200000
+
+
+def test_a_thousand_connections_are_served_or_refused_and_the_mission_lives(rig, service, upstream):
+    script = f"""
+import socket, ssl
+context = ssl.create_default_context()
+open_ones = []
+for i in range(1000):
+    try:
+        open_ones.append(socket.create_connection(('{API}', 443)))
+    except OSError as error:
+        print('refused at', i, error)
+        break
+for each in open_ones[:-1]:
+    each.close()
+import urllib.request
+print(urllib.request.urlopen('https://{API}/hello').read().decode())
+"""
+    outcome = rig.run("sh", "-c", 'ulimit -n 4096 2>/dev/null; exec "$@"', "sh", PYTHON, "-c", script, profile=service)
+
+    assert "hello from upstream" in outcome.text, outcome
+    assert outcome.code == 0

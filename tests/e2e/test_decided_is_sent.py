@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was decided is what was sent: the bytes at the upstream give exactly the digests in the ledger."""
+
+import json
+
+import pytest
+
+from rig import API, PLAIN, body_digest, head_digest
+
+NOT_DIGESTED = {"transfer-encoding", "connection", "authorization"}
+
+REQUESTS = {
+    "a plain GET": ["https://{host}/describe"],
+    "a query": ["https://{host}/describe?b=2&a=1&a=%20x&empty="],
+    "escapes in the path": ["https://{host}/describe/%7Euser/%E2%82%AC/a%2Bb"],
+    "dot segments": ["--path-as-is", "https://{host}/a/../describe"],
+    "many headers": ["-H", "X-One: 1", "-H", "X-Two:   2  ", "-H", "x-one: again", "https://{host}/describe"],
+    "a body": ["--data-binary", "@body", "https://{host}/describe"],
+    "a chunked body": ["-H", "Transfer-Encoding: chunked", "--data-binary", "@body", "https://{host}/describe"],
+    "an upload": ["-T", "body", "-H", "Expect:", "https://{host}/describe"],
+    "hop-by-hop headers": ["-H", "Connection: keep-alive, X-Gone", "-H", "X-Gone: 1", "-H", "TE: gzip",
+                           "-H", "Keep-Alive: timeout=5", "https://{host}/describe"],
+    "a credential of the agent's own": ["-H", "Authorization: Basic eDp5", "https://{host}/describe"],
+}
+
+
+@pytest.mark.parametrize("host", [API, PLAIN])
+@pytest.mark.parametrize("request_", REQUESTS)
+def test_the_bytes_at_the_upstream_give_the_digests_in_the_ledger(rig, service, upstream, request_, host):
+    rig.write(rig.work / "body", bytes(range(256)) * 300)
+
+    outcome = rig.run("curl", "-sS", *[part.format(host=host) for part in REQUESTS[request_]], profile=service)
+
+    intents = {record["exchange"]: record for record in outcome.of_type("exchange.intent")}
+    assert len(intents) == len(upstream.exchanges)
+    if not upstream.exchanges:  # refused as ambiguous: then it is in the record as such
+        assert outcome.refused, outcome
+        return
+    sent, = upstream.exchanges
+    intent, = intents.values()
+    headers = [(name, value) for name, value in sent.headers if name not in NOT_DIGESTED]
+    assert intent["head"] == head_digest(sent.method, f"https://{host}", sent.target, headers), sent.head
+    done, = outcome.of_type("exchange.outcome")
+    salt = json.loads((outcome.folder / "mission.json").read_text())["salt"]
+    assert done["body"] == body_digest(salt, sent.body)
+    assert done["sent"] == len(sent.body)
+    assert (intent["method"], intent["host"]) == (sent.method, host)
+
+
+def test_hop_by_hop_headers_and_what_connection_names_never_leave(rig, service, upstream):
+    rig.run("curl", "-sS", *[part.format(host=API) for part in REQUESTS["hop-by-hop headers"]], profile=service)
+
+    names = [name.lower() for name, _ in upstream.exchanges[0].headers]
+    assert not {"x-gone", "keep-alive", "te"} & set(names), names
+
+
+def test_the_path_that_is_decided_on_is_the_path_that_is_sent(rig, service, upstream):
+    """`/public/../private` may not be judged as one and sent as the other."""
+    outcome = rig.run("curl", "-sS", "--path-as-is", f"https://{API}/public/../describe", f"https://{API}/a/%2e%2e/describe",
+                      f"https://{API}//describe", profile=service)
+
+    sent = {exchange.path for exchange in upstream.exchanges}
+    assert sent <= {record["path"] for record in outcome.of_type("exchange.intent")}, outcome
+    assert not any(".." in path or "%2e" in path.lower() for path in sent)
