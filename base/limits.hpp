@@ -115,8 +115,8 @@ inline constexpr std::chrono::hours kUnlockMax{24 * 7};
 inline constexpr std::size_t kCredentialBytesMax = 16 * 1024;
 /// Output of a `command` source; far above any credential, so that a chatty program gets an error and not a hang.
 inline constexpr std::size_t kCommandOutputBytesMax = 64 * 1024;
-/// A `command` source may ask its user to touch a key; after this it is killed.
-inline constexpr seconds kCommandTimeout{60};
+/// A `command` source may ask its user to touch a key; after this it is killed. Below kLeaseTimeout.
+inline constexpr seconds kCommandTimeout{45};
 /// Programs of `command` sources that run at the same time.
 inline constexpr std::size_t kCommandsAtOnceMax = 8;
 /// A lease is fetched anew after this, so that a credential changed at its source is noticed.
@@ -129,6 +129,8 @@ inline constexpr std::chrono::hours kOrphanLifeMax{24};
 inline constexpr std::size_t kLeaseWaitersMax = 4096;
 /// Leases of one mission that are not ended.
 inline constexpr std::size_t kLeasesHeldMax = 1024;
+/// Leases with an end that are still known by name, for uses that are reported late.
+inline constexpr std::size_t kLeasesEndedMax = 1024;
 /// Approvals told and not yet used.
 inline constexpr std::size_t kApprovalsPendingMax = 256;
 /// How long uses are collected before they are written to the journal: a crash loses this much of a counter.
@@ -265,6 +267,8 @@ inline constexpr milliseconds kDrainAtOnce{0};
 inline constexpr milliseconds kStopGrace{2000};
 /// How long the end of a run waits for the vault; after that the vault goes on alone and the record says parked.
 inline constexpr seconds kRetireTimeout{10};
+/// How long after its channel closed a dying vault is waited for, to tell it from one that goes on alone.
+inline constexpr milliseconds kVaultLeaveTimeout{200};
 /// A second TERM within this time ends the mission instead of being forwarded.
 inline constexpr seconds kSecondTermWindow{5};
 /// Exchanges without an end at one time; the interceptor's own bounds are far below.
@@ -275,6 +279,8 @@ inline constexpr std::size_t kControlClientsMax = 16;
 inline constexpr std::size_t kControlLineBytesMax = 64 * 1024;
 /// Answer bytes waiting for a control client that does not read.
 inline constexpr std::size_t kControlAnswerBytesMax = 1024 * 1024;
+/// Folders of earlier missions that a start looks at for unfinished ones; `sanctum reap` looks at all.
+inline constexpr std::size_t kMissionsLookedAtMax = 512;
 /// System-call notices answered in one turn.
 inline constexpr std::size_t kNoticesPerTurnMax = 64;
 /// Ancestors named for a process; deeper trees are cut.

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vault/commands/reap_command.hpp"
+
+#include "base/places.hpp"
+#include "vault/reaper.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <cstdio>
+#include <string>
+
+namespace sanctum::vault {
+namespace {
+
+// One line of JSON: the mission's id, then the members of lease.changed.
+void print_end(const LeaseRow& row) {
+    std::string line = "{\"mission\":";
+    wire::append_json_string(line, row.mission);
+    line += "," + wire::to_json(to_record(row)).substr(1) + "\n";
+    std::fputs(line.c_str(), stdout);
+}
+
+void print_end_in_words(const LeaseRow& row) {
+    std::printf("%s %s (%s, account %s): %s, %s\n", row.mission.c_str(), row.lease.c_str(), row.service.c_str(),
+                row.account.c_str(), std::string(name_of(row.state)).c_str(), row.detail.c_str());
+}
+
+}  // namespace
+
+int run_reap_command(int argc, char** argv) {
+    CLI::App app("Ends the leases of missions whose vault is gone.\nExample: sanctum-vault reap --json",
+                 "sanctum-vault reap");
+    bool as_json = false;
+    std::string mission;
+    std::string state = places_of_this_process().state;
+    app.add_flag("--json", as_json, "One JSON line per lease: mission and the members of lease.changed");
+    app.add_option("--mission", mission, "Only this mission")->type_name("ID");
+    app.add_option("--state", state, "State folder")->type_name("FOLDER");
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? 0 : 2;
+    }
+    const SystemClock clock;
+    const Result<ReapReport> report = reap(state, mission, clock, as_json ? print_end : print_end_in_words);
+    if (std::fflush(stdout) != 0) {
+        std::fputs("sanctum reap: standard output cannot be written\n", stderr);
+        return 1;
+    }
+    if (!report) {
+        std::fprintf(stderr, "sanctum reap: %s\n", report.error().what.c_str());
+        return report.error().code == Errc::InvalidProfile ? 2 : 1;
+    }
+    if (!as_json) {
+        std::printf("%zu leases finished, %zu still waiting for their expiry, %zu missions running\n",
+                    report->finished, report->waiting, report->alive);
+    }
+    return 0;
+}
+
+}  // namespace sanctum::vault

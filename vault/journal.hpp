@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// Journal: what leases exist and how far they are, in SQLite (state.db), so that a crash forgets nothing.
+//
+// A lease is written three times before anybody could lose it: its intent before the source is asked, its handle
+// before the credential is used, its end. No secret is ever in it; a thumbprint is. One row per lease, keyed by our
+// own correlation id. Several missions write the same file; each touches its own rows.
+#pragma once
+
+#include "base/clock.hpp"
+#include "base/result.hpp"
+#include "base/wire/messages.hpp"
+#include "vault/sources/source.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+struct sqlite3;
+
+namespace sanctum::vault {
+
+/// How far a lease is. `Failed`: the source said no; there never was a credential.
+enum class LeaseState : std::uint8_t { Wanted, Held, Retiring, Gone, Expired, Parked, Orphaned, Failed };
+/// `wanted | held | retiring | gone | expired | parked | orphaned | failed`.
+[[nodiscard]] std::string_view name_of(LeaseState value);
+[[nodiscard]] bool parse_name(std::string_view name, LeaseState& value);
+/// True for a state that stands in the ledger as a lease's end.
+[[nodiscard]] bool is_end(LeaseState value);
+
+/// One lease as the journal keeps it.
+struct LeaseRow {
+    std::string correlation;  ///< ULID, ours; names the lease at the source where its protocol can
+    std::string mission;
+    std::string lease;        ///< `l1`, counted per mission
+    std::string service;
+    std::string account;
+    std::string source;       ///< local | command
+    LeaseState state = LeaseState::Wanted;
+    std::vector<std::string> asked;
+    std::optional<std::vector<std::string>> received;
+    NarrowedBy narrowed_by = NarrowedBy::Proxy;
+    RetireClass retire = RetireClass::None;
+    std::string risk;
+    std::string approval;
+    std::string handle;       ///< what retiring needs besides the secret; no secret
+    std::string thumbprint;   ///< hex SHA-256 of the credential; empty until held
+    std::string detail;
+    bool mints = false;       ///< the source may have made something outside
+    std::int64_t wanted_unix_ms = 0;
+    std::int64_t expires_unix_ms = 0;  ///< of the lease
+    std::int64_t alive_until_unix_ms = 0;  ///< the longest that the credential itself can live; 0: no end known
+    std::uint64_t handed_out = 0;      ///< times it was given to the interceptor
+    std::uint64_t uses = 0;
+    std::int64_t first_used_unix_ms = 0;
+    std::int64_t last_used_unix_ms = 0;
+};
+
+/// The record that launcher and ledger see.
+[[nodiscard]] wire::LeaseChanged to_record(const LeaseRow& row);
+
+struct MissionRow {
+    std::string mission;
+    std::int64_t started_unix_ms = 0;
+    std::int64_t ends_unix_ms = 0;
+    bool is_settled = false;  ///< every lease has its end and the ledger has it
+};
+
+/// An open journal. Move-only, single thread.
+class Journal {
+public:
+    /// Opens or makes `state_folder`/state.db (0600). Errors: Unsupported (newer version), Protocol (damaged: nothing
+    /// is changed), Timeout (another process holds it), Io. All name the file.
+    [[nodiscard]] static Result<Journal> open(const std::string& state_folder,
+                                              std::chrono::milliseconds busy_timeout);
+    Journal(Journal&&) noexcept;
+    Journal& operator=(Journal&&) noexcept;
+    ~Journal();
+
+    /// Errors of all below: Timeout, Limit (disk full), Io. Durable when they return.
+    [[nodiscard]] Status add_mission(const MissionRow& mission);
+    [[nodiscard]] Status settle_mission(const std::string& mission);
+    [[nodiscard]] Status add_lease(const LeaseRow& lease);
+    /// Replaces everything but the key, for all rows in one transaction. Errors too: NotFound.
+    [[nodiscard]] Status update_leases(const std::vector<LeaseRow>& leases);
+
+    [[nodiscard]] Result<std::vector<LeaseRow>> leases_of(const std::string& mission);
+    /// Missions that are not settled, oldest first, at most `count`; with `only` that one, if it is among them.
+    [[nodiscard]] Result<std::vector<MissionRow>> unsettled_missions(std::string_view only, std::size_t count);
+    /// Forgets settled missions that started before `before`.
+    [[nodiscard]] Status forget_settled(WallTime before);
+
+private:
+    struct Close {
+        void operator()(sqlite3* database) const;
+    };
+    Journal(std::unique_ptr<sqlite3, Close> database, std::string path);
+    std::unique_ptr<sqlite3, Close> database_;
+    std::string path_;
+};
+
+}  // namespace sanctum::vault

@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vault/leases.hpp"
+
+#include "base/digest.hpp"
+#include "base/limits.hpp"
+#include "base/log.hpp"
+#include "base/mission_id.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+namespace sanctum::vault {
+
+/// What makes two needs the same. Resources count only where the source can narrow to them.
+struct Leases::Key {
+    std::size_t service = 0;
+    std::vector<std::string> scopes;
+    std::map<std::string, std::vector<std::string>> resources;
+    std::string risk;
+    bool is_shared = false;
+    bool operator==(const Key&) const = default;
+};
+
+struct Leases::Lease {
+    std::uint64_t number = 0;
+    Key key;
+    LeaseRow row;
+    SourceNeed source_need;
+    Source* source = nullptr;
+    Credential credential;
+    BootTime expires;
+    std::vector<std::uint64_t> waiters;  ///< exchanges that wait for the answer
+    bool was_handed_out = false;
+    bool is_dirty = false;               ///< uses that the journal does not have yet
+
+    [[nodiscard]] bool is_open() const { return !is_end(row.state) && row.state != LeaseState::Failed; }
+};
+
+namespace {
+
+const profiles::Endpoint* endpoint_with_form(const profiles::Service& service) {
+    for (const profiles::Endpoint& endpoint : service.endpoints) {
+        if (endpoint.form != profiles::AuthForm::None) return &endpoint;
+    }
+    return nullptr;
+}
+
+std::optional<std::uint64_t> lease_number(std::string_view name) {
+    std::uint64_t number = 0;
+    if (!name.starts_with('l')) return std::nullopt;
+    const auto [end, error] = std::from_chars(name.data() + 1, name.data() + name.size(), number);
+    if (error != std::errc() || end != name.data() + name.size()) return std::nullopt;
+    return number;
+}
+
+const char* reason_for(const Error& error) { return error.code == Errc::NotFound ? "not_found" : "source_failed"; }
+
+}  // namespace
+
+std::string credential_fault(std::string_view bytes) {
+    if (bytes.empty()) return "it is empty";
+    if (bytes.size() > kCredentialBytesMax) return "it is longer than " + std::to_string(kCredentialBytesMax) + " bytes";
+    const bool has_control = std::any_of(bytes.begin(), bytes.end(), [](char c) {
+        const auto byte = static_cast<unsigned char>(c);
+        return byte < 0x20 || byte == 0x7f;
+    });
+    return has_control ? "it holds a line break or another control character" : "";
+}
+
+Leases::Leases(const profiles::Mission& mission, MissionEnd end, std::map<std::string, AccountSource> accounts,
+               Journal& journal, const Clock& clock, LeaseListener& listener)
+    : mission_(mission), end_(end), accounts_(std::move(accounts)), journal_(journal), clock_(clock),
+      listener_(listener) {}
+
+Leases::~Leases() = default;
+
+void Leases::refuse(const wire::LeaseNeed& need, const char* reason, const std::string& detail) {
+    listener_.failed({need.exchange, reason, detail, 0});
+}
+
+// An approval is used up by the need that names it, whatever becomes of that need.
+std::string Leases::approval_problem(const wire::LeaseNeed& need, profiles::Risk risk) {
+    if (!need.approval.empty()) return approvals_.consume(need, clock_.wall());
+    if (is_allowed_without_approval(mission_, risk)) return {};
+    return "risk " + need.risk + " needs an approval";
+}
+
+void Leases::need(const wire::LeaseNeed& asked) {
+    wire::LeaseNeed need = asked;
+    std::sort(need.scopes.begin(), need.scopes.end());
+    if (is_ending_) return refuse(need, "mission_ending", "the mission is ending");
+    std::string why;
+    const std::optional<std::size_t> service = find_service_for(mission_, need, why);
+    if (!service) return refuse(need, "outside_mission", why);
+    const auto account = accounts_.find(mission_.services[*service].account);
+    if (account == accounts_.end()) return refuse(need, "not_found", need.service + " has no account with a source");
+    profiles::Risk risk{};
+    if (!profiles::parse_name(need.risk, risk)) return refuse(need, "outside_mission", "no such risk");
+    if (const std::string problem = approval_problem(need, risk); !problem.empty()) {
+        return refuse(need, "outside_mission", problem);
+    }
+    Key key{*service, need.scopes, {}, need.risk, false};
+    key.is_shared = mission_.services[*service].reuse && need.approval.empty() && !is_elevated(risk);
+    if (account->second.source->capabilities().narrows_resources) key.resources = need.resources;
+
+    if (const LeasePtr shared = find_shared(key)) {
+        if (shared->row.state == LeaseState::Held) return hand_out(*shared, need.exchange);
+        if (waiters_ >= kLeaseWaitersMax) return refuse(need, "source_failed", "too many requests wait for the source");
+        shared->waiters.push_back(need.exchange);
+        ++waiters_;
+        return;
+    }
+    acquire(need, *service, std::move(key));
+}
+
+Leases::LeasePtr Leases::find_shared(const Key& key) const {
+    if (!key.is_shared) return nullptr;
+    const BootTime floor = clock_.boot().plus(kLeaseFloor);
+    for (const auto& [number, lease] : leases_) {
+        const bool is_wanted = lease->row.state == LeaseState::Wanted;
+        const bool is_fresh = lease->row.state == LeaseState::Held && lease->expires > floor;
+        if ((is_wanted || is_fresh) && lease->key == key) return lease;
+    }
+    return nullptr;
+}
+
+void Leases::acquire(const wire::LeaseNeed& need, std::size_t service, Key key) {
+    if (waiters_ >= kLeaseWaitersMax || open_ >= kLeasesHeldMax) {
+        return refuse(need, "source_failed", "too many leases at the same time");
+    }
+    const std::string& account = mission_.services[service].account;
+    AccountSource& from = accounts_.at(account);
+    const Capabilities can = from.source->capabilities();
+    const WallTime now = clock_.wall();
+    auto lease = std::make_shared<Lease>();
+    lease->number = ++counted_;
+    lease->key = std::move(key);
+    lease->source = from.source.get();
+    LeaseRow& row = lease->row;
+    row.correlation = make_ulid(now);
+    row.mission = mission_.id;
+    row.lease = "l" + std::to_string(lease->number);
+    row.service = need.service;
+    row.account = account;
+    row.source = from.kind;
+    row.asked = need.scopes;
+    row.retire = can.retire;
+    row.risk = need.risk;
+    row.approval = need.approval;
+    row.mints = can.mints;
+    row.wanted_unix_ms = now.unix_ms;
+    row.expires_unix_ms = end_.wall.unix_ms;
+    const Milliseconds life = can.life_max.count() > 0 ? can.life_max : Milliseconds(kOrphanLifeMax);
+    if (can.mints) row.alive_until_unix_ms = now.unix_ms + life.count();
+    // Write-ahead: no source is asked for anything that a crash could make us forget.
+    if (Status written = journal_.add_lease(row); !written) {
+        return refuse(need, "source_failed", written.error().what);
+    }
+    leases_[lease->number] = lease;
+    ++open_;
+    lease->waiters.push_back(need.exchange);
+    ++waiters_;
+    ask_source(lease, need);
+}
+
+void Leases::ask_source(const LeasePtr& lease, const wire::LeaseNeed& need) {
+    lease->source_need = {mission_.id, lease->row.correlation, lease->row.account,
+                          need.scopes, need.resources,         end_.wall};
+    lease->source->acquire(lease->source_need, [this, lease](Result<Credential> fetched) {
+        if (!fetched || lease->row.state != LeaseState::Wanted) return take_answer(lease, std::move(fetched));
+        lease->source->attenuate(lease->source_need, std::move(*fetched), [this, lease](Result<Credential> narrowed) {
+            take_answer(lease, std::move(narrowed));
+        });
+    });
+}
+
+void Leases::take_answer(const LeasePtr& lease, Result<Credential> answer) {
+    if (lease->row.state != LeaseState::Wanted) {
+        // Given up on long ago, and recorded so. What came is given back all the same.
+        if (answer) lease->source->retire(*answer, [](const RetireOutcome&) {});
+        return;
+    }
+    if (!answer) return take_failure(lease, answer.error());
+    hold(lease, std::move(*answer));
+}
+
+void Leases::take_failure(const LeasePtr& lease, const Error& error) {
+    const bool is_lost = error.code == Errc::Timeout || error.code == Errc::Cancelled;
+    fail_waiters(*lease, reason_for(error), error.what);
+    if (is_lost && lease->row.mints) return finish(lease, LeaseState::Orphaned, error.what);
+    lease->row.state = LeaseState::Failed;
+    lease->row.detail = error.what;
+    --open_;
+    write({lease->row});
+    forget_oldest_ended();
+}
+
+WallTime Leases::wall_at(BootTime time) const {
+    return {clock_.wall().unix_ms + (time.ms - clock_.boot().ms)};
+}
+
+// min(provider, mission, policy).
+BootTime Leases::expiry_of(const Lease& lease, const Credential& credential) const {
+    const BootTime now = clock_.boot();
+    const Milliseconds policy = lease.key.is_shared ? Milliseconds(kLeaseLifeMax) : Milliseconds(kSingleUseLifeMax);
+    BootTime expires = std::min(end_.boot, now.plus(policy));
+    if (credential.expires) {
+        expires = std::min(expires, now.plus(Milliseconds(credential.expires->unix_ms - clock_.wall().unix_ms)));
+    }
+    return expires;
+}
+
+void Leases::hold(const LeasePtr& lease, Credential credential) {
+    LeaseRow& row = lease->row;
+    const std::string fault = credential_fault(credential.secret.reveal());
+    lease->expires = expiry_of(*lease, credential);
+    row.received = credential.scopes.received;
+    row.narrowed_by = credential.scopes.narrowed_by;
+    row.retire = credential.retire;
+    row.handle = credential.handle;
+    row.thumbprint = wire::to_hex(sha256(credential.secret.reveal()));
+    row.expires_unix_ms = wall_at(lease->expires).unix_ms;
+    if (credential.expires) row.alive_until_unix_ms = credential.expires->unix_ms;
+    row.state = LeaseState::Held;
+    lease->credential = std::move(credential);
+    // Write-ahead: the handle is durable before the credential leaves this process.
+    const Status written = journal_.update_leases({row});
+    if (!fault.empty()) {
+        fail_waiters(*lease, "illegal_bytes", "the credential of account " + row.account + " cannot be used: " + fault);
+        return retire(lease, LeaseState::Gone, "never used: " + fault);
+    }
+    if (!written) {
+        fail_waiters(*lease, "source_failed", written.error().what);
+        return retire(lease, LeaseState::Gone, "never used: the journal could not be written");
+    }
+    if (is_ending_) return retire(lease, LeaseState::Gone, "never used: it came after the mission's end");
+    if (lease->expires <= clock_.boot()) {
+        fail_waiters(*lease, "source_failed", "account " + row.account + " gave a credential that has expired");
+        return retire(lease, LeaseState::Expired, "never used: it had expired when it came");
+    }
+    listener_.changed(to_record(row));
+    const std::vector<std::uint64_t> waiters = std::exchange(lease->waiters, {});
+    waiters_ -= waiters.size();
+    for (const std::uint64_t exchange : waiters) hand_out(*lease, exchange);
+}
+
+void Leases::hand_out(Lease& lease, std::uint64_t exchange) {
+    const profiles::Service& service = mission_.services[lease.key.service];
+    wire::LeaseHeld message;
+    message.exchange = exchange;
+    message.lease = lease.row.lease;
+    message.form = std::string(name_of(profiles::AuthForm::None));
+    if (const profiles::Endpoint* endpoint = endpoint_with_form(service)) {
+        message.form = std::string(name_of(endpoint->form));
+        message.name = endpoint->form_name;
+        message.username = endpoint->username;
+    }
+    const std::string& username = accounts_.at(lease.row.account).username;
+    if (!username.empty()) message.username = username;
+    message.expires_boot_ms = lease.expires.ms;
+    message.uses = lease.key.is_shared ? 0 : 1;
+    lease.was_handed_out = true;
+    ++lease.row.handed_out;
+    mark_for_writing(lease);
+    listener_.held(message, lease.credential.secret);
+}
+
+void Leases::fail_waiters(Lease& lease, const char* reason, const std::string& detail) {
+    const std::vector<std::uint64_t> waiters = std::exchange(lease.waiters, {});
+    waiters_ -= waiters.size();
+    for (const std::uint64_t exchange : waiters) listener_.failed({exchange, reason, detail, 0});
+}
+
+Status Leases::used(const wire::LeaseUsed& use) {
+    const std::optional<std::uint64_t> number = lease_number(use.lease);
+    if (!number || *number == 0 || *number > counted_) {
+        return Error{Errc::Protocol, "the interceptor used a lease that does not exist"};
+    }
+    const auto found = leases_.find(*number);
+    if (found == leases_.end()) return {};  // ended long ago
+    const LeasePtr lease = found->second;
+    if (!lease->was_handed_out) return Error{Errc::Protocol, "the interceptor used a lease that it was never given"};
+    const std::int64_t now = clock_.wall().unix_ms;
+    ++lease->row.uses;
+    if (lease->row.first_used_unix_ms == 0) lease->row.first_used_unix_ms = now;
+    lease->row.last_used_unix_ms = now;
+    mark_for_writing(*lease);
+    if (lease->row.state == LeaseState::Held && !lease->key.is_shared) retire(lease, LeaseState::Gone, "used once");
+    return {};
+}
+
+Status Leases::approve(const wire::Approved& approved) {
+    if (approvals_.add(approved)) return {};
+    return Error{Errc::Protocol, "approval " + approved.approval + " was told before, or too many wait"};
+}
+
+void Leases::retire(const LeasePtr& lease, LeaseState confirmed, const std::string& why) {
+    lease->row.state = LeaseState::Retiring;
+    lease->is_dirty = false;
+    write({lease->row});
+    if (lease->was_handed_out) listener_.gone({lease->row.lease});
+    lease->source->retire(lease->credential, [this, lease, confirmed, why](const RetireOutcome& outcome) {
+        take_outcome(lease, confirmed, why, outcome);
+    });
+}
+
+void Leases::take_outcome(const LeasePtr& lease, LeaseState confirmed, const std::string& why,
+                          const RetireOutcome& outcome) {
+    if (lease->row.state != LeaseState::Retiring) return;  // given up on meanwhile
+    const std::string detail = outcome.detail.empty() ? why : why + "; " + outcome.detail;
+    const std::int64_t alive_until = lease->row.alive_until_unix_ms;
+    const bool has_expired = alive_until != 0 && clock_.wall().unix_ms >= alive_until;
+    if (outcome.end == RetireOutcome::End::Gone) finish(lease, confirmed, detail);
+    else finish(lease, has_expired ? LeaseState::Expired : LeaseState::Parked, detail);
+}
+
+void Leases::finish(const LeasePtr& lease, LeaseState end, const std::string& detail) {
+    lease->credential = Credential{};
+    lease->row.state = end;
+    lease->row.detail = detail;
+    if (end == LeaseState::Orphaned || end == LeaseState::Parked) {
+        lease->row.expires_unix_ms = std::max(lease->row.expires_unix_ms, lease->row.alive_until_unix_ms);
+    }
+    --open_;
+    if (end == LeaseState::Gone) ++ended_.gone;
+    if (end == LeaseState::Expired) ++ended_.expired;
+    if (end == LeaseState::Parked) ++ended_.parked;
+    if (end == LeaseState::Orphaned) ++ended_.orphaned;
+    write({lease->row});
+    listener_.changed(to_record(lease->row));
+    forget_oldest_ended();
+}
+
+void Leases::forget_oldest_ended() {
+    if (leases_.size() - open_ <= kLeasesEndedMax) return;
+    const auto oldest = std::find_if(leases_.begin(), leases_.end(),
+                                     [](const auto& entry) { return !entry.second->is_open(); });
+    if (oldest != leases_.end()) leases_.erase(oldest);
+}
+
+// An end that cannot be written is told all the same; the journal still says `retiring`, and the reaper finishes it.
+void Leases::write(const std::vector<LeaseRow>& rows) {
+    if (Status written = journal_.update_leases(rows); !written) log::error(written.error().what);
+}
+
+void Leases::mark_for_writing(Lease& lease) {
+    lease.is_dirty = true;
+    if (!uses_due_) uses_due_ = clock_.boot().plus(kLeaseUseJournalInterval);
+}
+
+void Leases::write_uses() {
+    uses_due_.reset();
+    std::vector<LeaseRow> rows;
+    for (const auto& [number, lease] : leases_) {
+        if (!std::exchange(lease->is_dirty, false)) continue;
+        rows.push_back(lease->row);
+    }
+    if (!rows.empty()) write(rows);
+}
+
+void Leases::tick() {
+    const BootTime now = clock_.boot();
+    if (uses_due_ && now >= *uses_due_) write_uses();
+    std::vector<LeasePtr> over;
+    for (const auto& [number, lease] : leases_) {
+        if (lease->row.state == LeaseState::Held && lease->expires <= now) over.push_back(lease);
+    }
+    for (const LeasePtr& lease : over) retire(lease, LeaseState::Expired, "its time passed");
+    if (give_up_ && now >= *give_up_) give_up_on_answers();
+}
+
+std::optional<BootTime> Leases::next_tick() const {
+    std::optional<BootTime> next = uses_due_;
+    const auto consider = [&](std::optional<BootTime> time) {
+        if (time && (!next || *time < *next)) next = time;
+    };
+    consider(give_up_);
+    for (const auto& [number, lease] : leases_) {
+        if (lease->row.state == LeaseState::Held) consider(lease->expires);
+    }
+    return next;
+}
+
+void Leases::end_mission() {
+    if (is_ending_) return;
+    is_ending_ = true;
+    give_up_ = clock_.boot().plus(kAcquireAtEndTimeout);
+    std::vector<LeasePtr> held;
+    for (const auto& [number, lease] : leases_) {
+        fail_waiters(*lease, "mission_ending", "the mission is ending");
+        if (lease->row.state == LeaseState::Held) held.push_back(lease);
+    }
+    for (const LeasePtr& lease : held) retire(lease, LeaseState::Gone, "the mission ended");
+    write_uses();
+}
+
+void Leases::give_up_on_answers() {
+    give_up_.reset();
+    std::vector<LeasePtr> unanswered;
+    for (const auto& [number, lease] : leases_) {
+        if (lease->row.state == LeaseState::Wanted || lease->row.state == LeaseState::Retiring) {
+            unanswered.push_back(lease);
+        }
+    }
+    for (const LeasePtr& lease : unanswered) {
+        if (lease->row.state == LeaseState::Retiring) finish(lease, LeaseState::Parked, "giving it back is not confirmed");
+        else if (lease->row.mints) finish(lease, LeaseState::Orphaned, "no answer before the mission's end");
+        else finish(lease, LeaseState::Gone, "never fetched");
+    }
+}
+
+bool Leases::is_settled() const { return is_ending_ && open_ == 0; }
+
+wire::Retired Leases::counts() const { return ended_; }
+
+}  // namespace sanctum::vault

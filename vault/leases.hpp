@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+// Leases: the life of every credential of one mission, from need to end. The vault's heart; no sockets, no files.
+//
+//     wanted → held → retiring → gone | expired | parked
+//            ↘ failed          ↘ orphaned (the answer was lost: counted until it must be dead)
+//
+// Each arrow is in the journal before its effect: the intent before the source is asked, the handle before the
+// credential is handed out, retiring before it is given back. After end_mission() nothing is handed out any more; an
+// answer that comes later is retired at once.
+#pragma once
+
+#include "base/clock.hpp"
+#include "base/wire/messages.hpp"
+#include "profiles/schema/mission.hpp"
+#include "vault/journal.hpp"
+#include "vault/mission_check.hpp"
+#include "vault/sources/source.hpp"
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace sanctum::vault {
+
+/// What leases tell the other processes. Called from inside Leases' functions; must not call back.
+class LeaseListener {
+public:
+    virtual ~LeaseListener() = default;
+    virtual void held(const wire::LeaseHeld& message, const Secret& secret) = 0;
+    virtual void failed(const wire::LeaseFailed& message) = 0;
+    virtual void gone(const wire::LeaseGone& message) = 0;
+    virtual void changed(const wire::LeaseChanged& message) = 0;
+};
+
+/// The source of one account and the words that belong to it.
+struct AccountSource {
+    std::string kind;      ///< local | command
+    std::string username;  ///< goes before the endpoint's, for basic authentication
+    std::unique_ptr<Source> source;
+};
+
+/// The mission's end in both times, from `start`.
+struct MissionEnd {
+    BootTime boot;
+    WallTime wall;
+};
+
+class Leases {
+public:
+    /// All references must outlive this object; `accounts` by account name.
+    Leases(const profiles::Mission& mission, MissionEnd end, std::map<std::string, AccountSource> accounts,
+           Journal& journal, const Clock& clock, LeaseListener& listener);
+    Leases(const Leases&) = delete;
+    Leases& operator=(const Leases&) = delete;
+    ~Leases();
+
+    /// Answers with held or failed, now or later; exactly one per need.
+    void need(const wire::LeaseNeed& need);
+    /// Errors: Protocol (a lease that was never handed out): whoever says so is broken or hostile.
+    [[nodiscard]] Status used(const wire::LeaseUsed& use);
+    /// Errors: Protocol (told twice, or too many).
+    [[nodiscard]] Status approve(const wire::Approved& approved);
+
+    /// Ends leases whose time has come, writes collected uses, gives up on answers after the mission's end.
+    void tick();
+    /// When tick() has something to do next; absent: nothing waits for time.
+    [[nodiscard]] std::optional<BootTime> next_tick() const;
+
+    /// From here on nothing is handed out: needs fail with `mission_ending`, everything held is retired.
+    void end_mission();
+    /// True when every lease has its end (only after end_mission()).
+    [[nodiscard]] bool is_settled() const;
+    /// How they ended.
+    [[nodiscard]] wire::Retired counts() const;
+
+private:
+    struct Lease;
+    struct Key;
+    using LeasePtr = std::shared_ptr<Lease>;
+
+    [[nodiscard]] WallTime wall_at(BootTime time) const;
+    [[nodiscard]] BootTime expiry_of(const Lease& lease, const Credential& credential) const;
+    void refuse(const wire::LeaseNeed& need, const char* reason, const std::string& detail);
+    [[nodiscard]] std::string approval_problem(const wire::LeaseNeed& need, profiles::Risk risk);
+    [[nodiscard]] LeasePtr find_shared(const Key& key) const;
+    void acquire(const wire::LeaseNeed& need, std::size_t service, Key key);
+    void ask_source(const LeasePtr& lease, const wire::LeaseNeed& need);
+    void take_answer(const LeasePtr& lease, Result<Credential> answer);
+    void take_failure(const LeasePtr& lease, const Error& error);
+    void hold(const LeasePtr& lease, Credential credential);
+    void hand_out(Lease& lease, std::uint64_t exchange);
+    void fail_waiters(Lease& lease, const char* reason, const std::string& detail);
+    void retire(const LeasePtr& lease, LeaseState confirmed, const std::string& why);
+    void take_outcome(const LeasePtr& lease, LeaseState confirmed, const std::string& why,
+                      const RetireOutcome& outcome);
+    void finish(const LeasePtr& lease, LeaseState end, const std::string& detail);
+    void give_up_on_answers();
+    void forget_oldest_ended();
+    void write(const std::vector<LeaseRow>& rows);
+    void write_uses();
+    void mark_for_writing(Lease& lease);
+
+    const profiles::Mission& mission_;
+    MissionEnd end_;
+    std::map<std::string, AccountSource> accounts_;
+    Journal& journal_;
+    const Clock& clock_;
+    LeaseListener& listener_;
+    Approvals approvals_;
+    std::map<std::uint64_t, LeasePtr> leases_;  ///< by number; those with an end have lost their secret
+    std::uint64_t counted_ = 0;                 ///< `l1` is the first
+    std::size_t open_ = 0;                      ///< leases without an end
+    std::size_t waiters_ = 0;
+    bool is_ending_ = false;
+    std::optional<BootTime> uses_due_;
+    std::optional<BootTime> give_up_;
+    wire::Retired ended_;
+};
+
+/// Empty, or why these bytes cannot be put on a request: nothing at all, control characters, or more than
+/// kCredentialBytesMax. (RFC 9110 5.5, field values: what passes here cannot split a head.)
+[[nodiscard]] std::string credential_fault(std::string_view bytes);
+
+}  // namespace sanctum::vault

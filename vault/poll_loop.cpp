@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vault/poll_loop.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <poll.h>
+#include <vector>
+
+namespace sanctum::vault {
+
+Status PollLoop::wait(const Clock& clock, std::optional<BootTime> deadline) {
+    std::vector<pollfd> waits;
+    for (const auto& [fd, callback] : watched_) waits.push_back({fd, POLLIN, 0});
+    int timeout_ms = -1;
+    if (deadline) {
+        const std::int64_t left = deadline->ms - clock.boot().ms;
+        // An hour at most: poll(2) counts without suspend, deadlines count with it.
+        timeout_ms = static_cast<int>(std::clamp<std::int64_t>(left, 0, 3'600'000));
+    }
+    const int ready = ::poll(waits.data(), waits.size(), timeout_ms);
+    if (ready < 0 && errno != EINTR) return io_error("poll");
+    if (ready <= 0) return {};
+    for (const pollfd& wait : waits) {
+        if (wait.revents == 0) continue;
+        // Looked up again: an earlier callback of this round may have forgotten it.
+        const auto found = watched_.find(wait.fd);
+        if (found == watched_.end()) continue;
+        const std::function<void()> callback = found->second;
+        callback();
+    }
+    return {};
+}
+
+}  // namespace sanctum::vault

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// PollLoop: the vault's one loop over poll(2). Few descriptors, no timers of its own: the caller says until when.
+#pragma once
+
+#include "base/clock.hpp"
+#include "base/result.hpp"
+
+#include <functional>
+#include <map>
+#include <optional>
+
+namespace sanctum::vault {
+
+/// Calls what was registered for a descriptor when it is readable, closed or broken. Single thread.
+class PollLoop {
+public:
+    /// `fd` is borrowed and must be forgotten before it is closed. One callback per descriptor.
+    void watch(int fd, std::function<void()> on_readable) { watched_[fd] = std::move(on_readable); }
+    void forget(int fd) { watched_.erase(fd); }
+
+    /// Waits until something happens or `deadline` (boot time) passes; absent: without end. A callback may watch and
+    /// forget. Errors: Io.
+    [[nodiscard]] Status wait(const Clock& clock, std::optional<BootTime> deadline);
+
+private:
+    std::map<int, std::function<void()>> watched_;
+};
+
+}  // namespace sanctum::vault

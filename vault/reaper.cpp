@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vault/reaper.hpp"
+
+#include "base/limits.hpp"
+#include "base/mission_id.hpp"
+#include "vault/mission_lock.hpp"
+
+#include <algorithm>
+#include <unistd.h>
+
+namespace sanctum::vault {
+namespace {
+
+enum class Ledger { Missing, Open, Sealed };
+
+Ledger ledger_of(const std::string& state_folder, const std::string& mission) {
+    const std::string folder = state_folder + "/missions/" + mission;
+    if (::access((folder + "/receipt.json").c_str(), F_OK) == 0) return Ledger::Sealed;
+    return ::access((folder + "/ledger.jsonl").c_str(), F_OK) == 0 ? Ledger::Open : Ledger::Missing;
+}
+
+bool may_be_alive(const LeaseRow& row) {
+    return row.state == LeaseState::Parked || row.state == LeaseState::Orphaned;
+}
+
+void end_as(LeaseRow& row, LeaseState state, const std::string& detail) {
+    row.state = state;
+    row.detail = detail;
+    if (may_be_alive(row)) row.expires_unix_ms = std::max(row.expires_unix_ms, row.alive_until_unix_ms);
+}
+
+// A mission whose lock we hold: ends what is open, tells what the ledger may not have, and settles it when nothing
+// is left to wait for.
+Status reap_mission(Journal& journal, const std::string& state_folder, const MissionRow& mission, const Clock& clock,
+                    const std::function<void(const LeaseRow&)>& on_end, ReapReport& report) {
+    SANCTUM_TRY(std::vector<LeaseRow> leases, journal.leases_of(mission.mission));
+    std::vector<LeaseRow> changed;
+    for (LeaseRow& lease : leases) {
+        if (end_dead_lease(lease, clock.wall())) changed.push_back(lease);
+    }
+    if (!changed.empty()) {
+        SANCTUM_CHECK(journal.update_leases(changed));
+    }
+    report.finished += changed.size();
+
+    const Ledger ledger = ledger_of(state_folder, mission.mission);
+    bool is_waiting = false;
+    for (const LeaseRow& lease : leases) {
+        if (ledger != Ledger::Sealed && is_end(lease.state)) on_end(lease);
+        if (may_be_alive(lease)) {
+            ++report.waiting;
+            is_waiting = true;
+        }
+    }
+    if (is_waiting || ledger == Ledger::Open) return {};
+    SANCTUM_CHECK(journal.settle_mission(mission.mission));
+    ::unlink(vault_lock_path(state_folder, mission.mission).c_str());
+    return {};
+}
+
+}  // namespace
+
+bool end_dead_lease(LeaseRow& row, WallTime now) {
+    const bool is_past = row.alive_until_unix_ms != 0 && now.unix_ms >= row.alive_until_unix_ms;
+    switch (row.state) {
+        case LeaseState::Gone:
+        case LeaseState::Expired:
+        case LeaseState::Failed: return false;
+        case LeaseState::Parked:
+        case LeaseState::Orphaned:
+            if (!is_past) return false;
+            end_as(row, LeaseState::Expired, "its longest possible life is over");
+            return true;
+        case LeaseState::Wanted:
+            if (!row.mints) end_as(row, LeaseState::Gone, "never fetched: the vault ended first");
+            else if (is_past) end_as(row, LeaseState::Expired, "its longest possible life is over");
+            else end_as(row, LeaseState::Orphaned, "the vault ended before the source's answer");
+            return true;
+        case LeaseState::Held:
+        case LeaseState::Retiring: break;
+    }
+    if (row.retire == RetireClass::None) {
+        end_as(row, LeaseState::Gone, "the vault ended and our copy with it; the credential itself stays valid");
+    } else if (is_past) {
+        end_as(row, LeaseState::Expired, "its time passed after the vault ended");
+    } else {
+        end_as(row, LeaseState::Parked, "the vault ended; the credential is alive until it expires");
+    }
+    return true;
+}
+
+Result<ReapReport> reap(const std::string& state_folder, const std::string& only, const Clock& clock,
+                        const std::function<void(const LeaseRow&)>& on_end) {
+    if (!only.empty() && !is_ulid(only)) return Error{Errc::InvalidProfile, "`" + only + "` is not a mission id"};
+    ReapReport report;
+    if (::access((state_folder + "/state.db").c_str(), F_OK) != 0) return report;  // no vault ever ran here
+    SANCTUM_TRY(Journal journal, Journal::open(state_folder, kJournalBusyTimeout));
+    SANCTUM_TRY(const std::vector<MissionRow> missions, journal.unsettled_missions(only, kReapMissionsMax));
+    for (const MissionRow& mission : missions) {
+        Result<UniqueFd> lock = lock_file(vault_lock_path(state_folder, mission.mission), Wait::No);
+        if (!lock && lock.error().code == Errc::Timeout) {
+            ++report.alive;
+            continue;
+        }
+        if (!lock) return std::move(lock).error();
+        SANCTUM_CHECK(reap_mission(journal, state_folder, mission, clock, on_end, report));
+    }
+    const WallTime oldest{clock.wall().unix_ms - Milliseconds(kJournalKeep).count()};
+    SANCTUM_CHECK(journal.forget_settled(oldest));
+    return report;
+}
+
+}  // namespace sanctum::vault

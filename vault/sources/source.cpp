@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vault/sources/source.hpp"
+
+#include <array>
+
+namespace sanctum::vault {
+namespace {
+
+constexpr std::array<std::string_view, 5> kRetireNames = {"none", "expires", "self", "accessor", "kills-grant"};
+constexpr std::array<std::string_view, 3> kNarrowedNames = {"proxy", "provider", "both"};
+
+template <class Enum, std::size_t N>
+bool find_name(const std::array<std::string_view, N>& names, std::string_view name, Enum& value) {
+    for (std::size_t i = 0; i < N; ++i) {
+        if (names[i] != name) continue;
+        value = static_cast<Enum>(i);
+        return true;
+    }
+    return false;
+}
+
+}  // namespace
+
+std::string_view name_of(RetireClass value) { return kRetireNames.at(static_cast<std::size_t>(value)); }
+bool parse_name(std::string_view name, RetireClass& value) { return find_name(kRetireNames, name, value); }
+std::string_view name_of(NarrowedBy value) { return kNarrowedNames.at(static_cast<std::size_t>(value)); }
+bool parse_name(std::string_view name, NarrowedBy& value) { return find_name(kNarrowedNames, name, value); }
+
+}  // namespace sanctum::vault

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// The sealed store as a file: read whole, replaced whole, changed under a lock. Only this program ever touches it.
+#pragma once
+
+#include "base/clock.hpp"
+#include "base/result.hpp"
+#include "vault/store_format.hpp"
+
+#include <functional>
+#include <optional>
+#include <string>
+
+namespace sanctum::vault {
+
+/// Reads and checks the file; nothing is opened yet. Errors (all name the file and the remedy): NotFound (there is no
+/// store), Protocol (damaged), Unsupported (newer version), NotPermitted (others may write it), Io.
+[[nodiscard]] Result<SealedBytes> load_store(const std::string& path);
+
+/// What a new store is opened with; one of them at least.
+struct NewStoreKeys {
+    std::optional<LockedBytes> passphrase;
+    std::optional<LockedBytes> key;  ///< 32 bytes
+    ArgonCost cost = ArgonCost::moderate();
+};
+
+/// Makes an empty store (0600) and the folders above it (0700). Never replaces one. Errors: Denied (there is one), Io.
+[[nodiscard]] Status create_store(const std::string& path, const NewStoreKeys& keys);
+
+/// Reads the items, lets `change` work on them, and replaces the file; another writer waits meanwhile. A crash leaves
+/// the old or the new file. When `change` fails or says Leave, nothing is written.
+/// Errors: as load_store, those of `change`, Limit.
+enum class Change { Write, Leave };
+[[nodiscard]] Status change_store(const std::string& path, const LockedBytes& data_key,
+                                  const std::function<Result<Change>(StoredItems&)>& change);
+
+/// The 32 bytes of a key file. Errors: NotFound, NotPermitted (others may read it, or it is another user's), Protocol
+/// (not 32 bytes), Io.
+[[nodiscard]] Result<LockedBytes> load_key_file(const std::string& path);
+
+/// Makes a key file (0600, O_EXCL). Errors: Io.
+[[nodiscard]] Result<LockedBytes> create_key_file(const std::string& path);
+
+}  // namespace sanctum::vault
