@@ -42,7 +42,10 @@ Result<ChainFile> ChainFile::create(const std::string& mission_folder, std::stri
     const std::string path = ledger_path(mission_folder);
     UniqueFd fd(::open(path.c_str(), O_RDWR | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!fd) return io_error("create " + path);
-    SANCTUM_CHECK(lock(fd.get(), path));
+    // Waits: a reaper that looks at the new, empty file lets go of it at once.
+    while (::flock(fd.get(), LOCK_EX) != 0) {
+        if (errno != EINTR) return io_error("lock " + path);
+    }
     SANCTUM_CHECK(make_reserve(mission_folder));
     const UniqueFd folder(::open(mission_folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!folder || ::fsync(folder.get()) != 0) return io_error("fsync " + mission_folder);
