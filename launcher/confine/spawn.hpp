@@ -40,7 +40,12 @@ struct InitEvent {
 };
 
 /// What the launcher tells init.
-enum class InitOrder : std::uint8_t { Forward = 1, Terminate = 2 };
+enum class InitOrder : std::uint8_t {
+    Forward = 1,    ///< `signal` to the agent's process group
+    Terminate = 2,  ///< end everything
+    Freeze = 3,     ///< SIGSTOP to every process of the namespace but init (before the launcher itself stops)
+    Thaw = 4,       ///< SIGCONT to the same
+};
 
 /// The live tree. Dropping it closes `alive`, which ends the tree.
 struct ConfinedAgent {
@@ -53,6 +58,7 @@ struct ConfinedAgent {
     UniqueFd agent_pidfd;
     UniqueFd notify;          ///< seccomp listener; after release(), when the plan has `attribute`
     std::vector<NamespaceSocket> sockets;
+    std::vector<std::string> control_groups;  ///< made for this tree; removed by kill_tree()
 };
 
 /// Builds namespaces, network, mounts and holds the agent before its last steps. Every step is fatal.

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// What happened in this mission, on its way from messages into the ledger, and the sums that `show` and the last lines
+// on the terminal are made of.
+#pragma once
+
+#include "base/result.hpp"
+#include "base/wire/messages.hpp"
+#include "launcher/watch/watch.hpp"
+#include "ledger/ledger.hpp"
+#include "profiles/catalog/catalog.hpp"
+#include "profiles/schema/mission.hpp"
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+namespace sanctum::launcher {
+
+struct Counts {
+    std::uint64_t connections = 0;
+    std::uint64_t allowed = 0;           ///< exchanges whose intent was recorded
+    std::uint64_t refused = 0;
+    std::uint64_t attempts_refused = 0;  ///< connections that never were one
+    std::map<std::string, std::uint64_t> refused_by_reason;
+};
+
+/// Owns the ledger. Every function that takes a message returns Errors: Protocol (an end without a beginning, a number
+/// used twice), Limit, Io (the ledger has failed); each ends the mission: no record, no action.
+class MissionRecord {
+public:
+    MissionRecord(std::unique_ptr<ledger::Ledger> ledger, const profiles::Mission& mission,
+                  const profiles::CatalogSet& catalog);
+
+    [[nodiscard]] Status started(ledger::MissionStarted started);
+    [[nodiscard]] Status opened(const wire::ConnectionOpened& opened, std::optional<ledger::ClaimedProcess> process);
+    [[nodiscard]] Status attempted(ledger::ConnectionRefused attempt);
+    [[nodiscard]] Status intent(wire::ExchangeIntent intent);
+    [[nodiscard]] Status refused(wire::ExchangeRefused refused);
+    [[nodiscard]] Status outcome(wire::ExchangeOutcome outcome);
+    [[nodiscard]] Status lease(wire::LeaseChanged lease);
+    [[nodiscard]] Status leases(const std::vector<wire::LeaseChanged>& leases);
+    /// Error while records cannot be written any more.
+    [[nodiscard]] Status check_ledger() const;
+
+    /// Seals. Exchanges that are still open stay without an outcome in the record. Errors: Io.
+    [[nodiscard]] Result<ledger::Sealed> seal(ledger::MissionEnded ended);
+
+    [[nodiscard]] int durable_fd() const { return ledger_->durable_fd(); }
+    [[nodiscard]] std::vector<ledger::Durable> poll_durable() { return ledger_->poll_durable(); }
+    [[nodiscard]] const Counts& counts() const { return counts_; }
+    [[nodiscard]] std::size_t open_exchanges() const { return open_.size(); }
+    /// Last known state of every lease, by id.
+    [[nodiscard]] const std::map<std::string, wire::LeaseChanged>& last_leases() const { return leases_; }
+    /// `SERVICE:SCOPE` of every granted scope that no exchange has needed, sorted.
+    [[nodiscard]] std::vector<std::string> unused_scopes() const;
+
+private:
+    void note_scopes(const wire::ExchangeIntent& intent);
+
+    std::unique_ptr<ledger::Ledger> ledger_;
+    const profiles::Mission& mission_;
+    const profiles::CatalogSet& catalog_;
+    Counts counts_;
+    std::uint64_t newest_exchange_ = 0;
+    std::unordered_set<std::uint64_t> open_;
+    std::map<std::string, wire::LeaseChanged> leases_;
+    std::set<std::string> used_scopes_;
+};
+
+/// Which scopes of `grant` an operation that needs one of `needed` has used: the smallest satisfied set, each scope by
+/// itself where it is granted, else by those that imply it. Pure.
+[[nodiscard]] std::vector<std::string> scopes_used(const profiles::Service& service,
+                                                   const profiles::CompiledEntry* entry,
+                                                   const std::vector<std::vector<std::string>>& needed);
+
+}  // namespace sanctum::launcher

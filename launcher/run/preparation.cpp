@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launcher/run/preparation.hpp"
+
+#include "base/mission_id.hpp"
+#include "launcher/run/trust_question.hpp"
+#include "profiles/schema/resolve.hpp"
+
+#include <climits>
+#include <cstdlib>
+#include <memory>
+#include <pwd.h>
+#include <unistd.h>
+
+extern char** environ;
+
+namespace sanctum::launcher {
+namespace {
+
+constexpr const char* kPolicyInside = "/run/sanctum/policy.json";
+
+std::string value_or_empty(const std::map<std::string, std::string>& environment, const char* name) {
+    const auto found = environment.find(name);
+    return found == environment.end() ? std::string() : found->second;
+}
+
+Result<std::string> real_path(const std::string& path, std::string_view what) {
+    const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr), &std::free);
+    if (!real) return io_error(std::string(what) + " " + path);
+    return std::string(real.get());
+}
+
+std::string home_of(const std::map<std::string, std::string>& environment) {
+    if (std::string home = value_or_empty(environment, "HOME"); home.starts_with('/')) return home;
+    const passwd* entry = ::getpwuid(::geteuid());
+    return entry != nullptr && entry->pw_dir != nullptr ? entry->pw_dir : "/";
+}
+
+// The operator's configuration: a file that was named must exist, the usual one may be absent.
+Result<profiles::OperatorConfig> load_config(const Options& options, Places& places,
+                                             const std::map<std::string, std::string>& environment) {
+    auto missing = profiles::Missing::IsEmpty;
+    if (!options.config.empty()) {
+        SANCTUM_TRY(places.configuration, real_path(options.config, "--config"));
+        missing = profiles::Missing::IsAnError;
+    } else if (!value_or_empty(environment, "SANCTUM_CONFIG").empty()) {
+        missing = profiles::Missing::IsAnError;
+    }
+    return profiles::load_operator_config(places.configuration, missing);
+}
+
+profiles::Overrides overrides_of(const Options& options) {
+    profiles::Overrides overrides{options.settings, options.environment, options.mounts, options.ttl};
+    if (!options.name.empty()) {
+        std::string setting = "mission.name=";
+        wire::append_json_string(setting, options.name);  // a JSON string is a TOML basic string
+        overrides.settings.push_back(std::move(setting));
+    }
+    return overrides;
+}
+
+Result<SandboxPlan> plan_of(const Options& options, const PreparedMission& prepared, const std::string& folder) {
+    std::string working_directory = folder;
+    if (!options.working_directory.empty()) {
+        SANCTUM_TRY(working_directory, real_path(options.working_directory, "--workdir"));
+    }
+    SANCTUM_TRY(const auto later, runs_later::find_existing(prepared.mission.sandbox.workspace));
+    return plan_sandbox(prepared.mission, prepared.facts, options.command, options.new_session, working_directory, later);
+}
+
+}  // namespace
+
+Result<PreparedMission> prepare_mission(const Options& options, const Clock& clock) {
+    PreparedMission prepared;
+    prepared.environment = environment_of_this_process();
+    SANCTUM_CHECK(refuse_inside_a_mission(prepared.environment));
+    prepared.places = places_of_this_process();
+    SANCTUM_TRY(prepared.config, load_config(options, prepared.places, prepared.environment));
+
+    const std::string from_environment = value_or_empty(prepared.environment, "SANCTUM_PROFILE");
+    SANCTUM_TRY(const std::string path, profiles::find_profile(options.profile, from_environment, prepared.places));
+    SANCTUM_TRY(const profiles::ProfileFile file, profiles::read_profile_file(path));
+    // A dry run does nothing, so it is the way to look at a profile before trusting it.
+    if (!options.dry_run) {
+        SANCTUM_CHECK(require_trust(file, prepared.places));
+    }
+
+    SANCTUM_TRY(const profiles::Profile profile, profiles::load_profile(file.path, file.text));
+    SANCTUM_TRY(prepared.catalog, profiles::load_catalog(profile, prepared.places));
+    SANCTUM_TRY(const std::string folder, real_path(".", "working directory"));
+    const profiles::Caller caller{folder, home_of(prepared.environment), prepared.environment, prepared.places.state};
+    SANCTUM_TRY(prepared.mission, profiles::resolve_mission(profile, prepared.config, prepared.catalog,
+                                                            overrides_of(options), caller, make_ulid(clock.wall())));
+    prepared.mission.profile_path = file.path;
+    prepared.mission.profile_sha256 = file.sha256;
+    SANCTUM_TRY(prepared.facts, gather_host_facts(prepared.mission));
+    SANCTUM_TRY(prepared.plan, plan_of(options, prepared, folder));
+    return prepared;
+}
+
+Status refuse_inside_a_mission(const std::map<std::string, std::string>& environment) {
+    const std::string outer = value_or_empty(environment, "SANCTUM_MISSION");
+    if (outer.empty() || ::access(kPolicyInside, F_OK) != 0) return {};
+    return Error{Errc::Unsupported, "this is inside mission " + outer +
+                                        " already; a mission cannot start another one (run it from outside)"};
+}
+
+std::map<std::string, std::string> environment_of_this_process() {
+    std::map<std::string, std::string> environment;
+    for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
+        const std::string text = *entry;
+        const std::size_t equals = text.find('=');
+        if (equals != std::string::npos && equals > 0) environment.emplace(text.substr(0, equals), text.substr(equals + 1));
+    }
+    return environment;
+}
+
+}  // namespace sanctum::launcher

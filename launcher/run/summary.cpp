@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launcher/run/summary.hpp"
+
+#include <cerrno>
+#include <cstring>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace sanctum::launcher {
+namespace {
+
+constexpr std::size_t kScopesNamedMax = 6;
+
+bool is_runnable_file(const std::string& path) {
+    struct stat status {};
+    return ::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) && ::access(path.c_str(), X_OK) == 0;
+}
+
+std::string joined(const std::vector<std::string>& words, std::size_t words_max) {
+    std::string text;
+    for (std::size_t i = 0; i < words.size() && i < words_max; ++i) text += (i == 0 ? "" : ", ") + words[i];
+    if (words.size() > words_max) text += " and " + std::to_string(words.size() - words_max) + " more";
+    return text;
+}
+
+std::string value_or(const std::map<std::string, std::string>& values, const char* name, const char* otherwise) {
+    const auto found = values.find(name);
+    return found == values.end() ? otherwise : found->second;
+}
+
+// A TOML basic string is written like a JSON one.
+std::string quoted(const std::string& text) {
+    std::string out;
+    wire::append_json_string(out, text);
+    return out;
+}
+
+}  // namespace
+
+bool is_exec_failure(const Error& error) {
+    return error.sys_errno != 0 && (error.code == Errc::NotFound || error.code == Errc::NotPermitted);
+}
+
+std::string find_outside(const std::string& command, const std::string& path, const std::string& working_directory) {
+    if (command.find('/') != std::string::npos) {
+        const std::string place = command.starts_with('/') ? command : working_directory + "/" + command;
+        return is_runnable_file(place) ? place : "";
+    }
+    std::size_t at = 0;
+    while (at <= path.size()) {
+        const std::size_t end = std::min(path.find(':', at), path.size());
+        const std::string folder = path.substr(at, end - at);
+        if (folder.starts_with('/') && is_runnable_file(folder + "/" + command)) return folder + "/" + command;
+        at = end + 1;
+    }
+    return "";
+}
+
+Ending explain_exec_failure(const Error& error, const PreparedMission& prepared) {
+    const std::string& command = prepared.plan.command.front();
+    if (error.code != Errc::NotFound) {
+        return failed_to_set_up(command + ": cannot be executed: " + std::strerror(error.sys_errno), kExitCannotExecute);
+    }
+    const std::string outside = find_outside(command, value_or(prepared.environment, "PATH", ""),
+                                             prepared.plan.working_directory);
+    if (outside.empty()) return failed_to_set_up(command + ": command not found", kExitCommandNotFound);
+    return failed_to_set_up(command + ": found on this machine as " + outside + ", but not inside the sandbox; add to " +
+                                prepared.mission.profile_path + ":\n  [sandbox]\n  read = [" + quoted(outside) + "]",
+                            kExitCommandNotFound);
+}
+
+std::string last_lines(const std::string& mission, const Counts& counts, const std::vector<std::string>& unused_scopes) {
+    std::string first = std::to_string(counts.allowed) + " allowed, " + std::to_string(counts.refused) + " refused";
+    if (!counts.refused_by_reason.empty()) {
+        std::vector<std::string> reasons;
+        for (const auto& [reason, count] : counts.refused_by_reason) reasons.push_back(reason + " " + std::to_string(count));
+        first += " (" + joined(reasons, kScopesNamedMax) + ")";
+    }
+    if (counts.attempts_refused > 0) first += ", " + std::to_string(counts.attempts_refused) + " connections to nowhere";
+    const std::string second = unused_scopes.empty() ? "every granted scope was used"
+                                                     : "never used: " + joined(unused_scopes, kScopesNamedMax);
+    return first + "\nsanctum-run: " + second + "\nsanctum-run: see: sanctum show " + mission;
+}
+
+void say_last_lines(const Speaker& speaker, const PreparedMission& prepared, const MissionRecord& record,
+                    const Ending& ending, const Result<ledger::Sealed>& sealed) {
+    if (!sealed) speaker.error("the record could not be sealed: " + sealed.error().what + " (run: sanctum reap)");
+    if (ending.reason == EndReason::Setup) return;
+    speaker.say(last_lines(prepared.mission.id, record.counts(), record.unused_scopes()));
+}
+
+}  // namespace sanctum::launcher

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// The words at the end: what a person on the terminal reads after a run, and why a command could not be run.
+#pragma once
+
+#include "base/result.hpp"
+#include "launcher/run/exit_codes.hpp"
+#include "launcher/run/mission_record.hpp"
+#include "launcher/run/preparation.hpp"
+#include "launcher/run/status.hpp"
+#include "ledger/ledger.hpp"
+
+#include <string>
+
+namespace sanctum::launcher {
+
+/// Whether an error of release() is the exec itself (126/127) and not a step before it.
+[[nodiscard]] bool is_exec_failure(const Error& error);
+
+/// 126 or 127 with a sentence. A command that exists outside but not inside gets the line for the profile that shows it.
+[[nodiscard]] Ending explain_exec_failure(const Error& error, const PreparedMission& prepared);
+
+/// The place outside of a command (absolute, relative with `/`, or searched in `path`); empty when there is none. Looks
+/// at files.
+[[nodiscard]] std::string find_outside(const std::string& command, const std::string& path,
+                                       const std::string& working_directory);
+
+/// Looks for files that run later which the mission made or changed, holds them back where the profile says so, and
+/// names them on the terminal and in `ended`.
+void hold_files_that_run_later(const PreparedMission& prepared, ledger::MissionEnded& ended, const Speaker& speaker);
+
+/// Three lines: allowed and refused, scopes never used, what to look at next. And always: a record that could not be
+/// sealed.
+void say_last_lines(const Speaker& speaker, const PreparedMission& prepared, const MissionRecord& record,
+                    const Ending& ending, const Result<ledger::Sealed>& sealed);
+
+/// The three lines. Pure.
+[[nodiscard]] std::string last_lines(const std::string& mission, const Counts& counts,
+                                     const std::vector<std::string>& unused_scopes);
+
+}  // namespace sanctum::launcher
