@@ -8,6 +8,7 @@
 #include "base/secret.hpp"
 #include "base/wire/messages.hpp"
 #include "interceptor/io/byte_stream.hpp"
+#include "interceptor/policy/budgets.hpp"
 #include "profiles/catalog/catalog.hpp"
 #include "profiles/policy/decide.hpp"
 #include "profiles/schema/mission.hpp"
@@ -18,6 +19,8 @@
 #include <vector>
 
 namespace sanctum::interceptor {
+
+class NeedleSet;
 
 /// One accepted agent connection, before its first byte of HTTP.
 struct AgentConnection {
@@ -105,8 +108,9 @@ struct Services {
     Upstreams& upstreams;
     const Clock& clock;
     std::string salt;        ///< raw bytes
-    profiles::Spent& spent;  ///< budgets' counters, see interceptor/policy
+    Budgets& budgets;
     bool is_ending = false;  ///< set by `stop`: every new request is refused with `mission_ending`
+    std::shared_ptr<const NeedleSet> needles;  ///< the scrubber's, remade when the live leases change
 };
 
 /// Serves one agent connection until it ends: reads requests one after another, and for each the whole way

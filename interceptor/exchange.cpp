@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: Apache-2.0
+// The spine of the interceptor: serve_connection() reads requests one after another, serve_exchange() is the whole way
+// of one of them. Everything else in this folder is a step that is called from here.
+#include "base/limits.hpp"
+#include "base/log.hpp"
+#include "interceptor/http/git_push_commands.hpp"
+#include "interceptor/policy/exchange_record.hpp"
+#include "interceptor/policy/names.hpp"
+#include "interceptor/relay.hpp"
+#include "interceptor/rewrite/forward_request.hpp"
+#include "interceptor/rewrite/inject.hpp"
+#include "interceptor/services.hpp"
+
+#include <optional>
+#include <utility>
+
+namespace sanctum::interceptor {
+namespace {
+
+using profiles::AuthForm;
+using profiles::Decision;
+using profiles::Endpoint;
+using profiles::Operation;
+using profiles::Verdict;
+using MaybeRefusal = std::optional<Refusal>;
+
+enum class Next : std::uint8_t { KeepAlive, Close };
+
+constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+
+/// One request on its way. Its steps are called in the order in which they stand, each once.
+class Exchange {
+public:
+    Exchange(RequestHead head, const AgentConnection& connection, AgentSide& agent, Services& services)
+        : head_(std::move(head)), connection_(connection), agent_(agent), services_(services),
+          record_(services.recorder, connection.id) {}
+
+    [[nodiscard]] MaybeRefusal check_names();
+    [[nodiscard]] net::awaitable<MaybeRefusal> classify();
+    [[nodiscard]] MaybeRefusal decide();
+    [[nodiscard]] net::awaitable<MaybeRefusal> take_lease();
+    [[nodiscard]] net::awaitable<MaybeRefusal> open_upstream(Upstreams::Pool pool);
+    [[nodiscard]] net::awaitable<MaybeRefusal> record_intent();
+    [[nodiscard]] net::awaitable<Next> send_and_answer();
+    [[nodiscard]] net::awaitable<Next> refuse(const Refusal& refusal);
+
+private:
+    [[nodiscard]] net::awaitable<MaybeRefusal> read_push();
+    [[nodiscard]] net::awaitable<Status> send_continue();
+    [[nodiscard]] net::awaitable<RelayResult> relay_once();
+    [[nodiscard]] bool may_repeat(const RelayResult& result) const;
+    [[nodiscard]] net::awaitable<bool> skip_small_body();
+    [[nodiscard]] RefusalOptions refusal_options(bool closes) const;
+    void settle_upstream(const RelayResult& result);
+    void finish_record(const RelayResult& result);
+    [[nodiscard]] std::string decision_id() const {
+        return services_.mission.id + "-e" + std::to_string(record_.id());
+    }
+
+    RequestHead head_;
+    const AgentConnection& connection_;
+    AgentSide& agent_;
+    Services& services_;
+    ExchangeRecord record_;
+
+    profiles::Request request_;
+    Operation operation_;
+    Decision decision_;
+    const Endpoint* endpoint_ = nullptr;
+    std::vector<std::size_t> counted_;  ///< budget lines
+    std::string held_body_;             ///< a push's command list and what came with it
+    std::shared_ptr<HeldLease> lease_;
+    std::size_t entry_ = 0;
+    std::optional<UpstreamSide> upstream_;
+    std::optional<Sha256> body_digest_;
+    std::uint64_t scrubbed_ = 0;
+};
+
+/// The whole way of one request.
+net::awaitable<Next> serve_exchange(RequestHead head, const AgentConnection& connection, AgentSide& agent,
+                                    Services& services) {
+    Exchange exchange(std::move(head), connection, agent, services);
+    MaybeRefusal refusal = exchange.check_names();
+    if (!refusal) refusal = co_await exchange.classify();
+    if (!refusal) refusal = exchange.decide();
+    // From here on nothing about the request changes: what was decided is what is recorded, digested and sent.
+    if (!refusal) refusal = co_await exchange.take_lease();
+    if (!refusal) refusal = co_await exchange.open_upstream(Upstreams::Pool::MayReuse);
+    // The intent names the lease, so it stands behind both; no byte of the request has left yet.
+    if (!refusal) refusal = co_await exchange.record_intent();
+    if (refusal) co_return co_await exchange.refuse(*refusal);
+    // From here on the exchange is in the ledger and owes an outcome.
+    co_return co_await exchange.send_and_answer();
+}
+
+/// One host value from the name that was looked up to the certificate that is checked.
+MaybeRefusal Exchange::check_names() {
+    request_.method = head_.method;
+    request_.host = head_.host;
+    request_.port = connection_.port;
+    request_.is_tls = connection_.is_tls;
+    request_.path = head_.path;
+    request_.query = head_.query;
+    record_.describe(request_);
+    if (services_.is_ending) return Refusal{.reason = "mission_ending"};
+    return check_connection_names(head_, connection_);
+}
+
+net::awaitable<MaybeRefusal> Exchange::classify() {
+    operation_ = profiles::classify(services_.mission, services_.catalog, request_);
+    record_.describe(operation_);
+    if (operation_.service >= 0) {
+        const auto& endpoints = services_.mission.services[static_cast<std::size_t>(operation_.service)].endpoints;
+        endpoint_ = &endpoints[static_cast<std::size_t>(operation_.endpoint)];
+        Status parameters = check_query_parameters(head_, *endpoint_);
+        if (!parameters.has_value()) {
+            co_return Refusal{.reason = "request_invalid", .explanation = std::move(parameters).error().what};
+        }
+    }
+    if (!operation_.needs_push_commands) co_return std::nullopt;
+    MaybeRefusal refusal = co_await read_push();
+    if (refusal) co_return refusal;
+    operation_ = profiles::classify(services_.mission, services_.catalog, request_);
+    record_.describe(operation_);
+    co_return std::nullopt;
+}
+
+/// Reads a push's command list into held_body_ and request_.ref_updates.
+net::awaitable<MaybeRefusal> Exchange::read_push() {
+    const auto invalid = [](std::string why) { return Refusal{.reason = "request_invalid", .explanation = std::move(why)}; };
+    if (find_field(head_.fields, "content-encoding") != nullptr) {
+        co_return invalid("a push with an encoded body cannot be decided on; leave content-encoding out");
+    }
+    // The list is a part of the body: a client that waits for permission has to send it to get its decision.
+    const Status continued = co_await send_continue();
+    if (!continued.has_value()) co_return invalid("the body did not come");
+    while (true) {
+        auto commands = read_push_commands(held_body_);
+        if (!commands.has_value()) co_return invalid(std::move(commands).error().what);
+        if (commands->has_value()) {
+            request_.ref_updates = std::move(**commands);
+            co_return std::nullopt;
+        }
+        Result<RequestEvent> event = agent_.poll_body();
+        if (!event.has_value()) co_return invalid(std::move(event).error().what);
+        if (const auto* chunk = std::get_if<BodyChunk>(&*event)) {
+            held_body_.append(chunk->bytes.data(), chunk->bytes.size());
+        } else if (std::holds_alternative<NeedMore>(*event)) {
+            const Status more = co_await agent_.more_body();
+            if (!more.has_value()) co_return invalid("the body broke off within the command list");
+        } else {
+            co_return invalid("git push: the body ends within the command list");
+        }
+    }
+}
+
+MaybeRefusal Exchange::decide() {
+    const BootTime now = services_.clock.boot();
+    decision_ = profiles::decide(services_.mission, request_, operation_, services_.budgets.spent(now));
+    if (decision_.verdict == Verdict::Ask || decision_.verdict == Verdict::StepUp) {
+        // The one place where a human will be asked; until there is a channel the answer is no.
+        return Refusal{.reason = "approval_unavailable", .rule = decision_.rule, .detail = decision_.text};
+    }
+    if (decision_.verdict != Verdict::Allow) {
+        return Refusal{.reason = decision_.reason, .rule = decision_.rule, .explanation = decision_.text};
+    }
+    const std::optional<std::size_t> entry = profiles::find_dial_entry(services_.entries, request_.host);
+    // One table: the entry that is dialled has to be the one that was decided on.
+    const bool is_same = entry && services_.entries[*entry].service == operation_.service &&
+                         services_.entries[*entry].endpoint == operation_.endpoint &&
+                         services_.entries[*entry].host == operation_.host;
+    if (!is_same) return Refusal{.reason = "host_unknown", .detail = "no dial entry agrees with the decision"};
+    entry_ = *entry;
+    counted_ = profiles::budgets_of(services_.mission, operation_, decision_);
+    services_.budgets.count(counted_, now);
+    prepare_request(head_, endpoint_);
+    return std::nullopt;
+}
+
+net::awaitable<MaybeRefusal> Exchange::take_lease() {
+    if (endpoint_ == nullptr || endpoint_->form == AuthForm::None) co_return std::nullopt;
+    wire::LeaseNeed need;
+    need.exchange = record_.id();
+    need.service = operation_.name;
+    need.scopes = decision_.scopes;
+    need.resources = operation_.resources;
+    need.risk = profiles::name_of(decision_.risk);
+    auto lease = co_await services_.leases.need(need);
+    if (!lease.has_value()) co_return Refusal{.reason = "credential_unavailable", .detail = lease.error().what};
+    Status usable = check_lease(**lease, *endpoint_);
+    if (!usable.has_value()) co_return Refusal{.reason = "credential_unavailable", .detail = usable.error().what};
+    lease_ = std::move(*lease);
+    co_return std::nullopt;
+}
+
+net::awaitable<MaybeRefusal> Exchange::open_upstream(Upstreams::Pool pool) {
+    auto upstream = co_await services_.upstreams.open(entry_, request_.host, request_.port, request_.is_tls,
+                                                      lease_ ? lease_->id : std::string(), pool);
+    if (!upstream.has_value()) {
+        const std::string& what = upstream.error().what;
+        co_return Refusal{.reason = what.substr(0, what.find(':')), .detail = what};
+    }
+    upstream_.emplace(std::move(*upstream), head_.method == "HEAD" ? ResponseTo::Head : ResponseTo::Other);
+    co_return std::nullopt;
+}
+
+net::awaitable<MaybeRefusal> Exchange::record_intent() {
+    const wire::Digest head = head_digest(head_, request_.port, request_.is_tls);
+    const Status recorded = co_await record_.intent(operation_, decision_, lease_ ? lease_->id : std::string(), head);
+    if (recorded.has_value()) co_return std::nullopt;
+    services_.upstreams.park(upstream_->release());
+    upstream_.reset();
+    co_return Refusal{.reason = "record_unavailable", .detail = recorded.error().what};
+}
+
+net::awaitable<Next> Exchange::send_and_answer() {
+    RelayResult result;
+    const bool is_revoked = services_.is_ending || (lease_ && !lease_->is_live);
+    const Status continued = co_await send_continue();
+    if (is_revoked || !continued.has_value()) {
+        // FAIL-CLOSED: the credential was taken back, or the agent left, while the record was being written.
+        result.outcome = is_revoked ? "mission_ended" : "agent_closed";
+        upstream_->close();
+    } else {
+        result = co_await relay_once();
+        if (may_repeat(result)) {
+            const MaybeRefusal refusal = co_await open_upstream(Upstreams::Pool::OnlyFresh);
+            if (!refusal) result = co_await relay_once();
+        }
+    }
+    settle_upstream(result);
+    finish_record(result);
+    if (result.has_answered_agent) {
+        const bool goes_on = result.is_response_whole && agent_.has_whole_request() && !result.agent_closes;
+        if (!result.is_response_whole) agent_.close();  // SECURITY: a cut answer must not look like a whole one
+        co_return goes_on ? Next::KeepAlive : Next::Close;
+    }
+    const std::string reason = is_revoked ? "credential_unavailable" : "upstream_unreachable";
+    if (!agent_.is_gone()) {
+        const Status told = co_await agent_.write(
+            encode_refusal(Refusal{.reason = reason}, decision_id(), refusal_options(true)));
+        if (!told.has_value()) log::debug("the agent left before its refusal");
+    }
+    co_return Next::Close;
+}
+
+net::awaitable<Status> Exchange::send_continue() {
+    if (!std::exchange(head_.expects_continue, false)) co_return Status{};
+    co_return co_await agent_.write(kContinue);
+}
+
+net::awaitable<RelayResult> Exchange::relay_once() {
+    const auto live = services_.leases.live();
+    if (!services_.needles || !services_.needles->is_for(live)) services_.needles = std::make_shared<NeedleSet>(live);
+    Scrubber scrubber(services_.needles);
+    body_digest_.emplace();
+    body_digest_->update(services_.salt);
+    const Secret head_bytes = inject(head_, lease_.get(), endpoint_);
+    RelayResult result = co_await relay({.request = head_,
+                                         .endpoint = endpoint_,
+                                         .head_bytes = head_bytes.reveal(),
+                                         .held_body = held_body_,
+                                         .agent = agent_,
+                                         .upstream = *upstream_,
+                                         .scrubber = scrubber,
+                                         .body_digest = *body_digest_});
+    scrubbed_ += scrubber.hits();
+    co_return result;
+}
+
+/// RFC 9110 section 9.2.2: only what is safe, has no body, and met a kept connection that the server had given up.
+bool Exchange::may_repeat(const RelayResult& result) const {
+    const bool is_safe = (head_.method == "GET" || head_.method == "HEAD") && !head_.has_body();
+    return is_safe && result.outcome == "upstream_closed" && upstream_->is_reused() && !upstream_->has_response_begun();
+}
+
+void Exchange::settle_upstream(const RelayResult& result) {
+    if (lease_) services_.leases.used({.exchange = record_.id(), .lease = lease_->id, .status = result.status});
+    // Any doubt about framing on either side and the connection is not used again.
+    const bool is_clean = result.is_request_whole && result.is_response_whole && !result.upstream_closes &&
+                          upstream_->is_between_messages();
+    if (is_clean) services_.upstreams.park(upstream_->release());
+    else upstream_->close();
+}
+
+void Exchange::finish_record(const RelayResult& result) {
+    wire::ExchangeOutcome outcome;
+    outcome.status = result.status;
+    outcome.outcome = result.outcome;
+    if (services_.is_ending && !result.is_response_whole) outcome.outcome = "mission_ended";
+    outcome.sent = result.sent;
+    outcome.received = result.received;
+    if (body_digest_) outcome.body = body_digest_->finish();
+    outcome.scrubbed = scrubbed_;
+    outcome.evidence = result.evidence;
+    if (result.cookies_kept > 0) outcome.evidence["cookies_kept"] = std::to_string(result.cookies_kept);
+    record_.finish(std::move(outcome));
+}
+
+RefusalOptions Exchange::refusal_options(bool closes) const {
+    const bool is_git = endpoint_ != nullptr && endpoint_->kind == profiles::EndpointKind::Git;
+    return {.form = is_git ? RefusalForm::Text : RefusalForm::Problem, .closes = closes, .with_body = head_.method != "HEAD"};
+}
+
+net::awaitable<Next> Exchange::refuse(const Refusal& refusal) {
+    services_.budgets.give_back(counted_);
+    record_.refused(refusal);
+    // A small body that is on its way anyway is read, so that the client's connection can go on.
+    const bool is_read = !head_.expects_continue && co_await skip_small_body();
+    const bool closes = !is_read || head_.wants_close || services_.is_ending;
+    const Status told = co_await agent_.write(encode_refusal(refusal, decision_id(), refusal_options(closes)));
+    co_return told.has_value() && !closes ? Next::KeepAlive : Next::Close;
+}
+
+/// True when the whole request has been read.
+net::awaitable<bool> Exchange::skip_small_body() {
+    const bool is_small = head_.framing == Framing::None ||
+                          (head_.framing == Framing::Length && head_.content_length <= kRefusedBodyBytesMax);
+    if (!is_small) co_return false;
+    while (true) {
+        const Result<RequestEvent> event = agent_.poll_body();
+        if (!event.has_value()) co_return false;
+        if (std::holds_alternative<EndOfMessage>(*event)) co_return true;
+        if (!std::holds_alternative<NeedMore>(*event)) continue;
+        const Status more = co_await agent_.more_body();
+        if (!more.has_value()) co_return false;
+    }
+}
+
+/// A head that is not a request: recorded and answered, then the connection ends.
+net::awaitable<void> refuse_head(const Error& error, const AgentConnection& connection, AgentSide& agent,
+                                 Services& services) {
+    ExchangeRecord record(services.recorder, connection.id);
+    const Refusal refusal{.reason = "request_invalid", .explanation = error.what};
+    record.refused(refusal);
+    const std::string decision = services.mission.id + "-e" + std::to_string(record.id());
+    const Status told = co_await agent.write(encode_refusal(refusal, decision, {.closes = true}));
+    if (!told.has_value()) log::debug("the agent left before its refusal");
+}
+
+/// Requests one after another; one in flight, further ones wait in the socket.
+net::awaitable<void> converse(AgentSide& agent, const AgentConnection& connection, Services& services) {
+    Next next = Next::KeepAlive;
+    while (next == Next::KeepAlive) {
+        Result<std::optional<RequestHead>> head = co_await agent.next_request();
+        if (!head.has_value()) {
+            const bool is_invalid = head.error().code == Errc::Protocol || head.error().code == Errc::Limit;
+            if (is_invalid) co_await refuse_head(head.error(), connection, agent, services);
+            break;
+        }
+        if (!head->has_value()) break;
+        next = co_await serve_exchange(std::move(**head), connection, agent, services);
+    }
+    co_await agent.finish();
+}
+
+}  // namespace
+
+net::awaitable<void> serve_connection(std::unique_ptr<ByteStream> stream, AgentConnection connection,
+                                      Services& services) {
+    AgentSide agent(std::move(stream));
+    co_await run_both(agent.receive(), converse(agent, connection, services));
+}
+
+}  // namespace sanctum::interceptor

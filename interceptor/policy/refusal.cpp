@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "interceptor/policy/refusal.hpp"
+
+#include "base/wire/archive.hpp"
+#include "interceptor/http/http1_encoder.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace sanctum::interceptor {
+namespace {
+
+enum class Retry : std::uint8_t { Never, Later };
+
+struct Row {
+    std::string_view reason;
+    std::uint16_t status;
+    Retry retry;
+    std::string_view title;
+    std::string_view sentence;  ///< used when the refusal brings none
+};
+
+constexpr std::array<Row, 20> kRows{{
+    {"host_unknown", 403, Retry::Never, "This host is not part of the mission",
+     "The mission names the hosts it needs; this one is not among them."},
+    {"address_without_name", 403, Retry::Never, "An address was dialled without asking for its name",
+     "Connections go by host name here; look the name up and connect to what the answer says."},
+    {"name_mismatch", 403, Retry::Never, "The request names another host than the connection",
+     "The name that was looked up, the TLS server name and the Host header have to be the same, and the port too."},
+    {"plain_http", 403, Retry::Never, "This host is reached by https only", "Use https for this host."},
+    {"operation_unknown", 403, Retry::Never, "This operation is not part of the mission",
+     "The mission allows named operations only; this request is none of them."},
+    {"scope_missing", 403, Retry::Never, "The mission was not granted what this operation needs",
+     "The operation needs a permission that this mission does not have."},
+    {"resource_outside", 403, Retry::Never, "This resource is outside the mission",
+     "The operation is allowed, but not on this resource."},
+    {"rule_denied", 403, Retry::Never, "A rule of the mission forbids this", "A rule of the mission forbids this request."},
+    {"approval_unavailable", 403, Retry::Never, "This needs a human's approval, and nobody can be asked",
+     "The request was not sent: it needs an approval, and this mission has no way to ask for one."},
+    {"approval_denied", 403, Retry::Never, "A human refused this", "The request was shown to a human, who refused it."},
+    {"approval_timeout", 403, Retry::Later, "Nobody answered in time", "The request waited for an approval that did not come."},
+    {"budget_spent", 403, Retry::Later, "The mission's budget for this is spent",
+     "The mission may do this only so many times, and has."},
+    {"mission_ending", 403, Retry::Never, "The mission is ending", "No new request is taken."},
+    {"request_invalid", 400, Retry::Never, "The request cannot be read without guessing",
+     "The request is ambiguous or holds something that is not forwarded."},
+    {"credential_unavailable", 503, Retry::Later, "No credential could be had for this request",
+     "The request was not sent. The operator can see why."},
+    {"record_unavailable", 503, Retry::Later, "The request could not be recorded",
+     "Nothing is sent that cannot be recorded first."},
+    {"upstream_address", 502, Retry::Never, "The host's address may not be dialled",
+     "The name resolves to an address that this machine's operator has not allowed."},
+    {"upstream_certificate", 502, Retry::Never, "The host could not prove who it is",
+     "The host's certificate was not accepted; nothing was sent."},
+    {"upstream_unreachable", 502, Retry::Later, "The host gave no usable answer",
+     "The host could not be reached, or its answer broke off or was not understood."},
+    {"internal", 503, Retry::Later, "The request could not be handled", "The request was not sent."},
+}};
+
+const Row& row_of(std::string_view reason) {
+    const auto found = std::find_if(kRows.begin(), kRows.end(), [&](const Row& row) { return row.reason == reason; });
+    return found == kRows.end() ? kRows.back() : *found;
+}
+
+std::string problem_json(const Row& row, const Refusal& refusal, std::string_view sentence,
+                         const std::string& decision) {
+    std::string out = "{";
+    const auto add = [&](std::string_view name, std::string_view value) {
+        if (out.size() > 1) out += ",";
+        wire::append_json_string(out, name);
+        out += ":";
+        wire::append_json_string(out, value);
+    };
+    add("type", "urn:sanctum:refusal:" + std::string(row.reason));
+    add("title", row.title);
+    out += ",\"status\":" + std::to_string(row.status);
+    add("detail", sentence);
+    add("decision", decision);
+    add("reason_code", row.reason);
+    add("rule", refusal.rule);
+    out += ",\"can_request\":false,\"retry\":";
+    out += row.retry == Retry::Later ? "true}\n" : "false}\n";
+    return out;
+}
+
+std::string plain_text(const Row& row, const Refusal& refusal, std::string_view sentence, const std::string& decision) {
+    std::string out = "Sanctum refused this: " + std::string(row.title) + "\n" + std::string(sentence) + "\n";
+    out += "reason: " + std::string(row.reason);
+    if (!refusal.rule.empty()) out += " (" + refusal.rule + ")";
+    return out + ", decision: " + decision + "\n";
+}
+
+std::string_view phrase_of(std::uint16_t status) {
+    switch (status) {
+        case 400: return "Bad Request";
+        case 502: return "Bad Gateway";
+        case 503: return "Service Unavailable";
+        default: return "Forbidden";
+    }
+}
+
+}  // namespace
+
+std::uint16_t status_of(std::string_view reason) { return row_of(reason).status; }
+
+std::string encode_refusal(const Refusal& refusal, const std::string& decision, RefusalOptions options) {
+    const Row& row = row_of(refusal.reason);
+    const std::string_view sentence = refusal.explanation.empty() ? row.sentence : refusal.explanation;
+    const bool is_text = options.form == RefusalForm::Text;
+    const std::string body = is_text ? plain_text(row, refusal, sentence, decision)
+                                     : problem_json(row, refusal, sentence, decision);
+    ResponseHead head;
+    head.status = row.status;
+    head.reason = phrase_of(row.status);
+    head.fields = {{"content-type", is_text ? "text/plain; charset=utf-8" : "application/problem+json"},
+                   {"cache-control", "no-store"},
+                   {"sanctum-decision", decision},
+                   {"sanctum-reason", std::string(row.reason)}};
+    std::string out = encode_response_head(
+        head, {.framing = Framing::Length, .content_length = body.size(), .closes = options.closes});
+    if (options.with_body) out += body;
+    return out;
+}
+
+}  // namespace sanctum::interceptor

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// relay: one decided request out and its response back, both bodies flowing at the same time, each chunk awaited on the
+// far side before the next is read. Knows nothing of policy; exchange.cpp decides what is relayed.
+#pragma once
+
+#include "base/digest.hpp"
+#include "interceptor/http/agent_side.hpp"
+#include "interceptor/http/upstream_side.hpp"
+#include "interceptor/rewrite/scrub.hpp"
+
+#include <map>
+#include <string>
+
+namespace sanctum::interceptor {
+
+/// What one relay needs; all borrowed for its duration.
+struct RelayNeeds {
+    const RequestHead& request;                 ///< as prepared
+    const profiles::Endpoint* endpoint = nullptr;  ///< nullptr: plain host
+    std::string_view head_bytes;                ///< encoded head, credential included
+    std::string_view held_body;                 ///< body bytes that were read for the decision
+    AgentSide& agent;
+    UpstreamSide& upstream;
+    Scrubber& scrubber;
+    Sha256& body_digest;                        ///< salted; takes every body byte sent
+};
+
+/// How it went. `failure` is empty when everything passed.
+struct RelayResult {
+    std::uint16_t status = 0;          ///< of the final response, 0: none came
+    std::string outcome = "complete";  ///< word of wire::ExchangeOutcome
+    std::string detail;                ///< for the operator's log
+    std::uint64_t sent = 0;
+    std::uint64_t received = 0;
+    std::map<std::string, std::string> evidence;
+    std::size_t cookies_kept = 0;
+    bool has_answered_agent = false;   ///< a byte of a final response went to the agent
+    bool is_request_whole = false;     ///< all of it was written
+    bool is_response_whole = false;
+    bool upstream_closes = false;
+    bool agent_closes = false;         ///< the framing sent to the agent ends its connection
+};
+
+/// Runs until the response has ended or something broke. Never answers the agent on its own: when
+/// `has_answered_agent` is false the caller may still refuse.
+[[nodiscard]] net::awaitable<RelayResult> relay(RelayNeeds needs);
+
+}  // namespace sanctum::interceptor

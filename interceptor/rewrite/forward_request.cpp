@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "interceptor/rewrite/forward_request.hpp"
+
+#include "base/digest.hpp"
+#include "interceptor/http/grammar.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace sanctum::interceptor {
+namespace {
+
+using profiles::AuthForm;
+using profiles::Endpoint;
+
+template <std::size_t n>
+bool is_one_of(std::string_view name, const std::array<std::string_view, n>& names) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+}
+template <std::size_t n>
+bool starts_with_one_of(std::string_view name, const std::array<std::string_view, n>& prefixes) {
+    return std::any_of(prefixes.begin(), prefixes.end(), [&](std::string_view prefix) { return name.starts_with(prefix); });
+}
+
+/// Carriers of a credential, whoever reads them.
+constexpr std::array<std::string_view, 20> kCredentialFields{
+    "authorization",   "proxy-authorization", "cookie",        "cookie2",        "x-api-key",
+    "api-key",         "apikey",              "x-apikey",      "x-auth-token",   "x-access-token",
+    "x-auth-key",      "x-session-token",     "x-goog-api-key", "x-goog-iam-authorization-token",
+    "x-github-token",  "x-gitlab-token",      "private-token", "job-token",      "x-vault-token", "authentication"};
+/// Fields that make a server see another method, path, host, client or user than was decided on.
+constexpr std::array<std::string_view, 16> kRerouteFields{
+    "x-http-method", "x-http-method-override", "x-method-override", "forwarded",      "via",
+    "x-real-ip",     "x-client-ip",            "true-client-ip",    "x-host",         "x-url-scheme",
+    "sudo",          "x-remote-user",          "x-user",            "front-end-https", "x-wap-profile", "x-arr-log-id"};
+constexpr std::array<std::string_view, 11> kReroutePrefixes{
+    "x-forwarded-", "x-original-", "x-rewrite-", "impersonate-", "x-impersonate", "proxy-", "x-amz-security-",
+    "x-sanctum-",   "sanctum-",    "x-envoy-",   "x-remote-"};
+/// A partial or encoded answer would pass the scrubber in pieces or unread.
+constexpr std::array<std::string_view, 4> kScanFields{"range", "if-range", "request-range", "accept-encoding"};
+
+/// Query parameters that servers take as a credential; compared in lower case with `-` for `_`.
+constexpr std::array<std::string_view, 15> kCredentialParameters{
+    "access-token", "api-key", "apikey",        "x-api-key",    "key",           "auth",    "auth-token", "authorization",
+    "token",        "bearer",  "oauth-token",   "private-token", "client-secret", "password", "jwt"};
+constexpr std::array<std::string_view, 4> kMethodParameters{"-method", "x-http-method-override", "x-method-override",
+                                                            "http-method-override"};
+
+/// `X_Api_Key` is `x-api-key` to every server that hands headers over as variables.
+std::string with_hyphens(std::string_view name) {
+    std::string normal = lower_case(name);
+    std::replace(normal.begin(), normal.end(), '_', '-');
+    return normal;
+}
+
+bool leaves_never(std::string_view written, const Endpoint& endpoint) {
+    const std::string name = with_hyphens(written);
+    if (is_one_of(name, kCredentialFields) || is_one_of(name, kRerouteFields) || is_one_of(name, kScanFields)) return true;
+    if (starts_with_one_of(name, kReroutePrefixes)) return true;
+    const auto is_same = [&](const std::string& other) { return with_hyphens(other) == name; };
+    if (endpoint.form == AuthForm::Header && is_same(endpoint.form_name)) return true;
+    return std::any_of(endpoint.strip.begin(), endpoint.strip.end(), is_same);
+}
+
+}  // namespace
+
+void strip_fields(Fields& fields, const Endpoint* endpoint) {
+    if (endpoint == nullptr || endpoint->form == AuthForm::None) {
+        std::erase_if(fields, [](const Field& field) { return field.name.starts_with("sanctum-"); });
+        return;
+    }
+    std::erase_if(fields, [&](const Field& field) { return leaves_never(field.name, *endpoint); });
+}
+
+Status check_query_parameters(const RequestHead& head, const Endpoint& endpoint) {
+    if (endpoint.form == AuthForm::None) return {};
+    std::string_view rest = head.query;
+    while (!rest.empty()) {
+        const std::size_t end = rest.find_first_of("&;");
+        const std::string_view parameter = rest.substr(0, end);
+        const std::string_view written = parameter.substr(0, parameter.find('='));
+        const std::string name = with_hyphens(percent_decode(written).value_or(std::string(written)));
+        const bool is_injected = endpoint.form == AuthForm::Query && name == with_hyphens(endpoint.form_name);
+        if (is_injected || is_one_of(name, kCredentialParameters)) {
+            return Error{Errc::Denied, "the query parameter '" + std::string(written) +
+                                           "' carries a credential; Sanctum adds its own, so leave it out"};
+        }
+        if (is_one_of(name, kMethodParameters)) {
+            return Error{Errc::Denied, "the query parameter '" + std::string(written) + "' overrides the method"};
+        }
+        if (end == std::string_view::npos) break;
+        rest.remove_prefix(end + 1);
+    }
+    return {};
+}
+
+void prepare_request(RequestHead& head, const Endpoint* endpoint) {
+    strip_fields(head.fields, endpoint);
+    if (endpoint != nullptr && endpoint->form != AuthForm::None) head.fields.push_back({"accept-encoding", "identity"});
+}
+
+wire::Digest head_digest(const RequestHead& head, std::uint16_t port, bool is_tls) {
+    const std::uint16_t usual_port = is_tls ? 443 : 80;
+    std::string text = "sanctum-head-1\n" + head.method + "\n" + (is_tls ? "https://" : "http://") + head.host;
+    if (port != usual_port) text += ":" + std::to_string(port);
+    text += "\n" + head.target() + "\nhost:" + head.host;
+    if (head.port != 0) text += ":" + std::to_string(head.port);
+    text += "\n";
+    for (const Field& field : head.fields) text.append(field.name).append(":").append(field.value).append("\n");
+    if (head.framing == Framing::Length) text += "content-length:" + std::to_string(head.content_length) + "\n";
+    return sha256(text);
+}
+
+}  // namespace sanctum::interceptor

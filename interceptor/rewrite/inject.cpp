@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "interceptor/rewrite/inject.hpp"
+
+#include "interceptor/http/grammar.hpp"
+#include "interceptor/http/http1_encoder.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace sanctum::interceptor {
+namespace {
+
+using profiles::AuthForm;
+
+std::string base64(std::string_view text) {
+    constexpr std::string_view alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    std::string out;
+    out.reserve((text.size() + 2) / 3 * 4);
+    for (std::size_t i = 0; i < text.size(); i += 3) {
+        const std::string_view three = text.substr(i, 3);
+        std::uint32_t group = 0;
+        for (std::size_t k = 0; k < 3; ++k) {
+            group = (group << 8U) | (k < three.size() ? static_cast<unsigned char>(three[k]) : 0U);
+        }
+        for (std::size_t k = 0; k < 4; ++k) {
+            const auto index = (group >> (18U - 6U * k)) & 63U;
+            out.push_back(k <= three.size() ? alphabet[index] : '=');
+        }
+    }
+    return out;
+}
+
+const std::string& username_of(const HeldLease& lease, const profiles::Endpoint& endpoint) {
+    return endpoint.username.empty() ? lease.username : endpoint.username;
+}
+
+/// The value that goes into a header, or behind `name=` in the query.
+std::string credential_value(const HeldLease& lease, const profiles::Endpoint& endpoint) {
+    const std::string_view secret = lease.secret.reveal();
+    switch (endpoint.form) {
+        case AuthForm::Bearer: return "Bearer " + std::string(secret);
+        case AuthForm::Basic: {
+            std::string pair = username_of(lease, endpoint) + ":" + std::string(secret);
+            std::string value = "Basic " + base64(pair);
+            wipe(pair);
+            return value;
+        }
+        case AuthForm::Query: return percent_encode(secret);
+        case AuthForm::Header: return std::string(secret);
+        case AuthForm::None: break;
+    }
+    return {};
+}
+
+}  // namespace
+
+Status check_lease(const HeldLease& lease, const profiles::Endpoint& endpoint) {
+    const std::string_view secret = lease.secret.reveal();
+    if (secret.empty()) return Error{Errc::Denied, "the credential is empty"};
+    if (!is_ascii_field_value(secret)) {
+        return Error{Errc::Denied, "the credential holds bytes that a header field cannot carry"};
+    }
+    if (endpoint.form == AuthForm::Bearer && secret.find_first_of(" \t") != std::string_view::npos) {
+        return Error{Errc::Denied, "the credential holds blanks, which a bearer token cannot"};
+    }
+    const std::string& username = username_of(lease, endpoint);
+    const bool is_bad_name = !is_field_value(username) || username.find(':') != std::string::npos;
+    if (endpoint.form == AuthForm::Basic && is_bad_name) {
+        return Error{Errc::Denied, "the user name cannot be used for basic authentication"};
+    }
+    const bool needs_name = endpoint.form == AuthForm::Header || endpoint.form == AuthForm::Query;
+    if (needs_name && !is_token(endpoint.form_name)) return Error{Errc::Denied, "the endpoint names no header or parameter"};
+    return {};
+}
+
+Secret inject(const RequestHead& head, const HeldLease* lease, const profiles::Endpoint* endpoint) {
+    std::string bytes = encode_request_head(head);
+    if (lease == nullptr || endpoint == nullptr || endpoint->form == AuthForm::None) {
+        return Secret(bytes);
+    }
+    std::string value = credential_value(*lease, *endpoint);
+    std::string with_credential;
+    with_credential.reserve(bytes.size() + value.size() + endpoint->form_name.size() + 32);
+    if (endpoint->form == AuthForm::Query) {
+        const std::size_t target_end = bytes.find(" HTTP/1.1\r\n");
+        with_credential.append(bytes, 0, target_end).append(head.has_query && !head.query.empty() ? "&" : head.has_query ? "" : "?");
+        with_credential.append(endpoint->form_name).append("=").append(value).append(bytes, target_end, std::string::npos);
+    } else {
+        const std::string name = endpoint->form == AuthForm::Header ? lower_case(endpoint->form_name) : "authorization";
+        // Behind all other fields, before the empty line.
+        with_credential.append(bytes, 0, bytes.size() - 2).append(name).append(": ").append(value).append("\r\n\r\n");
+    }
+    Secret injected{with_credential};
+    wipe(value);
+    wipe(with_credential);
+    return injected;
+}
+
+}  // namespace sanctum::interceptor
