@@ -34,6 +34,7 @@ echo "(a push to main: refused)"
 echo "--- where could a password be?"
 env | sort
 git config --list --show-origin
-find / -xdev -type f \( -name '.git-credentials' -o -name '.netrc' -o -name '*.key' \) 2>/dev/null | grep -v '^/usr/' || true
+find / -xdev -type f \( -name '.git-credentials' -o -name '.netrc' -o -name '*.key' \) 2>/dev/null |
+  grep -v '^/usr/' || echo "no file that keeps one"
 tr '\0' '\n' </proc/self/environ | grep -i -E 'pass|token|secret' || echo "no variable that names a secret"
 ls -l /proc/self/fd

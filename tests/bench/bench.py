@@ -289,7 +289,8 @@ class Bench:
             self.row(f"latency added, one connection, p50 us{'' if way == 'sanctum' else ', nginx'}",
                      one[way]["p50"] - one["direct"]["p50"], "us")
             for point in ("p50", "p99"):
-                self.row(f"latency added, 32 connections, {point}, {way}", many[way][point] - many["direct"][point], "us")
+                added = many[way][point] - many["direct"][point]
+                self.row(f"latency added, 32 connections, {point}, {way}", added, "us")
         self.ratios["latency_added_p50_ms"] = (many["sanctum"]["p50"] - many["direct"]["p50"]) / 1000
         self.ratios["latency_added_p99_ms"] = (many["sanctum"]["p99"] - many["direct"]["p99"]) / 1000
 
@@ -378,7 +379,8 @@ def judged(goals, name, value):
 
 def report(bench, whole):
     for row in bench.rows:
-        print(f"  {row['value']:>12,.2f} {row['unit']:<11} {row['name']}  {judged(ROW_GOALS, row['name'], row['value'])}")
+        missed = judged(ROW_GOALS, row["name"], row["value"])
+        print(f"  {row['value']:>12,.2f} {row['unit']:<11} {row['name']}  {missed}")
     print()
     for key, value in bench.ratios.items():
         print(f"  {value:>14,.3f}  {key:<30} {GOALS[key][2]}  {judged(GOALS, key, value)}")

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 import identity as identities
-from rig import API, BIN, PLAIN
+from rig import API, BIN, PLAIN, SUPPORT
 from terminal import Terminal
 from upstream import RecordingUpstream
 
@@ -90,7 +90,8 @@ def test_a_catalog_file_with_a_mistake(rig, service):
     expect_nothing_ran(rig, rig.run("touch", "ran", profile=profile), "mine.toml:5:", "hosts")
 
 
-@pytest.mark.parametrize("text, word", [("schema = 1\n[stor]\n", "store"), ("schema = 2\n", "schema"), ("=", "config.toml:1")])
+@pytest.mark.parametrize("text, word", [("schema = 1\n[stor]\n", "store"), ("schema = 2\n", "schema"),
+                                        ("=", "config.toml:1")])
 def test_an_operators_configuration_with_a_mistake(rig, service, text, word):
     rig.write(rig.configuration / "config.toml", text, 0o600)
 
@@ -337,12 +338,10 @@ def test_a_private_address_that_the_operator_did_not_name_is_never_dialled(rig, 
 # ---- the agent's side -----------------------------------------------------------------------------------------------
 
 def test_a_header_of_one_mebibyte_is_refused(rig, service, upstream):
-    script = (f"import socket, ssl\ns = ssl.create_default_context().wrap_socket(socket.create_connection(('{API}', 443)), "
-              f"server_hostname='{API}')\ntry:\n    s.sendall(b'GET / HTTP/1.1\\r\\nHost: {API}\\r\\nX-Long: ' + b'x' * "
-              "1048576 + b'\\r\\n\\r\\n')\nexcept OSError: pass\ntry: print(s.recv(65536).decode())\nexcept OSError as e: "
-              "print(e)")
+    request = f"GET / HTTP/1.1\r\nHost: {API}\r\nX-Long: {'x' * 1048576}\r\n\r\n"
+    rig.write(rig.work / "raw_tls.py", (SUPPORT / "raw_tls.py").read_bytes())
 
-    outcome = rig.run(PYTHON, "-c", script, profile=service)
+    outcome = rig.run(PYTHON, "raw_tls.py", API, profile=service, input=request)
 
     assert upstream.exchanges == []
     assert "request_invalid" in [reason for reason, _, _ in outcome.refused], outcome
@@ -354,7 +353,7 @@ def test_an_endless_body_is_streamed_and_ends_with_its_client(rig, service, upst
     def sink(exchange):
         exchange.read_body(lambda part: received.append(len(part)))
     upstream.routes["/sink"] = sink
-    command = f"head -c 200000000 /dev/zero | curl -sS -T - -H Expect: https://{API}/sink & sleep 1000 & read go; kill %1"
+    command = f"head -c 200000000 /dev/zero | curl -sS -T - -H Expect: https://{API}/sink & read go; kill %1"
     running = rig.start("bash", "-c", command, profile=service).wait_until_started()
     upstream.wait_for(1, "/sink")
 

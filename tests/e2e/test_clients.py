@@ -86,8 +86,8 @@ def test_what_the_agent_sends_as_credential_never_leaves(rig, service, upstream)
 def test_bodies_of_any_size_arrive_whole(rig, service, upstream, size):
     rig.write(rig.work / "body", bytes(range(256)) * (size // 256) + b"x" * (size % 256))
 
-    outcome = rig.run("sh", "-c", f"curl -fsS --data-binary @body {URL} && curl -fsS https://{API}/bytes/{size} | wc -c",
-                      profile=service)
+    script = f"curl -fsS --data-binary @body {URL} && curl -fsS https://{API}/bytes/{size} | wc -c"
+    outcome = rig.run("sh", "-c", script, profile=service)
 
     assert outcome.code == 0, outcome
     assert f'"bytes": {size}' in outcome.text and outcome.text.strip().endswith(str(size)), outcome
@@ -114,7 +114,8 @@ resources = { repo = ["demo.git"], ref = ["agent/**"] }
 """
 
 GIT_NAME = "git.quickstart.test"
-CLONE = f"git clone -q https://{GIT_NAME}/git/demo.git && cd demo && git config user.name a && git config user.email a@b"
+CLONE = (f"git clone -q https://{GIT_NAME}/git/demo.git && cd demo && git config user.name a && "
+         "git config user.email a@b")
 
 
 @pytest.fixture
@@ -139,7 +140,8 @@ def test_git_clones_fetches_and_pushes_twenty_megabytes(rig, git_service, git_ho
     assert {"repo": ["demo.git"], "ref": ["refs/heads/agent/big"]} in [push["resources"] for push in pushes]
 
 
-@pytest.mark.parametrize("refspec", ["HEAD:main", "HEAD:agent", "HEAD:refs/tags/v1", ":agent/x", "HEAD:agent/y HEAD:main"])
+@pytest.mark.parametrize("refspec", ["HEAD:main", "HEAD:agent", "HEAD:refs/tags/v1", ":agent/x",
+                                     "HEAD:agent/y HEAD:main"])
 def test_git_push_of_a_ref_outside_the_grant_is_refused_in_words(rig, git_service, git_host, refspec):
     before = git_host.git("for-each-ref")
 

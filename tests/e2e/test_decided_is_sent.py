@@ -56,8 +56,8 @@ def test_hop_by_hop_headers_and_what_connection_names_never_leave(rig, service, 
 
 def test_the_path_that_is_decided_on_is_the_path_that_is_sent(rig, service, upstream):
     """`/public/../private` may not be judged as one and sent as the other."""
-    outcome = rig.run("curl", "-sS", "--path-as-is", f"https://{API}/public/../describe", f"https://{API}/a/%2e%2e/describe",
-                      f"https://{API}//describe", profile=service)
+    urls = [f"https://{API}{path}" for path in ("/public/../describe", "/a/%2e%2e/describe", "//describe")]
+    outcome = rig.run("curl", "-sS", "--path-as-is", *urls, profile=service)
 
     sent = {exchange.path for exchange in upstream.exchanges}
     assert sent <= {record["path"] for record in outcome.of_type("exchange.intent")}, outcome

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""End means end: whatever kills a mission, no process of its tree is left, every lease has its end, the ledger verifies.
+"""End means end: whatever kills a mission, no process of its tree is left, each lease has its end, the ledger verifies.
 
 `check_everything` of the rig runs after each test and looks for what was left; these tests only arrange the end.
 """

@@ -137,8 +137,10 @@ def test_a_changed_ledger_fails_verification_in_both_verifiers(rig, service):
     whole = ledger.read_bytes()
     lines = whole.splitlines(keepends=True)
     key = rig.data / "ledger.pub"
-    broken = {"one word changed": whole.replace(b'"GET"', b'"PUT"', 1), "a line left out": b"".join(lines[:2] + lines[3:]),
-              "two lines swapped": b"".join([*lines[:2], lines[3], lines[2], *lines[4:]]), "cut short": b"".join(lines[:-2])}
+    broken = {"one word changed": whole.replace(b'"GET"', b'"PUT"', 1),
+              "a line left out": b"".join(lines[:2] + lines[3:]),
+              "two lines swapped": b"".join([*lines[:2], lines[3], lines[2], *lines[4:]]),
+              "cut short": b"".join(lines[:-2])}
 
     for what, data in broken.items():
         rig.write(ledger, data, 0o600)

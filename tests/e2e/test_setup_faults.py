@@ -30,13 +30,15 @@ def family(number):
         return error.errno
 seen = {
     "ids": [status["Uid"].split(), status["Gid"].split(), status["Groups"].split()],
-    "privileges": [status[name] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp")],
+    "privileges": [status[name] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs",
+                                             "Seccomp")],
     "pid": os.getpid() < 5, "init": open("/proc/1/comm").read(),
     "interfaces": sorted(name for _, name in socket.if_nameindex()),
-    "root": sorted(os.listdir("/")), "home": os.listdir(os.environ["HOME"]) if os.path.isdir(os.environ["HOME"]) else None,
+    "root": sorted(os.listdir("/")), "home": opened(os.environ["HOME"]),
     "mounts": sorted((line.split()[4], line.split()[5]) for line in open("/proc/self/mountinfo")),
     "descriptors": sorted(os.listdir("/proc/self/fd"))[:4], "host": socket.gethostname(),
-    "files": [opened(path) for path in ("/etc/shadow", "/etc/passwd", "/proc/1/environ", "/proc/kcore", "/dev/mem", "/root")],
+    "files": [opened(path) for path in ("/etc/shadow", "/etc/passwd", "/proc/1/environ", "/proc/kcore", "/dev/mem",
+                                        "/root")],
     "writes": [opened(path, os.O_WRONLY) for path in ("/usr/bin/env", "/proc/sys/kernel/hostname", "/etc/passwd")],
     "calls": [tried("unshare", 0x10000000), tried("mount", 0, b"/", 0, 4096, 0), tried("ptrace", 0, 0, 0, 0),
               tried("setns", -1, 0), tried("chroot", b"/")],
@@ -49,17 +51,21 @@ print(json.dumps(seen))
 """
 
 SETUP_CALLS = [
-    "clone", "clone3", "fork", "vfork", "unshare", "setns", "mount", "umount2", "pivot_root", "chroot", "chdir", "fchdir", "mkdir",
+    "clone", "clone3", "fork", "vfork", "unshare", "setns", "mount", "umount2", "pivot_root", "chroot", "chdir", "fchdir",
+    "mkdir",
     "mkdirat", "symlink", "symlinkat", "mknodat", "open_tree", "move_mount", "fsopen", "fsconfig", "fsmount",
-    "mount_setattr", "sethostname", "setresuid", "setresgid", "setgroups", "setuid", "setgid", "capset", "prctl", "seccomp",
+    "mount_setattr", "sethostname", "setresuid", "setresgid", "setgroups", "setuid", "setgid", "capset", "prctl",
+    "seccomp",
     "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "socket", "socketpair", "bind", "listen",
     "setsockopt", "sendmsg", "sendto", "recvmsg", "ioctl", "prlimit64", "setrlimit", "sched_setaffinity", "close_range",
     "dup2", "dup3", "fcntl", "pipe2", "eventfd2", "timerfd_create", "timerfd_settime", "signalfd4", "epoll_create1",
     "memfd_create", "ftruncate", "pidfd_open", "pidfd_getfd", "pidfd_send_signal", "keyctl", "setsid", "setpgid",
-    "rt_sigprocmask", "umask", "write", "pwrite64", "flock", "fsync", "fdatasync", "renameat", "rename", "openat", "execve"]
+    "rt_sigprocmask", "umask", "write", "pwrite64", "flock", "fsync", "fdatasync", "renameat", "rename", "openat",
+    "execve"]
 POINTS_MAX = 6      # per call: the first ones, and then spread over the rest
 PARTS = 6           # the calls are shared out over this many tests, so that they run side by side
-ERRORS = {"clone": "EAGAIN", "clone3": "EAGAIN", "openat": "EMFILE", "write": "ENOSPC", "fsync": "EIO", "socket": "EMFILE"}
+ERRORS = {"clone": "EAGAIN", "clone3": "EAGAIN", "openat": "EMFILE", "write": "ENOSPC", "fsync": "EIO",
+          "socket": "EMFILE"}
 
 
 def strace(rig, profile, output, *options):

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""HTTP through the real thing: what is streamed arrives while it is streamed, and framing survives in both directions."""
+"""HTTP through the real thing: what is streamed arrives while it is streamed, framing survives in both directions."""
 
 import hashlib
 import threading
 
 import pytest
 
-from rig import API
+from rig import API, SUPPORT
 
 PYTHON = "/usr/bin/python3"
 WAIT = 30
@@ -72,8 +72,8 @@ def test_a_request_body_is_streamed_while_the_agent_writes_it(rig, service, upst
 def test_expect_100_continue_is_answered_before_the_body_is_sent(rig, service, upstream):
     rig.write(rig.work / "body", b"b" * 100_000)
 
-    outcome = rig.run("curl", "-sSv", "-H", "Expect: 100-continue", "--expect100-timeout", "60", "--data-binary", "@body",
-                      f"https://{API}/describe", profile=service)
+    outcome = rig.run("curl", "-sSv", "-H", "Expect: 100-continue", "--expect100-timeout", "60", "--data-binary",
+                      "@body", f"https://{API}/describe", profile=service)
 
     assert outcome.code == 0 and '"bytes": 100000' in outcome.text, outcome
     assert "100 Continue" in outcome.errors
@@ -97,12 +97,11 @@ def test_chunks_and_trailers_pass_in_both_directions(rig, service, upstream):
             exchange.send_chunk(f"piece {number}\n".encode())
         exchange.end_chunked([("X-Sum", "3")])
     upstream.routes["/trailers"] = trailers
-    script = (f"import socket, ssl\ns = ssl.create_default_context().wrap_socket(socket.create_connection(('{API}', 443)), "
-              f"server_hostname='{API}')\ns.sendall(b'POST /trailers HTTP/1.1\\r\\nHost: {API}\\r\\nTransfer-Encoding: "
-              "chunked\\r\\nTrailer: X-End\\r\\nConnection: close\\r\\n\\r\\n3\\r\\nabc\\r\\n4\\r\\ndefg\\r\\n0\\r\\nX-End: "
-              "yes\\r\\n\\r\\n')\nd = b''\nwhile p := s.recv(65536): d += p\nprint(d.decode())")
+    rig.write(rig.work / "raw_tls.py", (SUPPORT / "raw_tls.py").read_bytes())
+    request = (f"POST /trailers HTTP/1.1\r\nHost: {API}\r\nTransfer-Encoding: chunked\r\nTrailer: X-End\r\n"
+               "Connection: close\r\n\r\n3\r\nabc\r\n4\r\ndefg\r\n0\r\nX-End: yes\r\n\r\n")
 
-    outcome = rig.run(PYTHON, "-c", script, profile=service)
+    outcome = rig.run(PYTHON, "raw_tls.py", API, profile=service, input=request)
 
     assert outcome.code == 0, outcome
     assert "piece 0\n" in outcome.text and "piece 2\n" in outcome.text and "x-sum: 3" in outcome.text.lower(), outcome
