@@ -332,7 +332,7 @@ inline constexpr std::size_t kEvidenceBytesMax = 512;
 
 // --- console ------------------------------------------------------------------------------------------------------
 /// One line on a mission's control socket; a whole `show` is some 4 KB and a long command line may double it.
-inline constexpr std::size_t kControlLineBytesMax = 1024 * 1024;
+inline constexpr std::size_t kControlReplyBytesMax = 1024 * 1024;
 /// How long a live mission may take to answer; its launcher does nothing that blocks.
 inline constexpr milliseconds kControlAnswerTimeout{3000};
 /// Output of `sanctum-vault reap`: one line per lease that ended without its launcher.

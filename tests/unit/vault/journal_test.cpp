@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/files.hpp"
+#include "base/mission_id.hpp"
+#include "tests/unit/vault/support.hpp"
+#include "vault/mission_lock.hpp"
+#include "vault/reaper.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <sqlite3.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace sanctum::vault {
+namespace {
+
+using ::testing::HasSubstr;
+using test::TemporaryFolder;
+
+constexpr Milliseconds kShortWait{20};
+
+Journal open_journal(const TemporaryFolder& folder) { return Journal::open(folder.path(), kShortWait).value(); }
+
+LeaseRow make_row(const std::string& mission, const std::string& lease) {
+    const ManualClock clock;
+    LeaseRow row;
+    row.correlation = make_ulid(clock.wall());
+    row.mission = mission;
+    row.lease = lease;
+    row.service = "git";
+    row.account = "team";
+    row.source = "local";
+    row.asked = {"fetch", "push"};
+    row.risk = "low";
+    row.wanted_unix_ms = clock.wall().unix_ms;
+    row.expires_unix_ms = clock.wall().unix_ms + 60'000;
+    return row;
+}
+
+std::string add_mission(Journal& journal) {
+    const ManualClock clock;
+    const std::string mission = make_ulid(clock.wall());
+    EXPECT_TRUE(journal.add_mission({mission, clock.wall().unix_ms, clock.wall().unix_ms + 60'000, false}));
+    return mission;
+}
+
+void run_sql(const TemporaryFolder& folder, const char* sql) {
+    sqlite3* database = nullptr;
+    ASSERT_EQ(::sqlite3_open((folder / "state.db").c_str(), &database), SQLITE_OK);
+    ASSERT_EQ(::sqlite3_exec(database, sql, nullptr, nullptr, nullptr), SQLITE_OK);
+    ::sqlite3_close(database);
+}
+
+TEST(Journal, AnIntentIsThereAfterTheProcessThatWroteItWasKilled) {
+    const TemporaryFolder folder;
+    const pid_t writer = ::fork();
+    if (writer == 0) {
+        Journal journal = open_journal(folder);
+        const std::string mission = add_mission(journal);
+        static_cast<void>(journal.add_lease(make_row(mission, "l1")));
+        ::raise(SIGKILL);
+    }
+    int status = 0;
+    ASSERT_EQ(::waitpid(writer, &status, 0), writer);
+    ASSERT_TRUE(WIFSIGNALED(status));
+
+    Journal journal = open_journal(folder);
+
+    const std::vector<MissionRow> missions = journal.unsettled_missions("", 10).value();
+    ASSERT_EQ(missions.size(), 1U);
+    const std::vector<LeaseRow> leases = journal.leases_of(missions[0].mission).value();
+    ASSERT_EQ(leases.size(), 1U);
+    EXPECT_EQ(leases[0].state, LeaseState::Wanted);
+    EXPECT_EQ(leases[0].asked, (std::vector<std::string>{"fetch", "push"}));
+}
+
+TEST(Journal, EveryFieldOfALeaseComesBack) {
+    const TemporaryFolder folder;
+    Journal journal = open_journal(folder);
+    LeaseRow row = make_row(add_mission(journal), "l1");
+    ASSERT_TRUE(journal.add_lease(row));
+    row.state = LeaseState::Parked;
+    row.received = std::vector<std::string>{};
+    row.narrowed_by = NarrowedBy::Both;
+    row.retire = RetireClass::KillsGrant;
+    row.approval = "a1";
+    row.handle = "accessor";
+    row.thumbprint = "ab";
+    row.detail = "why 'quoted'";
+    row.mints = true;
+    row.alive_until_unix_ms = 17;
+    row.handed_out = 3;
+    row.uses = 4;
+    row.first_used_unix_ms = 5;
+    row.last_used_unix_ms = 6;
+
+    ASSERT_TRUE(journal.update_leases({row}));
+
+    const LeaseRow read = journal.leases_of(row.mission).value().at(0);
+    EXPECT_EQ(wire::to_json(to_record(read)), wire::to_json(to_record(row)));
+    EXPECT_TRUE(read.received.has_value());
+    EXPECT_EQ(read.correlation, row.correlation);
+    EXPECT_EQ(read.handle, row.handle);
+    EXPECT_EQ(read.approval, row.approval);
+    EXPECT_EQ(read.mints, row.mints);
+    EXPECT_EQ(read.alive_until_unix_ms, row.alive_until_unix_ms);
+    EXPECT_EQ(read.handed_out, row.handed_out);
+}
+
+TEST(Journal, UpdatingALeaseThatIsNotThereChangesNothingAtAll) {
+    const TemporaryFolder folder;
+    Journal journal = open_journal(folder);
+    LeaseRow known = make_row(add_mission(journal), "l1");
+    ASSERT_TRUE(journal.add_lease(known));
+    known.state = LeaseState::Held;
+
+    const Status updated = journal.update_leases({known, make_row(known.mission, "l2")});
+
+    ASSERT_FALSE(updated);
+    EXPECT_EQ(updated.error().code, Errc::NotFound);
+    EXPECT_EQ(journal.leases_of(known.mission).value().at(0).state, LeaseState::Wanted);
+}
+
+TEST(Journal, ANewerVersionIsRefusedAndLeftAlone) {
+    const TemporaryFolder folder;
+    static_cast<void>(open_journal(folder));
+    run_sql(folder, "PRAGMA user_version = 2");
+
+    const Result<Journal> journal = Journal::open(folder.path(), kShortWait);
+
+    ASSERT_FALSE(journal);
+    EXPECT_EQ(journal.error().code, Errc::Unsupported);
+    EXPECT_THAT(journal.error().what, HasSubstr("version 2"));
+}
+
+TEST(Journal, ADamagedFileIsRefusedNamedAndLeftAsItIs) {
+    const TemporaryFolder folder;
+    std::ofstream(folder / "state.db") << std::string(8192, 'x');
+
+    const Result<Journal> journal = Journal::open(folder.path(), kShortWait);
+
+    ASSERT_FALSE(journal);
+    EXPECT_EQ(journal.error().code, Errc::Protocol);
+    EXPECT_THAT(journal.error().what, HasSubstr("state.db"));
+    EXPECT_EQ(read_file(folder / "state.db", 10'000).value(), std::string(8192, 'x'));
+}
+
+TEST(Journal, ItsFileIsForItsOwnerOnly) {
+    const TemporaryFolder folder;
+    static_cast<void>(open_journal(folder));
+    struct stat status {};
+    ASSERT_EQ(::stat((folder / "state.db").c_str(), &status), 0);
+    EXPECT_EQ(status.st_mode & 0777U, 0600U);
+}
+
+TEST(Journal, TwoMissionsKeepTheirOwnLeases) {
+    const TemporaryFolder folder;
+    Journal one = open_journal(folder);
+    Journal two = open_journal(folder);
+    const std::string first = add_mission(one);
+    const std::string second = add_mission(two);
+
+    ASSERT_TRUE(one.add_lease(make_row(first, "l1")));
+    ASSERT_TRUE(two.add_lease(make_row(second, "l1")));
+
+    EXPECT_EQ(one.leases_of(second).value().size(), 1U);
+    EXPECT_EQ(two.leases_of(first).value().size(), 1U);
+    EXPECT_FALSE(one.add_lease(make_row(first, "l1"))) << "a lease's name is used once in a mission";
+}
+
+TEST(Journal, SettledMissionsAreForgottenAfterTheirTimeAndOthersNever) {
+    const TemporaryFolder folder;
+    Journal journal = open_journal(folder);
+    const std::string settled = add_mission(journal);
+    const std::string open = add_mission(journal);
+    ASSERT_TRUE(journal.add_lease(make_row(settled, "l1")));
+    ASSERT_TRUE(journal.add_lease(make_row(open, "l1")));
+    ASSERT_TRUE(journal.settle_mission(settled));
+
+    ASSERT_TRUE(journal.forget_settled({ManualClock().wall().unix_ms + 1}));
+
+    EXPECT_TRUE(journal.leases_of(settled).value().empty());
+    EXPECT_EQ(journal.leases_of(open).value().size(), 1U);
+}
+
+// --- reaper -------------------------------------------------------------------------------------------------------
+
+struct DeadLease {
+    const char* name;
+    LeaseState state;
+    RetireClass retire;
+    bool mints;
+    std::int64_t alive_until;  // relative to now; 0: unknown
+    LeaseState becomes;
+};
+
+class EndOfDeadLease : public ::testing::TestWithParam<DeadLease> {};
+
+TEST_P(EndOfDeadLease, IsWhatCanHonestlyBeSaid) {
+    const DeadLease& given = GetParam();
+    const WallTime now = ManualClock().wall();
+    LeaseRow row = make_row("m", "l1");
+    row.state = given.state;
+    row.retire = given.retire;
+    row.mints = given.mints;
+    if (given.alive_until != 0) row.alive_until_unix_ms = now.unix_ms + given.alive_until;
+
+    const bool changed = end_dead_lease(row, now);
+
+    EXPECT_EQ(row.state, given.becomes);
+    EXPECT_EQ(changed, given.state != given.becomes);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Reaper, EndOfDeadLease,
+    ::testing::Values(
+        DeadLease{"LocalNeverFetched", LeaseState::Wanted, RetireClass::None, false, 0, LeaseState::Gone},
+        DeadLease{"MintWithoutAnswer", LeaseState::Wanted, RetireClass::Expires, true, 9000, LeaseState::Orphaned},
+        DeadLease{"MintLongAgo", LeaseState::Wanted, RetireClass::Expires, true, -1, LeaseState::Expired},
+        DeadLease{"LocalHeld", LeaseState::Held, RetireClass::None, false, 0, LeaseState::Gone},
+        DeadLease{"LocalRetiring", LeaseState::Retiring, RetireClass::None, false, 0, LeaseState::Gone},
+        DeadLease{"HeldAlive", LeaseState::Held, RetireClass::Expires, true, 9000, LeaseState::Parked},
+        DeadLease{"HeldPast", LeaseState::Held, RetireClass::Expires, true, -1, LeaseState::Expired},
+        DeadLease{"HeldWithoutKnownEnd", LeaseState::Held, RetireClass::KillsGrant, true, 0, LeaseState::Parked},
+        DeadLease{"ParkedAlive", LeaseState::Parked, RetireClass::Expires, true, 9000, LeaseState::Parked},
+        DeadLease{"ParkedPast", LeaseState::Parked, RetireClass::Expires, true, -1, LeaseState::Expired},
+        DeadLease{"OrphanAlive", LeaseState::Orphaned, RetireClass::Expires, true, 9000, LeaseState::Orphaned},
+        DeadLease{"OrphanPast", LeaseState::Orphaned, RetireClass::Expires, true, -1, LeaseState::Expired},
+        DeadLease{"Gone", LeaseState::Gone, RetireClass::None, false, -1, LeaseState::Gone},
+        DeadLease{"Failed", LeaseState::Failed, RetireClass::None, false, 0, LeaseState::Failed}),
+    [](const auto& tested) { return tested.param.name; });
+
+// A state folder with one mission and its lease `l1` held, as a killed vault leaves it.
+class Reaper : public ::testing::Test {
+protected:
+    void SetUp() override {
+        mission_ = add_mission(journal_);
+        LeaseRow row = make_row(mission_, "l1");
+        row.state = LeaseState::Held;
+        ASSERT_TRUE(journal_.add_lease(row));
+        ASSERT_TRUE(make_folders(folder_ / "missions/" + mission_, 0700));
+        std::ofstream(folder_ / "missions/" + mission_ + "/ledger.jsonl") << "";
+    }
+    ReapReport reap_now() {
+        told_.clear();
+        return reap(folder_.path(), "", clock_, [&](const LeaseRow& row) { told_.push_back(to_record(row)); }).value();
+    }
+    LeaseState state() { return journal_.leases_of(mission_).value().at(0).state; }
+    void seal_ledger() { std::ofstream(folder_ / "missions/" + mission_ + "/receipt.json") << "{}"; }
+
+    TemporaryFolder folder_;
+    Journal journal_ = open_journal(folder_);
+    ManualClock clock_;
+    std::string mission_;
+    std::vector<wire::LeaseChanged> told_;
+};
+
+TEST_F(Reaper, ALeaseOfADeadVaultGetsItsEnd) {
+    const ReapReport report = reap_now();
+
+    EXPECT_EQ(report.finished, 1U);
+    EXPECT_EQ(state(), LeaseState::Gone);
+    ASSERT_EQ(told_.size(), 1U);
+    EXPECT_EQ(told_[0].lease, "l1");
+    EXPECT_EQ(told_[0].state, "gone");
+}
+
+TEST_F(Reaper, ALeaseOfALivingVaultIsLeftAlone) {
+    const Result<UniqueFd> lock = lock_file(vault_lock_path(folder_.path(), mission_), Wait::No);
+    ASSERT_TRUE(lock);
+
+    const ReapReport report = reap_now();
+
+    EXPECT_EQ(report.alive, 1U);
+    EXPECT_EQ(state(), LeaseState::Held);
+    EXPECT_TRUE(told_.empty());
+}
+
+TEST_F(Reaper, ASecondRunFinishesNothingAgainButTellsUntilTheLedgerIsSealed) {
+    reap_now();
+
+    EXPECT_EQ(reap_now().finished, 0U);
+    EXPECT_EQ(told_.size(), 1U);
+    seal_ledger();
+    EXPECT_EQ(reap_now().finished, 0U);
+    EXPECT_TRUE(told_.empty());
+    EXPECT_TRUE(journal_.unsettled_missions("", 10).value().empty());
+}
+
+TEST_F(Reaper, AParkedLeaseIsVisitedUntilItsTimeHasPassed) {
+    LeaseRow row = journal_.leases_of(mission_).value().at(0);
+    row.retire = RetireClass::Expires;
+    row.alive_until_unix_ms = clock_.wall().unix_ms + 5000;
+    ASSERT_TRUE(journal_.update_leases({row}));
+    seal_ledger();
+
+    EXPECT_EQ(reap_now().waiting, 1U);
+    EXPECT_EQ(state(), LeaseState::Parked);
+    EXPECT_EQ(journal_.unsettled_missions("", 10).value().size(), 1U);
+    clock_.advance(Milliseconds(5000));
+    EXPECT_EQ(reap_now().waiting, 0U);
+    EXPECT_EQ(state(), LeaseState::Expired);
+    EXPECT_TRUE(journal_.unsettled_missions("", 10).value().empty());
+}
+
+TEST_F(Reaper, SeveralAtOnceEndEachLeaseOnce) {
+    constexpr int kReapers = 4;
+    for (int i = 0; i < kReapers; ++i) {
+        if (::fork() != 0) continue;
+        const Result<ReapReport> report = reap(folder_.path(), "", clock_, [](const LeaseRow&) {});
+        ::_exit(!report ? 100 : static_cast<int>(report->finished));
+    }
+    int finished = 0;
+    for (int i = 0; i < kReapers; ++i) {
+        int status = 0;
+        ASSERT_GT(::wait(&status), 0);
+        ASSERT_TRUE(WIFEXITED(status));
+        ASSERT_NE(WEXITSTATUS(status), 100);
+        finished += WEXITSTATUS(status);
+    }
+    EXPECT_EQ(finished, 1);
+    EXPECT_EQ(state(), LeaseState::Gone);
+}
+
+TEST_F(Reaper, OneMissionCanBeNamedAndAWrongNameIsAnError) {
+    const std::string other = add_mission(journal_);
+
+    ASSERT_TRUE(reap(folder_.path(), other, clock_, [](const LeaseRow&) {}));
+    EXPECT_EQ(state(), LeaseState::Held);
+    EXPECT_FALSE(reap(folder_.path(), "../x", clock_, [](const LeaseRow&) {}));
+    ASSERT_TRUE(reap(folder_.path(), mission_, clock_, [](const LeaseRow&) {}));
+    EXPECT_EQ(state(), LeaseState::Gone);
+}
+
+TEST(ReaperAlone, AMachineWithoutMissionsHasNothingToReap) {
+    const TemporaryFolder folder;
+    const SystemClock clock;
+    const Result<ReapReport> report = reap(folder.path(), "", clock, [](const LeaseRow&) { FAIL(); });
+    ASSERT_TRUE(report);
+    EXPECT_EQ(report->finished, 0U);
+}
+
+}  // namespace
+}  // namespace sanctum::vault

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the vault's tests share: a folder that goes away, a mission, and a source that answers when it is told to.
+#pragma once
+
+#include "base/wire/messages.hpp"
+#include "profiles/schema/mission.hpp"
+#include "vault/leases.hpp"
+
+#include <deque>
+#include <string>
+#include <vector>
+
+namespace sanctum::vault::test {
+
+/// A fresh folder, removed with all that is in it.
+class TemporaryFolder {
+public:
+    TemporaryFolder();
+    ~TemporaryFolder();
+    TemporaryFolder(const TemporaryFolder&) = delete;
+    TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+    [[nodiscard]] const std::string& path() const { return path_; }
+    [[nodiscard]] std::string operator/(const std::string& name) const { return path_ + "/" + name; }
+
+private:
+    std::string path_;
+};
+
+/// Fetch and push on team/*; account `team`; high risk asks, low and medium are allowed.
+[[nodiscard]] profiles::Mission make_mission();
+
+/// A need of service `git` that the mission allows.
+[[nodiscard]] wire::LeaseNeed make_need(std::uint64_t exchange);
+
+/// What was asked of a ScriptedSource, answered by the test.
+struct Script {
+    Capabilities capabilities;
+    std::deque<Completion<Result<Credential>>> asked;      ///< acquire() calls without an answer yet
+    std::vector<std::string> correlations;
+    std::vector<std::string> retired;                      ///< secrets given back
+    RetireOutcome outcome;
+    bool holds_retire = false;
+    std::deque<Completion<RetireOutcome>> retiring;
+
+    void answer(const std::string& secret, std::optional<WallTime> expires = {},
+                RetireClass retire = RetireClass::None);
+    void fail(Error error);
+};
+
+class ScriptedSource final : public Source {
+public:
+    explicit ScriptedSource(Script& script) : script_(script) {}
+    [[nodiscard]] Capabilities capabilities() const override { return script_.capabilities; }
+    void acquire(const SourceNeed& need, Completion<Result<Credential>> done) override;
+    void retire(const Credential& credential, Completion<RetireOutcome> done) override;
+
+private:
+    Script& script_;
+};
+
+/// Keeps what leases said.
+struct Heard final : LeaseListener {
+    std::vector<std::pair<wire::LeaseHeld, std::string>> held_messages;
+    std::vector<wire::LeaseFailed> failures;
+    std::vector<std::string> gone_leases;
+    std::vector<wire::LeaseChanged> changes;
+    void held(const wire::LeaseHeld& message, const Secret& secret) override {
+        held_messages.emplace_back(message, std::string(secret.reveal()));
+    }
+    void failed(const wire::LeaseFailed& message) override { failures.push_back(message); }
+    void gone(const wire::LeaseGone& message) override { gone_leases.push_back(message.lease); }
+    void changed(const wire::LeaseChanged& message) override { changes.push_back(message); }
+};
+
+}  // namespace sanctum::vault::test
