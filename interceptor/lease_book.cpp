@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "interceptor/lease_book.hpp"
+
+#include "base/limits.hpp"
+
+#include <algorithm>
+#include <optional>
+
+namespace sanctum::interceptor {
+namespace {
+
+// Two needs are the same when everything but the exchange is.
+std::string key_of(wire::LeaseNeed need) {
+    need.exchange = 0;
+    return wire::to_binary(need);
+}
+
+Error failure_of(const wire::LeaseFailed& failed) {
+    const Errc code = failed.reason == "not_found"        ? Errc::NotFound
+                      : failed.reason == "mission_ending" ? Errc::Cancelled
+                                                          : Errc::Denied;
+    return {code, failed.reason + (failed.detail.empty() ? "" : ": " + failed.detail)};
+}
+
+}  // namespace
+
+struct LeaseBook::Asking {
+    explicit Asking(Loop& loop) : answered(loop) {}
+    Event answered;
+    std::string key;  ///< empty: not reusable
+    std::optional<Result<LeasePtr>> answer;
+};
+
+LeaseBook::LeaseBook(Loop& loop, WirePort& vault, const profiles::Mission& mission, const Clock& clock,
+                     std::function<void(const std::string&)> on_gone)
+    : loop_(loop), vault_(vault), mission_(mission), clock_(clock), on_gone_(std::move(on_gone)) {}
+
+net::awaitable<Result<LeaseBook::LeasePtr>> LeaseBook::need(const wire::LeaseNeed& need) {
+    if (is_closed_) co_return Error{Errc::Cancelled, "mission_ending: no credential is given out any more"};
+    if (!may_reuse(need.service) || !need.approval.empty()) co_return co_await ask(need, {});
+    std::string key = key_of(need);
+    if (LeasePtr lease = reusable(key)) co_return lease;
+    if (const auto found = asking_key_.find(key); found != asking_key_.end()) {
+        // Somebody asks for the same already. A lease for one use belongs to the one who asked: then ask for an own.
+        Result<LeasePtr> answer = co_await wait_for(found->second);
+        if (!answer || (*answer)->uses == 0) co_return answer;
+        co_return co_await ask(need, {});
+    }
+    co_return co_await ask(need, std::move(key));
+}
+
+net::awaitable<Result<LeaseBook::LeasePtr>> LeaseBook::ask(wire::LeaseNeed need, std::string key) {
+    sweep();
+    if (by_id_.size() + asking_.size() >= kLeasesMax) co_return Error{Errc::Limit, "too many leases in use"};
+    const auto asking = std::make_shared<Asking>(loop_);
+    asking->key = key;
+    if (!asking_.emplace(need.exchange, asking).second) co_return Error{Errc::Internal, "lease asked for twice"};
+    if (!key.empty()) asking_key_.emplace(key, asking);
+    const Result<std::uint64_t> sent = vault_.send(need);
+    if (!sent) asking->answer = Error{Errc::Cancelled, "the vault is gone"};
+    Result<LeasePtr> answer = co_await wait_for(asking);
+    asking_.erase(need.exchange);
+    if (!key.empty()) asking_key_.erase(key);
+    co_return answer;
+}
+
+net::awaitable<Result<LeaseBook::LeasePtr>> LeaseBook::wait_for(std::shared_ptr<Asking> asking) {
+    if (!asking->answer) {
+        const Status waited = co_await asking->answered.wait(kLeaseTimeout);
+        if (!waited) co_return Error{Errc::Timeout, "source_failed: no credential came in time"};
+    }
+    if (is_closed_ || !asking->answer) co_return Error{Errc::Cancelled, "mission_ending: the leases are gone"};
+    co_return *asking->answer;
+}
+
+void LeaseBook::used(const wire::LeaseUsed& use) {
+    // A vault that is gone keeps no count; the launcher ends the mission for it.
+    const Result<std::uint64_t> sent = vault_.send(use);
+    static_cast<void>(sent.has_value());
+}
+
+std::vector<LeaseBook::LeasePtr> LeaseBook::live() const {
+    std::vector<LeasePtr> leases;
+    for (const auto& [id, weak] : by_id_) {
+        LeasePtr lease = weak.lock();
+        if (lease && lease->is_live) leases.push_back(std::move(lease));
+    }
+    return leases;
+}
+
+Status LeaseBook::take(wire::Packet packet) {
+    switch (packet.kind) {
+        case wire::Kind::LeaseHeld: {
+            SANCTUM_TRY(const wire::LeaseHeld message, packet.as<wire::LeaseHeld>());
+            return held(message, std::move(packet.secret));
+        }
+        case wire::Kind::LeaseFailed: {
+            SANCTUM_TRY(const wire::LeaseFailed message, packet.as<wire::LeaseFailed>());
+            return failed(message);
+        }
+        case wire::Kind::LeaseGone: {
+            SANCTUM_TRY(const wire::LeaseGone message, packet.as<wire::LeaseGone>());
+            gone(message.lease);
+            return {};
+        }
+        default: return Error{Errc::Protocol, std::string("vault: unexpected ") + wire::name_of(packet.kind)};
+    }
+}
+
+Status LeaseBook::held(const wire::LeaseHeld& message, Secret secret) {
+    profiles::AuthForm form{};
+    if (message.lease.empty() || secret.is_empty() || !parse_name(message.form, form)) {
+        return Error{Errc::Protocol, "vault: a lease without id, credential or known form"};
+    }
+    const auto found = asking_.find(message.exchange);
+    // The exchange no longer waits; the vault keeps the lease and ends it with the mission.
+    if (found == asking_.end()) return {};
+    Asking& asking = *found->second;
+    LeasePtr lease;
+    if (const auto known = by_id_.find(message.lease); known != by_id_.end()) lease = known->second.lock();
+    if (!lease || !lease->is_live) {
+        lease = std::make_shared<HeldLease>();
+        lease->id = message.lease;
+        lease->form = form;
+        lease->form_name = message.name;
+        lease->username = message.username;
+        lease->secret = std::move(secret);
+        by_id_[message.lease] = lease;
+    }
+    lease->expires_boot_ms = message.expires_boot_ms;
+    lease->uses = message.uses;
+    if (!asking.key.empty() && message.uses == 0) cached_[asking.key] = lease;
+    asking.answer = std::move(lease);
+    asking.answered.notify_all();
+    return {};
+}
+
+Status LeaseBook::failed(const wire::LeaseFailed& message) {
+    const auto found = asking_.find(message.exchange);
+    if (found == asking_.end()) return {};
+    found->second->answer = failure_of(message);
+    found->second->answered.notify_all();
+    return {};
+}
+
+// SECURITY: at once, whoever still holds it: the bytes are gone before this returns.
+void LeaseBook::gone(const std::string& id) {
+    if (const auto known = by_id_.find(id); known != by_id_.end()) {
+        if (const LeasePtr lease = known->second.lock()) {
+            lease->is_live = false;
+            lease->secret = Secret();
+        }
+        by_id_.erase(known);
+    }
+    std::erase_if(cached_, [&](const auto& entry) { return entry.second->id == id; });
+    on_gone_(id);
+}
+
+LeaseBook::LeasePtr LeaseBook::reusable(const std::string& key) {
+    const auto found = cached_.find(key);
+    if (found == cached_.end()) return nullptr;
+    const LeasePtr lease = found->second;
+    const std::int64_t floor = clock_.boot().plus(kLeaseFloor).ms;
+    if (lease->is_live && lease->expires_boot_ms > floor) return lease;
+    cached_.erase(found);
+    return nullptr;
+}
+
+bool LeaseBook::is_live(const std::string& id) const {
+    const auto known = by_id_.find(id);
+    if (known == by_id_.end()) return false;
+    const LeasePtr lease = known->second.lock();
+    return lease && lease->is_live && lease->uses == 0;
+}
+
+// Forgets leases that ran out and ids that nobody holds.
+void LeaseBook::sweep() {
+    const std::int64_t now = clock_.boot().ms;
+    std::erase_if(cached_, [&](const auto& entry) { return entry.second->expires_boot_ms <= now; });
+    std::vector<std::string> unheld;
+    for (const auto& [id, weak] : by_id_) {
+        if (weak.expired()) unheld.push_back(id);
+    }
+    for (const std::string& id : unheld) {
+        by_id_.erase(id);
+        on_gone_(id);
+    }
+}
+
+bool LeaseBook::may_reuse(const std::string& service) const {
+    const auto found = std::find_if(mission_.services.begin(), mission_.services.end(),
+                                    [&](const profiles::Service& one) { return one.name == service; });
+    return found != mission_.services.end() && found->reuse;
+}
+
+void LeaseBook::close() {
+    is_closed_ = true;
+    std::vector<std::string> ids;
+    for (const auto& [id, weak] : by_id_) ids.push_back(id);
+    for (const std::string& id : ids) gone(id);
+    for (const auto& [exchange, asking] : asking_) asking->answered.notify_all();
+}
+
+}  // namespace sanctum::interceptor
