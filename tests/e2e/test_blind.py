@@ -67,7 +67,8 @@ def test_the_sweep_itself_finds_every_coding(rig, service):
     """The twin: were the secret there, it would have been found."""
     raw = rig.secrets["api"].encode()
     for coded in (raw, base64.b64encode(raw), base64.b64encode(b"a" + raw), base64.b64encode(b"ab" + raw),
-                  raw.hex().encode(), raw.hex().upper().encode(), base64.urlsafe_b64encode(raw), "".join(f"%{b:02X}" for b in raw).encode(),
+                  raw.hex().encode(), raw.hex().upper().encode(), base64.urlsafe_b64encode(raw),
+                  "".join(f"%{b:02X}" for b in raw).encode(),
                   "".join(f"\\u{b:04x}" for b in raw).encode()):
         assert leak_sweep.find_in_bytes(b"before" + coded + b"after", raw), coded
 
@@ -130,7 +131,8 @@ def test_looking_into_memory_would_find_it(rig, blind):
 def test_the_agents_own_search_finds_nothing(rig, service, upstream):
     """From inside, with all that a process may read there: variables, files, /proc, the mounts, the policy."""
     script = ("curl -fsS https://%s/describe >/dev/null; "
-              "(env; cat /proc/*/environ /proc/*/cmdline /proc/self/mountinfo /run/sanctum/* /etc/* ~/.* ; find / -xdev -type f -size -64k -not -path '/usr/*' -not -path '/proc/*' "
+              "(env; cat /proc/*/environ /proc/*/cmdline /proc/self/mountinfo /run/sanctum/* /etc/* ~/.* ; "
+              "find / -xdev -type f -size -64k -not -path '/usr/*' -not -path '/proc/*' "
               "-exec cat {} + ; cat /proc/net/* ) 2>/dev/null" % API)
 
     outcome = rig.run("bash", "-c", script, profile=service)

@@ -51,8 +51,8 @@ print(json.dumps(seen))
 """
 
 SETUP_CALLS = [
-    "clone", "clone3", "fork", "vfork", "unshare", "setns", "mount", "umount2", "pivot_root", "chroot", "chdir", "fchdir",
-    "mkdir",
+    "clone", "clone3", "fork", "vfork", "unshare", "setns", "mount", "umount2", "pivot_root", "chroot", "chdir",
+    "fchdir", "mkdir",
     "mkdirat", "symlink", "symlinkat", "mknodat", "open_tree", "move_mount", "fsopen", "fsconfig", "fsmount",
     "mount_setattr", "sethostname", "setresuid", "setresgid", "setgroups", "setuid", "setgid", "capset", "prctl",
     "seccomp",
