@@ -269,6 +269,10 @@ inline constexpr milliseconds kStopGrace{2000};
 inline constexpr seconds kRetireTimeout{10};
 /// How long after its channel closed a dying vault is waited for, to tell it from one that goes on alone.
 inline constexpr milliseconds kVaultLeaveTimeout{200};
+/// What the standby answers: a lease line is below 1 KiB, a found file below 4 KiB.
+inline constexpr std::size_t kStandbyAnswerBytesMax = 4 * 1024 * 1024;
+/// How long the workspace may be searched after a run.
+inline constexpr seconds kWorkspaceCareTimeout{60};
 /// A second TERM within this time ends the mission instead of being forwarded.
 inline constexpr seconds kSecondTermWindow{5};
 /// Exchanges without an end at one time; the interceptor's own bounds are far below.

@@ -63,6 +63,7 @@ struct Endpoint {
     std::string base_path;           ///< `/git`: stripped before templates and resources are matched; empty: none
     std::vector<std::string> strip;  ///< lower-case names of agent-sent headers that never leave
     bool plain_http = false;         ///< operator's upstream.plain_http names the host
+    std::string repo_suffix;         ///< Git: `.git` where it is not part of a repository's name; empty: none
     template <class Self, class Archive>
     static void fields(Self& self, Archive& archive) {
         archive("name", self.name);
@@ -75,6 +76,7 @@ struct Endpoint {
         archive("base_path", self.base_path);
         archive("strip", self.strip);
         archive("plain_http", self.plain_http);
+        archive("repo_suffix", self.repo_suffix);
     }
 };
 

@@ -17,6 +17,7 @@ struct Account {
     std::string name;
     std::string catalog;
     std::vector<std::string> hosts;
+    std::vector<std::uint16_t> ports;  ///< of `hosts`; empty: 443
     std::string base_path;
     std::string source;    ///< local | command
     std::string item;      ///< local: name in the store
@@ -31,6 +32,7 @@ struct Account {
         archive("name", self.name);
         archive("catalog", self.catalog);
         archive("hosts", self.hosts);
+        archive("ports", self.ports);
         archive("base_path", self.base_path);
         archive("source", self.source);
         archive("item", self.item);

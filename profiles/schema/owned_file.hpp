@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// Files that decide what an agent may do: read once by descriptor, and only when no other user could change them.
+#pragma once
+
+#include "base/result.hpp"
+#include "profiles/schema/values.hpp"
+
+#include <cstddef>
+#include <optional>
+#include <string>
+
+namespace sanctum::profiles {
+
+enum class Secrecy : std::uint8_t {
+    Ordinary,  ///< others may read it
+    Private,   ///< others may not even read it
+};
+
+/// Reads a regular file whose owner is the caller or root, that neither group nor others may write, in folders that
+/// are the same up to `/` (a sticky folder such as /tmp may be writable: nobody else can replace a file there).
+/// Errors: NotFound; NotPermitted with the command that mends it; Unsupported (no regular file); Limit; Io.
+[[nodiscard]] Result<std::string> read_owned_file(const std::string& path, Secrecy secrecy);
+
+/// The same with another bound than kSmallFileBytesMax.
+[[nodiscard]] Result<std::string> read_owned_file(const std::string& path, Secrecy secrecy, std::size_t bytes_max);
+
+/// Why a key file cannot be used, nullopt when it can; a file that does not exist yet is no fault.
+[[nodiscard]] std::optional<Fault> private_file_fault(const std::string& path);
+
+}  // namespace sanctum::profiles

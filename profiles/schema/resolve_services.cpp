@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0
+// Services: the profile's wish ∩ the account's bound, with the catalog's hosts. Where a credential goes is decided by
+// catalog and account alone.
+#include "profiles/schema/resolve_parts.hpp"
+
+#include "profiles/policy/patterns.hpp"
+#include "profiles/schema/words.hpp"
+
+#include <algorithm>
+#include <set>
+
+namespace sanctum::profiles {
+namespace {
+
+using Texts = std::vector<std::string>;
+
+Texts owned(const std::vector<std::string_view>& texts) { return {texts.begin(), texts.end()}; }
+
+bool contains(const Texts& texts, std::string_view text) {
+    return std::find(texts.begin(), texts.end(), text) != texts.end();
+}
+
+bool contains_port(const std::vector<std::uint16_t>& ports, std::uint16_t port) {
+    return std::find(ports.begin(), ports.end(), port) != ports.end();
+}
+
+std::string joined(const Texts& texts) {
+    std::string out;
+    for (const std::string& text : texts) out += (out.empty() ? "" : ", ") + text;
+    return out;
+}
+
+void sort_unique(Texts& texts) {
+    std::sort(texts.begin(), texts.end());
+    texts.erase(std::unique(texts.begin(), texts.end()), texts.end());
+}
+
+// The scopes with everything that the catalog says they imply.
+Texts with_implied(const Texts& scopes, const CompiledEntry& entry) {
+    Texts out = scopes;
+    for (const std::string& scope : scopes) {
+        for (const std::string_view implied : entry.implied_by(scope)) out.emplace_back(implied);
+    }
+    sort_unique(out);
+    return out;
+}
+
+const Account* find_account(const ServiceText& text, Resolving& to) {
+    Texts fitting;
+    for (const Account& account : to.config.accounts) {
+        if (account.name == text.account.value && account.catalog == text.catalog.value) return &account;
+        if (account.name == text.account.value) {
+            to.diagnostics.error(text.account.at, "account `" + account.name + "` is bound to the catalog entry `" +
+                                                      account.catalog + "`, not `" + text.catalog.value + "`",
+                                 "write catalog = \"" + account.catalog + "\", or name another account (" + account.place + ")");
+            return nullptr;
+        }
+        if (account.catalog == text.catalog.value) fitting.push_back(account.name);
+    }
+    const std::string where = to.config.path.empty() ? "the operator's configuration" : to.config.path;
+    std::string hint = suggest(text.account.value, fitting);
+    if (hint.empty()) {
+        hint = "add to " + where + ": [[account]] name = \"" + text.account.value + "\", catalog = \"" +
+               text.catalog.value + "\", source = \"local\", item = \"" + text.account.value + "\"";
+    }
+    to.diagnostics.error(text.account.at, "there is no account `" + text.account.value + "` in " + where, hint);
+    return nullptr;
+}
+
+void resolve_grant(const ServiceText& text, const CompiledEntry& entry, const Account& account, Service& service,
+                   Resolving& to) {
+    const Texts known = owned(entry.scopes());
+    const std::optional<Texts> bound =
+        account.grant ? std::optional(with_implied(*account.grant, entry)) : std::nullopt;
+    for (const PlacedText& scope : text.grant) {
+        if (!contains(known, scope.value)) {
+            to.diagnostics.error(scope.at, "`" + service.catalog + "` has no scope `" + scope.value + "`", suggest(scope.value, known));
+        } else if (bound && !contains(*bound, scope.value)) {
+            to.diagnostics.denied(scope.at, "scope `" + scope.value + "` is outside the grant of account `" + account.name + "`",
+                                  "remove it, or add it to the account (" + account.place + ")");
+        } else {
+            service.grant.push_back(scope.value);
+        }
+    }
+    std::sort(service.grant.begin(), service.grant.end());
+    service.implied = with_implied(service.grant, entry);
+    // An implied scope is never more than the account has: the account's own list decides.
+    if (bound) std::erase_if(service.implied, [&](const std::string& scope) { return !contains(*bound, scope); });
+}
+
+// git: `agent/**` means refs/heads/agent/**.
+std::string full_pattern(const std::string& resource, const std::string& pattern, bool is_git) {
+    if (!is_git || resource != "ref" || pattern.starts_with("refs/")) return pattern;
+    return "refs/heads/" + pattern;
+}
+
+void resolve_resources(const ServiceText& text, const CompiledEntry& entry, const Account& account, Service& service,
+                       Resolving& to) {
+    const Texts known = owned(entry.resource_names());
+    const bool is_git = std::any_of(service.endpoints.begin(), service.endpoints.end(),
+                                    [](const Endpoint& endpoint) { return endpoint.kind == EndpointKind::Git; });
+    for (const auto& [name, patterns] : account.resources) {
+        if (!contains(known, name)) {
+            to.diagnostics.error(text.account.at, "account `" + account.name + "` (" + account.place + ") bounds `" + name +
+                                                      "`, which `" + service.catalog + "` does not have",
+                                 suggest(name, known));
+        }
+        for (const std::string& pattern : patterns) {
+            service.account_resources[name].push_back(full_pattern(name, pattern, is_git));
+        }
+    }
+    for (const NamedTexts& resource : text.resources) {
+        if (!contains(known, resource.name.value)) {
+            to.diagnostics.error(resource.name.at, "`" + service.catalog + "` has no resource `" + resource.name.value + "`",
+                                 suggest(resource.name.value, known));
+            continue;
+        }
+        Texts& patterns = service.resources[resource.name.value];
+        const auto bound = service.account_resources.find(resource.name.value);
+        for (const PlacedText& written : resource.texts) {
+            patterns.push_back(full_pattern(resource.name.value, written.value, is_git));
+            if (bound == service.account_resources.end()) continue;
+            const bool can_match = std::any_of(bound->second.begin(), bound->second.end(), [&](const std::string& allowed) {
+                return can_overlap(allowed, patterns.back());
+            });
+            if (!can_match) {
+                to.diagnostics.denied(written.at, "`" + written.value + "` is outside what account `" + account.name + "` may reach",
+                                      "the account has: " + joined(bound->second) + " (" + account.place + ")");
+            }
+        }
+    }
+}
+
+// One endpoint may hold hosts with and without TLS; a credential's way is then two endpoints of the same name.
+void add_endpoint(Endpoint endpoint, const OperatorConfig& config, Service& service) {
+    Endpoint plain = endpoint;
+    plain.plain_http = true;
+    plain.hosts.clear();
+    std::erase_if(endpoint.hosts, [&](const std::string& host) {
+        if (!contains(config.upstream.plain_http, host)) return false;
+        plain.hosts.push_back(host);
+        return true;
+    });
+    if (!endpoint.hosts.empty()) service.endpoints.push_back(std::move(endpoint));
+    if (!plain.hosts.empty()) {
+        if (!contains_port(plain.ports, 80)) plain.ports.insert(plain.ports.begin(), 80);
+        service.endpoints.push_back(std::move(plain));
+    }
+}
+
+void resolve_endpoints(const ServiceText& text, const CompiledEntry& entry, const Account& account, Service& service,
+                       Resolving& to) {
+    bool takes_hosts = false;
+    for (Endpoint& endpoint : entry.endpoints()) {
+        if (endpoint.hosts.empty()) {
+            takes_hosts = true;
+            endpoint.hosts = account.hosts;
+            endpoint.base_path = account.base_path;
+            if (!account.ports.empty()) endpoint.ports = account.ports;
+        }
+        if (endpoint.form == AuthForm::Basic && !account.username.empty()) endpoint.username = account.username;
+        if (endpoint.form == AuthForm::Header) endpoint.strip.push_back(endpoint.form_name);
+        for (const char* always : {"authorization", "proxy-authorization"}) endpoint.strip.emplace_back(always);
+        sort_unique(endpoint.strip);
+        add_endpoint(std::move(endpoint), to.config, service);
+    }
+    const std::string whose = "account `" + account.name + "` (" + account.place + ")";
+    if (takes_hosts && account.hosts.empty()) {
+        to.diagnostics.error(text.account.at, whose + " names no hosts, and `" + service.catalog + "` has none of its own",
+                             "add to the account: hosts = [\"git.example.org\"]");
+    }
+    if (!takes_hosts && (!account.hosts.empty() || !account.base_path.empty() || !account.ports.empty())) {
+        to.diagnostics.error(text.account.at, whose + " names hosts, but `" + service.catalog + "` has its own",
+                             "remove hosts, ports and base_path from the account");
+    }
+}
+
+void resolve_present(const ServiceText& text, const CompiledEntry* entry, Service& service) {
+    const std::string placeholder(entry == nullptr ? std::string_view() : entry->placeholder());
+    for (const PresentText& present : text.present) {
+        service.present[present.variable.value] = present.literal.value_or(placeholder);
+    }
+}
+
+void resolve_service(const ServiceText& text, Resolving& to) {
+    const CompiledEntry* entry = to.catalog.find(text.catalog.value);
+    if (entry == nullptr) {
+        to.diagnostics.error(text.catalog.at, "the catalog entry `" + text.catalog.value + "` was not loaded",
+                             "name it in the file; it cannot be changed on the command line");
+    }
+    Service service;
+    service.name = text.name.value;
+    service.catalog = text.catalog.value;
+    service.account = text.account.value;
+    service.reuse = text.reuse;
+    service.warm = text.warm;
+    service.place = to.diagnostics.name_of(text.at);
+    if (const Account* account = entry == nullptr ? nullptr : find_account(text, to)) {
+        resolve_endpoints(text, *entry, *account, service, to);
+        resolve_grant(text, *entry, *account, service, to);
+        resolve_resources(text, *entry, *account, service, to);
+    }
+    resolve_present(text, entry, service);
+    // Kept even when entry or account is missing, so that rules about it are not reported as well.
+    to.mission.services.push_back(std::move(service));
+}
+
+void check_names(const ProfileText& text, Resolving& to) {
+    std::set<std::string> seen;
+    for (const ServiceText& service : text.services) {
+        if (seen.insert(service.name.value).second) continue;
+        to.diagnostics.error(service.name.at, "a second service `" + service.name.value + "`", "names are used in rules and records; rename one");
+    }
+}
+
+void check_hosts(const ProfileText& text, Resolving& to) {
+    std::map<std::string, std::size_t> owners;
+    for (std::size_t i = 0; i < to.mission.services.size(); ++i) {
+        for (const Endpoint& endpoint : to.mission.services[i].endpoints) {
+            for (const std::string& host : endpoint.hosts) {
+                const auto [owner, is_first] = owners.emplace(host, i);
+                if (is_first) continue;
+                to.diagnostics.error(text.services[i].name.at, "host " + host + " belongs to the services `" +
+                                                                   to.mission.services[owner->second].name + "` and `" +
+                                                                   to.mission.services[i].name + "`",
+                                     "a request could not say which is meant; keep one");
+                return;
+            }
+        }
+    }
+}
+
+}  // namespace
+
+void resolve_services(const ProfileText& text, Resolving& to) {
+    check_names(text, to);
+    for (const ServiceText& service : text.services) resolve_service(service, to);
+    check_hosts(text, to);
+}
+
+void resolve_hosts(const ProfileText& text, Resolving& to) {
+    std::set<std::string> seen;
+    const std::vector<DialEntry> taken = dial_entries(to.mission);
+    for (const HostText& written : text.hosts) {
+        const std::string& name = written.name.value;
+        if (!seen.insert(name).second) {
+            to.diagnostics.error(written.name.at, "a second [[host]] `" + name + "`", "join the two: one list of ports, one match");
+            continue;
+        }
+        const auto owner = std::find_if(taken.begin(), taken.end(), [&](const DialEntry& entry) { return entry.name == name; });
+        if (owner != taken.end()) {
+            to.diagnostics.error(written.name.at, "host " + name + " belongs to the service `" +
+                                                      to.mission.services[static_cast<std::size_t>(owner->service)].name + "`",
+                                 "remove the [[host]]; to allow more of it, write a [[rule]] with verdict = \"allow\" and service");
+            continue;
+        }
+        Host host{.name = name, .ports = written.ports, .match = {}, .place = to.diagnostics.name_of(written.at)};
+        for (const auto& pattern : written.match) host.match.push_back(pattern.value);
+        host.plain_http = contains(to.config.upstream.plain_http, name);
+        if (host.plain_http && !contains_port(host.ports, 80)) host.ports.insert(host.ports.begin(), 80);
+        to.mission.hosts.push_back(std::move(host));
+    }
+}
+
+}  // namespace sanctum::profiles
