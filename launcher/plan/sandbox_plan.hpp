@@ -3,6 +3,7 @@
 // `explain` and `--dry-run`. Nothing is decided after the first system call.
 #pragma once
 
+#include "base/confinement/call_filter.hpp"
 #include "base/result.hpp"
 #include "profiles/schema/mission.hpp"
 
@@ -13,6 +14,15 @@
 #include <vector>
 
 namespace sanctum::launcher {
+
+/// What one granted place of the machine is.
+struct GrantFacts {
+    std::string real_path;  ///< without symbolic links; empty: does not exist or may not be looked at
+    uid_t owner = 0;
+    gid_t group = 0;
+    bool is_folder = false;
+    bool can_be_idmapped = false;
+};
 
 /// What this machine and this caller are; gathered once by gather_host_facts(), an argument everywhere else.
 struct HostFacts {
@@ -35,18 +45,39 @@ struct HostFacts {
     std::map<std::string, std::string> root_links;  ///< `/bin` → `usr/bin` where the machine has a symlink
     std::string time_zone;
     std::string ca_bundle;           ///< system bundle path, e.g. /etc/ssl/certs/ca-certificates.crt
-    std::vector<std::string> sanctum_folders;  ///< data, state, configuration, programs: never inside a writable grant
+    std::vector<std::string> sanctum_folders;  ///< data, state, runtime, configuration: never part of a grant
+    std::vector<std::string> program_folders;  ///< Sanctum's programs: never inside a writable grant
+    std::map<std::string, GrantFacts> grants;  ///< workspace, mounts and kept home, by the path named in the mission
+    std::vector<std::string> sockets;          ///< sockets that lie below a grant
+    std::vector<std::string> secrets;          ///< known places of secrets below a grant; folders end in `/`
+    std::string home;                          ///< the caller's, absolute
+    std::string terminal_type;                 ///< TERM of the caller
+    bool has_ipv6 = false;
+    std::map<std::string, std::string> cgroup1_folders;  ///< controller → folder of this process
     std::uint64_t limit_processes_hard = 0;
     std::uint64_t limit_data_hard = 0;
     std::uint32_t cpus = 0;
 };
 
-enum class MountKind : std::uint8_t { Bind, BindReadOnly, Tmpfs, Proc, Device, Symlink, File, MaskFile, MaskFolder };
+enum class MountKind : std::uint8_t {
+    Bind,            ///< a place of the machine, writable
+    BindReadOnly,
+    Tmpfs,
+    Proc,
+    Terminals,       ///< a fresh devpts
+    Device,          ///< a device node of the machine
+    Symlink,
+    File,            ///< text on the root's tmpfs
+    CopiedFile,      ///< content of a file of the machine, copied: Sanctum adds to it before the command runs
+    MaskFile,        ///< hidden behind an empty file
+    MaskFolder,      ///< hidden behind an empty folder
+    ReadOnlyInside,  ///< what the new root has there already, made read-only
+};
 
 /// One step of building the new root. Targets are absolute inside the new root; parents are made as needed.
 struct MountStep {
     MountKind kind{};
-    std::string source;   ///< Bind*, Device: place outside; Symlink: what it points to
+    std::string source;   ///< Bind*, Device, CopiedFile: place outside; Symlink: what it points to
     std::string target;
     std::string content;  ///< File: text written to a read-only file on tmpfs
     std::uint64_t bytes_max = 0;  ///< Tmpfs
@@ -66,20 +97,12 @@ struct PlannedLimits {
     std::uint64_t file_bytes = 0;
     std::uint64_t open_files = 0;
     std::vector<std::string> missing;  ///< asked, not to be had, accepted by the profile
-    std::string cgroup_path;
+    std::string cgroup_path;                     ///< Cgroup2: the group to be made
+    std::map<std::string, std::string> cgroups;  ///< Cgroup1: controller → group to be made
 };
 
-/// One row of the agent's filter: what happens to a call by number (and argument test).
-struct FilterRow {
-    int number;
-    enum class Action : std::uint8_t { Allow, Errno, Notify } action;
-    int error;           ///< Errno
-    int argument;        ///< -1: none
-    enum class Test : std::uint8_t { None, Equal, MaskedEqual, MaskedNotEqual, Below } test;
-    std::uint64_t mask;
-    std::uint64_t value;
-    const char* reason;
-};
+/// One row of the agent's filter; see base/confinement/call_filter.hpp.
+using FilterRow = CallRule;
 
 struct SandboxPlan {
     std::string mission_id;
@@ -98,6 +121,7 @@ struct SandboxPlan {
     std::vector<std::string> runs_later_existing;  ///< files that run later, bound read-only
     // network
     std::vector<std::uint16_t> ports;      ///< TCP listeners inside, besides DNS
+    bool has_ipv6 = true;                  ///< IPv6 sockets and routes too
     bool attribute = true;                 ///< install the watch
     // kernel
     PlannedLimits limits;

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/folder_walk.hpp"
+
+#include "base/limits.hpp"
+#include "base/unique_fd.hpp"
+
+#include <cerrno>
+#include <cstring>
+#include <dirent.h>
+#include <fcntl.h>
+#include <memory>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace sanctum {
+namespace {
+
+using Folder = std::unique_ptr<DIR, int (*)(DIR*)>;
+using Kind = WalkEntry::Kind;
+
+Kind kind_of_mode(mode_t mode) {
+    if (S_ISDIR(mode)) return Kind::Folder;
+    if (S_ISREG(mode)) return Kind::File;
+    if (S_ISLNK(mode)) return Kind::Link;
+    return S_ISSOCK(mode) ? Kind::Socket : Kind::Other;
+}
+
+Kind kind_of(int folder, const dirent& entry) {
+    switch (entry.d_type) {
+        case DT_DIR: return Kind::Folder;
+        case DT_REG: return Kind::File;
+        case DT_LNK: return Kind::Link;
+        case DT_SOCK: return Kind::Socket;
+        case DT_UNKNOWN: break;
+        default: return Kind::Other;
+    }
+    struct stat status {};
+    if (::fstatat(folder, entry.d_name, &status, AT_SYMLINK_NOFOLLOW) != 0) return Kind::Other;
+    return kind_of_mode(status.st_mode);
+}
+
+class Walk {
+public:
+    Walk(std::string root, const std::function<Descend(const WalkEntry&)>& visit)
+        : root_(std::move(root)), visit_(visit) {}
+
+    Status start() {
+        UniqueFd folder(::open(root_.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        if (!folder) {
+            Error error = io_error(root_);
+            if (error.sys_errno == ENOENT) error.code = Errc::NotFound;
+            return error;
+        }
+        return walk(std::move(folder), 0);
+    }
+
+private:
+    Status walk(UniqueFd fd, int depth) {
+        if (depth > kWalkDepthMax) return Error{Errc::Limit, root_ + "/" + path_ + ": folders nested too deep"};
+        const Folder folder(::fdopendir(fd.get()), &::closedir);
+        if (!folder) return io_error(root_ + "/" + path_);
+        const int handle = fd.release();  // closed by closedir from here on
+        const std::size_t length = path_.size();
+        for (;;) {
+            errno = 0;
+            const dirent* entry = ::readdir(folder.get());
+            if (entry == nullptr) break;
+            if (std::strcmp(entry->d_name, ".") == 0 || std::strcmp(entry->d_name, "..") == 0) continue;
+            if (length != 0) path_ += '/';
+            path_ += entry->d_name;
+            SANCTUM_CHECK(enter(handle, *entry, depth));
+            path_.resize(length);
+        }
+        return errno == 0 ? Status() : Status(io_error("list " + root_ + "/" + path_));
+    }
+
+    Status enter(int folder, const dirent& entry, int depth) {
+        if (++seen_ > kWalkEntriesMax) {
+            return Error{Errc::Limit, root_ + ": more than " + std::to_string(kWalkEntriesMax) +
+                                          " files (grant a smaller folder)"};
+        }
+        const Kind kind = kind_of(folder, entry);
+        if (visit_({path_, entry.d_name, kind}) == Descend::No || kind != Kind::Folder) return {};
+        UniqueFd below(::openat(folder, entry.d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        if (!below && (errno == EACCES || errno == ENOENT || errno == ELOOP || errno == ENOTDIR)) return {};
+        if (!below) return io_error("open " + root_ + "/" + path_);
+        return walk(std::move(below), depth + 1);
+    }
+
+    std::string root_;
+    const std::function<Descend(const WalkEntry&)>& visit_;
+    std::string path_;
+    std::size_t seen_ = 0;
+};
+
+}  // namespace
+
+Status walk_folder(const std::string& root, const std::function<Descend(const WalkEntry&)>& visit) {
+    return Walk(root, visit).start();
+}
+
+}  // namespace sanctum

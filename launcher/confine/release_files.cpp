@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launcher/confine/release_files.hpp"
+
+#include "base/files.hpp"
+#include "base/limits.hpp"
+#include "base/wire/archive.hpp"
+#include "launcher/plan/fixed_places.hpp"
+
+#include <cstdio>
+#include <fcntl.h>
+#include <memory>
+#include <openssl/bio.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace sanctum::launcher {
+namespace {
+
+struct Packed {
+    std::string authority;
+    std::string subject_hash;
+    std::string policy;
+    template <class Self, class Archive>
+    static void fields(Self& self, Archive& archive) {
+        archive("authority", self.authority);
+        archive("subject_hash", self.subject_hash);
+        archive("policy", self.policy);
+    }
+};
+
+Status write_new(const std::string& path, const std::string& content) {
+    const UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0444));
+    if (!file) return io_error("create " + path);
+    SANCTUM_CHECK(write_all(file.get(), content));
+    return {};
+}
+
+Status append_to(const std::string& path, const std::string& content) {
+    const UniqueFd file(::open(path.c_str(), O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC));
+    if (!file) return io_error("open " + path);
+    return write_all(file.get(), content);
+}
+
+}  // namespace
+
+Result<ReleaseFiles> make_release_files(const std::string& ca_pem, const std::string& policy_json) {
+    const std::unique_ptr<BIO, decltype(&BIO_free)> bytes(
+        BIO_new_mem_buf(ca_pem.data(), static_cast<int>(ca_pem.size())), &BIO_free);
+    const std::unique_ptr<X509, decltype(&X509_free)> certificate(
+        PEM_read_bio_X509(bytes.get(), nullptr, nullptr, nullptr), &X509_free);
+    if (!certificate) return Error{Errc::Protocol, "the mission's authority is not a PEM certificate"};
+    char hash[9];
+    std::snprintf(hash, sizeof hash, "%08lx", X509_subject_name_hash(certificate.get()) & 0xffffffffUL);
+    return ReleaseFiles{ca_pem, hash, policy_json};
+}
+
+Result<UniqueFd> pack_release_files(const ReleaseFiles& files) {
+    const std::string packed = wire::to_binary(Packed{files.authority, files.subject_hash, files.policy});
+    if (packed.size() > kReleaseBytesMax) return Error{Errc::Limit, "the mission's rules are too large for the sandbox"};
+    return make_sealed_memfd("sanctum-release", packed);
+}
+
+Result<ReleaseFiles> read_release_files(int memfd) {
+    SANCTUM_TRY(const std::string bytes, read_sealed_memfd(memfd, kReleaseBytesMax));
+    SANCTUM_TRY(Packed packed, wire::from_binary<Packed>(bytes));
+    return ReleaseFiles{std::move(packed.authority), std::move(packed.subject_hash), std::move(packed.policy)};
+}
+
+Status place_release_files(const ReleaseFiles& files) {
+    const std::string hashed = std::string(kTrustFolder) + "/" + files.subject_hash + ".0";
+    SANCTUM_CHECK(append_to(kTrustBundle, "\n" + files.authority));
+    SANCTUM_CHECK(write_new(kMissionAuthority, files.authority));
+    if (::symlink(kMissionAuthority, hashed.c_str()) != 0) return io_error("create " + hashed);
+    return write_new(kPolicyFile, files.policy);
+}
+
+}  // namespace sanctum::launcher

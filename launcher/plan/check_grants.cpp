@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launcher/plan/check_grants.hpp"
+
+#include "launcher/plan/plan_mounts.hpp"
+#include "launcher/plan/root_places.hpp"
+
+namespace sanctum::launcher {
+namespace {
+
+Error refused(const std::string& what, const std::string& path, const std::string& why) {
+    return Error{Errc::InvalidProfile, "sandbox: " + what + " " + path + " " + why};
+}
+
+Status check_target(const std::string& what, const std::string& target) {
+    for (const char* kernels : {"/proc", "/dev", "/sys", "/run/sanctum"}) {
+        if (is_same_or_below(target, kernels)) {
+            return refused(what, target, std::string("lies in ") + kernels + ", which every mission has of its own");
+        }
+    }
+    return {};
+}
+
+Status check_width(const std::string& what, const std::string& path, const HostFacts& facts) {
+    if (path == "/") return refused(what, path, "is the whole machine (name the folder that is needed)");
+    if (is_same_or_below(facts.home, path)) {
+        return refused(what, path, path == facts.home ? "is your home folder (name a folder in it)"
+                                                      : "holds your home folder (name a smaller folder)");
+    }
+    return {};
+}
+
+Status check_own_folders(const std::string& what, const std::string& path, const HostFacts& facts) {
+    for (const std::string& own : facts.sanctum_folders) {
+        if (is_same_or_below(own, path) || is_same_or_below(path, own)) {
+            return refused(what, path, "holds or lies in Sanctum's own folder " + own);
+        }
+    }
+    return {};
+}
+
+Status check_writable(const std::string& what, const std::string& path, const HostFacts& facts) {
+    for (const std::string& program : facts.program_folders) {
+        if (is_same_or_below(program, path)) {
+            return refused(what, path, "is writable and holds Sanctum's programs in " + program);
+        }
+    }
+    for (const RootPlace& folder : system_folders()) {
+        if (is_same_or_below(path, folder.path)) return refused(what, path, "is writable and part of the system");
+    }
+    if (is_same_or_below(path, "/etc")) return refused(what, path, "is writable and part of the system");
+    return {};
+}
+
+Status check_grant(const std::string& what, const profiles::Mount& grant, const HostFacts& facts) {
+    const auto found = facts.grants.find(grant.source);
+    if (found == facts.grants.end() || found->second.real_path.empty()) {
+        return refused(what, grant.source, "does not exist or may not be looked at");
+    }
+    const std::string& real = found->second.real_path;
+    SANCTUM_CHECK(check_target(what, grant.target));
+    SANCTUM_CHECK(check_target(what, real));
+    for (const std::string& path : {grant.source, real}) {
+        SANCTUM_CHECK(check_width(what, path, facts));
+        SANCTUM_CHECK(check_own_folders(what, path, facts));
+        if (grant.writable) {
+            SANCTUM_CHECK(check_writable(what, path, facts));
+        }
+    }
+    if (grant.target != grant.source && is_same_or_below(facts.home, grant.target)) {
+        return refused(what, grant.target, "would cover the home folder inside");
+    }
+    return {};
+}
+
+}  // namespace
+
+Status check_grants(const profiles::Mission& mission, const HostFacts& facts) {
+    const profiles::Sandbox& sandbox = mission.sandbox;
+    const profiles::Mount workspace{sandbox.workspace, sandbox.workspace, sandbox.workspace_writable};
+    SANCTUM_CHECK(check_grant("workspace", workspace, facts));
+    if (!facts.grants.at(sandbox.workspace).is_folder) return refused("workspace", sandbox.workspace, "is not a folder");
+    for (const profiles::Mount& mount : sandbox.mounts) {
+        SANCTUM_CHECK(check_grant(mount.writable ? "write" : "read", mount, facts));
+    }
+    if (sandbox.home == profiles::Home::Kept) {
+        const auto store = facts.grants.find(sandbox.home_store);
+        if (store == facts.grants.end() || store->second.real_path.empty()) {
+            return refused("kept home", sandbox.home_store, "does not exist");
+        }
+    }
+    return {};
+}
+
+}  // namespace sanctum::launcher
