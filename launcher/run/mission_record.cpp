@@ -47,7 +47,7 @@ Status MissionRecord::attempted(ledger::ConnectionRefused attempt) {
 }
 
 Status MissionRecord::intent(wire::ExchangeIntent intent) {
-    if (open_.contains(intent.exchange)) return out_of_order("a second intent for exchange", intent.exchange);
+    SANCTUM_CHECK(use_number(intent.exchange));
     if (open_.size() >= kOpenExchangesMax) return Error{Errc::Limit, "interceptor: too many exchanges without an end"};
     open_.insert(intent.exchange);
     ++counts_.allowed;
@@ -60,7 +60,11 @@ Status MissionRecord::intent(wire::ExchangeIntent intent) {
 
 Status MissionRecord::refused(wire::ExchangeRefused refused) {
     // An intent whose request could not be sent after all is closed by a refusal.
-    if (open_.erase(refused.exchange) > 0) --counts_.allowed;
+    if (open_.erase(refused.exchange) > 0) {
+        --counts_.allowed;
+    } else {
+        SANCTUM_CHECK(use_number(refused.exchange));
+    }
     ++counts_.refused;
     ++counts_.refused_by_reason[refused.reason];
     ledger_->append(std::move(refused));
@@ -68,7 +72,9 @@ Status MissionRecord::refused(wire::ExchangeRefused refused) {
 }
 
 Status MissionRecord::outcome(wire::ExchangeOutcome outcome) {
-    if (open_.erase(outcome.exchange) == 0) return out_of_order("an outcome without an intent for exchange", outcome.exchange);
+    if (open_.erase(outcome.exchange) == 0) {
+        return out_of_order("an outcome without an intent for exchange", outcome.exchange);
+    }
     ledger_->append(std::move(outcome));
     return check_ledger();
 }
@@ -90,6 +96,12 @@ Status MissionRecord::leases(const std::vector<wire::LeaseChanged>& leases) {
 }
 
 Result<ledger::Sealed> MissionRecord::seal(ledger::MissionEnded ended) { return ledger_->seal(std::move(ended)); }
+
+Status MissionRecord::use_number(std::uint64_t exchange) {
+    if (!used_numbers_.use(exchange)) return out_of_order("a second beginning of exchange", exchange);
+    if (used_numbers_.ranges() > kOpenExchangesMax) return Error{Errc::Limit, "interceptor: too many gaps in its numbers"};
+    return {};
+}
 
 void MissionRecord::note_scopes(const wire::ExchangeIntent& intent) {
     const auto service = std::find_if(mission_.services.begin(), mission_.services.end(),

@@ -5,7 +5,7 @@
 
 #include "base/result.hpp"
 #include "base/wire/messages.hpp"
-#include "launcher/watch/watch.hpp"
+#include "launcher/run/used_numbers.hpp"
 #include "ledger/ledger.hpp"
 #include "profiles/catalog/catalog.hpp"
 #include "profiles/schema/mission.hpp"
@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <unordered_set>
@@ -59,13 +60,14 @@ public:
     [[nodiscard]] std::vector<std::string> unused_scopes() const;
 
 private:
+    [[nodiscard]] Status use_number(std::uint64_t exchange);
     void note_scopes(const wire::ExchangeIntent& intent);
 
     std::unique_ptr<ledger::Ledger> ledger_;
     const profiles::Mission& mission_;
     const profiles::CatalogSet& catalog_;
     Counts counts_;
-    std::uint64_t newest_exchange_ = 0;
+    UsedNumbers used_numbers_;
     std::unordered_set<std::uint64_t> open_;
     std::map<std::string, wire::LeaseChanged> leases_;
     std::set<std::string> used_scopes_;

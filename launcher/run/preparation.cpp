@@ -94,6 +94,10 @@ Result<PreparedMission> prepare_mission(const Options& options, const Clock& clo
     prepared.mission.profile_sha256 = file.sha256;
     SANCTUM_TRY(prepared.facts, gather_host_facts(prepared.mission));
     SANCTUM_TRY(prepared.plan, plan_of(options, prepared, folder));
+    prepared.workspace.policy = prepared.mission.sandbox.runs_later;
+    prepared.workspace.owner = prepared.facts.workspace_owner;
+    prepared.workspace.group = prepared.facts.workspace_group;
+    SANCTUM_TRY(prepared.workspace.before, runs_later::remember(prepared.mission.sandbox.workspace));
     return prepared;
 }
 

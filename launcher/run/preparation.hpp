@@ -6,9 +6,9 @@
 #include "base/clock.hpp"
 #include "base/places.hpp"
 #include "base/result.hpp"
-
 #include "launcher/plan/sandbox_plan.hpp"
 #include "launcher/run/options.hpp"
+#include "launcher/run/workspace_care.hpp"
 #include "profiles/catalog/catalog.hpp"
 #include "profiles/schema/mission.hpp"
 #include "profiles/schema/operator_config.hpp"
@@ -28,6 +28,7 @@ struct PreparedMission {
     profiles::Mission mission;
     HostFacts facts;
     SandboxPlan plan;
+    WorkspaceCare workspace;  ///< what the workspace was like before
 };
 
 /// Finds, reads and trusts the profile, resolves the mission, looks at the machine and plans the sandbox.

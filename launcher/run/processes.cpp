@@ -15,7 +15,7 @@ Result<Peer> start_peer(Role role, const PreparedMission& prepared, Talk talk) {
 }  // namespace
 
 Result<Processes> Processes::start(const PreparedMission& prepared, Talk talk) {
-    SANCTUM_TRY(Standby standby, Standby::start(prepared.places, prepared.mission.id, prepared.environment));
+    SANCTUM_TRY(Standby standby, Standby::start({prepared.places, prepared.mission.id, prepared.environment, prepared.workspace}));
     SANCTUM_TRY(Peer interceptor, start_peer(Role::Interceptor, prepared, talk));
     SANCTUM_TRY(Peer vault, start_peer(Role::Vault, prepared, talk));
     return Processes(std::move(standby), std::move(interceptor), std::move(vault));

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
+// The child is forked from a single-threaded process, so unlike between fork and exec elsewhere it may allocate.
 #include "launcher/run/standby.hpp"
 
+#include "base/clock.hpp"
+#include "base/files.hpp"
 #include "base/limits.hpp"
 #include "launcher/run/child_process.hpp"
 
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstring>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -18,107 +22,178 @@ namespace {
 
 constexpr char kReapLeases = 'V';
 constexpr char kReapEarlier = 'B';
+constexpr char kCareForWorkspace = 'W';
 constexpr char kDismiss = 'D';
+constexpr char kLauncherGone = '\0';
 
-constexpr std::array kReaperVariables = {
-    "HOME",          "PATH",           "USER",           "LOGNAME",         "LANG",                 "LC_ALL", "TZ",
-    "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR", "CREDENTIALS_DIRECTORY",
-    "SANCTUM_CONFIG"};
+constexpr std::array kReaperVariables = {"HOME",          "PATH",           "USER",
+                                         "LOGNAME",       "LANG",           "LC_ALL",
+                                         "TZ",            "XDG_CONFIG_HOME", "XDG_DATA_HOME",
+                                         "XDG_STATE_HOME", "XDG_RUNTIME_DIR", "CREDENTIALS_DIRECTORY",
+                                         "SANCTUM_CONFIG"};
 
-std::vector<std::string> reaper_environment(const std::map<std::string, std::string>& environment) {
-    std::vector<std::string> result;
-    for (const char* name : kReaperVariables) {
-        if (const auto found = environment.find(name); found != environment.end()) {
-            result.push_back(found->first + "=" + found->second);
-        }
-    }
-    return result;
-}
-
-std::vector<std::string> background_reaper(const Places& places) {
-    return {places.programs + "/sanctum", "reap", "--background"};
-}
-
-/// What the child may become, as pointers made before the fork.
-struct Becomes {
-    char* const* reap_leases;
-    char* const* reap_all;
-    char* const* environment;
+/// What the child may exec.
+struct Commands {
+    std::vector<std::string> reap_leases;
+    std::vector<std::string> reap_all;
+    std::vector<std::string> environment;
 };
 
-// The next order, 0 when the launcher is gone.
+Commands commands_of(const StandbyStart& start) {
+    Commands commands;
+    commands.reap_leases = {start.places.programs + "/sanctum-vault", "reap",    "--json", "--mission", start.mission,
+                            "--state",                                start.places.state};
+    commands.reap_all = {start.places.programs + "/sanctum", "reap", "--background"};
+    for (const char* name : kReaperVariables) {
+        if (const auto found = start.environment.find(name); found != start.environment.end()) {
+            commands.environment.push_back(found->first + "=" + found->second);
+        }
+    }
+    return commands;
+}
+
+[[noreturn]] void become(const std::vector<std::string>& command, const Commands& commands) {
+    ::execve(command.front().c_str(), exec_pointers(command).data(), exec_pointers(commands.environment).data());
+    ::_exit(127);
+}
+
 char next_order() {
     char order = 0;
     ssize_t size = 0;
     do size = ::read(kChannelDescriptor, &order, 1);
     while (size < 0 && errno == EINTR);
-    return size == 1 ? order : '\0';
+    return size == 1 ? order : kLauncherGone;
 }
 
-[[noreturn]] void become(char* const* arguments, char* const* environment) {
-    ::close(kChannelDescriptor);
-    ::signal(SIGCHLD, SIG_DFL);
-    ::execve(arguments[0], arguments, environment);
-    ::_exit(127);
-}
-
-// The child's whole life. Async-signal-safe.
-[[noreturn]] void stand_by(int socket, const Becomes& becomes) {
-    if (settle_in_child(socket, -1, ChildStderr::Null) != 0) ::_exit(1);
-    ::signal(SIGCHLD, SIG_IGN);  // its own child is nobody's business
-    char order = next_order();
-    for (; order == kReapEarlier; order = next_order()) {
-        if (::fork() == 0) become(becomes.reap_all, becomes.environment);
+// What `child` writes to a pipe until it ends; `child` never returns.
+template <class Child>
+std::string output_of_child(Child child) {
+    int ends[2];
+    if (::pipe(ends) != 0) return "";
+    const pid_t pid = ::fork();
+    if (pid == 0) {
+        ::close(kChannelDescriptor);
+        ::close(ends[0]);
+        child(ends[1]);
+        ::_exit(1);
     }
-    if (order == kDismiss) ::_exit(0);
-    if (order != kReapLeases) become(becomes.reap_all, becomes.environment);
-    if (::dup2(kChannelDescriptor, STDOUT_FILENO) < 0) ::_exit(1);
-    become(becomes.reap_leases, becomes.environment);
+    ::close(ends[1]);
+    std::string output;
+    std::array<char, 4096> bytes{};
+    ssize_t size = 0;
+    while ((size = ::read(ends[0], bytes.data(), bytes.size())) != 0) {
+        if (size < 0 && errno == EINTR) continue;
+        if (size < 0 || output.size() > kStandbyAnswerBytesMax) break;
+        output.append(bytes.data(), static_cast<std::size_t>(size));
+    }
+    ::close(ends[0]);
+    while (pid > 0 && ::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+    }
+    return output;
+}
+
+std::string output_of(const std::vector<std::string>& command, const Commands& commands) {
+    return output_of_child([&](int to) {
+        ::dup2(to, STDOUT_FILENO);
+        ::close(to);
+        become(command, commands);
+    });
+}
+
+void start_besides(const std::vector<std::string>& command, const Commands& commands) {
+    const pid_t pid = ::fork();
+    if (pid == 0) {
+        ::close(kChannelDescriptor);
+        if (::fork() != 0) ::_exit(0);  // forked twice: nobody has to wait for it
+        become(command, commands);
+    }
+    while (pid > 0 && ::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+    }
+}
+
+// In a child of its own: becoming the workspace's owner cannot be taken back.
+std::string findings_of(const WorkspaceCare& care) {
+    return output_of_child([&](int to) {
+        const std::string findings = wire::to_json(care_for_workspace_as_owner(care));
+        ::_exit(write_all(to, findings) ? 0 : 1);
+    });
+}
+
+void answer(const std::string& text) {
+    const auto size = static_cast<std::uint32_t>(text.size());
+    const std::string frame = std::string(reinterpret_cast<const char*>(&size), sizeof size) + text;
+    if (!write_all(kChannelDescriptor, frame)) ::_exit(1);
+}
+
+[[noreturn]] void stand_by(int socket, const Commands& commands, const WorkspaceCare& workspace) {
+    if (settle_in_child(socket, -1, ChildStderr::Null) != 0) ::_exit(1);
+    for (;;) {
+        switch (next_order()) {
+            case kReapEarlier: start_besides(commands.reap_all, commands); break;
+            case kReapLeases: answer(output_of(commands.reap_leases, commands)); break;
+            case kCareForWorkspace: answer(findings_of(workspace)); break;
+            case kLauncherGone: ::close(kChannelDescriptor); become(commands.reap_all, commands);
+            default: ::_exit(0);
+        }
+    }
+}
+
+// Fills `into` before the deadline.
+Status read_exactly(int fd, std::string& into, BootTime deadline) {
+    const SystemClock clock;
+    std::size_t got = 0;
+    while (got < into.size()) {
+        const std::int64_t left = deadline.ms - clock.boot().ms;
+        pollfd wait{fd, POLLIN, 0};
+        const int ready = left <= 0 ? 0 : ::poll(&wait, 1, static_cast<int>(left));
+        if (ready < 0 && errno == EINTR) continue;
+        if (ready <= 0) return Error{Errc::Timeout, "standby: no answer in time"};
+        const ssize_t size = ::read(fd, into.data() + got, into.size() - got);
+        if (size < 0 && errno == EINTR) continue;
+        if (size < 0) return io_error("standby: read");
+        if (size == 0) return Error{Errc::Cancelled, "standby: it is gone"};
+        got += static_cast<std::size_t>(size);
+    }
+    return {};
 }
 
 }  // namespace
 
-Result<Standby> Standby::start(const Places& places, const std::string& mission,
-                               const std::map<std::string, std::string>& environment) {
+Result<Standby> Standby::start(const StandbyStart& start) {
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return io_error("standby: socketpair");
     UniqueFd ours(ends[0]);
     const UniqueFd theirs(ends[1]);
-    const std::vector<std::string> leases = {places.programs + "/sanctum-vault", "reap", "--json", "--mission", mission,
-                                             "--state", places.state};
-    const std::vector<std::string> all = background_reaper(places);
-    const std::vector<std::string> variables = reaper_environment(environment);
-    const std::vector<char*> leases_arguments = exec_pointers(leases);
-    const std::vector<char*> all_arguments = exec_pointers(all);
-    const std::vector<char*> variable_pointers = exec_pointers(variables);
+    const Commands commands = commands_of(start);
     const pid_t pid = ::fork();
     if (pid < 0) return io_error("standby: fork");
-    if (pid == 0) {
-        stand_by(theirs.get(), {leases_arguments.data(), all_arguments.data(), variable_pointers.data()});
-    }
+    if (pid == 0) stand_by(theirs.get(), commands, start.workspace);
     return Standby(std::move(ours), pid);
 }
 
-Result<std::string> Standby::reap_leases(std::chrono::milliseconds timeout) {
-    if (!socket_) return Error{Errc::Internal, "standby: asked twice"};
-    if (::send(socket_.get(), &kReapLeases, 1, MSG_NOSIGNAL) != 1) return io_error("standby: send");
-    std::string output;
-    for (;;) {
-        pollfd wait{socket_.get(), POLLIN, 0};
-        const int ready = ::poll(&wait, 1, static_cast<int>(timeout.count()));
-        if (ready < 0 && errno == EINTR) continue;
-        if (ready <= 0) return Error{Errc::Timeout, "standby: the reaper did not finish in time"};
-        std::array<char, 4096> bytes{};
-        const ssize_t size = ::read(socket_.get(), bytes.data(), bytes.size());
-        if (size < 0 && errno == EINTR) continue;
-        if (size < 0) return io_error("standby: read");
-        if (size == 0) break;
-        output.append(bytes.data(), static_cast<std::size_t>(size));
-        if (output.size() > kSmallFileBytesMax) return Error{Errc::Limit, "standby: the reaper said too much"};
-    }
-    static_cast<void>(::waitpid(pid_, nullptr, 0));
-    socket_.reset();
-    return output;
+Result<std::string> Standby::ask(char order, std::chrono::milliseconds timeout) {
+    if (!socket_ || ::send(socket_.get(), &order, 1, MSG_NOSIGNAL) != 1) return io_error("standby: send");
+    const BootTime deadline = SystemClock().boot().plus(timeout);
+    std::uint32_t size = 0;
+    std::string head(sizeof size, '\0');
+    SANCTUM_CHECK(read_exactly(socket_.get(), head, deadline));
+    std::memcpy(&size, head.data(), sizeof size);
+    if (size > kStandbyAnswerBytesMax + 4096) return Error{Errc::Limit, "standby: its answer is too long"};
+    std::string text(size, '\0');
+    SANCTUM_CHECK(read_exactly(socket_.get(), text, deadline));
+    return text;
+}
+
+Status Standby::reap_earlier_missions() {
+    if (!socket_ || ::send(socket_.get(), &kReapEarlier, 1, MSG_NOSIGNAL) != 1) return io_error("standby: send");
+    return {};
+}
+
+Result<std::string> Standby::reap_leases(std::chrono::milliseconds timeout) { return ask(kReapLeases, timeout); }
+
+Result<WorkspaceFindings> Standby::care_for_workspace(std::chrono::milliseconds timeout) {
+    SANCTUM_TRY(const std::string text, ask(kCareForWorkspace, timeout));
+    return wire::from_json<WorkspaceFindings>(text);
 }
 
 void Standby::dismiss() {
@@ -127,11 +202,6 @@ void Standby::dismiss() {
     socket_.reset();
     while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
     }
-}
-
-Status Standby::reap_earlier_missions() {
-    if (!socket_ || ::send(socket_.get(), &kReapEarlier, 1, MSG_NOSIGNAL) != 1) return io_error("standby: send");
-    return {};
 }
 
 }  // namespace sanctum::launcher

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Standby: a small forked child that waits idle for the two cases in which the launcher itself cannot start a program:
-// it is confined already (the vault died and its leases must be ended), or it was killed (everything must be ended).
+// Standby: a forked, idle copy of the launcher from before its confinement. It does what the confined launcher cannot
+// do itself at the end (start the reaper, change files of the workspace's owner), and when the launcher was killed it
+// becomes the reaper.
 //
-// It execs nothing before that, holds no descriptor but one socket, and leaves at once after dismiss().
+// It takes orders of one letter from the launcher and nothing from anybody else; it never sees the agent's bytes.
 #pragma once
 
 #include "base/places.hpp"
 #include "base/result.hpp"
+#include "base/runs_later/runs_later.hpp"
 #include "base/unique_fd.hpp"
+#include "launcher/run/workspace_care.hpp"
 
 #include <chrono>
 #include <map>
@@ -16,27 +19,39 @@
 
 namespace sanctum::launcher {
 
+/// What the standby knows from the beginning.
+struct StandbyStart {
+    const Places& places;
+    const std::string& mission;
+    const std::map<std::string, std::string>& environment;  ///< the caller's; variables are taken by exact name
+    const WorkspaceCare& workspace;
+};
+
 class Standby {
 public:
     /// Forks the child. Call it single-threaded. If our end closes without dismiss(), the launcher was killed, and the
     /// child becomes `sanctum reap --background`. Errors: Io.
-    [[nodiscard]] static Result<Standby> start(const Places& places, const std::string& mission,
-                                               const std::map<std::string, std::string>& environment);
+    [[nodiscard]] static Result<Standby> start(const StandbyStart& start);
     Standby(Standby&&) noexcept = default;
     Standby& operator=(Standby&&) noexcept = default;
 
-    /// The child becomes `sanctum-vault reap --json --mission ID`; returns what it printed (JSON Lines), as much as
-    /// came within `timeout`. Once. Errors: Io, Timeout, Limit.
-    [[nodiscard]] Result<std::string> reap_leases(std::chrono::milliseconds timeout);
-
     /// Starts `sanctum reap --background` besides, for what earlier missions left unfinished. Errors: Io.
     [[nodiscard]] Status reap_earlier_missions();
+
+    /// Runs `sanctum-vault reap --json --mission ID` and returns what it printed (JSON Lines). Errors: Io, Timeout, Limit.
+    [[nodiscard]] Result<std::string> reap_leases(std::chrono::milliseconds timeout);
+
+    /// Looks for files that run later which the mission made or changed, and holds them back if the mission says so.
+    /// Call it after the tree's end. Errors: Io, Timeout, Protocol, and what the search itself reported.
+    [[nodiscard]] Result<WorkspaceFindings> care_for_workspace(std::chrono::milliseconds timeout);
 
     /// Everything has its end; the child leaves and is reaped. Idempotent.
     void dismiss();
 
 private:
     Standby(UniqueFd socket, pid_t pid) : socket_(std::move(socket)), pid_(pid) {}
+    [[nodiscard]] Result<std::string> ask(char order, std::chrono::milliseconds timeout);
+
     UniqueFd socket_;
     pid_t pid_ = -1;
 };

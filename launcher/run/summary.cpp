@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "launcher/run/summary.hpp"
 
+#include "ledger/printable.hpp"
+
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <sys/stat.h>
@@ -10,6 +13,7 @@ namespace sanctum::launcher {
 namespace {
 
 constexpr std::size_t kScopesNamedMax = 6;
+constexpr std::size_t kFilesNamedMax = 20;
 
 bool is_runnable_file(const std::string& path) {
     struct stat status {};
@@ -80,6 +84,23 @@ std::string last_lines(const std::string& mission, const Counts& counts, const s
     const std::string second = unused_scopes.empty() ? "every granted scope was used"
                                                      : "never used: " + joined(unused_scopes, kScopesNamedMax);
     return first + "\nsanctum-run: " + second + "\nsanctum-run: see: sanctum show " + mission;
+}
+
+void report_workspace(const Result<WorkspaceFindings>& findings, ledger::MissionEnded& ended, const Speaker& speaker) {
+    if (!findings || !findings->error.empty()) {
+        speaker.error("files that run later could not all be looked at or held back: " +
+                      (findings ? findings->error : findings.error().what) +
+                      "; look at the workspace before you run anything in it");
+    }
+    if (!findings || findings->files.empty()) return;
+    ended.held_files = findings->files;
+    std::string text = findings->are_held ? "held back until `sanctum accept`, because somebody runs them later:"
+                                          : "new or changed, and somebody runs them later:";
+    for (std::size_t i = 0; i < findings->files.size() && i < kFilesNamedMax; ++i) {
+        text += "\n  " + ledger::printable(findings->files[i]) + " (" + findings->reasons[i] + ")";
+    }
+    if (findings->files.size() > kFilesNamedMax) text += "\n  and more; see `sanctum show`";
+    speaker.say(text);
 }
 
 void say_last_lines(const Speaker& speaker, const PreparedMission& prepared, const MissionRecord& record,

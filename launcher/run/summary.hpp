@@ -24,9 +24,8 @@ namespace sanctum::launcher {
 [[nodiscard]] std::string find_outside(const std::string& command, const std::string& path,
                                        const std::string& working_directory);
 
-/// Looks for files that run later which the mission made or changed, holds them back where the profile says so, and
-/// names them on the terminal and in `ended`.
-void hold_files_that_run_later(const PreparedMission& prepared, ledger::MissionEnded& ended, const Speaker& speaker);
+/// Names files that run later in `ended` and on the terminal; what could not be held back is always said.
+void report_workspace(const Result<WorkspaceFindings>& findings, ledger::MissionEnded& ended, const Speaker& speaker);
 
 /// Three lines: allowed and refused, scopes never used, what to look at next. And always: a record that could not be
 /// sealed.

@@ -4,6 +4,7 @@
 
 #include "base/build_id.hpp"
 #include "base/files.hpp"
+#include "base/limits.hpp"
 #include "base/log.hpp"
 #include "launcher/run/launcher_confinement.hpp"
 #include "launcher/run/mission_loop.hpp"
@@ -81,7 +82,7 @@ Result<Ending> run_mission(const PreparedMission& prepared, const Options& optio
 
     // From here on the mission ends: injection, upstream, the tree, the leases; then what it left is looked at.
     ledger::MissionEnded ended = loop.wind_down(ending);
-    hold_files_that_run_later(prepared, ended, speaker);
+    report_workspace(processes.standby.care_for_workspace(kWorkspaceCareTimeout), ended, speaker);
 
     // From here on the record is closed.
     const Result<ledger::Sealed> sealed = record->seal(ended);

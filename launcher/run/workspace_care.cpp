@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launcher/run/workspace_care.hpp"
+
+#include <grp.h>
+#include <unistd.h>
+
+namespace sanctum::launcher {
+namespace {
+
+// Root would follow any trap the agent left (a link, a mount of the owner's) with all its power; the owner cannot.
+Status become_owner(const WorkspaceCare& care) {
+    if (::geteuid() != 0 || care.owner == 0) return {};
+    if (::setgroups(0, nullptr) != 0) return io_error("setgroups");
+    if (::setresgid(care.group, care.group, care.group) != 0) return io_error("setresgid");
+    if (::setresuid(care.owner, care.owner, care.owner) != 0) return io_error("setresuid");
+    return {};
+}
+
+}  // namespace
+
+WorkspaceFindings care_for_workspace_as_owner(const WorkspaceCare& care) {
+    WorkspaceFindings findings;
+    if (const Status owner = become_owner(care); !owner) {
+        findings.error = owner.error().what;
+        return findings;
+    }
+    const Result<std::vector<runs_later::Change>> changes = runs_later::find_changes(care.before);
+    if (!changes) {
+        findings.error = changes.error().what;
+        return findings;
+    }
+    for (const runs_later::Change& change : *changes) {
+        findings.files.push_back(change.path);
+        findings.reasons.push_back(change.reason);
+    }
+    if (changes->empty() || care.policy == profiles::RunsLater::Report) return findings;
+    const Status held = runs_later::hold(*changes, care.before);
+    findings.are_held = held.has_value();
+    if (!held) findings.error = held.error().what;
+    return findings;
+}
+
+}  // namespace sanctum::launcher

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is done with a workspace around a run: files that somebody runs later outside are remembered before it, and new
+// or changed ones found, held back or reported after it (design 13.7).
+#pragma once
+
+#include "base/result.hpp"
+#include "base/runs_later/runs_later.hpp"
+#include "profiles/schema/mission.hpp"
+
+#include <string>
+#include <sys/types.h>
+#include <vector>
+
+namespace sanctum::launcher {
+
+/// What has to be known before the run. The owner is who may rename files there; never more than that is used.
+struct WorkspaceCare {
+    runs_later::Snapshot before;
+    profiles::RunsLater policy = profiles::RunsLater::Hold;
+    uid_t owner = 0;
+    gid_t group = 0;
+};
+
+/// What was found after it.
+struct WorkspaceFindings {
+    std::vector<std::string> files;    ///< absolute paths of the originals
+    std::vector<std::string> reasons;  ///< one per file
+    bool are_held = false;             ///< renamed to `*.sanctum-held`; else reported only
+    std::string error;                 ///< what could not be looked at or held back; empty: nothing
+    template <class Self, class Archive>
+    static void fields(Self& self, Archive& archive) {
+        archive("files", self.files);
+        archive("reasons", self.reasons);
+        archive("are_held", self.are_held);
+        archive("error", self.error);
+    }
+};
+
+/// Becomes the workspace's owner for good (where this process may), then finds and holds back. For the standby only.
+[[nodiscard]] WorkspaceFindings care_for_workspace_as_owner(const WorkspaceCare& care);
+
+}  // namespace sanctum::launcher

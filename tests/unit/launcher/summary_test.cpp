@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launcher/run/summary.hpp"
+
+#include "launcher/run/lease_lines.hpp"
+#include "launcher/run/mission_loop.hpp"
+#include "launcher/run/used_numbers.hpp"
+
+#include <cerrno>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace sanctum::launcher {
+namespace {
+
+using testing::HasSubstr;
+
+TEST(Ending, CodesFollowTheContract) {
+    EXPECT_EQ(ended_by_exit(7).exit_code, 7);
+    EXPECT_EQ(ended_by_signal(SIGTERM).exit_code, 143);
+    EXPECT_EQ(ended_by_time().exit_code, 124);
+    EXPECT_EQ(ended_by_revocation("").exit_code, 122);
+    EXPECT_EQ(ended_by_loss("x").exit_code, 137);
+    EXPECT_EQ(failed_to_set_up("x").exit_code, 125);
+}
+
+TEST(Ending, ReasonsAreTheWordsOfTheStatusLines) {
+    EXPECT_EQ(name_of(ended_by_exit(0).reason), "exit");
+    EXPECT_EQ(name_of(ended_by_signal(9).reason), "signal");
+    EXPECT_EQ(name_of(ended_by_time().reason), "ttl");
+    EXPECT_EQ(name_of(ended_by_revocation("").reason), "revoked");
+    EXPECT_EQ(name_of(ended_by_loss("").reason), "lost");
+    EXPECT_EQ(name_of(failed_to_set_up("").reason), "setup");
+}
+
+TEST(LastLines, SayWhatHappenedWhatWasNotNeededAndWhatIsNext) {
+    Counts counts;
+    counts.allowed = 12;
+    counts.refused = 3;
+    counts.refused_by_reason = {{"host_unknown", 2}, {"resource_outside", 1}};
+
+    const std::string lines = last_lines("01kabc", counts, {"git:push"});
+
+    EXPECT_EQ(lines, "12 allowed, 3 refused (host_unknown 2, resource_outside 1)\nsanctum-run: never used: git:push\n"
+                     "sanctum-run: see: sanctum show 01kabc");
+}
+
+TEST(LastLines, AreShortWhenManyScopesWereNotNeeded) {
+    const std::vector<std::string> scopes(20, "github:contents:read");
+
+    EXPECT_THAT(last_lines("01kabc", {}, scopes), HasSubstr("and 14 more"));
+}
+
+class ExecFailure : public testing::Test {
+protected:
+    ExecFailure() {
+        std::string name = (std::filesystem::temp_directory_path() / "sanctum-exec-XXXXXX").string();
+        folder = ::mkdtemp(name.data());
+        std::ofstream(folder + "/claude") << "#!/bin/sh\n";
+        std::filesystem::permissions(folder + "/claude", std::filesystem::perms::owner_all);
+        prepared.environment["PATH"] = "/nonexistent:" + folder;
+        prepared.mission.profile_path = "/home/a/mission.toml";
+        prepared.plan.working_directory = folder;
+    }
+    ~ExecFailure() override { std::filesystem::remove_all(folder); }
+    std::string folder;
+    PreparedMission prepared;
+};
+
+TEST_F(ExecFailure, ACommandThatExistsOnlyOutsideIs127WithTheLineToAdd) {
+    prepared.plan.command = {"claude", "-p"};
+
+    const Ending ending = explain_exec_failure({Errc::NotFound, "exec", ENOENT}, prepared);
+
+    EXPECT_EQ(ending.exit_code, 127);
+    EXPECT_THAT(ending.what, HasSubstr("read = [\"" + folder + "/claude\"]"));
+    EXPECT_THAT(ending.what, HasSubstr("/home/a/mission.toml"));
+}
+
+TEST_F(ExecFailure, ACommandThatExistsNowhereIs127AndNoAdvice) {
+    prepared.plan.command = {"no-such-command"};
+
+    const Ending ending = explain_exec_failure({Errc::NotFound, "exec", ENOENT}, prepared);
+
+    EXPECT_EQ(ending.exit_code, 127);
+    EXPECT_EQ(ending.what, "no-such-command: command not found");
+}
+
+TEST_F(ExecFailure, AFileThatMayNotBeExecutedIs126) {
+    prepared.plan.command = {"/etc/passwd"};
+
+    const Ending ending = explain_exec_failure({Errc::NotPermitted, "exec", EACCES}, prepared);
+
+    EXPECT_EQ(ending.exit_code, 126);
+    EXPECT_THAT(ending.what, HasSubstr("Permission denied"));
+}
+
+TEST_F(ExecFailure, RelativeCommandsAreLookedForWhereTheCommandWouldRun) {
+    EXPECT_EQ(find_outside("./claude", "", folder), folder + "/./claude");
+    EXPECT_EQ(find_outside("./other", "", folder), "");
+    EXPECT_EQ(find_outside("claude", "relative:" + folder, "/"), folder + "/claude");
+    EXPECT_EQ(find_outside("claude", "", folder), "");
+}
+
+TEST(CountLeases, EveryLeaseHasExactlyOneEnd) {
+    std::map<std::string, wire::LeaseChanged> leases;
+    int number = 0;
+    for (const char* state : {"gone", "gone", "expired", "orphaned", "parked", "held"}) {
+        leases["l" + std::to_string(++number)].state = state;
+    }
+    ledger::MissionEnded ended;
+
+    count_leases(leases, ended);
+
+    EXPECT_EQ(ended.gone, 2U);
+    EXPECT_EQ(ended.expired, 1U);
+    EXPECT_EQ(ended.orphaned, 1U);
+    EXPECT_EQ(ended.parked, 2U);  // still held means that nobody knows its end: never dropped, shown as parked
+}
+
+TEST(LeaseLines, OnlyThisMissionsReadableLinesCount) {
+    wire::LeaseChanged lease;
+    lease.lease = "l1";
+    lease.state = "gone";
+    const std::string body = wire::to_json(lease).substr(1);
+    const std::string mine = "{\"mission\":\"01ka\"," + body;
+    const std::string other = "{\"mission\":\"01kb\"," + body;
+
+    const auto leases = lease_ends_in(mine + "\n" + other + "\nnonsense\n{}\n" + mine, "01ka");
+
+    ASSERT_EQ(leases.size(), 2U);
+    EXPECT_EQ(leases[0].lease, "l1");
+    EXPECT_EQ(leases[0].state, "gone");
+}
+
+TEST(UsedNumbers, EveryNumberCountsOnceInAnyOrder) {
+    UsedNumbers used;
+    for (const std::uint64_t number : {5U, 3U, 4U, 1U, 2U, 9U}) EXPECT_TRUE(used.use(number)) << number;
+    for (const std::uint64_t number : {1U, 2U, 3U, 4U, 5U, 9U}) EXPECT_FALSE(used.use(number)) << number;
+    EXPECT_EQ(used.ranges(), 2U);
+    EXPECT_TRUE(used.use(0));
+    EXPECT_TRUE(used.use(~std::uint64_t{0}));
+    EXPECT_FALSE(used.use(~std::uint64_t{0}));
+}
+
+TEST(UsedNumbers, ALongRunStaysSmall) {
+    UsedNumbers used;
+    for (std::uint64_t number = 1; number <= 100'000; ++number) ASSERT_TRUE(used.use(number ^ 1U));
+
+    EXPECT_LE(used.ranges(), 2U);
+}
+
+TEST(InsideAMission, ASecondOneIsRefusedOnlyThere) {
+    EXPECT_TRUE(refuse_inside_a_mission({}));
+    EXPECT_TRUE(refuse_inside_a_mission({{"SANCTUM_MISSION", "01ka"}}));  // no policy file: a stale variable
+}
+
+}  // namespace
+}  // namespace sanctum::launcher

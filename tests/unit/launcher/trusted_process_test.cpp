@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launcher/run/trusted_process.hpp"
+
+#include "launcher/run/standby.hpp"
+
+#include <array>
+#include <csignal>
+#include <fcntl.h>
+#include <filesystem>
+#include <fstream>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace sanctum::launcher {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using testing::HasSubstr;
+
+// What a shell on the other end writes to descriptor 3 until it ends.
+std::string heard_from(const std::string& script, std::vector<std::string> environment = {}) {
+    auto started = start_program({"interceptor", {"/bin/sh", "-c", script}, std::move(environment), ChildStderr::Null});
+    EXPECT_TRUE(started) << started.error().what;
+    if (!started) return "";
+    std::string text;
+    for (;;) {
+        pollfd wait{started->channel.fd(), POLLIN, 0};
+        if (::poll(&wait, 1, 10'000) <= 0) break;
+        std::array<char, 4096> bytes{};
+        const ssize_t size = ::recv(started->channel.fd(), bytes.data(), bytes.size(), 0);
+        if (size <= 0) break;
+        text.append(bytes.data(), static_cast<std::size_t>(size));
+    }
+    EXPECT_TRUE(wait_for_end(*started, seconds(10)));
+    return text;
+}
+
+TEST(StartProgram, GivesTheChannelAndNothingElse) {
+    const UniqueFd stray(::open("/dev/null", O_RDONLY));  // on purpose not close-on-exec
+    ASSERT_TRUE(stray.is_open());
+
+    // `ls` itself opens the folder, which shows as one more number.
+    EXPECT_EQ(heard_from("cd /proc/self/fd && for n in *; do [ -e $n ] && echo $n; done >&3"), "0\n1\n2\n3\n");
+}
+
+TEST(StartProgram, StdinAndStdoutAreNull) {
+    EXPECT_EQ(heard_from("readlink /proc/self/fd/0 /proc/$$/fd/1 /proc/$$/fd/2 >&3"), "/dev/null\n/dev/null\n/dev/null\n");
+}
+
+TEST(StartProgram, TheEnvironmentIsExactlyWhatWasBuilt) {
+    ::setenv("SANCTUM_TEST_LEAK", "yes", 1);
+
+    const std::string text = heard_from("tr '\\0' '\\n' < /proc/$$/environ >&3", {"SANCTUM_LOG=error", "HOME=/h"});
+
+    EXPECT_EQ(text, "SANCTUM_LOG=error\nHOME=/h\n");
+    ::unsetenv("SANCTUM_TEST_LEAK");
+}
+
+TEST(StartProgram, HasASessionAFolderAndAMaskOfItsOwn) {
+    const std::string text =
+        heard_from("read -r _ _ _ _ _ session _ < /proc/$$/stat; [ $session = $$ ] && pwd >&3; umask >&3; grep SigBlk /proc/$$/status >&3");
+
+    EXPECT_THAT(text, HasSubstr("/\n0077\n"));
+    EXPECT_THAT(text, HasSubstr("0000000000000000"));
+}
+
+TEST(StartProgram, AMissingProgramIsNamedWithTheRemedy) {
+    const auto started = start_program({"vault", {"/nonexistent/sanctum-vault"}, {}, ChildStderr::Null});
+
+    ASSERT_FALSE(started);
+    EXPECT_EQ(started.error().code, Errc::NotFound);
+    EXPECT_THAT(started.error().what, HasSubstr("belong in one folder"));
+}
+
+TEST(StartProgram, AFileThatIsNoProgramIsAnError) {
+    EXPECT_FALSE(start_program({"vault", {"/etc/passwd"}, {}, ChildStderr::Null}));
+}
+
+TEST(WaitForEnd, SaysNoWhileTheProgramLivesAndKillEndsIt) {
+    auto started = start_program({"vault", {"/bin/sh", "-c", "read -r line <&3"}, {}, ChildStderr::Null});
+    ASSERT_TRUE(started);
+
+    EXPECT_FALSE(wait_for_end(*started, milliseconds(0)));
+    kill_program(*started);
+
+    EXPECT_TRUE(wait_for_end(*started, milliseconds(0)));
+}
+
+TEST(ProgramStartOfARole, NeverSearchesPathAndPassesVariablesByName) {
+    Places places;
+    places.programs = "/opt/sanctum/bin";
+    const std::map<std::string, std::string> environment = {
+        {"HOME", "/home/a"}, {"LD_PRELOAD", "/tmp/x.so"}, {"GH_TOKEN", "secret"}, {"PATH", "/usr/bin"}};
+
+    const ProgramStart vault = program_start("vault", places, Talk::Normal, environment);
+    const ProgramStart interceptor = program_start("interceptor", places, Talk::Verbose, environment);
+
+    EXPECT_EQ(vault.arguments.front(), "/opt/sanctum/bin/sanctum-vault");
+    EXPECT_THAT(vault.environment, testing::ElementsAre("SANCTUM_LOG=error", "HOME=/home/a", "PATH=/usr/bin"));
+    EXPECT_THAT(interceptor.environment, testing::ElementsAre("SANCTUM_LOG=info"));
+    EXPECT_EQ(interceptor.child_stderr, ChildStderr::Keep);
+}
+
+class StandbyTest : public testing::Test {
+protected:
+    StandbyTest() {
+        std::string name = (std::filesystem::temp_directory_path() / "sanctum-standby-XXXXXX").string();
+        folder = ::mkdtemp(name.data());
+        ::mkfifo((folder + "/told").c_str(), 0600);
+        places.programs = folder;
+        places.state = folder + "/state";
+        write_program("sanctum", "echo \"$@\" > " + folder + "/told");
+        write_program("sanctum-vault", "echo \"$@\"");
+    }
+    ~StandbyTest() override { std::filesystem::remove_all(folder); }
+    void write_program(const std::string& name, const std::string& script) {
+        std::ofstream(folder + "/" + name) << "#!/bin/sh\n" << script << "\n";
+        std::filesystem::permissions(folder + "/" + name, std::filesystem::perms::owner_all);
+    }
+    Result<Standby> start() { return Standby::start({places, mission, environment, workspace}); }
+    // What the background reaper was told; waits for it.
+    std::string told() {
+        std::string line;
+        std::ifstream stream(folder + "/told");
+        std::getline(stream, line);
+        return line;
+    }
+    std::string folder;
+    Places places;
+    std::string mission = "01k0000000000000000000000m";
+    std::map<std::string, std::string> environment = {{"PATH", "/usr/bin:/bin"}};
+    WorkspaceCare workspace;
+};
+
+TEST_F(StandbyTest, BecomesTheReaperWhenTheLauncherIsGone) {
+    const pid_t launcher = ::fork();
+    if (launcher == 0) {
+        const auto standby = start();
+        ::kill(::getpid(), SIGKILL);
+        ::_exit(standby.has_value() ? 0 : 1);
+    }
+
+    EXPECT_EQ(told(), "reap --background");
+}
+
+TEST_F(StandbyTest, PrintsTheEndsOfADeadVaultsLeases) {
+    auto standby = start();
+    ASSERT_TRUE(standby);
+
+    const auto output = standby->reap_leases(seconds(10));
+
+    ASSERT_TRUE(output) << output.error().what;
+    EXPECT_EQ(*output, "reap --json --mission 01k0000000000000000000000m --state " + folder + "/state\n");
+}
+
+TEST_F(StandbyTest, ReapsEarlierMissionsAndIsStillThere) {
+    auto standby = start();
+    ASSERT_TRUE(standby);
+
+    ASSERT_TRUE(standby->reap_earlier_missions());
+
+    EXPECT_EQ(told(), "reap --background");
+    EXPECT_TRUE(standby->reap_leases(seconds(10)));
+}
+
+TEST_F(StandbyTest, LeavesQuietlyWhenDismissed) {
+    auto standby = start();
+    ASSERT_TRUE(standby);
+
+    standby->dismiss();  // waits for the child: had it become the reaper, this would hang on the pipe
+
+    EXPECT_FALSE(standby->reap_leases(milliseconds(10)));
+}
+
+}  // namespace
+}  // namespace sanctum::launcher
