@@ -41,6 +41,8 @@ pid_t fork_with_flags(std::uint64_t flags, int* pidfd) {
     return static_cast<pid_t>(::syscall(SYS_clone3, &arguments, sizeof arguments));
 }
 
+int open_process(pid_t process) { return static_cast<int>(::syscall(SYS_pidfd_open, process, 0)); }
+
 int open_place(int folder, const char* path) {
     return open_resolved(folder, path, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
 }

@@ -12,6 +12,9 @@ namespace sanctum::launcher::kernel {
 /// The C library's cached thread id is stale in the child: it must not abort(), throw or start threads.
 [[nodiscard]] pid_t fork_with_flags(std::uint64_t flags, int* pidfd);
 
+/// pidfd_open(2), close-on-exec. (The C library's header lacks C linkage in the reference distributions.)
+[[nodiscard]] int open_process(pid_t process);
+
 /// openat2(2) with O_PATH: a place below `folder` (or an absolute one with AT_FDCWD), no symbolic link anywhere.
 [[nodiscard]] int open_place(int folder, const char* path);
 

@@ -100,6 +100,14 @@ public:
         return {};
     }
 
+    [[nodiscard]] Status forbid_namespaces() {
+        for (const UniqueFd& limit : namespace_limits_) {
+            if (::write(limit.get(), "0", 1) != 1) return io_error("forbid further namespaces");
+        }
+        namespace_limits_.clear();
+        return {};
+    }
+
     /// pivot_root(2): the old root ends up on top of the new one and is taken off.
     [[nodiscard]] Status enter() const {
         if (::fchdir(root_.get()) != 0) return io_error("fchdir");
@@ -191,17 +199,18 @@ private:
             return mounted;
         }
         for (const char* name : kNamespaceLimits) {
-            SANCTUM_CHECK(forbid_namespaces(step.target, name));
+            SANCTUM_CHECK(open_namespace_limit(step.target, name));
         }
         return {};
     }
 
-    Status forbid_namespaces(const std::string& proc, const std::string& name) const {
+    /// Opened while /proc/sys is writable, written when the last mount is made: each open_tree() needs a namespace.
+    Status open_namespace_limit(const std::string& proc, const std::string& name) {
         const std::string path = proc.substr(1) + "/sys/user/max_" + name + "_namespaces";
-        const UniqueFd file(::openat(root_.get(), path.c_str(), O_WRONLY | O_CLOEXEC));
+        UniqueFd file(::openat(root_.get(), path.c_str(), O_WRONLY | O_CLOEXEC));
         if (!file && errno == ENOENT) return {};  // a kernel without this kind of namespace
         if (!file) return io_error("open /" + path);
-        if (::write(file.get(), "0", 1) != 1) return io_error("write /" + path);
+        namespace_limits_.push_back(std::move(file));
         return {};
     }
 
@@ -234,6 +243,7 @@ private:
 
     UniqueFd root_;
     std::set<std::string> made_;
+    std::vector<UniqueFd> namespace_limits_;
 };
 
 Result<UniqueFd> mount_root() {
@@ -280,6 +290,7 @@ Status enter_new_root(const SandboxPlan& plan, MountSources sources) {
         if (!applied) return std::move(applied).error().in(plan.mounts[at].target);
     }
     ::umask(callers_umask);
+    SANCTUM_CHECK(builder.forbid_namespaces());
     return builder.enter();
 }
 

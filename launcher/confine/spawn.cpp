@@ -18,7 +18,6 @@
 #include <csignal>
 #include <fcntl.h>
 #include <sched.h>
-#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -103,7 +102,7 @@ Status find_held_agent(ConfinedAgent& agent) {
     SANCTUM_TRY(const Report report, expect_report(agent.gate.get(), kReportHeld));
     if (report.sender <= 0) return Error{Errc::Protocol, "the held agent has no process id here"};
     agent.agent_pid = report.sender;
-    agent.agent_pidfd.reset(::pidfd_open(agent.agent_pid, 0));
+    agent.agent_pidfd.reset(kernel::open_process(agent.agent_pid));
     if (!agent.agent_pidfd) return io_error("pidfd_open of the held agent");
     return {};
 }

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/probes/stand_in.hpp"
+
+#include <arpa/inet.h>
+#include <cerrno>
+#include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <string>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace sanctum::probes {
+
+const char* const kAuthority =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIBmjCCAUGgAwIBAgIUKBK/0h+XshBNYxEh7dJhg5T0tiswCgYIKoZIzj0EAwIw\n"
+    "IjEgMB4GA1UEAwwXU2FuY3R1bSBwcm9iZSBhdXRob3JpdHkwIBcNMjYxMTIyMDMz\n"
+    "MjI2WhgPMjEyNjEwMjkwMzMyMjZaMCIxIDAeBgNVBAMMF1NhbmN0dW0gcHJvYmUg\n"
+    "YXV0aG9yaXR5MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEd0DNlpQhL8MRKhG4\n"
+    "jacCFRftjDppmJqv6XNtUVY1370qs/snl04iW7RfBd9+UEieW9p28DLEGsjjO1vV\n"
+    "4bLnuaNTMFEwHQYDVR0OBBYEFLIPHnG6oKVjdALuBtIys8s2pcvdMB8GA1UdIwQY\n"
+    "MBaAFLIPHnG6oKVjdALuBtIys8s2pcvdMA8GA1UdEwEB/wQFMAMBAf8wCgYIKoZI\n"
+    "zj0EAwIDRwAwRAIgYtjXenC4DB2HeTGuFKrdtlHy5Nf3XGyQXbR3Boi5kL4CIBXE\n"
+    "aUQmZLegYl1ivd7vkZ0HhJM+bOQtWD/ED02oMyHx\n"
+    "-----END CERTIFICATE-----\n";
+
+void StandIn::watch(std::vector<pollfd>& watched) const {
+    if (agent_.notify) watched.push_back({agent_.notify.get(), POLLIN, 0});
+    if (!serves_) return;
+    for (const auto& socket : agent_.sockets) watched.push_back({socket.fd.get(), POLLIN, 0});
+}
+
+void StandIn::serve(const std::vector<pollfd>& watched) {
+    for (const pollfd& ready : watched) {
+        if ((ready.revents & POLLIN) == 0) continue;
+        if (agent_.notify && ready.fd == agent_.notify.get()) continue_notice();
+        for (const auto& socket : agent_.sockets) {
+            if (socket.fd.get() == ready.fd) answer(socket);
+        }
+    }
+}
+
+void StandIn::continue_notice() const {
+    seccomp_notif notice{};
+    if (::ioctl(agent_.notify.get(), SECCOMP_IOCTL_NOTIF_RECV, &notice) != 0) return;
+    seccomp_notif_resp response{};
+    response.id = notice.id;
+    response.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+    ::ioctl(agent_.notify.get(), SECCOMP_IOCTL_NOTIF_SEND, &response);
+}
+
+void StandIn::answer(const launcher::NamespaceSocket& socket) const {
+    if (socket.role.starts_with("dns-udp")) {
+        char question[512];
+        sockaddr_storage from{};
+        socklen_t size = sizeof from;
+        const ssize_t got = ::recvfrom(socket.fd.get(), question, sizeof question, 0, reinterpret_cast<sockaddr*>(&from), &size);
+        if (got > 0) ::sendto(socket.fd.get(), question, static_cast<std::size_t>(got), 0, reinterpret_cast<sockaddr*>(&from), size);
+        return;
+    }
+    const int connection = ::accept4(socket.fd.get(), nullptr, nullptr, SOCK_CLOEXEC);
+    if (connection < 0) return;
+    sockaddr_storage dialled{};
+    socklen_t size = sizeof dialled;
+    char text[INET6_ADDRSTRLEN] = "?";
+    if (::getsockname(connection, reinterpret_cast<sockaddr*>(&dialled), &size) == 0) {
+        const void* address = dialled.ss_family == AF_INET
+                                  ? static_cast<const void*>(&reinterpret_cast<sockaddr_in*>(&dialled)->sin_addr)
+                                  : &reinterpret_cast<sockaddr_in6*>(&dialled)->sin6_addr;
+        ::inet_ntop(dialled.ss_family, address, text, sizeof text);
+    }
+    const std::string line = std::string(text) + "\n";
+    ::send(connection, line.data(), line.size(), MSG_NOSIGNAL);
+    ::close(connection);
+}
+
+}  // namespace sanctum::probes
