@@ -100,7 +100,7 @@ Result<TrustedProcess> start_program(const ProgramStart& start) {
 }
 
 bool wait_for_end(TrustedProcess& process, std::chrono::milliseconds timeout) {
-    if (process.is_reaped) return true;
+    if (process.is_reaped || !process.pidfd) return true;  // without its descriptor it was moved away: another's
     pollfd wait{process.pidfd.get(), POLLIN, 0};
     if (::poll(&wait, 1, static_cast<int>(timeout.count())) <= 0) return false;
     static_cast<void>(::waitpid(process.pid, nullptr, 0));
