@@ -88,15 +88,16 @@ private:
     const HostFacts& facts_;
 };
 
+/// The agent's own line comes first: it wins where its name or number is one of the others'.
 std::string passwd_of(const SandboxPlan& plan) {
-    const std::string id = std::to_string(plan.inside_uid) + ":" + std::to_string(plan.inside_gid);
-    return "root:x:0:0:root:/root:/usr/sbin/nologin\n"
-           "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n" +
-           plan.user_name + ":x:" + id + ":" + plan.user_name + ":" + plan.home + ":/bin/sh\n";
+    return plan.user_name + ":x:" + std::to_string(plan.inside_uid) + ":" + std::to_string(plan.inside_gid) + ":" +
+           plan.user_name + ":" + plan.home + ":/bin/sh\n" +
+           "root:x:0:0:root:/nonexistent:/usr/sbin/nologin\n"
+           "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n";
 }
 
 std::string group_of(const SandboxPlan& plan) {
-    return "root:x:0:\nnogroup:x:65534:\n" + plan.user_name + ":x:" + std::to_string(plan.inside_gid) + ":\n";
+    return plan.user_name + ":x:" + std::to_string(plan.inside_gid) + ":\nroot:x:0:\nnogroup:x:65534:\n";
 }
 
 /// The trust bundle grows by the mission's authority before the command runs; the other names of distributions for it

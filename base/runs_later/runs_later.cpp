@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/runs_later/runs_later.hpp"
+
+#include "base/digest.hpp"
+#include "base/files.hpp"
+#include "base/folder_walk.hpp"
+#include "base/limits.hpp"
+#include "base/runs_later/git_configuration.hpp"
+#include "base/unique_fd.hpp"
+#include "base/wire/archive.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <fcntl.h>
+#include <functional>
+#include <linux/openat2.h>
+#include <string_view>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace sanctum::runs_later {
+namespace {
+
+constexpr std::string_view kHeld = ".sanctum-held";
+constexpr const char* kHookReason = "git runs it";
+constexpr const char* kPointerReason = "points git to another repository's hooks and configuration";
+constexpr const char* kLinkReason = "a link in the place of a folder of files that run later";
+
+using Kind = WalkEntry::Kind;
+
+std::string folder_of(const std::string& path) {
+    const std::size_t slash = path.rfind('/');
+    return slash == std::string::npos ? "" : path.substr(0, slash);
+}
+
+/// True when `path` is `tail` or ends in `/tail`.
+bool ends_in(std::string_view path, std::string_view tail) {
+    return path.ends_with(tail) && (path.size() == tail.size() || path[path.size() - tail.size() - 1] == '/');
+}
+
+/// What a place is for us.
+struct Match {
+    enum class What : unsigned char { Nothing, File, Folder, GitConfiguration } what = What::Nothing;
+    const char* reason = "";
+};
+
+/// Decides for one entry; asks the disk only to tell a repository without a `.git` name.
+class Matcher {
+public:
+    explicit Matcher(std::string workspace) : workspace_(std::move(workspace)) {}
+
+    Match match(const WalkEntry& entry) const {
+        if (std::string_view(entry.name).ends_with(kHeld)) return {};
+        if (entry.kind == Kind::Link && stands_for_folder(entry.path)) return {Match::What::File, kLinkReason};
+        const Match git = match_git(entry);
+        if (git.what != Match::What::Nothing) return git;
+        for (const Pattern& pattern : patterns()) {
+            const std::string_view path = pattern.path;
+            const bool is_folder = path.ends_with('/');
+            if (!ends_in(entry.path, is_folder ? path.substr(0, path.size() - 1) : path)) continue;
+            if (is_folder && entry.kind == Kind::Folder) return {Match::What::Folder, pattern.reason};
+            if (is_folder == (entry.kind == Kind::Link)) return {Match::What::File, pattern.reason};
+            if (!is_folder && entry.kind == Kind::File) return {Match::What::File, pattern.reason};
+        }
+        return {};
+    }
+
+private:
+    Match match_git(const WalkEntry& entry) const {
+        const std::string_view name = entry.name;
+        if (name == ".git" && (entry.kind == Kind::File || entry.kind == Kind::Link)) {
+            return {Match::What::File, kPointerReason};
+        }
+        const bool is_hooks = name == "hooks";
+        const bool is_configuration = name == "config" || name == "config.worktree";
+        const bool is_attributes = name == "attributes" && ends_in(entry.path, "info/attributes");
+        if (!is_hooks && !is_configuration && !is_attributes) return {};
+        const std::string folder = folder_of(entry.path);
+        if (!is_repository(is_attributes ? folder_of(folder) : folder)) return {};
+        if (is_configuration && entry.kind == Kind::File) return {Match::What::GitConfiguration, ""};
+        if (is_hooks && entry.kind == Kind::Folder) return {Match::What::Folder, kHookReason};
+        return {Match::What::File, kHookReason};
+    }
+
+    bool is_repository(const std::string& folder) const {
+        if (ends_in(folder, ".git")) return true;
+        const std::string path = folder.empty() ? workspace_ : workspace_ + "/" + folder;
+        return ::access((path + "/HEAD").c_str(), F_OK) == 0 && ::access((path + "/objects").c_str(), F_OK) == 0;
+    }
+
+    /// `.vscode` as a link would hide what it leads to from a walk that follows none.
+    static bool stands_for_folder(const std::string& path) {
+        return std::any_of(patterns().begin(), patterns().end(), [&](const Pattern& pattern) {
+            const std::string_view whole = pattern.path;
+            for (std::size_t slash = whole.find('/'); slash != std::string_view::npos; slash = whole.find('/', slash + 1)) {
+                if (ends_in(path, whole.substr(0, slash))) return true;
+            }
+            return false;
+        });
+    }
+
+    std::string workspace_;
+};
+
+/// Content and executable bit of a file, or where a link points to.
+Result<std::string> digest_of(const std::string& path) {
+    char target[PATH_MAX];
+    const ssize_t size = ::readlink(path.c_str(), target, sizeof target);
+    if (size >= 0) return wire::to_hex(sha256("link " + std::string(target, static_cast<std::size_t>(size))));
+    const UniqueFd file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+    if (!file && errno == EACCES) return std::string("unreadable");
+    if (!file) return io_error(path);
+    struct stat status {};
+    if (::fstat(file.get(), &status) != 0) return io_error(path);
+    Sha256 hash;
+    hash.update((status.st_mode & S_IXUSR) != 0 ? "executable " : "file ");
+    if (!S_ISREG(status.st_mode)) return wire::to_hex(hash.finish());
+    char chunk[65536];
+    for (;;) {
+        const ssize_t got = ::read(file.get(), chunk, sizeof chunk);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return io_error(path);
+        if (got == 0) return wire::to_hex(hash.finish());
+        hash.update({chunk, static_cast<std::size_t>(got)});
+    }
+}
+
+/// Visits every file of the list: with its relative path, its match and whether it is git's configuration.
+Status visit_places(const std::string& workspace, const std::function<Status(const std::string&, const Match&)>& visit) {
+    const Matcher matcher(workspace);
+    Status outcome;
+    // Folders of the list that the walk is in or has been in; a folder's entries come right behind it.
+    std::string inside;
+    const char* reason = "";
+    const Status walked = walk_folder(workspace, [&](const WalkEntry& entry) {
+        if (!outcome) return Descend::No;
+        if (!inside.empty() && !entry.path.starts_with(inside)) inside.clear();
+        if (inside.empty()) {
+            const Match match = matcher.match(entry);
+            if (match.what == Match::What::Folder) {
+                inside = entry.path + "/";
+                reason = match.reason;
+            } else if (match.what != Match::What::Nothing) {
+                outcome = visit(entry.path, match);
+            }
+            return Descend::Yes;
+        }
+        const std::string_view name = entry.name;
+        const bool is_sample = reason == std::string_view(kHookReason) && name.ends_with(".sample");
+        if (entry.kind != Kind::Folder && !is_sample && !name.ends_with(kHeld)) {
+            outcome = visit(entry.path, {Match::What::File, reason});
+        }
+        return Descend::Yes;
+    });
+    if (!walked) return walked;
+    return outcome;
+}
+
+/// A folder without any link on the way to it; the agent made the tree below the workspace.
+Result<UniqueFd> open_folder(const std::string& path) {
+    open_how how{};
+    how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+    how.resolve = RESOLVE_NO_SYMLINKS;
+    UniqueFd folder(static_cast<int>(::syscall(SYS_openat2, AT_FDCWD, path.c_str(), &how, sizeof how)));
+    if (!folder) {
+        Error error = io_error("open " + path);
+        if (error.sys_errno == ENOENT) error.code = Errc::NotFound;
+        return error;
+    }
+    return folder;
+}
+
+std::string name_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+Status rename_in_folder(const std::string& path, const std::string& from, const std::string& to) {
+    SANCTUM_TRY(const UniqueFd folder, open_folder(folder_of(path)));
+    if (::renameat(folder.get(), from.c_str(), folder.get(), to.c_str()) != 0) {
+        Error error = io_error("rename " + from + " to " + to);
+        if (error.sys_errno == ENOENT) error.code = Errc::NotFound;
+        return std::move(error).in(folder_of(path));
+    }
+    return {};
+}
+
+Status hold_configuration(const Change& change, const Snapshot& before) {
+    const std::string relative = change.path.substr(before.workspace.size() + 1);
+    const auto found = before.configurations.find(relative);
+    const std::string old = found == before.configurations.end() ? "" : found->second;
+    SANCTUM_TRY(const std::string current, read_file(change.path, kRunsLaterFileBytesMax));
+    struct stat status {};
+    if (::lstat(change.path.c_str(), &status) != 0) return io_error(change.path);
+    // What cannot be read as git reads it is not kept in part.
+    const Result<std::string> cleaned = without_new_executing_variables(old, current);
+    SANCTUM_CHECK(rename_in_folder(change.path, name_of(change.path), name_of(change.path) + std::string(kHeld)));
+    SANCTUM_CHECK(write_file_atomically(change.path, cleaned ? *cleaned : old, status.st_mode & 0777));
+    // Root holds back in other users' workspaces too.
+    if (::geteuid() == 0 && ::lchown(change.path.c_str(), status.st_uid, status.st_gid) != 0) return io_error(change.path);
+    return {};
+}
+
+/// The change of one configuration, or nullopt.
+std::optional<Change> compare_configuration(const std::string& path, const std::string& old, const std::string& current) {
+    if (old == current) return std::nullopt;
+    Change change{path, "git executes what it says", Change::Kind::ConfigurationKeys, {}};
+    const Result<std::vector<GitVariable>> found = new_executing_variables(old, current);
+    if (!found) {
+        change.keys.push_back("unreadable (" + found.error().what + ")");
+        return change;
+    }
+    for (const GitVariable& variable : *found) change.keys.push_back(variable.key());
+    return change.keys.empty() ? std::nullopt : std::optional(std::move(change));
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> find_existing(const std::string& workspace) {
+    const Matcher matcher(workspace);
+    std::vector<std::string> found;
+    SANCTUM_CHECK(walk_folder(workspace, [&](const WalkEntry& entry) {
+        const Match match = matcher.match(entry);
+        const bool is_place = match.what == Match::What::File || match.what == Match::What::Folder;
+        // A link cannot be covered by a mount; changing it is found at the end.
+        if (is_place && entry.kind != Kind::Link) found.push_back(workspace + "/" + entry.path);
+        return is_place ? Descend::No : Descend::Yes;
+    }));
+    if (found.size() > kGuardedPlacesMax) {
+        return Error{Errc::Limit, workspace + ": more than " + std::to_string(kGuardedPlacesMax) +
+                                      " files that run later (choose a smaller workspace)"};
+    }
+    std::sort(found.begin(), found.end());
+    return found;
+}
+
+Result<Snapshot> remember(const std::string& workspace) {
+    Snapshot snapshot{workspace, {}, {}};
+    SANCTUM_CHECK(visit_places(workspace, [&](const std::string& path, const Match& match) -> Status {
+        const std::string whole = workspace + "/" + path;
+        if (match.what == Match::What::GitConfiguration) {
+            SANCTUM_TRY(snapshot.configurations[path], read_file(whole, kRunsLaterFileBytesMax));
+            return {};
+        }
+        SANCTUM_TRY(snapshot.digests[path], digest_of(whole));
+        return {};
+    }));
+    return snapshot;
+}
+
+Result<std::vector<Change>> find_changes(const Snapshot& before) {
+    std::vector<Change> changes;
+    SANCTUM_CHECK(visit_places(before.workspace, [&](const std::string& path, const Match& match) -> Status {
+        const std::string whole = before.workspace + "/" + path;
+        if (match.what == Match::What::GitConfiguration) {
+            const auto old = before.configurations.find(path);
+            Result<std::string> current = read_file(whole, kRunsLaterFileBytesMax);
+            if (!current) {
+                changes.push_back({whole, "git executes what it says", Change::Kind::File, {}});
+                return {};
+            }
+            auto change = compare_configuration(whole, old == before.configurations.end() ? "" : old->second, *current);
+            if (change) changes.push_back(std::move(*change));
+            return {};
+        }
+        SANCTUM_TRY(const std::string digest, digest_of(whole));
+        const auto old = before.digests.find(path);
+        if (old == before.digests.end() || old->second != digest) {
+            changes.push_back({whole, match.reason, Change::Kind::File, {}});
+        }
+        return {};
+    }));
+    std::sort(changes.begin(), changes.end(), [](const Change& left, const Change& right) { return left.path < right.path; });
+    return changes;
+}
+
+Status hold(const std::vector<Change>& changes, const Snapshot& before) {
+    std::string failures;
+    for (const Change& change : changes) {
+        const Status held = change.kind == Change::Kind::ConfigurationKeys
+                                ? hold_configuration(change, before)
+                                : rename_in_folder(change.path, name_of(change.path),
+                                                   name_of(change.path) + std::string(kHeld));
+        if (!held) failures += (failures.empty() ? "" : "; ") + change.path + ": " + held.error().what;
+    }
+    if (failures.empty()) return {};
+    return Error{Errc::Io, "could not hold back: " + failures};
+}
+
+Status accept(const std::string& original) {
+    return rename_in_folder(original, name_of(original) + std::string(kHeld), name_of(original));
+}
+
+Result<std::vector<std::string>> find_held(const std::string& workspace) {
+    std::vector<std::string> held;
+    SANCTUM_CHECK(walk_folder(workspace, [&](const WalkEntry& entry) {
+        if (!std::string_view(entry.name).ends_with(kHeld)) return Descend::Yes;
+        held.push_back(workspace + "/" + entry.path.substr(0, entry.path.size() - kHeld.size()));
+        return Descend::No;
+    }));
+    std::sort(held.begin(), held.end());
+    return held;
+}
+
+}  // namespace sanctum::runs_later

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// Files that somebody runs later, outside: hooks, executing settings of editors and agents, and what git executes from
+// its configuration. An agent that may write a workspace could leave work there for its user to run.
+//
+// Before a run the existing ones are found, so that the launcher can bind them read-only, and remembered. After the run
+// new and changed ones are found and, unless the profile only wants a report, held back until `sanctum accept`.
+#pragma once
+
+#include "base/result.hpp"
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace sanctum::runs_later {
+
+/// One line of the list: what it matches and why it is there.
+struct Pattern {
+    const char* path;    ///< end of a relative path; a final `/` means a folder with everything in it
+    const char* reason;
+};
+
+/// The whole list.
+[[nodiscard]] const std::vector<Pattern>& patterns();
+
+/// Absolute paths of existing places of the list in `workspace`, nested repositories included, sorted. Folders of the
+/// list count as one place. git's own configuration is not here: it stays writable. Errors: as walk_folder; Limit.
+[[nodiscard]] Result<std::vector<std::string>> find_existing(const std::string& workspace);
+
+/// What was there before a run: per relative path a digest, and git configurations whole, to put them back.
+struct Snapshot {
+    std::string workspace;
+    std::map<std::string, std::string> digests;         ///< hex SHA-256; symbolic links: of what they point to
+    std::map<std::string, std::string> configurations;  ///< `.git/config` and the like: content
+};
+
+/// Takes the snapshot. Errors: as walk_folder; Io.
+[[nodiscard]] Result<Snapshot> remember(const std::string& workspace);
+
+/// One place that is new or changed.
+struct Change {
+    std::string path;    ///< absolute path of the original
+    std::string reason;  ///< of its pattern, or the key of a configuration
+    enum class Kind : unsigned char { File, ConfigurationKeys } kind = Kind::File;
+    std::vector<std::string> keys;  ///< ConfigurationKeys: `core.hookspath`, …
+};
+
+/// Compares the workspace with a snapshot. Errors: as remember().
+[[nodiscard]] Result<std::vector<Change>> find_changes(const Snapshot& before);
+
+/// Holds changes back: files are renamed to `NAME.sanctum-held`; configuration keys are taken out, the file as the agent
+/// left it kept beside as `config.sanctum-held`. Goes on after a failure and names all at the end. Errors: Io.
+[[nodiscard]] Status hold(const std::vector<Change>& changes, const Snapshot& before);
+
+/// Puts a held place back: `original` is Change::path. Errors: NotFound (nothing is held there), Io.
+[[nodiscard]] Status accept(const std::string& original);
+
+/// Originals of everything that is held in `workspace`. Errors: as walk_folder.
+[[nodiscard]] Result<std::vector<std::string>> find_held(const std::string& workspace);
+
+}  // namespace sanctum::runs_later
