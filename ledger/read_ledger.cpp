@@ -487,6 +487,19 @@ Result<UniqueFd> open_ledger(const std::string& mission_folder) {
     return fd;
 }
 
+Status for_each_record(const std::string& mission_folder,
+                       const std::function<bool(const ReadRecord& record, const std::string& text)>& visit) {
+    SANCTUM_TRY(const UniqueFd fd, open_ledger(mission_folder));
+    LineReader lines(fd.get(), kLedgerLineBytesMax);
+    for (std::uint64_t number = 0;; ++number) {
+        SANCTUM_TRY(const std::optional<Line> line, lines.next());
+        if (!line || !line->is_terminated) return {};
+        Result<ReadRecord> read = parse_record(line->text);
+        if (!read) return std::move(read).error().in(mission_folder + ": record " + std::to_string(number));
+        if (!visit(*read, line->text)) return {};
+    }
+}
+
 Result<bool> is_alive(const std::string& mission_folder) {
     SANCTUM_TRY(const UniqueFd fd, open_ledger(mission_folder));
     if (::flock(fd.get(), LOCK_SH | LOCK_NB) == 0) return false;

@@ -82,6 +82,11 @@ using Visit = std::function<void(const ReadRecord& record, const wire::Digest& h
 [[nodiscard]] Result<Walk> walk_ledger(int fd, std::string_view mission, const VerifyingKey& key,
                                        const Visit& visit = {});
 
+/// Reads every whole record without judging the chain, until `visit` says false; a torn last line is passed over.
+/// `text` is the record's line. Errors: NotFound, Unsupported, Io, Protocol (with the record's number).
+[[nodiscard]] Status for_each_record(const std::string& mission_folder,
+                                     const std::function<bool(const ReadRecord& record, const std::string& text)>& visit);
+
 /// Opens missions/ID/ledger.jsonl for reading: no link, a regular file. Errors: NotFound, Unsupported, Io.
 [[nodiscard]] Result<UniqueFd> open_ledger(const std::string& mission_folder);
 

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// `sanctum accept MISSION`: releases the files that a mission left for somebody to run later and that were held back.
+#include "base/runs_later/runs_later.hpp"
+#include "base/wire/archive.hpp"
+#include "console/commands.hpp"
+#include "console/mission_file.hpp"
+#include "console/missions.hpp"
+#include "ledger/printable.hpp"
+#include "ledger/verify.hpp"
+
+#include <algorithm>
+
+namespace sanctum::console {
+namespace {
+
+using ledger::printable;
+
+// What this mission's ledger names and what is still held in its workspace. The ledger decides which files are this
+// mission's; a broken one decides nothing.
+Result<std::vector<std::string>> held_files(const Console& console, const std::string& id) {
+    const std::string folder = console.places.mission(id);
+    SANCTUM_TRY(const ledger::VerifyingKey key, ledger::VerifyingKey::load(console.places.ledger_public_key()));
+    SANCTUM_TRY(const ledger::Verification verified, ledger::verify_mission(folder, id, key));
+    if (verified.state == ledger::LedgerState::Broken) {
+        return Error{Errc::Denied, "the ledger of " + id + " is broken: " + verified.why};
+    }
+    SANCTUM_TRY(const MissionFile mission, read_mission_file(folder));
+    SANCTUM_TRY(const std::vector<std::string> held, runs_later::find_held(mission.workspace));
+    const std::vector<std::string>& named = verified.receipt.held_files;
+    std::vector<std::string> files;
+    for (const std::string& file : held) {
+        if (std::find(named.begin(), named.end(), file) != named.end()) files.push_back(file);
+    }
+    return files;
+}
+
+struct Accepted {
+    std::vector<std::string> files;
+    std::vector<std::string> failures;
+};
+
+Accepted accept_all(const std::vector<std::string>& files) {
+    Accepted out;
+    for (const std::string& file : files) {
+        const Status accepted = runs_later::accept(file);
+        if (accepted) out.files.push_back(file);
+        else out.failures.push_back(accepted.error().what);
+    }
+    return out;
+}
+
+}  // namespace
+
+Exit run_accept(Console& console, const AcceptOptions& options) {
+    const Result<std::string> id = find_mission(console.places, options.mission);
+    if (!id) return fail(console, id.error());
+    if (is_mission_alive(console.places, *id)) return fail(console, "mission " + *id + " is still running");
+    const Result<std::vector<std::string>> files = held_files(console, *id);
+    if (!files) return fail(console, files.error());
+    const Accepted accepted = options.is_dry ? Accepted{*files, {}} : accept_all(*files);
+    if (options.format == Format::Json) {
+        wire::JsonWriter json;
+        json("schema", std::string("sanctum.accept/1"));
+        json("mission", *id);
+        json("accepted", accepted.files);
+        json("failures", accepted.failures);
+        json("dry_run", options.is_dry);
+        console.out << json.take() << "\n";
+    } else {
+        for (const std::string& file : accepted.files) {
+            console.out << (options.is_dry ? "would release " : "released ") << printable(file) << "\n";
+        }
+        if (files->empty()) console.out << "nothing of mission " << *id << " is held back\n";
+    }
+    for (const std::string& failure : accepted.failures) fail(console, printable(failure));
+    return accepted.failures.empty() ? Exit::Ok : Exit::Failed;
+}
+
+}  // namespace sanctum::console

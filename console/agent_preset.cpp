@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "console/agent_preset.hpp"
+
+#include "base/wire/archive.hpp"
+
+#include <array>
+
+namespace sanctum::console {
+namespace {
+
+constexpr HomeFile kClaudeSettings = {".claude/settings.json", "{\"sandbox\": {\"enabled\": false}}\n"};
+constexpr HomeFile kCodexSettings = {".codex/config.toml", "sandbox_mode = \"danger-full-access\"\n"};
+
+constexpr std::array<AgentPreset, 4> kPresets = {{
+    {"claude", "claude", "claude-code", "Work in this folder with Claude Code", "2h", "anthropic", "model",
+     R"(["messages", "housekeeping"])", "present = { ANTHROPIC_API_KEY = true }\n",
+     R"({ pass = ["LANG", "TERM", "COLORTERM"], set = { CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC = "1", DISABLE_AUTOUPDATER = "1" } })",
+     true,
+     "# Besides messages it asks its API for HEAD /, settings and policy limits: the scope `housekeeping`.\n"
+     "# Its own sandbox cannot start inside this one and is switched off in the kept home.\n",
+     "[budget]\ncalls = 5000\n", &kClaudeSettings, "sanctum-run -- claude"},
+    {"codex", "codex", "codex", "Work in this folder with Codex", "2h", "openai", "model", R"(["responses"])",
+     "present = { OPENAI_API_KEY = true, CODEX_API_KEY = true }\n", R"({ pass = ["LANG", "TERM", "COLORTERM"] })",
+     true,
+     "# At start it asks github.com and api.github.com for plugins, and chatgpt.com for its own: these calls are\n"
+     "# refused, and it works without them. To let it read the public list, add:\n"
+     "#   [[host]]\n"
+     "#   name  = \"api.github.com\"\n"
+     "#   match = [\"GET /repos/openai/plugins\"]\n"
+     "# Its own sandbox cannot start inside this one and is switched off in the kept home.\n",
+     "[budget]\ncalls = 5000\n", &kCodexSettings, "sanctum-run -- codex"},
+    {"git", "git", "git", "Clone, commit and push to branches below agent/", "30m", "git-http", "git",
+     R"(["fetch", "push"])", "resources = { ref = [\"agent/**\"] }\n", R"({ pass = ["LANG", "TERM"] })", false, "", "",
+     nullptr, "sanctum-run -- git clone https://HOST/REPO"},
+    {"generic", nullptr, "agent", "Say here what this mission is for", "30m", nullptr, nullptr, nullptr, nullptr,
+     R"({ pass = ["LANG", "TERM"] })", false, "",
+     "# A plain host: reachable, never with a credential. Name only what the mission needs.\n"
+     "[[host]]\nname  = \"pypi.org\"\nmatch = [\"GET /simple/**\"]\n\n[budget]\ncalls = 1000\n",
+     nullptr, "sanctum-run -- COMMAND"},
+}};
+
+// A JSON string is a TOML basic string.
+std::string quoted(const std::string& text) {
+    std::string out;
+    wire::append_json_string(out, text);
+    return out;
+}
+
+std::string commented(const std::string& lines) {
+    std::string out;
+    for (std::size_t begin = 0; begin < lines.size();) {
+        const std::size_t end = lines.find('\n', begin);
+        out += "# " + lines.substr(begin, end - begin) + "\n";
+        begin = end == std::string::npos ? lines.size() : end + 1;
+    }
+    return out;
+}
+
+std::string service_text(const AgentPreset& preset, const profiles::OperatorConfig& config) {
+    if (preset.catalog == nullptr) return {};
+    const std::string account = account_for(preset, config);
+    const std::string catalog = preset.catalog;
+    std::string lines = "[[service]]\nname    = " + quoted(preset.service) + "\ncatalog = " + quoted(catalog) +
+                        "\naccount = " + quoted(account.empty() ? catalog : account) + "\ngrant   = " + preset.grant +
+                        "\n" + preset.more_service;
+    if (!account.empty()) return lines + "\n";
+    // A comment carries no secret and asks for none: an account names where the credential lies.
+    const std::string hosts = catalog == "git-http" ? "hosts = [\"git.example.com\"]\nusername = \"agent\"\n" : "";
+    return "# No account for this yet. Put the credential into the store and name it in your configuration:\n"
+           "#   sanctum vault add " + catalog + "\n" +
+           commented("  [[account]]\n  name = " + quoted(catalog) + "\n  catalog = " + quoted(catalog) +
+                     "\n  source = \"local\"\n  item = " + quoted(catalog) + "\n" + hosts) +
+           "# then take the comment signs away here:\n" + commented(lines) + "\n";
+}
+
+}  // namespace
+
+const AgentPreset* find_preset(const std::string& name) {
+    for (const AgentPreset& preset : kPresets) {
+        if (preset.name == name) return &preset;
+    }
+    return nullptr;
+}
+
+std::string account_for(const AgentPreset& preset, const profiles::OperatorConfig& config) {
+    for (const profiles::Account& account : config.accounts) {
+        if (preset.catalog != nullptr && account.catalog == preset.catalog) return account.name;
+    }
+    return {};
+}
+
+std::string profile_text(const AgentPreset& preset, const std::vector<std::string>& read,
+                         const profiles::OperatorConfig& config) {
+    std::string out = "# Written by `sanctum init --agent " + std::string(preset.name) +
+                      "`. Say what the mission is for, then: sanctum check mission.toml\n";
+    out += "schema = 1\n\n[mission]\nname    = " + quoted(preset.name) + "\nagent   = " + quoted(preset.agent) +
+           "\npurpose = " + quoted(preset.purpose) + "\nttl     = " + quoted(preset.ttl) + "\n\n";
+    out += "[sandbox]\nworkspace   = \".\"\n";
+    if (!read.empty()) {
+        out += "read        = [";
+        for (const std::string& path : read) out += (&path == &read.front() ? "" : ", ") + quoted(path);
+        out += "]\n";
+    }
+    if (preset.keeps_home) out += "home        = \"kept\"\n";
+    out += "environment = " + std::string(preset.environment) + "\n\n";
+    out += preset.housekeeping;
+    out += service_text(preset, config);
+    out += preset.tail;
+    return out;
+}
+
+}  // namespace sanctum::console

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// What Sanctum knows about the agents that `init` can set up, and the profile text it writes for them.
+#pragma once
+
+#include "profiles/schema/operator_config.hpp"
+
+#include <string>
+#include <vector>
+
+namespace sanctum::console {
+
+/// A file of the agent's own home, so that it does not start a sandbox of its own inside ours.
+struct HomeFile {
+    const char* path;  ///< below the kept home
+    const char* content;
+};
+
+struct AgentPreset {
+    const char* name;          ///< of --agent
+    const char* program;       ///< nullptr: any command
+    const char* agent;         ///< mission.agent
+    const char* purpose;
+    const char* ttl;
+    const char* catalog;       ///< the service it needs; nullptr: none
+    const char* service;
+    const char* grant;         ///< TOML array
+    const char* more_service;  ///< further lines of the service
+    const char* environment;   ///< TOML table
+    bool keeps_home;
+    const char* housekeeping;  ///< comment lines: calls that nobody asked for, and what becomes of them
+    const char* tail;          ///< further tables
+    const HomeFile* home_file; ///< nullptr: none
+    const char* example;       ///< command to try
+};
+
+/// nullptr for an unknown name.
+[[nodiscard]] const AgentPreset* find_preset(const std::string& name);
+
+/// The profile's text. Where the operator has no account for the service, its lines are comments that say what to do,
+/// so that the file is right as it stands.
+[[nodiscard]] std::string profile_text(const AgentPreset& preset, const std::vector<std::string>& read,
+                                       const profiles::OperatorConfig& config);
+
+/// The account of the operator that serves the preset; empty: there is none.
+[[nodiscard]] std::string account_for(const AgentPreset& preset, const profiles::OperatorConfig& config);
+
+}  // namespace sanctum::console

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+// `sanctum audit verify`: checks ledgers and receipts with nothing but the files and the public key. Without a mission
+// it checks all of this machine, and that none disappeared from the chain of receipts.
+#include "base/wire/archive.hpp"
+#include "console/commands.hpp"
+#include "console/missions.hpp"
+#include "ledger/printable.hpp"
+#include "ledger/receipt_file.hpp"
+#include "ledger/verify.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+namespace sanctum::console {
+namespace {
+
+using ledger::LedgerState;
+using ledger::printable;
+
+std::optional<ledger::KnownHead> parse_head(std::string_view text) {
+    const std::size_t colon = text.find(':');
+    if (colon == std::string_view::npos) return std::nullopt;
+    ledger::KnownHead head;
+    const auto parsed = std::from_chars(text.data(), text.data() + colon, head.seq);
+    const std::optional<std::string> bytes = wire::from_hex(text.substr(colon + 1));
+    if (parsed.ec != std::errc{} || parsed.ptr != text.data() + colon || !bytes || bytes->size() != head.hash.size()) {
+        return std::nullopt;
+    }
+    for (std::size_t i = 0; i < head.hash.size(); ++i) head.hash[i] = static_cast<std::uint8_t>((*bytes)[i]);
+    return head;
+}
+
+struct Verdict {
+    std::string mission;
+    std::string state;
+    std::string why;
+    std::uint64_t records = 0;
+    std::optional<std::uint64_t> bad_record;
+    std::uint64_t unknown_outcomes = 0;
+    std::string head;
+};
+
+void print(Console& console, const Verdict& verdict, Format format) {
+    if (format == Format::Json) {
+        wire::JsonWriter json;
+        json("schema", std::string("sanctum.audit.verify/1"));
+        json("mission", verdict.mission);
+        json("state", verdict.state);
+        json("records", verdict.records);
+        json("bad_record", verdict.bad_record);
+        json("why", verdict.why);
+        json("unknown_outcomes", verdict.unknown_outcomes);
+        json("head", verdict.head);
+        console.out << json.take() << "\n";
+        return;
+    }
+    console.out << verdict.mission << " " << verdict.state;
+    if (verdict.bad_record) console.out << " at record " << *verdict.bad_record;
+    if (!verdict.why.empty()) console.out << ": " << printable(verdict.why);
+    if (verdict.state != "broken" && verdict.state != "missing") console.out << ", " << verdict.records << " records";
+    if (verdict.unknown_outcomes > 0 && verdict.state != "open") {
+        console.out << ", " << verdict.unknown_outcomes << " request(s) with unknown outcome";
+    }
+    if (!verdict.head.empty()) console.out << ", head " << verdict.head;
+    console.out << "\n";
+}
+
+Verdict verdict_of(const std::string& id, const ledger::Verification& verified) {
+    Verdict out{id, std::string(ledger::name_of(verified.state)), verified.why, verified.records, verified.bad_record,
+                verified.unknown_outcomes, {}};
+    if (verified.state != LedgerState::Broken && verified.records > 0) {
+        out.head = std::to_string(verified.records - 1) + ":" + wire::to_hex(verified.head);
+    }
+    return out;
+}
+
+bool is_finding(const Verdict& verdict) { return verdict.state != "sealed" && verdict.state != "open"; }
+
+struct Checker {
+    Console& console;
+    const ledger::VerifyingKey& key;
+    const ledger::ReceiptChain& chain;
+    Format format;
+    std::optional<ledger::KnownHead> at_least;
+    bool has_findings = false;
+
+    Status check(const std::string& id) {
+        const ledger::VerifyOptions options{at_least, chain.find(id)};
+        const auto verified = ledger::verify_mission(console.places.mission(id), id, key, options);
+        if (!verified && verified.error().code == Errc::NotFound) {
+            report({id, "missing", "it has no ledger", 0, {}, 0, {}});
+            return {};
+        }
+        if (!verified) return verified.error();
+        report(verdict_of(id, *verified));
+        return {};
+    }
+
+    void report(const Verdict& verdict) {
+        has_findings = has_findings || is_finding(verdict);
+        print(console, verdict, format);
+    }
+
+    // The machine's chain: damaged lines, and missions that have a receipt and no folder any more.
+    void check_chain(const std::vector<std::string>& ids) {
+        if (chain.bad_line) {
+            report({"receipts.jsonl", "broken", "line " + std::to_string(*chain.bad_line) + ": " + chain.why, 0, {}, 0,
+                    {}});
+        }
+        for (const ledger::ChainedReceipt& receipt : chain.receipts) {
+            if (!std::binary_search(ids.begin(), ids.end(), receipt.mission)) {
+                report({receipt.mission, "missing", "its receipt is in the chain, its folder is gone", 0, {}, 0, {}});
+            }
+        }
+    }
+};
+
+}  // namespace
+
+Exit run_audit_verify(Console& console, const AuditVerifyOptions& options) {
+    std::optional<ledger::KnownHead> at_least;
+    if (!options.at_least.empty()) {
+        at_least = parse_head(options.at_least);
+        if (!at_least || options.missions.size() != 1) {
+            return fail(console, "--at-least takes SEQ:HASH, as verify prints it, and one mission", Exit::Usage);
+        }
+    }
+    const Result<ledger::VerifyingKey> key = ledger::VerifyingKey::load(console.places.ledger_public_key());
+    if (!key) {
+        return fail(console, key.error().what + " (it is made with the first mission; without it nothing can be checked)");
+    }
+    const Result<ledger::ReceiptChain> chain = ledger::read_receipts(console.places.receipts(), *key);
+    if (!chain) return fail(console, chain.error());
+    Checker checker{console, *key, *chain, options.format, at_least};
+    std::vector<std::string> ids;
+    for (const std::string& word : options.missions) {
+        const Result<std::string> id = find_mission(console.places, word);
+        if (!id) return fail(console, id.error());
+        ids.push_back(*id);
+    }
+    if (options.missions.empty()) {
+        Result<std::vector<std::string>> all = list_missions(console.places);
+        if (!all) return fail(console, all.error());
+        ids = std::move(*all);
+        checker.check_chain(ids);
+    }
+    for (const std::string& id : ids) {
+        const Status checked = checker.check(id);
+        if (!checked) return fail(console, checked.error());
+    }
+    if (ids.empty() && !checker.has_findings && options.format == Format::Words) console.out << "no missions\n";
+    return checker.has_findings ? Exit::Finding : Exit::Ok;
+}
+
+}  // namespace sanctum::console

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// `sanctum check FILE`: is the profile right, how far is it trusted, and what could a hostile agent do with it.
+#include "base/wire/archive.hpp"
+#include "console/commands.hpp"
+#include "console/load_mission.hpp"
+#include "ledger/printable.hpp"
+
+namespace sanctum::console {
+namespace {
+
+using profiles::Verdict;
+
+bool waits_for_a_human(Verdict verdict) { return verdict == Verdict::Ask || verdict == Verdict::StepUp; }
+
+// What is right but will surprise.
+std::vector<std::string> notes_on(const LoadedMission& loaded, profiles::Trust trust) {
+    std::vector<std::string> notes;
+    const profiles::ApprovalPolicy& approval = loaded.mission.approval;
+    std::string risks;
+    const std::pair<const char*, Verdict> rows[] = {
+        {"low", approval.low}, {"medium", approval.medium}, {"high", approval.high}, {"critical", approval.critical}};
+    for (const auto& [risk, verdict] : rows) {
+        if (waits_for_a_human(verdict)) risks += (risks.empty() ? "" : ", ") + std::string(risk);
+    }
+    if (!risks.empty()) {
+        notes.push_back("requests of risk " + risks +
+                        " need a human; no approver channel exists, so they are refused (approval_unavailable)");
+    }
+    for (const profiles::Rule& rule : loaded.mission.rules) {
+        if (waits_for_a_human(rule.verdict)) {
+            notes.push_back(rule.place + ": what this rule asks about is refused (approval_unavailable)");
+        }
+    }
+    if (trust == profiles::Trust::Unknown || trust == profiles::Trust::Changed) {
+        notes.push_back("it does nothing until it is trusted: sanctum trust " + loaded.file.path);
+    }
+    return notes;
+}
+
+}  // namespace
+
+Exit run_check(Console& console, const CheckOptions& options) {
+    const Result<LoadedMission> loaded = load_mission(console, options.file);
+    wire::JsonWriter json;
+    json("schema", std::string("sanctum.check/1"));
+    if (!loaded) {
+        if (options.format == Format::Words || loaded.error().code != Errc::InvalidProfile) {
+            return fail(console, loaded.error());
+        }
+        json("ok", false);
+        json("errors", loaded.error().what);
+        console.out << json.take() << "\n";
+        return Exit::Finding;
+    }
+    const Result<profiles::Trust> trust = profiles::trust_of(loaded->file, console.places);
+    if (!trust) return fail(console, trust.error());
+    const std::vector<std::string> notes = notes_on(*loaded, *trust);
+    const std::string exposure = profiles::exposure_line(loaded->mission, loaded->catalog);
+    if (options.format == Format::Json) {
+        json("ok", true);
+        json("file", loaded->file.path);
+        json("sha256", loaded->file.sha256);
+        json("trust", trust_in_words(*trust));
+        json("exposure", exposure);
+        json("notes", notes);
+        console.out << json.take() << "\n";
+        return Exit::Ok;
+    }
+    console.out << ledger::printable(loaded->file.path) << ": no mistakes (" << trust_in_words(*trust) << ")\n"
+                << exposure << (exposure.ends_with('\n') ? "" : "\n");
+    for (const std::string& note : notes) console.out << "note: " << ledger::printable(note) << "\n";
+    return Exit::Ok;
+}
+
+}  // namespace sanctum::console

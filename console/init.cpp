@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// `sanctum init`: finds the agent, writes mission.toml for it, checks it as a run would, and trusts it.
+#include "base/files.hpp"
+#include "console/agent_preset.hpp"
+#include "console/commands.hpp"
+#include "console/find_agent.hpp"
+#include "console/load_mission.hpp"
+#include "ledger/printable.hpp"
+
+#include <cerrno>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace sanctum::console {
+namespace {
+
+using ledger::printable;
+
+Status write_new_file(const std::string& path, std::string_view text, mode_t mode) {
+    const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
+    if (!fd && errno == EEXIST) {
+        return Error{Errc::NotPermitted, path + " exists already (move it away, or use --print)", EEXIST};
+    }
+    if (!fd) return io_error("create " + path);
+    const Status written = write_all(fd.get(), text);
+    return written ? Status() : Status(Error(written.error()).in(path));
+}
+
+// Root's agents run as the workspace's owner, who must be able to use the kept home.
+Status give_to_owner_of(const std::string& workspace, const std::string& path) {
+    struct stat status {};
+    if (::geteuid() != 0 || ::stat(workspace.c_str(), &status) != 0 || status.st_uid == 0) return {};
+    if (::lchown(path.c_str(), status.st_uid, status.st_gid) != 0) return io_error("chown " + path);
+    return {};
+}
+
+// The agent's own settings in its kept home; what is there already stays.
+Status prepare_home(const AgentPreset& preset, const profiles::Mission& mission) {
+    const std::string& home = mission.sandbox.home_store;
+    if (preset.home_file == nullptr || home.empty()) return {};
+    const std::string path = home + "/" + preset.home_file->path;
+    const std::string folder = path.substr(0, path.rfind('/'));
+    SANCTUM_CHECK(make_folders(folder, 0700));
+    const Status written = write_new_file(path, preset.home_file->content, 0600);
+    if (!written && written.error().sys_errno != EEXIST) return written.error();
+    for (const std::string& place : {home, folder, path}) {
+        SANCTUM_CHECK(give_to_owner_of(mission.sandbox.workspace, place));
+    }
+    return {};
+}
+
+void say_next(Console& console, const AgentPreset& preset, const FoundProgram& found,
+              const profiles::OperatorConfig& config) {
+    if (preset.program != nullptr && found.path.empty()) {
+        console.err << "note: " << preset.program << " was not found; add its place to `read` when it is installed\n";
+    } else if (!found.path.empty()) {
+        console.out << "found " << printable(found.path) << "\n";
+    }
+    if (preset.catalog != nullptr && account_for(preset, config).empty()) {
+        console.out << "next: sanctum vault add " << preset.catalog << ", then an [[account]] in "
+                    << printable(console.places.configuration) << " (mission.toml says how)\n";
+    }
+    console.out << "then: " << preset.example << "\n";
+}
+
+}  // namespace
+
+Exit run_init(Console& console, const InitOptions& options) {
+    const AgentPreset* preset = find_preset(options.agent);
+    if (preset == nullptr) return fail(console, "unknown agent '" + printable(options.agent) + "'", Exit::Usage);
+    const auto config = profiles::load_operator_config(console.places.configuration, profiles::Missing::IsEmpty);
+    if (!config) return fail(console, config.error());
+    const SearchPlaces places{console.variable("PATH"), console.variable("HOME")};
+    const FoundProgram found = preset->program == nullptr ? FoundProgram{} : find_program(preset->program, places);
+    const std::string text = profile_text(*preset, found.read, *config);
+    const std::string path = console.working_directory + "/mission.toml";
+    // Checked before it is written: what init leaves behind always loads here.
+    const Result<LoadedMission> loaded = resolve_text(console, {path, text, {}});
+    if (!loaded) return fail(console, loaded.error());
+    if (options.prints) {
+        console.out << text;
+        return Exit::Ok;
+    }
+    if (const Status written = write_new_file(path, text, 0644); !written) return fail(console, written.error());
+    if (const Status ready = prepare_home(*preset, loaded->mission); !ready) return fail(console, ready.error());
+    const Result<profiles::ProfileFile> file = profiles::read_profile_file(path);
+    if (!file) return fail(console, file.error());
+    if (const Status pinned = profiles::pin_trust(*file, console.places); !pinned) return fail(console, pinned.error());
+    console.out << "wrote and trusted " << printable(path) << "\n"
+                << profiles::exposure_line(loaded->mission, loaded->catalog) << "\n";
+    say_next(console, *preset, found, *config);
+    return Exit::Ok;
+}
+
+}  // namespace sanctum::console

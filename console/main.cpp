@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// The program `sanctum`: the operator's command.
+#include "base/confinement/self_confinement.hpp"
+#include "console/console.hpp"
+
+#include <iostream>
+
+int main(int argc, char** argv) {
+    using namespace sanctum;
+    const SystemClock clock;
+    console::Console console = console::console_of_this_process(std::cout, std::cerr, clock);
+    // The ledger key passes through `reap`: no core file, no debugger of the same user.
+    if (const Status undumpable = become_undumpable(); !undumpable) {
+        return static_cast<int>(console::fail(console, undumpable.error()));
+    }
+    const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
+    const console::Exit code = console::run_console(arguments, console);
+    std::cout.flush();
+    if (!std::cout) return static_cast<int>(console::Exit::Failed);
+    return static_cast<int>(code);
+}

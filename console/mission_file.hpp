@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// mission.json: what the launcher wrote down about a mission before it began.
+#pragma once
+
+#include "base/result.hpp"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace sanctum::console {
+
+/// The members the console uses; the launcher writes more.
+struct MissionFile {
+    std::string mission;
+    std::string name;
+    std::string agent;
+    std::string purpose;
+    std::vector<std::string> command;
+    std::string profile_path;
+    std::string profile_sha256;
+    std::string workspace;
+    std::int64_t started_unix_ms = 0;
+    std::int64_t ends_unix_ms = 0;
+    template <class Self, class Archive>
+    static void fields(Self& self, Archive& archive) {
+        archive("mission", self.mission);
+        archive("name", self.name);
+        archive("agent", self.agent);
+        archive("purpose", self.purpose);
+        archive("command", self.command);
+        archive("profile_path", self.profile_path);
+        archive("profile_sha256", self.profile_sha256);
+        archive("workspace", self.workspace);
+        archive("started_unix_ms", self.started_unix_ms);
+        archive("ends_unix_ms", self.ends_unix_ms);
+    }
+};
+
+/// Errors: NotFound, Protocol (with the member), Io.
+[[nodiscard]] Result<MissionFile> read_mission_file(const std::string& mission_folder);
+
+}  // namespace sanctum::console

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line of `sanctum`: the only file that knows CLI11. Each command has an example in its --help.
+#include "base/build_id.hpp"
+#include "console/commands.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <functional>
+
+namespace sanctum::console {
+namespace {
+
+constexpr const char* kExitCodes =
+    "Exit codes: 0 ok, 1 failed, 2 usage, 3 a finding (refused, broken, mistakes), 4 vault locked, 5 unreachable.\n"
+    "Environment: SANCTUM_PROFILE, SANCTUM_CONFIG, NO_COLOR, XDG_CONFIG_HOME, XDG_DATA_HOME, XDG_STATE_HOME.";
+
+constexpr const char* kVaultHelp =
+    R"(The sealed store of credentials. No value is ever printed.
+Usage: sanctum vault init|add|list|remove|unlock|lock [OPTIONS]
+
+  init     make the store (--key-file FILE opens it without a passphrase)
+  add      put a credential into it (typed without echo, or from standard input)
+  list     names and dates, never values
+  remove   take one out
+  unlock   keep the store open in the kernel's keyring for a time (--for 8h)
+  lock     forget it again
+
+Example:
+  sanctum vault init --key-file /etc/sanctum/store.key
+  sanctum vault add github < token.txt
+)";
+
+// Adds commands and remembers which one the user chose.
+class CommandLine {
+public:
+    explicit CommandLine(Console& console) : console_(console), app_("Sanctum: what agents may do, did, and may no more.") {
+        app_.name("sanctum");
+        app_.require_subcommand(1);
+        app_.footer(kExitCodes);
+        app_.set_version_flag("--version", std::string("sanctum ") + version());
+        add_profile_commands();
+        add_mission_commands();
+        add_audit_commands();
+        add_machine_commands();
+    }
+
+    Exit run(std::vector<std::string> arguments) {
+        std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
+        try {
+            app_.parse(arguments);
+        } catch (const CLI::ParseError& error) {
+            const int code = app_.exit(error, console_.out, console_.err);
+            return code == 0 ? Exit::Ok : Exit::Usage;
+        }
+        return chosen_ ? chosen_() : Exit::Usage;
+    }
+
+private:
+    CLI::App* command(CLI::App& parent, const char* name, const char* what, const char* example,
+                      std::function<Exit()> run) {
+        CLI::App* added = parent.add_subcommand(name, what);
+        added->footer(std::string("Example:\n  ") + example);
+        added->callback([this, run = std::move(run)] { chosen_ = run; });
+        return added;
+    }
+
+    static void json(CLI::App* command, Format& format) {
+        command->add_flag_callback("--json", [&format] { format = Format::Json; },
+                                   "Print JSON (one document, or one line each) with a `schema` member");
+    }
+
+    void add_profile_commands() {
+        CLI::App* init = command(app_, "init", "Write mission.toml here for an agent, and trust it",
+                                 "sanctum init --agent claude", [this] { return run_init(console_, init_); });
+        init->add_option("--agent", init_.agent, "claude, codex, git or generic")
+            ->check(CLI::IsMember({"claude", "codex", "git", "generic"}))
+            ->capture_default_str();
+        init->add_flag("--print", init_.prints, "Print the file instead; nothing is written or trusted");
+
+        CLI::App* check = command(app_, "check", "Find mistakes in a profile and say what it exposes",
+                                  "sanctum check mission.toml", [this] { return run_check(console_, check_); });
+        check->add_option("FILE", check_.file, "Profile: a path, or the name of a shipped one")->required();
+        json(check, check_.format);
+
+        CLI::App* explain =
+            command(app_, "explain", "Say what a profile permits, what would happen to a request, or why one was refused",
+                    "sanctum explain mission.toml\n"
+                    "  sanctum explain mission.toml POST https://api.github.com/repos/acme/api/issues\n"
+                    "  sanctum explain 01kabcdefghjkmnpqrstvwxyz0-e12",
+                    [this] { return run_explain(console_, explain_); });
+        explain->add_option("FILE|DECISION", explain_.subject, "Profile, or a decision's id")->required();
+        CLI::Option* method = explain->add_option("METHOD", explain_.method, "Such as GET");
+        CLI::Option* url = explain->add_option("URL", explain_.url, "Such as https://api.github.com/user");
+        method->needs(url);
+        explain->add_option("--ref", explain_.refs, "Branch or ref that a git push updates; may be repeated");
+        explain->add_flag("--delete", explain_.deletes, "The push deletes these refs");
+        json(explain, explain_.format);
+
+        command(app_, "schema", "Print the JSON Schema of profiles, for editors", "sanctum schema > mission-1.json",
+                [this] { return run_schema(console_); });
+
+        CLI::App* trust = command(app_, "trust", "Let a profile be used as it is now (path and content are pinned)",
+                                  "sanctum trust mission.toml\n  sanctum trust --list",
+                                  [this] { return run_trust(console_, trust_); });
+        CLI::Option* file = trust->add_option("FILE", trust_.file, "Profile");
+        CLI::Option* list = trust->add_flag("--list", trust_.lists, "Print what is trusted");
+        CLI::Option* remove = trust->add_option("--remove", trust_.removed, "No longer trust this file");
+        file->excludes(list)->excludes(remove);
+        list->excludes(remove);
+        trust->add_flag("--dry-run", trust_.is_dry, "Only say what would be done");
+        json(trust, trust_.format);
+    }
+
+    void add_mission_commands() {
+        CLI::App* ps = command(app_, "ps", "List missions that are running", "sanctum ps --json",
+                               [this] { return run_ps(console_, ps_); });
+        ps->add_flag("-a,--all", ps_.shows_all, "Ended missions too");
+        json(ps, ps_.format);
+
+        CLI::App* show = command(app_, "show", "Show a mission: processes and places while it runs, then its receipt",
+                                 "sanctum show last", [this] { return run_show(console_, show_); });
+        mission(show, show_.mission);
+        json(show, show_.format);
+
+        CLI::App* revoke = command(app_, "revoke", "End a mission now and take its credentials back",
+                                   "sanctum revoke last\n  sanctum revoke --all",
+                                   [this] { return run_revoke(console_, revoke_); });
+        CLI::Option* one = revoke->add_option("MISSION", revoke_.mission, "Id, unique beginning of one, or `last`");
+        CLI::Option* all = revoke->add_flag("--all", revoke_.revokes_all, "Every mission that runs");
+        one->excludes(all);
+        revoke->add_flag("--dry-run", revoke_.is_dry, "Only say which would end");
+        revoke->callback([this, one, all] {
+            if (one->count() + all->count() == 0) throw CLI::RequiredError("MISSION or --all");
+            chosen_ = [this] { return run_revoke(console_, revoke_); };
+        });
+
+        CLI::App* accept = command(app_, "accept", "Release files of a mission that were held back since somebody runs them later",
+                                   "sanctum accept last --dry-run", [this] { return run_accept(console_, accept_); });
+        mission(accept, accept_.mission);
+        accept->add_flag("--dry-run", accept_.is_dry, "Only list them");
+        json(accept, accept_.format);
+    }
+
+    void add_audit_commands() {
+        CLI::App* audit = app_.add_subcommand("audit", "Read and verify the record of missions");
+        audit->require_subcommand(1);
+        audit->footer("Example:\n  sanctum audit verify\n  sanctum audit show last");
+        CLI::App* show = command(*audit, "show", "Print every record of a mission, and its receipt in words",
+                                 "sanctum audit show last", [this] { return run_audit_show(console_, audit_show_); });
+        mission(show, audit_show_.mission);
+        json(show, audit_show_.format);
+
+        CLI::App* verify =
+            command(*audit, "verify", "Check chain, signatures and receipts; without a mission, all of this machine",
+                    "sanctum audit verify\n  sanctum audit verify last --at-least 812:9c0f…",
+                    [this] { return run_audit_verify(console_, audit_verify_); });
+        verify->add_option("MISSION", audit_verify_.missions, "Ids, unique beginnings, or `last`");
+        verify->add_option("--at-least", audit_verify_.at_least, "A head (SEQ:HASH) that must still be there");
+        json(verify, audit_verify_.format);
+    }
+
+    void add_machine_commands() {
+        CLI::App* reap = command(app_, "reap", "Finish missions whose supervisor died: credentials, ledgers, receipts",
+                                 "sanctum reap", [this] { return run_reap(console_, reap_); });
+        reap->add_flag("--background", reap_.is_background, "Silent, in a session of its own");
+        reap->add_flag("--dry-run", reap_.is_dry, "Only say what would be done");
+        json(reap, reap_.format);
+
+        CLI::App* doctor = command(app_, "doctor", "Say what this machine enforces and how to mend what is missing",
+                                   "sanctum doctor --json", [this] { return run_doctor(console_, doctor_); });
+        doctor->add_flag("--plain", doctor_.is_plain, "Words instead of signs");
+        json(doctor, doctor_.format);
+
+        CLI::App* version = command(app_, "version", "Print version and build", "sanctum version --json",
+                                    [this] { return run_version(console_, version_); });
+        json(version, version_);
+
+        // Only listed here; run_console() hands the words on before this parser sees them.
+        app_.add_subcommand("vault", "The sealed store of credentials: init, add, list, remove, unlock, lock");
+    }
+
+    static void mission(CLI::App* command, std::string& id) {
+        command->add_option("MISSION", id, "Id, unique beginning of one, or `last`")->required();
+    }
+
+    Console& console_;
+    CLI::App app_;
+    std::function<Exit()> chosen_;
+    InitOptions init_;
+    CheckOptions check_;
+    ExplainOptions explain_;
+    TrustOptions trust_;
+    PsOptions ps_;
+    MissionOptions show_;
+    RevokeOptions revoke_;
+    AcceptOptions accept_;
+    MissionOptions audit_show_;
+    AuditVerifyOptions audit_verify_;
+    ReapOptions reap_;
+    DoctorOptions doctor_;
+    Format version_ = Format::Words;
+};
+
+}  // namespace
+
+Exit run_console(const std::vector<std::string>& arguments, Console& console) {
+    if (!arguments.empty() && arguments.front() == "vault") {
+        const bool wants_help = arguments.size() == 1 || arguments[1] == "--help" || arguments[1] == "-h";
+        if (!wants_help) return run_vault(console, {arguments.begin() + 1, arguments.end()});
+        console.out << kVaultHelp;
+        return arguments.size() == 1 ? Exit::Usage : Exit::Ok;
+    }
+    return CommandLine(console).run(arguments);
+}
+
+}  // namespace sanctum::console

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// `sanctum revoke`: ends missions now and waits until each is over, its leases given back and its ledger sealed.
+#include "base/limits.hpp"
+#include "console/commands.hpp"
+#include "console/control_client.hpp"
+#include "console/missions.hpp"
+
+namespace sanctum::console {
+namespace {
+
+Exit revoke_one(Console& console, const std::string& id, std::int64_t timeout_ms) {
+    Result<ControlClient> client = ControlClient::connect(console.places.control_socket(id));
+    if (!client) return fail(console, "mission " + id + ": " + client.error().what, Exit::Unreachable);
+    const Result<std::string> answer = client->ask(R"({"v":1,"request":"revoke"})", kControlAnswerTimeout);
+    // A mission that ends by itself in this moment is what was asked for.
+    if (!answer && answer.error().code != Errc::Cancelled) {
+        return fail(console, "mission " + id + ": " + answer.error().what, Exit::Unreachable);
+    }
+    const Status over = client->wait_until_closed(milliseconds(timeout_ms));
+    if (!over) {
+        return fail(console, "mission " + id + " was told to end but is not over yet: " + over.error().what,
+                    Exit::Unreachable);
+    }
+    console.out << "revoked " << id << "\n";
+    return Exit::Ok;
+}
+
+}  // namespace
+
+Exit run_revoke(Console& console, const RevokeOptions& options) {
+    std::vector<std::string> ids;
+    if (options.revokes_all) {
+        const Result<std::vector<std::string>> all = list_missions(console.places);
+        if (!all) return fail(console, all.error());
+        for (const std::string& id : *all) {
+            if (is_mission_alive(console.places, id)) ids.push_back(id);
+        }
+    } else {
+        const Result<std::string> id = find_mission(console.places, options.mission);
+        if (!id) return fail(console, id.error());
+        if (!is_mission_alive(console.places, *id)) return fail(console, "mission " + *id + " has ended already");
+        ids.push_back(*id);
+    }
+    if (ids.empty()) console.out << "no mission is running\n";
+    Exit worst = Exit::Ok;
+    for (const std::string& id : ids) {
+        if (options.is_dry) {
+            console.out << "would revoke " << id << "\n";
+            continue;
+        }
+        const Exit code = revoke_one(console, id, options.timeout_ms);
+        if (code != Exit::Ok) worst = code;
+    }
+    return worst;
+}
+
+}  // namespace sanctum::console
