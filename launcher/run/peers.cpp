@@ -70,6 +70,18 @@ struct Handover {
     }
 };
 
+// A peer that cannot be sent to has said why, or is gone: its own words are worth more than `broken pipe`.
+template <class Message>
+Status send_start(Peer& peer, const Message& start, std::span<const int> descriptors) {
+    Status sent = peer.process.channel.send(start, descriptors);
+    if (sent) return {};
+    for (;;) {
+        const Result<std::optional<wire::Packet>> packet = take_packet(peer);
+        if (!packet) return packet.error();
+        if (!*packet) return std::move(sent).error().in(peer.process.role);
+    }
+}
+
 Result<wire::VaultReady> await_vault(Peer& vault, std::chrono::milliseconds timeout, const Signals& signals,
                                      std::vector<wire::LeaseChanged>& early) {
     for (;;) {
@@ -124,7 +136,7 @@ Status send_start_vault(Peer& vault, const PreparedMission& prepared, const Miss
     if (terminal >= 0) handover.add("terminal", terminal);
     const wire::StartVault start{prepared.mission.id, prepared.places.state, times.ends_boot_ms, times.ends_unix_ms,
                                  handover.roles};
-    return vault.process.channel.send(start, handover.descriptors);
+    return send_start(vault, start, handover.descriptors);
 }
 
 Status send_start_interceptor(Peer& interceptor, const PreparedMission& prepared, const MissionTimes& times,
@@ -138,7 +150,7 @@ Status send_start_interceptor(Peer& interceptor, const PreparedMission& prepared
     for (const NamespaceSocket& socket : sockets) handover.add(socket.role, socket.fd.get());
     handover.add("vault", vault_end);
     const wire::StartInterceptor start{prepared.mission.id, salt_hex, times.ends_boot_ms, handover.roles};
-    return interceptor.process.channel.send(start, handover.descriptors);
+    return send_start(interceptor, start, handover.descriptors);
 }
 
 bool may_need_passphrase(const PreparedMission& prepared) {

@@ -6,19 +6,20 @@
 namespace sanctum::launcher {
 namespace {
 
-Result<Peer> start_peer(Role role, const PreparedMission& prepared, Talk talk) {
-    SANCTUM_TRY(TrustedProcess process,
-                start_program(program_start(std::string(name_of(role)), prepared.places, talk, prepared.environment)));
-    return Peer{std::move(process), PeerProtocol(role)};
+ProgramStart start_of(Role role, const PreparedMission& prepared, Talk talk) {
+    return program_start(std::string(name_of(role)), prepared.places, talk, prepared.environment);
 }
 
 }  // namespace
 
-Result<Processes> Processes::start(const PreparedMission& prepared, Talk talk) {
-    SANCTUM_TRY(Standby standby, Standby::start({prepared.places, prepared.mission.id, prepared.environment, prepared.workspace}));
-    SANCTUM_TRY(Peer interceptor, start_peer(Role::Interceptor, prepared, talk));
-    SANCTUM_TRY(Peer vault, start_peer(Role::Vault, prepared, talk));
-    return Processes(std::move(standby), std::move(interceptor), std::move(vault));
+Result<std::unique_ptr<Processes>> Processes::start(const PreparedMission& prepared, Talk talk) {
+    SANCTUM_TRY(Standby standby_process, Standby::start({prepared.places, prepared.mission.id, prepared.environment,
+                                                         prepared.workspace}));
+    // Owned from the start: an error below reaps what was started above.
+    std::unique_ptr<Processes> processes(new Processes(std::move(standby_process)));
+    SANCTUM_TRY(processes->interceptor.process, start_program(start_of(Role::Interceptor, prepared, talk)));
+    SANCTUM_TRY(processes->vault.process, start_program(start_of(Role::Vault, prepared, talk)));
+    return processes;
 }
 
 Status Processes::spawn_agent(const SandboxPlan& plan) {

@@ -6,6 +6,7 @@
 #include "launcher/run/peers.hpp"
 #include "launcher/run/standby.hpp"
 
+#include <memory>
 #include <optional>
 
 namespace sanctum::launcher {
@@ -15,22 +16,21 @@ namespace sanctum::launcher {
 class Processes {
 public:
     /// Forks the standby, starts interceptor and vault. Errors: NotFound, NotPermitted, Io.
-    [[nodiscard]] static Result<Processes> start(const PreparedMission& prepared, Talk talk);
-    Processes(Processes&&) noexcept = default;
-    Processes& operator=(Processes&&) noexcept = delete;
+    [[nodiscard]] static Result<std::unique_ptr<Processes>> start(const PreparedMission& prepared, Talk talk);
+    Processes(const Processes&) = delete;
+    Processes& operator=(const Processes&) = delete;
     ~Processes();
 
     /// Builds the sandbox and holds the agent at its gate. Errors: the failing step's.
     [[nodiscard]] Status spawn_agent(const SandboxPlan& plan);
 
     Standby standby;
-    Peer interceptor;
-    Peer vault;
+    Peer interceptor{{}, PeerProtocol(Role::Interceptor)};
+    Peer vault{{}, PeerProtocol(Role::Vault)};
     std::optional<ConfinedAgent> agent;
 
 private:
-    Processes(Standby standby_process, Peer interceptor_peer, Peer vault_peer)
-        : standby(std::move(standby_process)), interceptor(std::move(interceptor_peer)), vault(std::move(vault_peer)) {}
+    explicit Processes(Standby standby_process) : standby(std::move(standby_process)) {}
 };
 
 }  // namespace sanctum::launcher

@@ -55,39 +55,39 @@ Result<Ending> run_mission(const PreparedMission& prepared, const Options& optio
     Terminal terminal = Terminal::open();
 
     // From here on processes of ours exist; none of them outlives this function but a vault with work left.
-    SANCTUM_TRY(Processes processes, Processes::start(prepared, options.talk));
+    SANCTUM_TRY(const std::unique_ptr<Processes> processes, Processes::start(prepared, options.talk));
     const MissionTimes times = times_from_now(clock, prepared.mission.ttl_ms);
-    SANCTUM_CHECK(processes.spawn_agent(prepared.plan));
-    ConfinedAgent& agent = *processes.agent;
+    SANCTUM_CHECK(processes->spawn_agent(prepared.plan));
+    ConfinedAgent& agent = *processes->agent;
 
     // From here on the agent is held at its gate inside its namespaces, and keys and sockets of ours cannot reach it.
     // The launcher was single-threaded until here. It gives up what it needs no longer: capabilities, exec, sockets.
     SANCTUM_TRY(ControlListener control, ControlListener::open(prepared.places.control_socket(prepared.mission.id)));
     SANCTUM_CHECK(confine_launcher());
     const std::string salt = wire::to_hex(random_bytes(kSaltBytes));
-    SANCTUM_TRY(const ReadyPeers ready, introduce(processes.interceptor, processes.vault, prepared, times, salt,
+    SANCTUM_TRY(const ReadyPeers ready, introduce(processes->interceptor, processes->vault, prepared, times, salt,
                                                   std::move(agent.sockets), signals));
 
     // From here on the mission is on record; nothing happens that is not.
     SANCTUM_TRY(const std::unique_ptr<MissionRecord> record, open_record(prepared, times, salt, clock));
     SANCTUM_CHECK(record->leases(ready.early_leases));
-    MissionLoop loop({prepared, times, agent, processes.interceptor, processes.vault, *record, signals, terminal,
-                      processes.standby, clock, static_cast<pid_t>(ready.interceptor.dialler_pid)});
+    MissionLoop loop({prepared, times, agent, processes->interceptor, processes->vault, *record, signals, terminal,
+                      processes->standby, clock, static_cast<pid_t>(ready.interceptor.dialler_pid)});
     SANCTUM_CHECK(loop.begin(std::move(control)));
     if (has_unfinished_missions(prepared.places, prepared.mission.id)) {
-        SANCTUM_CHECK(processes.standby.reap_earlier_missions());
+        SANCTUM_CHECK(processes->standby.reap_earlier_missions());
     }
 
     Ending ending = let_agent_run(loop, agent, prepared, ready, status);
 
     // From here on the mission ends: injection, upstream, the tree, the leases; then what it left is looked at.
     ledger::MissionEnded ended = loop.wind_down(ending);
-    report_workspace(processes.standby.care_for_workspace(kWorkspaceCareTimeout), ended, speaker);
+    report_workspace(processes->standby.care_for_workspace(kWorkspaceCareTimeout), ended, speaker);
 
     // From here on the record is closed.
     const Result<ledger::Sealed> sealed = record->seal(ended);
     loop.close_control();
-    processes.standby.dismiss();
+    processes->standby.dismiss();
     say_last_lines(speaker, prepared, *record, ending, sealed);
     return ending;
 }

@@ -109,7 +109,7 @@ bool wait_for_end(TrustedProcess& process, std::chrono::milliseconds timeout) {
 }
 
 void kill_program(TrustedProcess& process) {
-    if (process.is_reaped || process.pid <= 0) return;
+    if (process.is_reaped) return;
     // Not waited for yet, so the number is still ours.
     static_cast<void>(::kill(process.pid, SIGKILL));
     while (::waitpid(process.pid, nullptr, 0) < 0 && errno == EINTR) {

@@ -22,7 +22,7 @@ namespace sanctum::launcher {
 struct TrustedProcess {
     std::string role;  ///< interceptor | vault
     pid_t pid = -1;    ///< kept after the end, for the record
-    bool is_reaped = false;
+    bool is_reaped = true;  ///< nothing to wait for: it ended, or was never started
     UniqueFd pidfd;
     wire::Channel channel;
 };
