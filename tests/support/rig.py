@@ -29,7 +29,7 @@ PLAIN = "www.sanctum.test"
 LEASE_ENDS = {"gone", "expired", "parked", "orphaned", "failed"}
 
 
-@dataclass
+@dataclass(repr=False)
 class Outcome:
     """What one mission left: its exit code, its output and its record."""
     code: int
@@ -63,6 +63,8 @@ class Outcome:
 
     def __str__(self):
         return f"exit {self.code}\n--- stdout\n{self.text}\n--- stderr\n{self.errors}\n--- status {self.status}"
+
+    __repr__ = __str__
 
 
 class Running:
