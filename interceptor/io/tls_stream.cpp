@@ -15,7 +15,11 @@ TlsStream::TlsStream(Loop& loop, Descriptor socket, SslPtr ssl)
     SSL_set_fd(ssl_.get(), fd());
 }
 
-TlsStream::~TlsStream() = default;
+TlsStream::~TlsStream() {
+    // Closing without close_notify is usual for a kept connection; OpenSSL would take its session for a bad one and
+    // never resume it. After a real fault it may.
+    if (!is_broken_) SSL_set_shutdown(ssl_.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+}
 
 net::awaitable<Status> TlsStream::handshake(std::size_t bytes_max) {
     for (;;) {
