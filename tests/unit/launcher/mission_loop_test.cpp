@@ -310,6 +310,7 @@ TEST_F(MissionLoopTest, AnAskIsAnsweredWithUnavailable) {
 TEST_F(MissionLoopTest, AnOrderlyEndStopsRetiresAndCountsTheLeases) {
     init_says(InitEvent::What::Exited, 0);
     const Ending ending = loop->run();
+    const pid_t init_pid = agent.init_pid;
     const std::jthread players = orderly_peers();
 
     const ledger::MissionEnded ended = loop->wind_down(ending);
@@ -318,7 +319,7 @@ TEST_F(MissionLoopTest, AnOrderlyEndStopsRetiresAndCountsTheLeases) {
     EXPECT_EQ(ended.gone, 1U);
     EXPECT_EQ(ended.parked, 0U);
     EXPECT_EQ(loop->state(), "ending");
-    EXPECT_NE(::kill(agent.init_pid, 0), 0);  // nothing of the tree is left
+    EXPECT_NE(::kill(init_pid, 0), 0);  // nothing of the tree is left
 }
 
 TEST_F(MissionLoopTest, WhatWasUnderWayWhenTheEndBeganIsStillRecorded) {

@@ -43,12 +43,12 @@ TEST(StartProgram, GivesTheChannelAndNothingElse) {
     const UniqueFd stray(::open("/dev/null", O_RDONLY));  // on purpose not close-on-exec
     ASSERT_TRUE(stray.is_open());
 
-    // `ls` itself opens the folder, which shows as one more number.
-    EXPECT_EQ(heard_from("cd /proc/self/fd && for n in *; do [ -e $n ] && echo $n; done >&3"), "0\n1\n2\n3\n");
+    // 4 is the folder that ls itself opened.
+    EXPECT_EQ(heard_from("exec /bin/ls /proc/self/fd >&3"), "0\n1\n2\n3\n4\n");
 }
 
 TEST(StartProgram, StdinAndStdoutAreNull) {
-    EXPECT_EQ(heard_from("readlink /proc/self/fd/0 /proc/$$/fd/1 /proc/$$/fd/2 >&3"), "/dev/null\n/dev/null\n/dev/null\n");
+    EXPECT_EQ(heard_from("all=$(/bin/readlink /proc/$$/fd/0 /proc/$$/fd/1 /proc/$$/fd/2); echo \"$all\" >&3"), "/dev/null\n/dev/null\n/dev/null\n");
 }
 
 TEST(StartProgram, TheEnvironmentIsExactlyWhatWasBuilt) {
@@ -62,7 +62,8 @@ TEST(StartProgram, TheEnvironmentIsExactlyWhatWasBuilt) {
 
 TEST(StartProgram, HasASessionAFolderAndAMaskOfItsOwn) {
     const std::string text =
-        heard_from("read -r _ _ _ _ _ session _ < /proc/$$/stat; [ $session = $$ ] && pwd >&3; umask >&3; grep SigBlk /proc/$$/status >&3");
+        heard_from("read -r _ _ _ _ _ session _ < /proc/$$/stat; [ $session = $$ ] && pwd >&3; umask >&3; "
+                   "/bin/grep SigBlk /proc/$$/status >&3");
 
     EXPECT_THAT(text, HasSubstr("/\n0077\n"));
     EXPECT_THAT(text, HasSubstr("0000000000000000"));
@@ -81,7 +82,7 @@ TEST(StartProgram, AFileThatIsNoProgramIsAnError) {
 }
 
 TEST(WaitForEnd, SaysNoWhileTheProgramLivesAndKillEndsIt) {
-    auto started = start_program({"vault", {"/bin/sh", "-c", "read -r line <&3"}, {}, ChildStderr::Null});
+    auto started = start_program({"vault", {"/bin/sh", "-c", "exec /bin/sleep 600"}, {}, ChildStderr::Null});
     ASSERT_TRUE(started);
 
     EXPECT_FALSE(wait_for_end(*started, milliseconds(0)));
