@@ -7,6 +7,7 @@
 
 #include <array>
 #include <fcntl.h>
+#include <sqlite3.h>
 
 namespace sanctum::vault {
 namespace {
@@ -124,29 +125,23 @@ Result<LeaseRow> read_lease(const Statement& statement, const std::string& path)
     return row;
 }
 
-Status run_script(sqlite3* database, const char* sql, const std::string& path) {
-    if (::sqlite3_exec(database, sql, nullptr, nullptr, nullptr) != SQLITE_OK) return sqlite_error(database, path);
-    return {};
-}
-
 Result<std::int64_t> schema_version(sqlite3* database, const std::string& path) {
     Statement statement(database, "PRAGMA user_version");
     SANCTUM_TRY(const bool has_row, statement.next(path));
     return has_row ? statement.number(0) : 0;
 }
 
-// Makes the tables in a new file. Two vaults that start at once: the second finds them made.
+// Makes the tables in a new file; open() lets one process at a time come here.
 Status prepare_schema(sqlite3* database, const std::string& path) {
-    Transaction transaction(database, path);
-    SANCTUM_CHECK(transaction.begin());
     SANCTUM_TRY(const std::int64_t version, schema_version(database, path));
+    if (version == kSchemaVersion) return {};
     if (version > kSchemaVersion) {
         return Error{Errc::Unsupported, path + " has version " + std::to_string(version) + ", this Sanctum knows " +
                                             std::to_string(kSchemaVersion) + "; use the newer Sanctum that wrote it"};
     }
-    if (version == 0) {
-        SANCTUM_CHECK(run_script(database, kSchema, path));
-    }
+    Transaction transaction(database, path);
+    SANCTUM_CHECK(transaction.begin());
+    SANCTUM_CHECK(run_script(database, kSchema, path));
     return transaction.commit();
 }
 
@@ -223,9 +218,13 @@ Result<Journal> Journal::open(const std::string& state_folder, std::chrono::mill
 }
 
 Status Journal::add_mission(const MissionRow& mission) {
+    // Not waited for: a mission without leases may be forgotten, and the first lease's sync takes this row along.
+    SANCTUM_CHECK(run_script(database_.get(), "PRAGMA synchronous = NORMAL", path_));
     Statement statement(database_.get(), "INSERT INTO missions VALUES (?,?,?,?)");
     statement.bind(mission.mission).bind(mission.started_unix_ms).bind(mission.ends_unix_ms);
-    return statement.bind(std::int64_t{mission.is_settled}).run(path_);
+    const Status added = statement.bind(std::int64_t{mission.is_settled}).run(path_);
+    SANCTUM_CHECK(run_script(database_.get(), "PRAGMA synchronous = FULL", path_));
+    return added;
 }
 
 Status Journal::settle_mission(const std::string& mission) {

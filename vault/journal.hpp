@@ -80,7 +80,8 @@ public:
     Journal& operator=(Journal&&) noexcept;
     ~Journal();
 
-    /// Errors of all below: Timeout, Limit (disk full), Io. Durable when they return.
+    /// Errors of all below: Timeout, Limit (disk full), Io. Durable when they return, but for add_mission(), which
+    /// becomes durable with its first lease.
     [[nodiscard]] Status add_mission(const MissionRow& mission);
     [[nodiscard]] Status settle_mission(const std::string& mission);
     [[nodiscard]] Status add_lease(const LeaseRow& lease);

@@ -59,7 +59,9 @@ const char* reason_for(const Error& error) { return error.code == Errc::NotFound
 
 std::string credential_fault(std::string_view bytes) {
     if (bytes.empty()) return "it is empty";
-    if (bytes.size() > kCredentialBytesMax) return "it is longer than " + std::to_string(kCredentialBytesMax) + " bytes";
+    if (bytes.size() > kCredentialBytesMax) {
+        return "it is longer than " + std::to_string(kCredentialBytesMax) + " bytes";
+    }
     const bool has_control = std::any_of(bytes.begin(), bytes.end(), [](char c) {
         const auto byte = static_cast<unsigned char>(c);
         return byte < 0x20 || byte == 0x7f;
@@ -403,9 +405,13 @@ void Leases::give_up_on_answers() {
         }
     }
     for (const LeasePtr& lease : unanswered) {
-        if (lease->row.state == LeaseState::Retiring) finish(lease, LeaseState::Parked, "giving it back is not confirmed");
-        else if (lease->row.mints) finish(lease, LeaseState::Orphaned, "no answer before the mission's end");
-        else finish(lease, LeaseState::Gone, "never fetched");
+        if (lease->row.state == LeaseState::Retiring) {
+            finish(lease, LeaseState::Parked, "giving it back is not confirmed");
+        } else if (lease->row.mints) {
+            finish(lease, LeaseState::Orphaned, "no answer before the mission's end");
+        } else {
+            finish(lease, LeaseState::Gone, "never fetched");
+        }
     }
 }
 

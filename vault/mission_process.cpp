@@ -110,7 +110,8 @@ Status Vault::prepare() {
     SANCTUM_TRY(Journal journal, Journal::open(state_folder, kJournalBusyTimeout));
     journal_ = std::make_unique<Journal>(std::move(journal));
     SANCTUM_TRY(lock_, lock_file(vault_lock_path(state_folder, start_.mission.id), Wait::No));
-    SANCTUM_CHECK(journal_->add_mission({start_.mission.id, clock_.wall().unix_ms, start_.message.ends_unix_ms, false}));
+    SANCTUM_CHECK(
+        journal_->add_mission({start_.mission.id, clock_.wall().unix_ms, start_.message.ends_unix_ms, false}));
     SANCTUM_CHECK(confine_vault(state_folder));
     // From here on this process reaches its sockets and the state folder, and nothing else.
     leases_ = std::make_unique<Leases>(

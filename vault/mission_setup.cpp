@@ -119,7 +119,8 @@ std::map<std::string, std::string> own_environment() {
 
 Status check_command(const Account& account) {
     if (account.command.empty() || !account.command.front().starts_with('/')) {
-        return Error{Errc::InvalidProfile, "account " + account.name + ": command must name a program by its full path"};
+        return Error{Errc::InvalidProfile,
+                     "account " + account.name + ": command must name a program by its full path"};
     }
     if (::access(account.command.front().c_str(), X_OK) != 0) {
         return Error{Errc::NotFound, "account " + account.name + ": " + account.command.front() +
@@ -203,7 +204,8 @@ Result<Sources> make_sources(const MissionStart& start, int launcher_fd, PollLoo
     for (const Account* account : accounts) {
         if (account->source == "local") needs_store = true;
         else if (account->source != "command") {
-            return Error{Errc::InvalidProfile, "account " + account->name + ": unknown source `" + account->source + "`"};
+            return Error{Errc::InvalidProfile,
+                         "account " + account->name + ": unknown source `" + account->source + "`"};
         }
     }
     // The runner first: it must never have seen the store's memory.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The sealed store as bytes. Pure: no files, no clock.
 //
-//     "SANCTUM\n" · u32 version · u32 header length · header (JSON) · SHA-256 of all that · 24-byte nonce · sealed items
+//     "SANCTUM\n" · u32 version · u32 header length · header (JSON) · SHA-256 so far · 24-byte nonce · sealed items
 //
 // The header names the store and its key slots; each slot wraps the same random data key. The items are sealed with
 // the data key by XChaCha20-Poly1305 with everything before the nonce as associated data. The plain hash is no

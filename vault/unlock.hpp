@@ -11,7 +11,8 @@ namespace sanctum::vault {
 
 /// What the caller can offer for opening.
 struct UnlockMeans {
-    std::string spec;                   ///< `key-file:PATH | passphrase | keyring | credential:NAME`; empty: keyring, then ask
+    /// `key-file:PATH | passphrase | keyring | credential:NAME`; empty: keyring, then ask.
+    std::string spec;
     int terminal = -1;                  ///< where a passphrase may be asked; -1: nowhere
     int cancel_fd = -1;                 ///< ends the asking
     std::string credentials_directory;  ///< $CREDENTIALS_DIRECTORY of systemd.exec(5); empty: none

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <filesystem>
 #include <variant>
 #include <unistd.h>
 
@@ -81,7 +82,7 @@ Status init(const Options& options) {
     say(options, "made " + context.path());
     if (!options.key_file.empty()) {
         std::fprintf(stderr, "It opens with its key file; in the configuration: [store] unlock = \"key-file:%s\"\n",
-                     options.key_file.c_str());
+                     std::filesystem::absolute(options.key_file).c_str());
     }
     return {};
 }
@@ -183,7 +184,8 @@ Status remove_item(const Options& options) {
     SANCTUM_TRY(const LockedBytes key, context.open(sealed));
     SANCTUM_CHECK(change_store(context.path(), key, [&](StoredItems& items) -> Result<Change> {
         if (!items.contains(options.name)) {
-            return Error{Errc::NotFound, context.path() + " has no item " + options.name + " (see `sanctum vault list`)"};
+            return Error{Errc::NotFound,
+                         context.path() + " has no item " + options.name + " (see `sanctum vault list`)"};
         }
         items.erase(options.name);
         return options.dry_run ? Change::Leave : Change::Write;
@@ -240,9 +242,11 @@ void describe(CLI::App& app, Options& options, Action& chosen) {
     app.require_subcommand(1);
     app.footer("No command ever prints a value. Example:\n  sanctum vault init\n  sanctum vault add github-token");
     CLI::App* command = add_command(app, "init", "Makes the sealed store",
-                                    "sanctum vault init --key-file ~/.config/sanctum/store.key", options, init, chosen);
+                                    "sanctum vault init --key-file ~/.config/sanctum/store.key", options, init,
+                                    chosen);
     command->add_option("--key-file", options.key_file,
-                        "Opens with this file (made when it is not there); needed without a terminal")->type_name("PATH");
+                        "Opens with this file (made when it is not there); needed without a terminal")
+        ->type_name("PATH");
     command->add_flag("--passphrase", options.with_passphrase, "With --key-file: a passphrase opens it as well");
     command->add_flag("--dry-run", options.dry_run, "Only say what would be done");
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// `sanctum vault init|add|list|remove|unlock|lock`, run by the console as `sanctum-vault store …`. Never prints a value.
+// `sanctum vault init|add|list|remove|unlock|lock`, run by the console as `sanctum-vault store …`.
+// None of them ever prints a value.
 #pragma once
 
 namespace sanctum::vault {

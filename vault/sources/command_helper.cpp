@@ -61,7 +61,9 @@ std::vector<char*> pointers_to(const std::vector<std::string>& texts) {
     sigset_t none;
     ::sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
-    if (::dup2(null, 0) == 0 && ::dup2(output, 1) == 1 && ::dup2(null, 2) == 2) ::execve(arguments[0], arguments, environment);
+    if (::dup2(null, 0) == 0 && ::dup2(output, 1) == 1 && ::dup2(null, 2) == 2) {
+        ::execve(arguments[0], arguments, environment);
+    }
     const int error = errno;
     if (::write(failed, &error, sizeof error) < 0) ::_exit(126);
     ::_exit(127);

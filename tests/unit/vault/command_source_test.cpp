@@ -50,7 +50,8 @@ protected:
 TEST_F(CommandSourceTest, WhatTheProgramPrintsIsTheCredentialWithoutOneNewline) {
     EXPECT_EQ(run_script("echo token-1")->secret.reveal(), "token-1");
     EXPECT_EQ(run_script("printf token-1")->secret.reveal(), "token-1");
-    EXPECT_EQ(run_script("printf 'token-1\\n\\n'")->secret.reveal(), "token-1\n") << "left for the byte check to refuse";
+    // The second is left for the byte check to refuse.
+    EXPECT_EQ(run_script("printf 'token-1\\n\\n'")->secret.reveal(), "token-1\n");
 }
 
 TEST_F(CommandSourceTest, AFailingProgramIsNamedWithItsCodeAndNotQuoted) {

@@ -204,10 +204,12 @@ TEST(VaultSetUp, TheSameMissionCannotBeServedTwice) {
     first.start_and_wait();
     VaultProcess second;
     second.mission.id = first.mission.id;
-    second.start();
-    // Another state folder is another machine: this one is free to run.
-    EXPECT_EQ(second.from_vault().kind, wire::Kind::VaultReady);
-    EXPECT_FALSE(lock_file(vault_lock_path(first.folder / "state", first.mission.id), Wait::No));
+    second.state = first.state;
+    EXPECT_EQ(failure_of(second).reason, "setup");
+
+    VaultProcess other;
+    other.state = first.state;
+    EXPECT_THAT(other.start_and_wait(), ElementsAre("git", "once")) << "another mission is free to run";
 }
 
 // --- command sources and the terminal -----------------------------------------------------------------------------

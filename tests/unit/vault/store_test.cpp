@@ -279,7 +279,9 @@ TEST(ItemName, LettersDigitsAndAFewSignsAreNamesAndNothingElseIs) {
     for (const char* good : {"a", "github-token", "team/alice", "me@example.com", "A.b_9"}) {
         EXPECT_TRUE(is_item_name(good)) << good;
     }
-    for (const char* bad : {"", "-a", "/a", "a b", "a\n", "ä", "a\"", ".hidden"}) EXPECT_FALSE(is_item_name(bad)) << bad;
+    for (const char* bad : {"", "-a", "/a", "a b", "a\n", "ä", "a\"", ".hidden"}) {
+        EXPECT_FALSE(is_item_name(bad)) << bad;
+    }
     EXPECT_TRUE(is_item_name(std::string(kStoreNameBytesMax, 'a')));
     EXPECT_FALSE(is_item_name(std::string(kStoreNameBytesMax + 1, 'a')));
 }

@@ -67,7 +67,7 @@ INSTANTIATE_TEST_SUITE_P(AfterSoManyAnswers, KilledVault, ::testing::Range<std::
 TEST(KilledWhileACommandRuns, TheMintWithoutAnAnswerIsAnOrphanAndItsProgramIsGone) {
     VaultProcess vault;
     vault.config.accounts[0].source = "command";
-    vault.config.accounts[0].command = {"/bin/sh", "-c", "echo started > " + (vault.folder / "started") + "; exec sleep 3600"};
+    vault.config.accounts[0].command = {"/bin/sleep", "3600"};
     vault.start_and_wait();
     ASSERT_TRUE(vault.interceptor.send(make_need(1)));
     // The intent is durable before the program starts: once it is there, the kill is as late as it can be.

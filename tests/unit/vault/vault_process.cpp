@@ -70,7 +70,7 @@ void VaultProcess::start(int terminal) {
     const SystemClock clock;
     wire::StartVault message;
     message.mission = mission.id;
-    message.state_folder = folder / "state";
+    message.state_folder = state;
     message.ends_boot_ms = clock.boot().ms + ttl_ms;
     message.ends_unix_ms = clock.wall().unix_ms + ttl_ms;
     message.descriptors = {"mission", "accounts", "interceptor"};
@@ -117,7 +117,7 @@ void VaultProcess::kill_now() {
 }
 
 std::vector<LeaseRow> VaultProcess::leases() const {
-    return Journal::open(folder / "state", std::chrono::milliseconds(5000)).value().leases_of(mission.id).value();
+    return Journal::open(state, std::chrono::milliseconds(5000)).value().leases_of(mission.id).value();
 }
 
 std::string VaultProcess::status_line(const std::string& name) const {

@@ -39,6 +39,7 @@ public:
     [[nodiscard]] std::string status_line(const std::string& name) const;  ///< of /proc/PID/status
 
     TemporaryFolder folder;
+    std::string state = folder / "state";
     profiles::Mission mission = make_mission();
     profiles::VaultConfig config;
     wire::Channel launcher;
