@@ -27,7 +27,7 @@ bool is_repository(std::string_view repo) {
 }
 
 std::optional<GitMatch> match_at(GitRequest kind, std::string_view path, std::string_view ending, std::string_view suffix) {
-    if (!path.starts_with('/') || !path.ends_with(ending)) return std::nullopt;
+    if (!path.starts_with('/') || !path.ends_with(ending) || path.size() <= ending.size()) return std::nullopt;
     std::string_view repo = path.substr(1, path.size() - ending.size() - 1);
     if (!suffix.empty() && repo.size() > suffix.size() && repo.ends_with(suffix)) repo.remove_suffix(suffix.size());
     if (!is_repository(repo)) return std::nullopt;

@@ -187,7 +187,10 @@ bool covers(const RequestPattern& pattern, std::string_view method, std::string_
 }
 
 bool covers_resource(std::string_view pattern, std::string_view value) {
-    return !value.empty() && covers_segments(pattern, value, Case::Exact);
+    // A name with an empty segment is no name; `**` must not stand for it.
+    const bool is_name = !value.empty() && !value.starts_with('/') && !value.ends_with('/') &&
+                         value.find("//") == std::string_view::npos;
+    return is_name && covers_segments(pattern, value, Case::Exact);
 }
 
 bool covers_resource(const std::vector<std::string>& patterns, std::string_view value) {

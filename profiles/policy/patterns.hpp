@@ -33,7 +33,7 @@ enum class Case : std::uint8_t { Exact, Ignored };
 
 [[nodiscard]] bool covers(const RequestPattern& pattern, std::string_view method, std::string_view path, Case letters);
 
-/// The same for a resource's value; an empty value is covered by nothing.
+/// The same for a resource's value; an empty value, or one with an empty segment, is covered by nothing.
 [[nodiscard]] bool covers_resource(std::string_view pattern, std::string_view value);
 [[nodiscard]] bool covers_resource(const std::vector<std::string>& patterns, std::string_view value);
 

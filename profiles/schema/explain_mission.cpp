@@ -165,9 +165,10 @@ void explain_limits(const SandboxLimits& limits, Page& page) {
     if (limits.memory_bytes) out.push_back("memory " + format_size(*limits.memory_bytes));
     if (limits.processes) out.push_back("processes " + std::to_string(*limits.processes));
     if (limits.cpus_milli) {
-        std::string thousandths = std::to_string(*limits.cpus_milli % 1000);
-        thousandths.insert(0, 3 - thousandths.size(), '0');
-        out.push_back("cpus " + std::to_string(*limits.cpus_milli / 1000) + "." + thousandths);
+        std::string cpus = std::to_string(1000 + *limits.cpus_milli % 1000);
+        cpus = std::to_string(*limits.cpus_milli / 1000) + "." + cpus.substr(1);
+        while (cpus.ends_with('0') && !cpus.ends_with(".0")) cpus.pop_back();
+        out.push_back("cpus " + cpus);
     }
     if (limits.file_bytes) out.push_back("file size " + format_size(*limits.file_bytes));
     if (limits.open_files) out.push_back("open files " + std::to_string(*limits.open_files));

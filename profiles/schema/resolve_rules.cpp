@@ -76,8 +76,9 @@ void check_allow(const RuleText& rule, const Service& service, const CompiledEnt
 void check_service_rule(const RuleText& rule, Resolving& to) {
     const Service* service = find_service(to.mission, rule.service->value);
     if (service == nullptr) {
+        const std::string hint = suggest(rule.service->value, service_names(to.mission));
         return to.diagnostics.error(rule.service->at, "unused: there is no service `" + rule.service->value + "`",
-                                    suggest(rule.service->value, service_names(to.mission)));
+                                    hint.empty() ? "add the [[service]], or remove the rule" : hint);
     }
     const CompiledEntry* entry = to.catalog.find(service->catalog);
     if (entry == nullptr) return;
@@ -91,8 +92,9 @@ void check_service_rule(const RuleText& rule, Resolving& to) {
 
 void check_host_rule(const RuleText& rule, Resolving& to) {
     if (!contains(host_names(to.mission), rule.host->value)) {
+        const std::string hint = suggest(rule.host->value, host_names(to.mission));
         to.diagnostics.error(rule.host->at, "unused: there is no [[host]] `" + rule.host->value + "`",
-                             suggest(rule.host->value, host_names(to.mission)));
+                             hint.empty() ? "add the [[host]], or remove the rule" : hint);
     }
     if (!rule.operations.empty()) {
         to.diagnostics.error(rule.operations.front().at, "a plain host has no operations", "write match = [\"GET /path/**\"]");

@@ -219,7 +219,7 @@ void check_hosts(const ProfileText& text, Resolving& to) {
         for (const Endpoint& endpoint : to.mission.services[i].endpoints) {
             for (const std::string& host : endpoint.hosts) {
                 const auto [owner, is_first] = owners.emplace(host, i);
-                if (is_first) continue;
+                if (is_first || to.mission.services[owner->second].name == to.mission.services[i].name) continue;
                 to.diagnostics.error(text.services[i].name.at, "host " + host + " belongs to the services `" +
                                                                    to.mission.services[owner->second].name + "` and `" +
                                                                    to.mission.services[i].name + "`",

@@ -64,6 +64,24 @@ TomlValue convert(const toml::node& node, std::uint32_t source) {
     return value;
 }
 
+constexpr const char* kQuote = "text ends on the line where it begins; is the closing quote missing?";
+constexpr const char* kAnyMistake = "look at what stands before this place as well";
+
+// `Error while parsing string: …` → what follows; a line end as a word and not as one.
+std::string sentence_of(std::string_view description) {
+    constexpr std::string_view kIntroduction = "Error while parsing ";
+    if (description.starts_with(kIntroduction)) {
+        const std::size_t colon = description.find(": ");
+        if (colon != std::string_view::npos) description.remove_prefix(colon + 2);
+    }
+    std::string out(description);
+    for (const auto& [raw, word] : {std::pair{"'\\n'", "the end of the line"}, std::pair{"saw '\\r'", "the end of the line"}}) {
+        const std::size_t at = out.find(raw);
+        if (at != std::string::npos) out.replace(at, std::string_view(raw).size(), word);
+    }
+    return out;
+}
+
 // The library's sentences name its parser's state; these name what the author probably meant.
 std::string hint_for(std::string_view description) {
     struct Known {
@@ -73,8 +91,12 @@ std::string hint_for(std::string_view description) {
     static constexpr Known kKnown[] = {
         {"cannot redefine", "a key may be given once; join the two"},
         {"could not determine value type", "text needs quotes: key = \"value\""},
-        {"unterminated", "the closing quote is missing"},
-        {"encountered end-of-line when", "text ends on the line where it begins; is the closing quote missing?"},
+        {"unterminated", kQuote},
+        {"unescaped control characters", kQuote},
+        {"encountered end-of-line when", kQuote},
+        {"encountered end-of-file", "a quote or bracket is not closed"},
+        {"expected ']'", "a bracket is not closed"},
+        {"expected '}'", "a brace is not closed"},
         {"expected '='", "a line is `key = value`, or a heading such as [mission] or [[service]]"},
         {"invalid utf-8", "the file has to be UTF-8 text"},
         {"bare key", "a key with other characters than A-Z a-z 0-9 - _ needs quotes: \"SERVICE:SCOPE\" = 20"},
@@ -85,7 +107,7 @@ std::string hint_for(std::string_view description) {
     for (const Known& known : kKnown) {
         if (lower.find(known.part) != std::string::npos) return known.hint;
     }
-    return {};
+    return kAnyMistake;
 }
 
 }  // namespace
@@ -123,7 +145,7 @@ std::optional<TomlValue> parse_toml(std::string_view text, std::uint32_t source,
     if (!result) {
         const toml::parse_error& error = result.error();
         const std::string_view description = error.description();
-        diagnostics.error(place_of(error.source(), source), "not valid TOML: " + std::string(description),
+        diagnostics.error(place_of(error.source(), source), "not valid TOML: " + sentence_of(description),
                           hint_for(description));
         return std::nullopt;
     }

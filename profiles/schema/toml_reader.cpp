@@ -11,7 +11,11 @@ namespace {
 std::string quoted(std::string_view key) { return "`" + std::string(key) + "`"; }
 
 std::string assignment(std::string_view key, std::string_view example) {
-    return example.empty() ? std::string() : "write " + std::string(key) + " = " + std::string(example);
+    if (example.empty()) return {};
+    const bool is_bare = std::all_of(key.begin(), key.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+    });
+    return "write " + (is_bare ? std::string(key) : "\"" + std::string(key) + "\"") + " = " + std::string(example);
 }
 
 bool check_text(Diagnostics& diagnostics, const TomlValue& value, std::string_view key) {

@@ -218,7 +218,8 @@ Parsed<std::string> parse_cidr(std::string_view text) {
         if (error != std::errc() || end != digits.data() + digits.size() || prefix > bits) return fault;
     }
     for (std::uint32_t bit = prefix; bit < bits; ++bit) {
-        if ((bytes[bit / 8] >> (7U - bit % 8U) & 1U) != 0) {
+        const std::uint32_t byte = bytes[bit / 8];
+        if (((byte >> (7U - bit % 8U)) & 1U) != 0) {
             return Fault{"`" + std::string(text) + "` has bits set behind its prefix",
                          "is the prefix too short, or is one address meant?"};
         }

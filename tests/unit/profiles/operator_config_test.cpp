@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "profiles/schema/operator_config.hpp"
+
+#include "world.hpp"
+
+#include <filesystem>
+#include <gtest/gtest.h>
+
+namespace sanctum::profiles {
+namespace {
+
+using testing::TemporaryFolder;
+
+constexpr std::string_view kWhole = R"(
+schema = 1
+[store]
+unlock = "passphrase"
+[bounds]
+ttl = "2h"
+approval = { high = "ask", critical = "step-up" }
+[[account]]
+name = "quickstart"
+catalog = "git-http"
+hosts = ["git.quickstart.test"]
+ports = [443, 8443]
+base_path = "/git"
+source = "local"
+item = "quickstart"
+username = "agent"
+grant = ["fetch", "push"]
+resources = { repo = ["**"] }
+[[account]]
+name = "work"
+catalog = "github"
+source = "command"
+command = ["/usr/bin/print-token", "work"]
+on_exit = "expire"
+[tenant.acme]
+domain = "acme.us.auth0.com"
+client_id = "CID"
+client_secret = { item = "acme-client" }
+[[approver]]
+name = "bob"
+uid = 1001
+channels = ["control"]
+[upstream]
+resolver = "127.0.0.53:53"
+allow_addresses = ["10.2.0.0/16"]
+ca_file = "ca.pem"
+plain_http = ["metrics.corp"]
+[upstream.host."git.quickstart.test"]
+address = "127.0.0.1:18443"
+[ledger]
+witness = "command:/usr/local/bin/publish-head"
+keep = "400d"
+)";
+
+constexpr std::string_view kCertificate = "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n";
+
+TEST(OperatorConfig, EveryKeyOfTheFormatIsRead) {
+    const TemporaryFolder folder;
+    folder.write("ca.pem", kCertificate);
+    const std::string path = folder.write("config.toml", kWhole);
+
+    const Result<OperatorConfig> config = load_operator_config(path, Missing::IsAnError);
+
+    ASSERT_TRUE(config.has_value()) << config.error().what;
+    EXPECT_EQ(config->path, path);
+    EXPECT_EQ(config->unlock, "passphrase");
+    EXPECT_EQ(config->bounds.ttl_ms, 7'200'000);
+    EXPECT_EQ(config->bounds.high, Verdict::Ask);
+    EXPECT_EQ(config->bounds.low, std::nullopt);
+    ASSERT_EQ(config->accounts.size(), 2U);
+    EXPECT_EQ(config->accounts[0].base_path, "/git");
+    EXPECT_EQ(config->accounts[0].ports, (std::vector<std::uint16_t>{443, 8443}));
+    EXPECT_EQ(config->accounts[0].grant, (std::vector<std::string>{"fetch", "push"}));
+    EXPECT_EQ(config->accounts[0].place, "config.toml:8");
+    EXPECT_EQ(config->accounts[1].command, (std::vector<std::string>{"/usr/bin/print-token", "work"}));
+    EXPECT_EQ(config->accounts[1].grant, std::nullopt);
+    EXPECT_EQ(config->approvers.at(0).uid, 1001U);
+    EXPECT_EQ(config->upstream.ca_pem, kCertificate);
+    EXPECT_EQ(config->upstream.addresses.at("git.quickstart.test"), "127.0.0.1:18443");
+    EXPECT_EQ(config->upstream.allow_addresses, std::vector<std::string>{"10.2.0.0/16"});
+    EXPECT_EQ(config->keep_ms, 400LL * 86'400'000);
+}
+
+TEST(OperatorConfig, AMissingFileIsEmptyOrAnErrorAsTheCallerSays) {
+    const TemporaryFolder folder;
+
+    const Result<OperatorConfig> empty = load_operator_config(folder.path() + "/none.toml", Missing::IsEmpty);
+    ASSERT_TRUE(empty.has_value());
+    EXPECT_TRUE(empty->accounts.empty());
+    EXPECT_TRUE(empty->path.empty());
+    EXPECT_EQ(load_operator_config(folder.path() + "/none.toml", Missing::IsAnError).error().code, Errc::NotFound);
+}
+
+TEST(OperatorConfig, AFileThatOthersCanChangeIsRefused) {
+    const TemporaryFolder folder;
+    const std::string path = folder.write("config.toml", "schema = 1\n");
+    ASSERT_TRUE(load_operator_config(path, Missing::IsAnError).has_value());
+
+    std::filesystem::permissions(path, std::filesystem::perms(0602));
+
+    const Result<OperatorConfig> config = load_operator_config(path, Missing::IsAnError);
+    ASSERT_FALSE(config.has_value());
+    EXPECT_EQ(config.error().code, Errc::NotPermitted);
+    EXPECT_NE(config.error().what.find("chmod go-w"), std::string::npos);
+}
+
+TEST(OperatorConfig, AFolderThatOthersCanChangeIsRefused) {
+    const TemporaryFolder folder;
+    const std::string path = folder.write("open/config.toml", "schema = 1\n");
+    std::filesystem::permissions(folder.path() + "/open", std::filesystem::perms(0777));
+
+    EXPECT_EQ(load_operator_config(path, Missing::IsAnError).error().code, Errc::NotPermitted);
+}
+
+TEST(OperatorConfig, AKeyFileThatOthersCanReadIsRefused) {
+    const TemporaryFolder folder;
+    const std::string key = folder.write("store.key", "k");
+    const std::string path = folder.write("config.toml", "schema = 1\n[store]\nunlock = \"key-file:" + key + "\"\n");
+    ASSERT_TRUE(load_operator_config(path, Missing::IsAnError).has_value());
+
+    std::filesystem::permissions(key, std::filesystem::perms(0644));
+
+    const Result<OperatorConfig> config = load_operator_config(path, Missing::IsAnError);
+    ASSERT_FALSE(config.has_value());
+    EXPECT_NE(config.error().what.find("can be read by other users"), std::string::npos) << config.error().what;
+    EXPECT_NE(config.error().what.find("hint: run: chmod 600"), std::string::npos) << config.error().what;
+}
+
+TEST(OperatorConfig, AFolderOrAPipeIsNoConfiguration) {
+    const TemporaryFolder folder;
+
+    EXPECT_EQ(load_operator_config(folder.path(), Missing::IsAnError).error().code, Errc::Unsupported);
+}
+
+TEST(OperatorConfig, ACertificateFileWithAPrivateKeyIsRefused) {
+    const TemporaryFolder folder;
+    folder.write("ca.pem", std::string(kCertificate) + "-----BEGIN PRIVATE KEY-----\n");
+    const std::string path = folder.write("config.toml", "schema = 1\n[upstream]\nca_file = \"ca.pem\"\n");
+
+    EXPECT_FALSE(load_operator_config(path, Missing::IsAnError).has_value());
+}
+
+}  // namespace
+}  // namespace sanctum::profiles

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// The JSON Schema and the loader are two descriptions of one grammar. They are compared by an independent validator
+// (python3-jsonschema): on everything shipped, on every broken profile, and on every single mistyped key.
+#include "base/files.hpp"
+#include "base/limits.hpp"
+#include "world.hpp"
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <gtest/gtest.h>
+#include <map>
+#include <set>
+#include <sstream>
+
+namespace sanctum::profiles {
+namespace {
+
+using testing::TemporaryFolder;
+
+const std::string kGolden = std::string(SANCTUM_SOURCE_DIR) + "/tests/unit/profiles/golden/";
+
+// What a schema cannot say: who owns a domain.
+const std::set<std::string> kBeyondSchema = {"a_wildcard_over_a_public_suffix_is_refused"};
+
+constexpr std::string_view kValidator = R"(
+import json, pathlib, sys, tomllib
+import jsonschema
+schema = json.loads(pathlib.Path(sys.argv[1]).read_text())
+jsonschema.Draft7Validator.check_schema(schema)
+validator = jsonschema.Draft7Validator(schema)
+for path in sorted(pathlib.Path(sys.argv[2]).glob("*.toml")):
+    try:
+        document = tomllib.loads(path.read_text())
+        print(path.stem, "ok" if validator.is_valid(document) else "bad")
+    except tomllib.TOMLDecodeError:
+        print(path.stem, "bad")
+)";
+
+// Name of each corpus file → whether the schema accepts it; empty when there is no validator on this machine.
+std::map<std::string, bool> validate(const TemporaryFolder& corpus) {
+    const TemporaryFolder work;
+    const std::string script = work.write("validate.py", kValidator);
+    const std::string schema = work.write("schema.json", profile_json_schema());
+    const std::string command = "python3 " + script + " " + schema + " " + corpus.path() + " 2>" + work.path() + "/errors";
+    std::map<std::string, bool> out;
+    FILE* pipe = ::popen(command.c_str(), "r");
+    if (pipe == nullptr) return out;
+    std::string text;
+    char chunk[4096];
+    while (const std::size_t size = std::fread(chunk, 1, sizeof chunk, pipe)) text.append(chunk, size);
+    const int status = ::pclose(pipe);
+    EXPECT_TRUE(status == 0 || std::getenv("SANCTUM_REQUIRE_ALL") == nullptr) << *read_file(work.path() + "/errors", kSmallFileBytesMax);
+    std::istringstream lines(text);
+    for (std::string name, answer; lines >> name >> answer;) out[name] = answer == "ok";
+    return out;
+}
+
+std::vector<std::filesystem::path> files_in(const std::string& folder) {
+    std::vector<std::filesystem::path> out;
+    for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+        if (entry.path().extension() == ".toml") out.push_back(entry.path());
+    }
+    return out;
+}
+
+std::vector<std::filesystem::path> good_files() {
+    std::vector<std::filesystem::path> out = files_in(kGolden + "explain");
+    for (auto& path : files_in(std::string(SANCTUM_SOURCE_DIR) + "/profiles/missions")) out.push_back(path);
+    return out;
+}
+
+// Compares both on a corpus whose texts are known by name.
+void expect_agreement(const std::map<std::string, std::string>& texts) {
+    const TemporaryFolder corpus;
+    for (const auto& [name, text] : texts) corpus.write(name + ".toml", text);
+    const std::map<std::string, bool> accepted = validate(corpus);
+    if (accepted.empty()) GTEST_SKIP() << "python3-jsonschema is not installed";
+    ASSERT_EQ(accepted.size(), texts.size());
+    for (const auto& [name, text] : texts) {
+        const Result<Profile> loaded = load_profile(name + ".toml", text);
+        // A schema may also say what the loader leaves to resolving, since a flag can still supply it (ttl).
+        const bool is_usable = loaded.has_value() && testing::resolve(text).has_value();
+        if (loaded) EXPECT_TRUE(accepted.at(name) || !is_usable) << name << ": only the schema refuses it";
+        else EXPECT_FALSE(accepted.at(name)) << name << ": only the loader refuses it:\n" << loaded.error().what;
+    }
+}
+
+TEST(JsonSchema, AgreesWithTheLoaderOnEveryBrokenProfile) {
+    std::map<std::string, std::string> texts;
+    for (const auto& path : files_in(kGolden + "profile")) {
+        if (!kBeyondSchema.contains(path.stem().string())) texts[path.stem().string()] = *read_file(path.string(), kSmallFileBytesMax);
+    }
+    ASSERT_GT(texts.size(), 40U);
+    expect_agreement(texts);
+}
+
+TEST(JsonSchema, AndLoaderAcceptEverythingShipped) {
+    const TemporaryFolder corpus;
+    for (const auto& path : good_files()) {
+        const std::string text = *read_file(path.string(), kSmallFileBytesMax);
+        EXPECT_TRUE(load_profile(path.string(), text).has_value()) << path;
+        corpus.write(path.filename().string(), text);
+    }
+    const std::map<std::string, bool> accepted = validate(corpus);
+    if (accepted.empty()) GTEST_SKIP() << "python3-jsonschema is not installed";
+    ASSERT_GE(accepted.size(), 8U);
+    for (const auto& [name, is_accepted] : accepted) EXPECT_TRUE(is_accepted) << name;
+}
+
+// POL-23: a mistyped key must never be a silent default. Every key of every shipped file is mistyped once.
+TEST(JsonSchema, AndLoaderRefuseEverySingleMistypedKey) {
+    std::map<std::string, std::string> texts;
+    for (const auto& path : good_files()) {
+        const std::string text = *read_file(path.string(), kSmallFileBytesMax);
+        std::size_t number = 0;
+        for (std::size_t line = 0; line != std::string::npos; line = text.find('\n', line) == std::string::npos ? std::string::npos : text.find('\n', line) + 1) {
+            const std::size_t end = text.find_first_of(" =\n", line);
+            if (end == std::string::npos || end == line || !std::islower(static_cast<unsigned char>(text[line]))) continue;
+            std::string mutated = text;
+            mutated.insert(end, "x");
+            const std::string name = path.stem().string() + "-" + std::to_string(number++);
+            const Result<Profile> loaded = load_profile(name, mutated);
+            // Budget keys are the author's; that they name nothing shows when the mission is resolved.
+            if (loaded) EXPECT_FALSE(testing::resolve(mutated).has_value()) << mutated.substr(line, 40);
+            else texts[name] = std::move(mutated);
+        }
+    }
+    ASSERT_GT(texts.size(), 100U);
+    expect_agreement(texts);
+}
+
+TEST(JsonSchema, IsShippedAsItIsPrinted) {
+    const Result<std::string> shipped = read_file(std::string(SANCTUM_BINARY_DIR) + "/share/sanctum/schema/mission-1.json", kSmallFileBytesMax);
+
+    ASSERT_TRUE(shipped.has_value());
+    EXPECT_EQ(*shipped, profile_json_schema());
+}
+
+}  // namespace
+}  // namespace sanctum::profiles
