@@ -181,8 +181,6 @@ inline constexpr std::size_t kTrustPinsMax = 4096;
 inline constexpr std::size_t kAgentConnectionsMax = 1024;
 /// Descriptors kept back for everything that is not an agent connection or its upstream connection.
 inline constexpr std::size_t kDescriptorReserve = 96;
-/// Queue of a TCP listener inside the sandbox; more than one burst of a parallel client.
-inline constexpr int kListenBacklog = 1024;
 /// How long accepting rests after the process ran out of descriptors; a closed connection ends the rest earlier.
 inline constexpr milliseconds kAcceptPause{100};
 /// From the first byte to the end of the agent's TLS handshake, and how long a silent connection may wait to begin.
@@ -199,8 +197,6 @@ inline constexpr unsigned kReadsPerTurnMax = 16;
 inline constexpr std::size_t kLeafCertificatesMax = 256;
 /// How far certificates are back-dated, for agents whose clock is a little behind.
 inline constexpr minutes kCertificateBackdate{60};
-/// The root-certificate bundle of a machine without a hashed folder; Debian's has 220 KB.
-inline constexpr std::size_t kRootBundleBytesMax = 4 * 1024 * 1024;
 /// TLS sessions kept for resumption, in all, and per host and credential (a TLS 1.3 ticket is used once).
 inline constexpr std::size_t kUpstreamSessionsMax = 512;
 inline constexpr std::size_t kUpstreamSessionsPerKeyMax = 4;

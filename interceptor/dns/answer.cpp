@@ -31,7 +31,8 @@ struct Edns {
 };
 
 std::uint16_t number16(std::string_view bytes, std::size_t at) {
-    return static_cast<std::uint16_t>(static_cast<std::uint8_t>(bytes[at]) << 8U | static_cast<std::uint8_t>(bytes[at + 1]));
+    const auto byte = [&](std::size_t place) { return static_cast<std::uint8_t>(bytes[place]); };
+    return static_cast<std::uint16_t>(byte(at) << 8U | byte(at + 1));
 }
 
 void put16(std::string& out, std::uint16_t value) {
@@ -202,8 +203,8 @@ Reply reply_for(const Question& question, AddressPool& pool) {
         return {kNoError, "", true};
     }
     if (!can_be_host(question.name)) return {kNxDomain, "", true};
-    if (question.type == kA || question.type == kAny) return {kNoError, a_record(pool.address_of(question.name)), false};
-    return {kNoError, "", true};
+    if (question.type != kA && question.type != kAny) return {kNoError, "", true};
+    return {kNoError, a_record(pool.address_of(question.name)), false};
 }
 
 std::string message_of(std::string_view query, std::size_t question_end, const Reply& reply, const Edns& edns) {

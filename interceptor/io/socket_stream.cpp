@@ -9,7 +9,8 @@
 
 namespace sanctum::interceptor {
 
-SocketStream::SocketStream(Loop& loop, Descriptor socket) : loop_(loop), descriptor_(std::move(socket)), end_seen_(loop) {
+SocketStream::SocketStream(Loop& loop, Descriptor socket)
+    : loop_(loop), descriptor_(std::move(socket)), end_seen_(loop) {
     loop_.watch(*this);
 }
 

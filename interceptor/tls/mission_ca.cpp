@@ -16,7 +16,9 @@
 namespace sanctum::interceptor {
 namespace {
 
-Error openssl_failed(const char* what) { return Error{Errc::Internal, std::string(what) + ": " + take_openssl_error()}; }
+Error openssl_failed(const char* what) {
+    return Error{Errc::Internal, std::string(what) + ": " + take_openssl_error()};
+}
 
 Status set_random_serial(X509* certificate) {
     std::string bytes = random_bytes(16);

@@ -12,8 +12,9 @@ namespace sanctum::interceptor {
 namespace {
 
 constexpr std::array<const char*, 2> kFolders = {"/etc/ssl/certs", "/etc/pki/tls/certs"};
-constexpr std::array<const char*, 4> kBundles = {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
-                                                 "/etc/ssl/cert.pem", "/etc/ssl/ca-bundle.pem"};
+constexpr std::array<const char*, 4> kBundles = {"/etc/ssl/certs/ca-certificates.crt",
+                                                 "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem",
+                                                 "/etc/ssl/ca-bundle.pem"};
 // What the links of the folders above point into.
 constexpr std::array<const char*, 6> kReadable = {"/etc/ssl", "/etc/pki", "/etc/ca-certificates",
                                                   "/usr/share/ca-certificates", "/usr/local/share/ca-certificates",

@@ -103,7 +103,8 @@ Status configure(SSL_CTX* context) {
     SSL_CTX_set_read_ahead(context, 1);
     SSL_CTX_set_tlsext_status_type(context, TLSEXT_STATUSTYPE_ocsp);
     // SSL_CTX_set_tlsext_status_cb without its macro's cast.
-    SSL_CTX_callback_ctrl(context, SSL_CTRL_SET_TLSEXT_STATUS_REQ_CB, reinterpret_cast<void (*)()>(&check_stapled_status));
+    SSL_CTX_callback_ctrl(context, SSL_CTRL_SET_TLSEXT_STATUS_REQ_CB,
+                          reinterpret_cast<void (*)()>(&check_stapled_status));
     return {};
 }
 

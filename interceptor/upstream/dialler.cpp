@@ -237,8 +237,9 @@ void Dialler::progress(Dialling& dialling) {
     }
     std::erase_if(dialling.attempts, [](const Dialling::Attempt& attempt) { return !attempt.fd.is_open(); });
     if (now() >= dialling.deadline) {
-        const bool is_named = dialling.addresses.empty();
-        return answer(dialling, -1, "upstream_unreachable", is_named ? "name look-up took too long" : "no connection in time");
+        const bool has_addresses = !dialling.addresses.empty();
+        return answer(dialling, -1, "upstream_unreachable",
+                      has_addresses ? "no connection in time" : "the name look-up took too long");
     }
     if (has_failed || now() >= dialling.next_attempt) start_next_attempt(dialling);
 }

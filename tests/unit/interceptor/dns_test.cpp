@@ -34,8 +34,8 @@ std::string query(std::string_view of, unsigned type, unsigned of_class = 1, con
 }
 
 std::string opt(unsigned version) {
-    return std::string(1, '\0') + number16(41) + number16(4096) + std::string{'\0', static_cast<char>(version), '\0', '\0'} +
-           number16(0);
+    const std::string extended = {'\0', static_cast<char>(version), '\0', '\0'};
+    return std::string(1, '\0') + number16(41) + number16(4096) + extended + number16(0);
 }
 
 unsigned at16(const std::string& message, std::size_t at) {
@@ -157,7 +157,7 @@ TEST(Dns, WhatIsNoPlainQuestionGetsItsErrorCode) {
         {"chaos class", query("version.bind", kTxt, 3), 5},
         {"compressed question", number16(1) + number16(0x0100) + number16(1) + std::string(6, '\0') + "\xc0\x0c" +
                                     number16(1) + number16(1), 1},
-        {"label runs over the end", number16(1) + number16(0x0100) + number16(1) + std::string(6, '\0') + "\x3f" + "a", 1},
+        {"label over the end", number16(1) + number16(0x0100) + number16(1) + std::string(6, '\0') + "\x3f" + "a", 1},
         {"no type", query("api.example.test", kA).substr(0, 12 + 18 + 1), 1},
         {"name too long", query(std::string(60, 'a') + "." + std::string(60, 'b') + "." + std::string(60, 'c') + "." +
                                     std::string(60, 'd') + "." + std::string(60, 'e'), kA), 1},

@@ -140,7 +140,8 @@ TEST(UpstreamCertificate, AStapledGoodStatusIsAccepted) {
     const Identity authority = loopback::make_authority("test authority");
     const Identity server = loopback::make_identity({}, &authority);
 
-    const Visit seen = visit_server(authority, server, loopback::make_staple(server, authority, loopback::Staple::Good));
+    const Visit seen =
+        visit_server(authority, server, loopback::make_staple(server, authority, loopback::Staple::Good));
 
     EXPECT_TRUE(seen.result.has_value()) << seen.result.error().what;
 }
