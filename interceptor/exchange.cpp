@@ -2,7 +2,6 @@
 // The spine of the interceptor: serve_connection() reads requests one after another, serve_exchange() is the whole way
 // of one of them. Everything else in this folder is a step that is called from here.
 #include "base/limits.hpp"
-#include "base/log.hpp"
 #include "interceptor/http/git_push_commands.hpp"
 #include "interceptor/policy/exchange_record.hpp"
 #include "interceptor/policy/names.hpp"
@@ -75,6 +74,12 @@ private:
     std::optional<Sha256> body_digest_;
     std::uint64_t scrubbed_ = 0;
 };
+
+/// Writes a refusal; `next` holds unless the agent did not take it.
+net::awaitable<Next> answer_refusal(AgentSide& agent, std::string bytes, Next next) {
+    const Status told = co_await agent.write(bytes);
+    co_return told.has_value() ? next : Next::Close;
+}
 
 /// The whole way of one request.
 net::awaitable<Next> serve_exchange(RequestHead head, const AgentConnection& connection, AgentSide& agent,
@@ -194,8 +199,8 @@ net::awaitable<MaybeRefusal> Exchange::take_lease() {
 }
 
 net::awaitable<MaybeRefusal> Exchange::open_upstream(Upstreams::Pool pool) {
-    auto upstream = co_await services_.upstreams.open(entry_, request_.host, request_.port, request_.is_tls,
-                                                      lease_ ? lease_->id : std::string(), pool);
+    const std::string lease = lease_ ? lease_->id : std::string();
+    auto upstream = co_await services_.upstreams.open(entry_, request_.host, request_.port, request_.is_tls, lease, pool);
     if (!upstream.has_value()) {
         const std::string& what = upstream.error().what;
         co_return Refusal{.reason = what.substr(0, what.find(':')), .detail = what};
@@ -206,7 +211,8 @@ net::awaitable<MaybeRefusal> Exchange::open_upstream(Upstreams::Pool pool) {
 
 net::awaitable<MaybeRefusal> Exchange::record_intent() {
     const wire::Digest head = head_digest(head_, request_.port, request_.is_tls);
-    const Status recorded = co_await record_.intent(operation_, decision_, lease_ ? lease_->id : std::string(), head);
+    const std::string lease = lease_ ? lease_->id : std::string();
+    const Status recorded = co_await record_.intent(operation_, decision_, lease, head);
     if (recorded.has_value()) co_return std::nullopt;
     services_.upstreams.park(upstream_->release());
     upstream_.reset();
@@ -235,13 +241,9 @@ net::awaitable<Next> Exchange::send_and_answer() {
         if (!result.is_response_whole) agent_.close();  // SECURITY: a cut answer must not look like a whole one
         co_return goes_on ? Next::KeepAlive : Next::Close;
     }
-    const std::string reason = is_revoked ? "credential_unavailable" : "upstream_unreachable";
-    if (!agent_.is_gone()) {
-        const Status told = co_await agent_.write(
-            encode_refusal(Refusal{.reason = reason}, decision_id(), refusal_options(true)));
-        if (!told.has_value()) log::debug("the agent left before its refusal");
-    }
-    co_return Next::Close;
+    if (agent_.is_gone()) co_return Next::Close;
+    const Refusal refusal{.reason = is_revoked ? "credential_unavailable" : "upstream_unreachable"};
+    co_return co_await answer_refusal(agent_, encode_refusal(refusal, decision_id(), refusal_options(true)), Next::Close);
 }
 
 net::awaitable<Status> Exchange::send_continue() {
@@ -256,14 +258,15 @@ net::awaitable<RelayResult> Exchange::relay_once() {
     body_digest_.emplace();
     body_digest_->update(services_.salt);
     const Secret head_bytes = inject(head_, lease_.get(), endpoint_);
-    RelayResult result = co_await relay({.request = head_,
-                                         .endpoint = endpoint_,
-                                         .head_bytes = head_bytes.reveal(),
-                                         .held_body = held_body_,
-                                         .agent = agent_,
-                                         .upstream = *upstream_,
-                                         .scrubber = scrubber,
-                                         .body_digest = *body_digest_});
+    const RelayNeeds needs{.request = head_,
+                           .endpoint = endpoint_,
+                           .head_bytes = head_bytes.reveal(),
+                           .held_body = held_body_,
+                           .agent = agent_,
+                           .upstream = *upstream_,
+                           .scrubber = scrubber,
+                           .body_digest = *body_digest_};
+    RelayResult result = co_await relay(needs);
     scrubbed_ += scrubber.hits();
     co_return result;
 }
@@ -308,8 +311,8 @@ net::awaitable<Next> Exchange::refuse(const Refusal& refusal) {
     // A small body that is on its way anyway is read, so that the client's connection can go on.
     const bool is_read = !head_.expects_continue && co_await skip_small_body();
     const bool closes = !is_read || head_.wants_close || services_.is_ending;
-    const Status told = co_await agent_.write(encode_refusal(refusal, decision_id(), refusal_options(closes)));
-    co_return told.has_value() && !closes ? Next::KeepAlive : Next::Close;
+    const Next next = closes ? Next::Close : Next::KeepAlive;
+    co_return co_await answer_refusal(agent_, encode_refusal(refusal, decision_id(), refusal_options(closes)), next);
 }
 
 /// True when the whole request has been read.
@@ -334,8 +337,8 @@ net::awaitable<void> refuse_head(const Error& error, const AgentConnection& conn
     const Refusal refusal{.reason = "request_invalid", .explanation = error.what};
     record.refused(refusal);
     const std::string decision = services.mission.id + "-e" + std::to_string(record.id());
-    const Status told = co_await agent.write(encode_refusal(refusal, decision, {.closes = true}));
-    if (!told.has_value()) log::debug("the agent left before its refusal");
+    const RefusalOptions options{.closes = true};
+    co_await answer_refusal(agent, encode_refusal(refusal, decision, options), Next::Close);
 }
 
 /// Requests one after another; one in flight, further ones wait in the socket.

@@ -36,6 +36,11 @@ public:
         return this->put(boost::asio::const_buffer(input.data(), input.size()), ec);
     }
 
+    /// Between chunks. Every rest of a message is at least `0 CR LF CR LF` long there, and Beast asserts it.
+    [[nodiscard]] bool is_before_chunk() const {
+        return this->is_header_done() && this->chunked() && !this->is_done() && chunk_rest_ == 0;
+    }
+
     RawHead raw;
     Fields trailers;
     std::string_view piece;
@@ -74,12 +79,16 @@ private:
     void on_header_impl(error_code&) override {}
     void on_body_init_impl(const boost::optional<std::uint64_t>&, error_code&) override {}
     std::size_t on_body_impl(beast::string_view body, error_code&) override { return take(body); }
-    void on_chunk_header_impl(std::uint64_t, beast::string_view extensions, error_code& ec) override {
+    void on_chunk_header_impl(std::uint64_t size, beast::string_view extensions, error_code& ec) override {
+        chunk_rest_ = size;
         if (extensions.size() > (is_request ? 0 : kChunkExtensionBytesMax)) {
             refuse(Errc::Protocol, "RFC 9112 7.1.1: chunk extensions are not accepted", ec);
         }
     }
-    std::size_t on_chunk_body_impl(std::uint64_t, beast::string_view body, error_code&) override { return take(body); }
+    std::size_t on_chunk_body_impl(std::uint64_t, beast::string_view body, error_code&) override {
+        chunk_rest_ -= body.size();
+        return take(body);
+    }
     void on_finish_impl(error_code&) override {}
 
     std::size_t take(beast::string_view body) {
@@ -88,7 +97,10 @@ private:
     }
 
     std::span<char> input_;
+    std::uint64_t chunk_rest_ = 0;
 };
+
+constexpr std::size_t kLastChunkBytes = 5;
 
 }  // namespace
 
@@ -116,6 +128,7 @@ public:
             }
             if (parser_->is_done()) return finish_message();
             if (input_.empty()) return Step::NeedMore;
+            if (parser_->is_before_chunk() && input_.size() < kLastChunkBytes) return keep_rest();
             error_code ec;
             const std::size_t used = parser_->step(input_, ec);
             input_ = input_.subspan(used);

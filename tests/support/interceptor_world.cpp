@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/support/interceptor_world.hpp"
+
+namespace sanctum::interceptor::testing {
+namespace {
+
+using profiles::AuthForm;
+using profiles::Endpoint;
+using profiles::EndpointKind;
+using profiles::Host;
+using profiles::Service;
+
+constexpr std::string_view kApiEntry = R"(schema = 1
+name = "api-test"
+[[endpoint]]
+name = "api"
+hosts = ["api.test"]
+kind = "http"
+auth = { form = "bearer" }
+[[operation]]
+id = "item/read"
+endpoint = "api"
+method = "GET"
+path = "/items/{item}"
+any_of = [["read"]]
+resources = { item = "{item}" }
+risk = "low"
+says = "Read {item}"
+[[operation]]
+id = "item/write"
+endpoint = "api"
+method = "POST"
+path = "/items/{item}"
+any_of = [["write"]]
+resources = { item = "{item}" }
+risk = "medium"
+says = "Write {item}"
+[[operation]]
+id = "item/drop"
+endpoint = "api"
+method = "DELETE"
+path = "/items/{item}"
+any_of = [["write"]]
+resources = { item = "{item}" }
+risk = "high"
+says = "Delete {item}"
+)";
+
+constexpr std::string_view kGitEntry = R"(schema = 1
+name = "git-test"
+[[endpoint]]
+name = "git"
+hosts = ["git.test"]
+kind = "git"
+auth = { form = "basic", username = "agent" }
+[[operation]]
+id = "git.fetch"
+endpoint = "git"
+any_of = [["fetch"]]
+risk = "low"
+says = "Fetch from {repo}"
+[[operation]]
+id = "git.push"
+endpoint = "git"
+any_of = [["push"]]
+risk = "medium"
+says = "Push to {repo}"
+)";
+
+profiles::CompiledEntry entry_of(std::string_view name, std::string_view toml) {
+    Result<std::string> bytes = profiles::compile_entry(std::string(name), toml);
+    if (!bytes.has_value()) std::fprintf(stderr, "%s\n", bytes.error().what.c_str());
+    Result<profiles::CompiledEntry> entry = profiles::CompiledEntry::open(*std::move(bytes));
+    return *std::move(entry);
+}
+
+Service service_of(std::string name, const profiles::CompiledEntry& entry, std::vector<std::string> grant) {
+    Service service;
+    service.name = std::move(name);
+    service.catalog = entry.name();
+    service.account = "account";
+    service.grant = std::move(grant);
+    service.implied = service.grant;
+    service.endpoints = entry.endpoints();
+    for (Endpoint& endpoint : service.endpoints) {
+        if (endpoint.ports.empty()) endpoint.ports = {443};
+    }
+    return service;
+}
+
+}  // namespace
+
+World::World() {
+    catalog.add(entry_of("api-test.toml", kApiEntry));
+    catalog.add(entry_of("git-test.toml", kGitEntry));
+    mission.id = "01kaaaaaaaaaaaaaaaaaaaaaaa";
+    mission.services.push_back(service_of("api", catalog.entries()[0], {"read", "write"}));
+    mission.services.push_back(service_of("git", catalog.entries()[1], {"fetch", "push"}));
+    mission.services[1].resources = {{"repo", {"team/app.git"}}, {"ref", {"refs/heads/agent/**"}}};
+    mission.hosts.push_back(Host{"www.test", {443}, {{"GET", "/**"}, {"HEAD", "/**"}, {"POST", "/open"}}, false, ""});
+    mission.hosts.push_back(Host{"plain.test", {80}, {{"GET", "/**"}}, true, ""});
+    entries = profiles::dial_entries(mission);
+    leases.lease = std::make_shared<HeldLease>();
+    leases.lease->id = "l1";
+    leases.lease->secret = Secret(kSecret);
+    budgets = std::make_unique<Budgets>(mission.budgets);
+    services = std::make_unique<Services>(Services{.mission = mission,
+                                                   .catalog = catalog,
+                                                   .entries = entries,
+                                                   .recorder = recorder,
+                                                   .leases = leases,
+                                                   .upstreams = upstreams,
+                                                   .clock = clock,
+                                                   .salt = "salt",
+                                                   .budgets = *budgets,
+                                                   .is_ending = false,
+                                                   .needles = nullptr});
+}
+
+}  // namespace sanctum::interceptor::testing

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// A small mission and scripted answers of everything that an exchange needs: recorder, leases, upstreams, clock.
+#pragma once
+
+#include "interceptor/policy/budgets.hpp"
+#include "interceptor/rewrite/needles.hpp"
+#include "interceptor/services.hpp"
+#include "tests/support/memory_stream.hpp"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace sanctum::interceptor::testing {
+
+/// The one secret of the world; no byte sequence of it may ever reach the agent.
+inline constexpr std::string_view kSecret = "s3cr3t-CANARY/0123456789+abcdef";
+
+struct FakeRecorder final : Recorder {
+    std::uint64_t next_exchange() override { return ++count; }
+    void connection_opened(const wire::ConnectionOpened&) override {}
+    net::awaitable<Status> intent(const wire::ExchangeIntent& record) override {
+        if (is_failing) co_return Error{Errc::Io, "the ledger is gone"};
+        intents.push_back(record);
+        if (on_intent) on_intent();
+        co_return Status{};
+    }
+    void refused(const wire::ExchangeRefused& record) override { refusals.push_back(record); }
+    void outcome(const wire::ExchangeOutcome& record) override { outcomes.push_back(record); }
+
+    std::uint64_t count = 0;
+    bool is_failing = false;
+    std::function<void()> on_intent;
+    std::vector<wire::ExchangeIntent> intents;
+    std::vector<wire::ExchangeRefused> refusals;
+    std::vector<wire::ExchangeOutcome> outcomes;
+};
+
+struct FakeLeases final : Leases {
+    net::awaitable<Result<std::shared_ptr<HeldLease>>> need(const wire::LeaseNeed& need) override {
+        needs.push_back(need);
+        if (is_failing) co_return Error{Errc::Denied, "locked: the store is locked"};
+        co_return lease;
+    }
+    void used(const wire::LeaseUsed& use) override { uses.push_back(use); }
+    std::vector<std::shared_ptr<HeldLease>> live() const override { return {lease}; }
+
+    bool is_failing = false;
+    std::shared_ptr<HeldLease> lease;
+    std::vector<wire::LeaseNeed> needs;
+    std::vector<wire::LeaseUsed> uses;
+};
+
+/// Every open() takes the next wire that the test has laid out.
+struct FakeUpstreams final : Upstreams {
+    explicit FakeUpstreams(std::shared_ptr<Faults> shared) : faults(std::move(shared)) {}
+    net::awaitable<Result<Upstream>> open(std::size_t, const std::string& host, std::uint16_t, bool,
+                                          const std::string& lease, Pool pool) override {
+        ++opened;
+        hosts.push_back(host);
+        last_lease = lease;
+        last_pool = pool;
+        while (wires.size() < opened) wires.push_back(std::make_shared<Wire>());
+        if (!failure.empty()) co_return Error{Errc::Io, failure};
+        if (faults->strikes()) co_return Error{Errc::Io, "upstream_unreachable: injected"};
+        const bool is_reused = is_first_reused && opened == 1;
+        co_return Upstream{std::make_unique<MemoryStream>(wires[opened - 1], faults), is_reused, "key"};
+    }
+    void park(Upstream upstream) override {
+        ++parked;
+        kept.push_back(std::move(upstream));
+    }
+
+    std::shared_ptr<Faults> faults;
+    std::size_t opened = 0;
+    std::size_t parked = 0;
+    bool is_first_reused = false;
+    std::string failure;
+    std::string last_lease;
+    Pool last_pool = Pool::MayReuse;
+    std::vector<std::string> hosts;
+    std::vector<std::shared_ptr<Wire>> wires;
+    std::vector<Upstream> kept;
+};
+
+/// Services: `api` (bearer, api.test, scopes read and write), `git` (basic, git.test, fetch and push of agent/**), the
+/// plain host www.test (GET /**, POST /open) and the http:// host plain.test.
+struct World {
+    World();
+    std::shared_ptr<Faults> faults = std::make_shared<Faults>();
+    profiles::Mission mission;
+    profiles::CatalogSet catalog;
+    std::vector<profiles::DialEntry> entries;
+    FakeRecorder recorder;
+    FakeLeases leases;
+    FakeUpstreams upstreams{faults};
+    ManualClock clock;
+    std::unique_ptr<Budgets> budgets;
+    std::unique_ptr<Services> services;
+};
+
+}  // namespace sanctum::interceptor::testing

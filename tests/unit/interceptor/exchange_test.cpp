@@ -1,0 +1,586 @@
+// SPDX-License-Identifier: Apache-2.0
+// serve_connection as conversations: what goes upstream, what comes back, what is recorded, and what holds when
+// anything breaks at any step.
+#include "tests/support/script.hpp"
+
+#include "base/digest.hpp"
+#include "base/limits.hpp"
+
+#include <gtest/gtest.h>
+
+namespace sanctum::interceptor {
+namespace {
+
+using namespace std::string_literals;
+using testing::kSecret;
+using testing::Script;
+using testing::Wire;
+using testing::World;
+
+const std::string kAuth = "authorization: Bearer " + std::string(kSecret) + "\r\n";
+const std::string kGet = "GET /items/1 HTTP/1.1\r\nHost: api.test\r\nAccept: */*\r\n\r\n";
+const std::string kGetSent = "GET /items/1 HTTP/1.1\r\nhost: api.test\r\naccept: */*\r\naccept-encoding: identity\r\n" + kAuth + "\r\n";
+const std::string kOk = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
+const std::string kOkSeen = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi";
+
+TEST(Exchange, AnAllowedRequestGoesOutWithTheCredentialAndComesBack) {
+    Script()
+        .agent_sends(kGet)
+        .upstream_expects(kGetSent)
+        .upstream_sends(kOk)
+        .agent_expects(kOkSeen)
+        .checks([](World& world, Wire&) {
+            EXPECT_EQ(world.upstreams.parked, 1U);
+            EXPECT_EQ(world.leases.uses.size(), 1U);
+            EXPECT_EQ(world.leases.uses[0].status, 200);
+            EXPECT_EQ(world.upstreams.last_lease, "l1");
+            const auto& intent = world.recorder.intents[0];
+            EXPECT_EQ(intent.operation, "item/read");
+            EXPECT_EQ(intent.lease, "l1");
+            EXPECT_FALSE(intent.durable);
+            EXPECT_EQ(intent.head, sha256("sanctum-head-1\nGET\nhttps://api.test\n/items/1\nhost:api.test\naccept:*/*\n"
+                                          "accept-encoding:identity\n"));
+            EXPECT_EQ(world.recorder.outcomes[0].status, 200);
+            EXPECT_EQ(world.recorder.outcomes[0].received, 2U);
+        })
+        .completed("complete")
+        .run_with_failure_at_every_step();
+}
+
+TEST(Exchange, ADeniedRequestReachesNobody) {
+    Script("other.test").agent_sends("GET / HTTP/1.1\r\nHost: other.test\r\n\r\n")
+        .agent_expects_containing("sanctum-reason: host_unknown\r\n")
+        .refused("host_unknown")
+        .run_with_failure_at_every_step();
+    Script().agent_sends("GET /unknown HTTP/1.1\r\nHost: api.test\r\n\r\n")
+        .agent_expects_containing("sanctum-reason: operation_unknown\r\n")
+        .refused("operation_unknown")
+        .run();
+    Script("www.test").agent_sends("DELETE / HTTP/1.1\r\nHost: www.test\r\n\r\n")
+        .agent_expects_containing("HTTP/1.1 403 Forbidden\r\n")
+        .refused("operation_unknown")
+        .run();
+}
+
+TEST(Exchange, DecisionsAreMadePerRequestOnOneConnection) {
+    Script()
+        .agent_sends(kGet)
+        .upstream_sends(kOk)
+        .agent_expects(kOkSeen)
+        .agent_sends("GET /unknown HTTP/1.1\r\nHost: api.test\r\n\r\n")
+        .agent_expects_containing("sanctum-reason: operation_unknown\r\n")
+        .agent_sends("GET /items/1 HTTP/1.1\r\nHost: www.test\r\n\r\n")
+        .agent_expects_containing("sanctum-reason: name_mismatch\r\n")
+        .agent_sends(kGet)
+        .checks([](World& world, Wire&) {
+            EXPECT_EQ(world.upstreams.opened, 2U);
+            EXPECT_EQ(world.recorder.refusals.size(), 2U);
+        })
+        .upstream_sends(kOk)
+        .agent_expects(kOkSeen)
+        .completed("complete", 2)
+        .run_with_failure_at_every_step();
+}
+
+TEST(Exchange, APipelinedRequestWaitsForTheOneBefore) {
+    Script()
+        .agent_sends(kGet + kGet)
+        .upstream_expects(kGetSent)
+        .checks([](World& world, Wire&) { EXPECT_EQ(world.upstreams.opened, 1U); })
+        .upstream_sends(kOk)
+        .agent_expects(kOkSeen)
+        .upstream_expects(kGetSent)
+        .upstream_sends(kOk)
+        .agent_expects(kOkSeen)
+        .completed("complete", 2)
+        .run_with_failure_at_every_step();
+}
+
+TEST(Exchange, WhatTheAgentBringsAsCredentialIsReplaced) {
+    Script()
+        .agent_sends("GET /items/1 HTTP/1.1\r\nHost: api.test\r\nAUTHORIZATION: Bearer placeholder\r\nCookie: a=b\r\n"
+                     "Connection: accept\r\nAccept: */*\r\nX-Forwarded-Host: evil.test\r\nRange: bytes=0-1\r\n\r\n")
+        .upstream_expects("GET /items/1 HTTP/1.1\r\nhost: api.test\r\naccept-encoding: identity\r\n" + kAuth + "\r\n")
+        .upstream_sends(kOk)
+        .completed("complete")
+        .run();
+    Script()
+        .agent_sends("GET /items/1?access_token=x HTTP/1.1\r\nHost: api.test\r\n\r\n")
+        .agent_expects_containing("HTTP/1.1 400 Bad Request\r\n")
+        .refused("request_invalid")
+        .run();
+}
+
+TEST(Exchange, AnInvalidRequestIsAnsweredOnceAndTheConnectionEnds) {
+    Script()
+        .agent_sends("GET /items/1 HTTP/1.1\r\nHost: api.test\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n")
+        .agent_expects_containing("connection: close\r\n")
+        .agent_sees_close()
+        .refused("request_invalid")
+        .run_with_failure_at_every_step();
+}
+
+TEST(Exchange, BodiesFlowBothWaysInAnyFraming) {
+    const std::string sent = "POST /items/1 HTTP/1.1\r\nhost: api.test\r\naccept-encoding: identity\r\n";
+    Script()
+        .agent_sends("POST /items/1 HTTP/1.1\r\nHost: api.test\r\nContent-Length: 6\r\n\r\nabc")
+        .upstream_expects(sent + "content-length: 6\r\n" + kAuth + "\r\nabc")
+        .agent_sends("def")
+        .upstream_expects("def")
+        .upstream_sends("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nxy\n\r\n")
+        .agent_expects("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nxy\n\r\n")
+        .upstream_sends("0\r\nX-Sum: 1\r\n\r\n")
+        .agent_expects("0\r\nx-sum: 1\r\n\r\n")
+        .checks([](World& world, Wire&) {
+            EXPECT_TRUE(world.recorder.intents[0].durable);
+            EXPECT_EQ(world.recorder.outcomes[0].sent, 6U);
+            EXPECT_EQ(world.recorder.outcomes[0].body, sha256("saltabcdef"));
+        })
+        .completed("complete")
+        .run_with_failure_at_every_step();
+    Script()
+        .agent_sends("POST /items/1 HTTP/1.1\r\nHost: api.test\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+        .upstream_expects(sent + "transfer-encoding: chunked\r\n" + kAuth + "\r\n3\r\nabc\r\n")
+        .agent_sends("0\r\nX-T: 1\r\nCookie2: x\r\n\r\n")
+        .upstream_expects("0\r\nx-t: 1\r\n\r\n")
+        .upstream_sends("HTTP/1.1 200 OK\r\n\r\nuntil the end")
+        .agent_expects("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nd\r\nuntil the end\r\n")
+        .upstream_closes()
+        .agent_expects("0\r\n\r\n")
+        .completed("complete")
+        .run_with_failure_at_every_step();
+}
+
+TEST(Exchange, AServerMayAnswerBeforeTheBodyHasEnded) {
+    Script()
+        .agent_sends("POST /items/1 HTTP/1.1\r\nHost: api.test\r\nContent-Length: 600000\r\n\r\nabc")
+        .upstream_sends("HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+        .agent_expects("HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\n\r\n")
+        .agent_sees_close()
+        .checks([](World& world, Wire&) { EXPECT_EQ(world.upstreams.parked, 0U); })
+        .completed("complete")
+        .run_with_failure_at_every_step();
+}
+
+TEST(Exchange, PermissionToSendTheBodyComesBehindTheDecision) {
+    const std::string expecting = "Content-Length: 3\r\nExpect: 100-continue\r\n\r\n";
+    Script()
+        .agent_sends("POST /items/1 HTTP/1.1\r\nHost: api.test\r\n" + expecting)
+        .agent_expects("HTTP/1.1 100 Continue\r\n\r\n")
+        .agent_sends("abc")
+        .upstream_expects_containing("abc")
+        .upstream_sends("HTTP/1.1 100 Continue\r\n\r\n" + kOk)
+        .agent_expects(kOkSeen)
+        .completed("complete")
+        .run_with_failure_at_every_step();
+    Script()
+        .agent_sends("POST /unknown HTTP/1.1\r\nHost: api.test\r\n" + expecting)
+        .agent_expects_containing("HTTP/1.1 403 Forbidden\r\n")
+        .agent_sees_close()
+        .refused("operation_unknown")
+        .run();
+}
+
+TEST(Exchange, ARefusedSmallBodyIsReadAndTheConnectionGoesOn) {
+    Script()
+        .agent_sends("POST /unknown HTTP/1.1\r\nHost: api.test\r\nContent-Length: 3\r\n\r\nabc" + kGet)
+        .agent_expects_containing("HTTP/1.1 403 Forbidden\r\n")
+        .upstream_expects(kGetSent)
+        .upstream_sends(kOk)
+        .agent_expects(kOkSeen)
+        .completed("complete")
+        .run();
+    Script()
+        .agent_sends("POST /unknown HTTP/1.1\r\nHost: api.test\r\nContent-Length: 900000\r\n\r\nabc")
+        .agent_expects_containing("connection: close\r\n")
+        .agent_sees_close()
+        .refused("operation_unknown")
+        .run();
+}
+
+TEST(Exchange, HeadAndEmptyAnswersHaveNoBody) {
+    Script()
+        .agent_sends("HEAD /items/1 HTTP/1.1\r\nHost: api.test\r\n\r\n")
+        .upstream_sends("HTTP/1.1 200 OK\r\nContent-Length: 1234\r\n\r\n")
+        .agent_expects("HTTP/1.1 200 OK\r\ncontent-length: 1234\r\n\r\n")
+        .agent_sends(kGet)
+        .upstream_sends("HTTP/1.1 304 Not Modified\r\nETag: x\r\n\r\n")
+        .agent_expects("HTTP/1.1 304 Not Modified\r\netag: x\r\n\r\n")
+        .agent_sends(kGet)
+        .upstream_sends("HTTP/1.1 204 No Content\r\n\r\n")
+        .agent_expects("HTTP/1.1 204 No Content\r\n\r\n")
+        .completed("complete", 3)
+        .run_with_failure_at_every_step();
+}
+
+TEST(Exchange, EventsPassAsTheyCome) {
+    Script()
+        .agent_sends(kGet)
+        .upstream_sends("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+        .agent_expects("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+        .upstream_sends("9\r\ndata: 1\n\n\r\n")
+        .agent_expects("9\r\ndata: 1\n\n\r\n")
+        .upstream_sends("9\r\ndata: 2\n\n\r\n")
+        .agent_expects("9\r\ndata: 2\n\n\r\n")
+        .upstream_sends("0\r\n\r\n")
+        .agent_expects("0\r\n\r\n")
+        .completed("complete")
+        .run();
+}
+
+// CRED-03: wherever a server puts the credential, the agent gets stars.
+TEST(Exchange, AnEchoedSecretIsRemovedFromEveryPartOfTheResponse) {
+    const std::string secret(kSecret);
+    const std::string stars(secret.size(), '*');
+    Script()
+        .agent_sends(kGet)
+        .upstream_sends("HTTP/1.1 103 Early " + secret + "\r\nLink: <" + secret + ">\r\n\r\n")
+        .upstream_sends("HTTP/1.1 200 " + secret + "\r\nLocation: https://b.test/?t=" + secret + "\r\nX-OAuth-Scopes: " + secret +
+                        "\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n" + secret.substr(0, 5) + "\r\n")
+        .upstream_sends("1b\r\n" + secret.substr(5) + "!\r\n0\r\nX-T: " + secret + "\r\n\r\n")
+        .checks([stars](World& world, Wire& agent) {
+            EXPECT_NE(agent.written.find("HTTP/1.1 103 Early " + stars + "\r\nlink: <" + stars + ">"), std::string::npos);
+            EXPECT_NE(agent.written.find("HTTP/1.1 200 " + stars), std::string::npos);
+            EXPECT_NE(agent.written.find("location: https://b.test/?t=" + stars), std::string::npos);
+            EXPECT_NE(agent.written.find(stars + "!"), std::string::npos);
+            EXPECT_NE(agent.written.find("x-t: " + stars), std::string::npos);
+            EXPECT_GE(world.recorder.outcomes[0].scrubbed, 6U);
+            EXPECT_EQ(world.recorder.outcomes[0].evidence["x-oauth-scopes"], stars);
+        })
+        .completed("complete")
+        .run_with_failure_at_every_step();
+}
+
+TEST(Exchange, AnEncodedAnswerToACredentialIsStopped) {
+    Script()
+        .agent_sends(kGet)
+        .upstream_sends("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nhi")
+        .agent_expects_containing("sanctum-reason: upstream_unreachable\r\n")
+        .completed("scrub_stopped")
+        .run_with_failure_at_every_step();
+    Script("www.test")
+        .agent_sends("GET / HTTP/1.1\r\nHost: www.test\r\nAccept-Encoding: gzip\r\n\r\n")
+        .upstream_expects("GET / HTTP/1.1\r\nhost: www.test\r\naccept-encoding: gzip\r\n\r\n")
+        .upstream_sends("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nhi")
+        .agent_expects("HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 2\r\n\r\nhi")
+        .completed("complete")
+        .run();
+}
+
+TEST(Exchange, CookiesAndRejectedCredentialsAreNotedForTheOperator) {
+    Script()
+        .agent_sends(kGet)
+        .upstream_sends("HTTP/1.1 401 Unauthorized\r\nSet-Cookie: s=1\r\nContent-Length: 0\r\nWWW-Authenticate: Bearer scope=\"repo\"\r\n\r\n")
+        .agent_expects("HTTP/1.1 401 Unauthorized\r\nwww-authenticate: Bearer scope=\"repo\"\r\ncontent-length: 0\r\n\r\n")
+        .checks([](World& world, Wire&) {
+            auto evidence = world.recorder.outcomes[0].evidence;
+            EXPECT_EQ(evidence["upstream_rejected_credential"], "401");
+            EXPECT_EQ(evidence["cookies_kept"], "1");
+            EXPECT_EQ(evidence["www-authenticate"], "Bearer scope=\"repo\"");
+        })
+        .completed("complete")
+        .run();
+}
+
+TEST(Exchange, ABrokenUpstreamIsA502BeforeItsAnswerAndACutBehindIt) {
+    for (const char* answer : {"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd", "rubbish\r\n\r\n"}) {
+        Script()
+            .agent_sends(kGet)
+            .upstream_sends(answer)
+            .agent_expects_containing("HTTP/1.1 502 Bad Gateway\r\n")
+            .agent_sees_close()
+            .completed("upstream_protocol")
+            .run_with_failure_at_every_step();
+    }
+    Script()
+        .agent_sends(kGet)
+        .upstream_sends("HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\nab\n")
+        .upstream_closes()
+        .agent_expects_containing("ab\n")
+        .agent_sees_close()
+        .completed("upstream_closed")
+        .run_with_failure_at_every_step();
+    Script()
+        .agent_sends(kGet)
+        .upstream_resets()
+        .agent_expects_containing("HTTP/1.1 502 Bad Gateway\r\n")
+        .completed("upstream_closed")
+        .run();
+}
+
+TEST(Exchange, AFloodOfInterimResponsesIsCut) {
+    std::string flood;
+    for (int i = 0; i <= kInterimResponsesMax; ++i) flood += "HTTP/1.1 103 Early\r\n\r\n";
+    Script().agent_sends(kGet).upstream_sends(flood).completed("upstream_protocol").run();
+}
+
+TEST(Exchange, TheSecondAnswerOfASmugglingServerIsNeverDelivered) {
+    Script()
+        .agent_sends(kGet)
+        .upstream_sends(kOk + "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
+        .agent_expects(kOkSeen)
+        .agent_sends(kGet)
+        .checks([](World& world, Wire&) {
+            EXPECT_EQ(world.upstreams.parked, 0U);
+            EXPECT_EQ(world.upstreams.opened, 2U);
+        })
+        .upstream_sends(kOk)
+        .agent_expects(kOkSeen)
+        .completed("complete", 2)
+        .run();
+}
+
+TEST(Exchange, ASafeRequestIsRepeatedOnceWhenAKeptConnectionWasGone) {
+    Script()
+        .given([](World& world) { world.upstreams.is_first_reused = true; })
+        .agent_sends(kGet)
+        .upstream_closes()
+        .upstream_expects(kGetSent)
+        .upstream_sends(kOk)
+        .agent_expects(kOkSeen)
+        .checks([](World& world, Wire&) { EXPECT_EQ(world.upstreams.last_pool, Upstreams::Pool::OnlyFresh); })
+        .completed("complete")
+        .run();
+    Script()
+        .given([](World& world) { world.upstreams.is_first_reused = true; })
+        .agent_sends("POST /items/1 HTTP/1.1\r\nHost: api.test\r\nContent-Length: 1\r\n\r\na")
+        .upstream_closes()
+        .agent_expects_containing("HTTP/1.1 502 Bad Gateway\r\n")
+        .checks([](World& world, Wire&) { EXPECT_EQ(world.upstreams.opened, 1U); })
+        .completed("upstream_closed")
+        .run();
+}
+
+TEST(Exchange, AnAgentThatLeavesEndsTheUpstreamExchange) {
+    Script()
+        .agent_sends(kGet)
+        .agent_closes()
+        .checks([](World& world, Wire&) { EXPECT_TRUE(world.upstreams.wires[0]->is_closed); })
+        .completed("agent_closed")
+        .run_with_failure_at_every_step();
+    Script()
+        .agent_sends("POST /items/1 HTTP/1.1\r\nHost: api.test\r\nContent-Length: 9\r\n\r\nabc")
+        .agent_closes()
+        .checks([](World& world, Wire&) { EXPECT_TRUE(world.upstreams.wires[0]->is_closed); })
+        .completed("agent_closed")
+        .run();
+}
+
+TEST(Exchange, ABodyThatBreaksItsFramingIsNotMadeToLookComplete) {
+    Script()
+        .agent_sends("POST /items/1 HTTP/1.1\r\nHost: api.test\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+        .agent_sends("zz\r\n")
+        .checks([](World& world, Wire&) {
+            EXPECT_EQ(world.upstreams.wires[0]->written.find("\r\n0\r\n"), std::string::npos);
+            EXPECT_TRUE(world.upstreams.wires[0]->is_closed);
+        })
+        .completed("agent_closed")
+        .run_with_failure_at_every_step();
+}
+
+TEST(Exchange, WithoutALeaseOrARecordNothingIsSent) {
+    Script().given([](World& world) { world.leases.is_failing = true; })
+        .agent_sends(kGet)
+        .agent_expects_containing("sanctum-reason: credential_unavailable\r\n")
+        .refused("credential_unavailable")
+        .run_with_failure_at_every_step();
+    Script().given([](World& world) { world.recorder.is_failing = true; })
+        .agent_sends(kGet)
+        .agent_expects_containing("sanctum-reason: record_unavailable\r\n")
+        .refused("record_unavailable")
+        .run_with_failure_at_every_step();
+    Script().given([](World& world) { world.leases.lease->secret = Secret("a\r\nX: y"); })
+        .agent_sends(kGet)
+        .agent_expects_containing("sanctum-reason: credential_unavailable\r\n")
+        .refused("credential_unavailable")
+        .run();
+    Script().given([](World& world) { world.upstreams.failure = "upstream_certificate: expired"; })
+        .agent_sends(kGet)
+        .agent_expects_containing("sanctum-reason: upstream_certificate\r\n")
+        .refused("upstream_certificate")
+        .run();
+}
+
+TEST(Exchange, ALeaseTakenBackWhileTheRecordWasWrittenIsNotInjected) {
+    Script()
+        .given([](World& world) { world.recorder.on_intent = [&world] { world.leases.lease->is_live = false; }; })
+        .agent_sends(kGet)
+        .upstream_expects_nothing()
+        .agent_expects_containing("sanctum-reason: credential_unavailable\r\n")
+        .completed("mission_ended")
+        .run();
+}
+
+TEST(Exchange, AnEndingMissionTakesNoRequest) {
+    Script()
+        .agent_sends(kGet)
+        .upstream_sends(kOk)
+        .agent_expects(kOkSeen)
+        .then([](World& world, Wire&) { world.services->is_ending = true; })
+        .agent_sends(kGet)
+        .agent_expects_containing("sanctum-reason: mission_ending\r\n")
+        .agent_sees_close()
+        .completed("complete")
+        .run();
+}
+
+TEST(Exchange, HighRiskIsRefusedWhileNobodyCanBeAsked) {
+    Script()
+        .agent_sends("DELETE /items/1 HTTP/1.1\r\nHost: api.test\r\n\r\n")
+        .agent_expects_containing("sanctum-reason: approval_unavailable\r\n")
+        .refused("approval_unavailable")
+        .run();
+}
+
+TEST(Exchange, NamesThatDisagreeAreRefused) {
+    Script().given_connection([](AgentConnection& c) { c.name = ""; })
+        .agent_sends(kGet).agent_expects_containing("address_without_name").refused("address_without_name").run();
+    Script().given_connection([](AgentConnection& c) { c.server_name = "www.test"; })
+        .agent_sends(kGet).agent_expects_containing("name_mismatch").refused("name_mismatch").run();
+    Script().given_connection([](AgentConnection& c) { c.is_tls = false; c.server_name = ""; c.port = 80; })
+        .agent_sends(kGet).agent_expects_containing("plain_http").refused("plain_http").run();
+    Script("plain.test").given_connection([](AgentConnection& c) { c.is_tls = false; c.server_name = ""; c.port = 80; })
+        .agent_sends("GET / HTTP/1.1\r\nHost: plain.test\r\n\r\n")
+        .upstream_expects("GET / HTTP/1.1\r\nhost: plain.test\r\n\r\n")
+        .upstream_sends(kOk).completed("complete").run();
+}
+
+TEST(Exchange, HTTP10GetsAnAnswerThatEndsWithTheConnection) {
+    Script()
+        .agent_sends("GET /items/1 HTTP/1.0\r\nHost: api.test\r\n\r\n")
+        .upstream_sends("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n")
+        .agent_expects("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nhi")
+        .agent_sees_close()
+        .completed("complete")
+        .run_with_failure_at_every_step();
+}
+
+TEST(Exchange, ARequestInSingleBytesIsTheSameRequest) {
+    Script()
+        .agent_dribbles(kGet)
+        .upstream_expects(kGetSent)
+        .upstream_sends(kOk)
+        .agent_expects(kOkSeen)
+        .completed("complete")
+        .run();
+}
+
+TEST(Exchange, ASlowHeadAndASlowBodyEndTheConnection) {
+    Script()
+        .agent_sends("GET /items/1 HT")
+        .then([](World&, Wire& agent) { agent.expire(); })
+        .agent_sees_close()
+        .run();
+    Script()
+        .agent_sends("POST /items/1 HTTP/1.1\r\nHost: api.test\r\nContent-Length: 9\r\n\r\nabc")
+        .then([](World&, Wire& agent) {
+            EXPECT_TRUE(agent.is_deadline_armed);
+            agent.expire();
+        })
+        .agent_sees_close()
+        .run();
+    Script()
+        .agent_sends(kGet)
+        .then([](World&, Wire& agent) { EXPECT_FALSE(agent.is_deadline_armed) << "a waiting agent has no deadline"; })
+        .upstream_sends(kOk)
+        .completed("complete")
+        .run();
+}
+
+TEST(Exchange, ASlowReaderHoldsTheUpstreamBack) {
+    Script()
+        .agent_sends(kGet)
+        .then([](World&, Wire& agent) { agent.set_stalled(true); })
+        .upstream_sends("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+        .then([](World& world, Wire&) {
+            for (int i = 0; i < 50; ++i) world.upstreams.wires[0]->send(std::string(20000, 'x'));
+        })
+        .then([](World& world, Wire& agent) {
+            EXPECT_GE(world.upstreams.wires[0]->incoming.size(), 49U) << "read ahead of a stalled agent";
+            EXPECT_LE(world.upstreams.wires[0]->bytes_read_max, kReadBytes);
+            EXPECT_TRUE(agent.is_deadline_armed);
+            agent.set_stalled(false);
+        })
+        .then([](World&, Wire& agent) { EXPECT_GT(agent.written.size(), 1000000U); })
+        .completed("complete")
+        .run();
+}
+
+// --- git --------------------------------------------------------------------------------------------------------------
+
+std::string packet(const std::string& payload) {
+    std::array<char, 8> length{};
+    std::snprintf(length.data(), length.size(), "%04zx", payload.size() + 4);
+    return length.data() + payload;
+}
+
+std::string push_body(const std::string& ref) {
+    return packet(std::string(40, '0') + " " + std::string(40, '1') + " " + ref + "\0 report-status"s) + "0000PACKdata";
+}
+
+std::string push_request(const std::string& body, const std::string& fields = "") {
+    return "POST /team/app.git/git-receive-pack HTTP/1.1\r\nHost: git.test\r\nContent-Type: application/x-git-receive-pack-request\r\n" +
+           fields + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+}
+
+TEST(GitPush, AnAllowedRefIsSentWholeWithBasicAuthentication) {
+    const std::string body = push_body("refs/heads/agent/x");
+    for (const std::size_t cut : {body.size(), std::size_t{30}}) {
+        const std::string request = push_request(body);
+        Script("git.test")
+            .agent_sends(request.substr(0, request.size() - body.size() + cut))
+            .agent_sends(request.substr(request.size() - body.size() + cut))
+            .upstream_expects_containing("authorization: Basic YWdlbnQ6")
+            .checks([body](World& world, Wire&) {
+                EXPECT_TRUE(world.upstreams.wires[0]->written.ends_with("\r\n\r\n" + body));
+                EXPECT_EQ(world.recorder.intents[0].operation, "git.push");
+                EXPECT_EQ(world.recorder.intents[0].resources["ref"], std::vector<std::string>{"refs/heads/agent/x"});
+            })
+            .upstream_sends(kOk)
+            .agent_expects(kOkSeen)
+            .checks([body](World& world, Wire&) { EXPECT_EQ(world.recorder.outcomes[0].body, sha256("salt" + body)); })
+            .completed("complete")
+            .run_with_failure_at_every_step();
+    }
+}
+
+TEST(GitPush, ARefOutsideTheMissionIsRefusedInText) {
+    Script("git.test")
+        .agent_sends(push_request(push_body("refs/heads/main")))
+        .agent_expects_containing("content-type: text/plain; charset=utf-8\r\n")
+        .refused("resource_outside")
+        .run_with_failure_at_every_step();
+}
+
+TEST(GitPush, ABodyThatCannotBeDecidedOnIsRefused) {
+    Script("git.test").agent_sends(push_request("hello world"))
+        .agent_expects_containing("HTTP/1.1 400 Bad Request\r\n").refused("request_invalid").run();
+    Script("git.test").agent_sends(push_request(push_body("refs/heads/agent/x"), "Content-Encoding: gzip\r\n"))
+        .agent_expects_containing("HTTP/1.1 400 Bad Request\r\n").refused("request_invalid").run();
+    Script("git.test").agent_sends(push_request("00"))
+        .agent_expects_containing("HTTP/1.1 400 Bad Request\r\n").refused("request_invalid").run();
+}
+
+TEST(GitPush, TheEmptyProbeBeforeALargePushPasses) {
+    Script("git.test")
+        .agent_sends(push_request("0000"))
+        .upstream_expects_containing("\r\n\r\n0000")
+        .upstream_sends(kOk)
+        .completed("complete")
+        .run();
+}
+
+TEST(GitPush, AClientThatWaitsForPermissionIsAskedForItsCommands) {
+    const std::string body = push_body("refs/heads/main");
+    const std::string request = push_request(body, "Expect: 100-continue\r\n");
+    Script("git.test")
+        .agent_sends(request.substr(0, request.size() - body.size()))
+        .agent_expects("HTTP/1.1 100 Continue\r\n\r\n")
+        .agent_sends(body)
+        .agent_expects_containing("resource_outside")
+        .refused("resource_outside")
+        .run();
+}
+
+}  // namespace
+}  // namespace sanctum::interceptor

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/limits.hpp"
+#include "interceptor/http/git_push_commands.hpp"
+
+#include <gtest/gtest.h>
+
+namespace sanctum::interceptor {
+namespace {
+
+using namespace std::string_literals;
+
+const std::string kZero(40, '0');
+const std::string kOne(40, '1');
+const std::string kTwo(40, '2');
+
+std::string packet(const std::string& payload) {
+    std::array<char, 8> length{};
+    std::snprintf(length.data(), length.size(), "%04zx", payload.size() + 4);
+    return length.data() + payload;
+}
+
+const std::string kCapabilities = "\0 report-status side-band-64k object-format=sha1 agent=git/2.39.5"s;
+
+TEST(PushCommands, OneUpdateIsReadOnceTheFlushPacketIsThere) {
+    const std::string list = packet(kOne + " " + kTwo + " refs/heads/agent/x" + kCapabilities) + "0000";
+    for (std::size_t size = 0; size < list.size(); ++size) {
+        const auto early = read_push_commands(std::string_view(list).substr(0, size));
+        ASSERT_TRUE(early.has_value()) << early.error().what;
+        EXPECT_FALSE(early->has_value()) << size;
+    }
+
+    const auto commands = read_push_commands(list + "PACK…");
+
+    ASSERT_TRUE(commands.has_value() && commands->has_value());
+    ASSERT_EQ((*commands)->size(), 1U);
+    EXPECT_EQ((**commands)[0].name, "refs/heads/agent/x");
+    EXPECT_EQ((**commands)[0].old_id, kOne);
+    EXPECT_EQ((**commands)[0].new_id, kTwo);
+}
+
+TEST(PushCommands, CreatesDeletesAndShallowLinesAreUnderstood) {
+    const std::string list = packet("shallow " + kTwo) + packet(kZero + " " + kOne + " refs/heads/new" + kCapabilities) +
+                             packet(kOne + " " + kZero + " refs/tags/old\n") + "0000";
+
+    const auto commands = read_push_commands(list);
+
+    ASSERT_TRUE(commands.has_value() && commands->has_value());
+    ASSERT_EQ((*commands)->size(), 2U);
+    EXPECT_TRUE((**commands)[0].is_create());
+    EXPECT_TRUE((**commands)[1].is_delete());
+}
+
+TEST(PushCommands, TheProbeWithAnEmptyListGivesNoUpdates) {
+    const auto commands = read_push_commands("0000");
+
+    ASSERT_TRUE(commands.has_value() && commands->has_value());
+    EXPECT_TRUE((*commands)->empty());
+}
+
+TEST(PushCommands, WhatIsNotAPlainCommandListIsRefused) {
+    const std::string command = kOne + " " + kTwo + " ";
+    const std::vector<std::pair<const char*, std::string>> rows{
+        {"not hexadecimal", "zzzz"},
+        {"delimiter packet", "0001"},
+        {"empty packet", "0004"},
+        {"too long packet", "fff1"},
+        {"no command", packet("hello")},
+        {"short id", packet("1 2 refs/heads/x")},
+        {"upper-case id", packet(std::string(40, 'A') + " " + kTwo + " refs/heads/x")},
+        {"ids of two formats", packet(kOne + " " + std::string(64, '1') + " refs/heads/x")},
+        {"no full ref name", packet(command + "main")},
+        {"two dots", packet(command + "refs/heads/a..b")},
+        {"blank in the name", packet(command + "refs/heads/a b")},
+        {"star in the name", packet(command + "refs/heads/*")},
+        {"hidden component", packet(command + "refs/heads/.a")},
+        {"lock suffix", packet(command + "refs/heads/a.lock")},
+        {"line end in the name", packet(command + "refs/heads/a\nb")},
+        {"certificate", packet("push-cert" + kCapabilities)},
+        {"late capabilities", packet(command + "refs/heads/a" + kCapabilities) + packet(command + "refs/heads/b" + kCapabilities)},
+        {"late shallow", packet(command + "refs/heads/a") + packet("shallow " + kOne)},
+        {"ref twice", packet(command + "refs/heads/a") + packet(kOne + " " + kZero + " refs/heads/a")},
+    };
+    for (const auto& [name, list] : rows) {
+        SCOPED_TRACE(name);
+        const auto commands = read_push_commands(list + "0000");
+        EXPECT_FALSE(commands.has_value());
+    }
+}
+
+TEST(PushCommands, SizeAndNumberAreBounded) {
+    std::string many;
+    for (std::size_t i = 0; i <= kPushRefsMax; ++i) many += packet(kOne + " " + kTwo + " refs/h/" + std::to_string(i));
+
+    EXPECT_FALSE(read_push_commands(many + "0000").has_value());
+    EXPECT_FALSE(read_push_commands(packet(kOne + " " + kTwo + " refs/heads/a") + std::string(kPushCommandsBytesMax, 'f')).has_value());
+}
+
+}  // namespace
+}  // namespace sanctum::interceptor

@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: Apache-2.0
+// inject, strip and scrub: the credential goes out once, and nothing of it comes back.
+#include "base/digest.hpp"
+#include "base/limits.hpp"
+#include "interceptor/http/http1_encoder.hpp"
+#include "interceptor/rewrite/forward_request.hpp"
+#include "interceptor/rewrite/forward_response.hpp"
+#include "interceptor/rewrite/inject.hpp"
+#include "interceptor/rewrite/scrub.hpp"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+namespace sanctum::interceptor {
+namespace {
+
+using namespace std::string_literals;
+using profiles::AuthForm;
+using profiles::Endpoint;
+
+constexpr std::string_view kSecret = "tok\"en/with+odd=chars\\and-15";
+
+std::shared_ptr<HeldLease> lease_of(std::string_view secret, std::string username = "") {
+    auto lease = std::make_shared<HeldLease>();
+    lease->id = "l1";
+    lease->username = std::move(username);
+    lease->secret = Secret(secret);
+    return lease;
+}
+
+Endpoint endpoint_of(AuthForm form, std::string name = "") {
+    Endpoint endpoint;
+    endpoint.form = form;
+    endpoint.form_name = std::move(name);
+    return endpoint;
+}
+
+RequestHead head_of(std::string query = "", bool has_query = false) {
+    RequestHead head;
+    head.method = "GET";
+    head.host = "a.test";
+    head.path = "/x";
+    head.query = std::move(query);
+    head.has_query = has_query;
+    head.fields = {{"accept", "*/*"}};
+    return head;
+}
+
+std::string injected(const RequestHead& head, const HeldLease& lease, const Endpoint& endpoint) {
+    const Secret bytes = inject(head, &lease, &endpoint);
+    return std::string(bytes.reveal());
+}
+
+TEST(Inject, EachFormPutsTheCredentialInItsPlace) {
+    const auto lease = lease_of("s3cr3t+/", "agent");
+    const std::string begin = "GET /x HTTP/1.1\r\nhost: a.test\r\naccept: */*\r\n";
+
+    EXPECT_EQ(injected(head_of(), *lease, endpoint_of(AuthForm::Bearer)), begin + "authorization: Bearer s3cr3t+/\r\n\r\n");
+    EXPECT_EQ(injected(head_of(), *lease, endpoint_of(AuthForm::Basic)), begin + "authorization: Basic YWdlbnQ6czNjcjN0Ky8=\r\n\r\n");
+    EXPECT_EQ(injected(head_of(), *lease, endpoint_of(AuthForm::Header, "X-Api-Key")), begin + "x-api-key: s3cr3t+/\r\n\r\n");
+    EXPECT_EQ(injected(head_of(), *lease, endpoint_of(AuthForm::Query, "key")),
+              "GET /x?key=s3cr3t%2B%2F HTTP/1.1\r\nhost: a.test\r\naccept: */*\r\n\r\n");
+    EXPECT_EQ(injected(head_of("a=b", true), *lease, endpoint_of(AuthForm::Query, "key")).substr(0, 27), "GET /x?a=b&key=s3cr3t%2B%2F");
+}
+
+TEST(Inject, BytesThatWouldEndTheFieldAreRefused) {
+    for (const std::string& secret : {"a\r\nX: y"s, "a\nb"s, "a\0b"s, ""s, " a"s, "a "s, "a\x7f"s, "\xc3\xa9"s}) {
+        EXPECT_FALSE(check_lease(*lease_of(secret), endpoint_of(AuthForm::Header, "x-k")).has_value());
+    }
+    EXPECT_FALSE(check_lease(*lease_of("a b"), endpoint_of(AuthForm::Bearer)).has_value());
+    EXPECT_FALSE(check_lease(*lease_of("abc", "user:name"), endpoint_of(AuthForm::Basic)).has_value());
+    EXPECT_TRUE(check_lease(*lease_of("pass word", "user"), endpoint_of(AuthForm::Basic)).has_value());
+}
+
+TEST(HeadDigest, CoversEverythingSentButTheCredential) {
+    RequestHead head = head_of("q=1", true);
+    head.framing = Framing::Length;
+    head.content_length = 3;
+
+    const wire::Digest digest = head_digest(head, 8443, true);
+
+    EXPECT_EQ(digest, sha256("sanctum-head-1\nGET\nhttps://a.test:8443\n/x?q=1\nhost:a.test\naccept:*/*\ncontent-length:3\n"));
+}
+
+// Credentials the agent brings (CRED-13) and headers that change the request's meaning (POL-10, POL-22).
+TEST(Strip, NothingThatAuthenticatesOrReroutesLeavesWithOurCredential) {
+    Endpoint endpoint = endpoint_of(AuthForm::Header, "X-Key");
+    endpoint.strip = {"x-special"};
+    Fields fields;
+    for (const char* name : {"authorization", "cookie", "x-api-key", "x_api_key", "private-token", "x-http-method-override",
+                             "x-method-override", "x-forwarded-for", "x-forwarded-host", "forwarded", "x-original-url",
+                             "x-rewrite-url", "impersonate-user", "sudo", "range", "if-range", "accept-encoding", "x-key",
+                             "x_key", "x-special", "x-goog-api-key", "x-auth-token", "proxy-x", "sanctum-decision"}) {
+        fields.push_back({name, "v"});
+    }
+    fields.push_back({"accept", "v"});
+    fields.push_back({"x-request-id", "v"});
+
+    strip_fields(fields, &endpoint);
+
+    EXPECT_EQ(fields, (Fields{{"accept", "v"}, {"x-request-id", "v"}}));
+}
+
+TEST(Strip, OnPlainHostsTheAgentsFieldsStay) {
+    Fields fields{{"authorization", "a"}, {"cookie", "b"}, {"accept-encoding", "gzip"}};
+
+    strip_fields(fields, nullptr);
+
+    EXPECT_EQ(fields.size(), 3U);
+}
+
+TEST(QueryParameters, OwnCredentialsAndMethodOverridesAreRefused) {
+    const Endpoint bearer = endpoint_of(AuthForm::Bearer);
+    for (const char* query : {"access_token=x", "a=b&key=x", "API_KEY=x", "token", "a=b;api_key=x", "%74oken=x", "_method=DELETE",
+                              "access-token=1"}) {
+        EXPECT_FALSE(check_query_parameters(head_of(query, true), bearer).has_value()) << query;
+    }
+    EXPECT_FALSE(check_query_parameters(head_of("sig=1", true), endpoint_of(AuthForm::Query, "sig")).has_value());
+    for (const char* query : {"a=token", "page_token=x", "keyword=x", "q=key%3Dx", ""}) {
+        EXPECT_TRUE(check_query_parameters(head_of(query, true), bearer).has_value()) << query;
+    }
+    EXPECT_TRUE(check_query_parameters(head_of("key=x", true), endpoint_of(AuthForm::None)).has_value());
+}
+
+TEST(Responses, CookiesBoughtWithACredentialAndOtherWaysStayHere) {
+    const Endpoint bearer = endpoint_of(AuthForm::Bearer);
+    Fields fields{{"set-cookie", "a=b"}, {"alt-svc", "h3=\":443\""}, {"content-type", "x"}, {"set-cookie", "c=d"}, {"sanctum-reason", "x"}};
+    Fields plain = fields;
+
+    EXPECT_EQ(prepare_response(fields, &bearer), 2U);
+    EXPECT_EQ(prepare_response(plain, nullptr), 0U);
+
+    EXPECT_EQ(fields, (Fields{{"content-type", "x"}}));
+    EXPECT_EQ(plain.size(), 3U);
+}
+
+TEST(Responses, WhatTheScrubberCannotReadIsNotPassedOn) {
+    const Endpoint bearer = endpoint_of(AuthForm::Bearer);
+    ResponseHead head;
+    head.status = 200;
+    head.framing = Framing::Length;
+    for (const char* coding : {"gzip", "br", "zstd", "deflate", "gzip, gzip", "identity, gzip"}) {
+        head.fields = {{"content-encoding", coding}};
+        EXPECT_FALSE(check_readable(head, &bearer).has_value()) << coding;
+        EXPECT_TRUE(check_readable(head, nullptr).has_value()) << coding;
+    }
+    head.fields = {{"content-encoding", "identity"}};
+    EXPECT_TRUE(check_readable(head, &bearer).has_value());
+}
+
+// --- scrub ------------------------------------------------------------------------------------------------------------
+
+std::string base64_of(std::string_view text, bool is_url) {
+    const std::string_view alphabet = is_url ? "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+                                             : "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    std::string out;
+    unsigned bits = 0;
+    unsigned count = 0;
+    for (const char c : text) {
+        bits = (bits << 8U) | static_cast<unsigned char>(c);
+        for (count += 8; count >= 6; count -= 6) out.push_back(alphabet[(bits >> (count - 6)) & 63U]);
+    }
+    if (count > 0) out.push_back(alphabet[(bits << (6 - count)) & 63U]);
+    return out;
+}
+
+std::string each_byte(std::string_view text, const char* format) {
+    std::string out;
+    for (const char c : text) {
+        std::array<char, 8> buffer{};
+        std::snprintf(buffer.data(), buffer.size(), format, static_cast<unsigned>(static_cast<unsigned char>(c)));
+        out += buffer.data();
+    }
+    return out;
+}
+
+/// Every form that has to be found, as an upstream would produce it.
+std::vector<std::pair<std::string, std::string>> forms_of(std::string_view secret) {
+    const std::string text(secret);
+    std::vector<std::pair<std::string, std::string>> forms{
+        {"raw", text},
+        {"hex", each_byte(secret, "%02x")},
+        {"upper-case hex", each_byte(secret, "%02X")},
+        {"percent", each_byte(secret, "%%%02X")},
+        {"lower-case percent", each_byte(secret, "%%%02x")},
+        {"reserved percent", "tok%22en%2Fwith%2Bodd%3Dchars%5Cand-15"},
+        {"lower-case reserved percent", "tok%22en%2fwith%2bodd%3dchars%5cand-15"},
+        {"JSON escapes", each_byte(secret, "\\u%04x")},
+        {"upper-case JSON escapes", each_byte(secret, "\\u%04X")},
+        {"JSON string", "tok\\\"en/with+odd=chars\\\\and-15"},
+        {"JSON string with escaped slashes", "tok\\\"en\\/with+odd=chars\\\\and-15"}};
+    for (const std::string prefix : {"", "x", "xy"}) {
+        forms.emplace_back("base64 at " + std::to_string(prefix.size()), base64_of(prefix + text + "tail", false));
+        forms.emplace_back("base64url at " + std::to_string(prefix.size()), base64_of(prefix + text, true));
+    }
+    return forms;
+}
+
+std::string scrubbed(Scrubber& scrubber, std::string bytes, std::size_t first_piece) {
+    std::string first = bytes.substr(0, first_piece);
+    std::string second = bytes.substr(first.size());
+    std::string out(scrubber.push(first));
+    if (!second.empty()) out += scrubber.push(second);
+    out += scrubber.finish();
+    return out;
+}
+
+TEST(Scrub, EveryFormIsRemovedWhereverTheStreamIsCut) {
+    const auto needles = std::make_shared<NeedleSet>(std::vector{lease_of(kSecret)});
+    for (const auto& [name, form] : forms_of(kSecret)) {
+        SCOPED_TRACE(name);
+        const std::string bytes = "before " + form + " behind";
+        for (std::size_t cut = 1; cut <= bytes.size(); ++cut) {
+            Scrubber scrubber(needles);
+
+            const std::string out = scrubbed(scrubber, bytes, cut);
+
+            ASSERT_EQ(out.size(), bytes.size());
+            EXPECT_EQ(out.find(form), std::string::npos) << "cut at " << cut;
+            EXPECT_GE(std::count(out.begin(), out.end(), '*'), static_cast<std::ptrdiff_t>(form.size()) * 2 / 3);
+            EXPECT_EQ(scrubber.hits(), 1U) << "cut at " << cut;
+            EXPECT_EQ(out.substr(0, 7), "before ");
+            EXPECT_EQ(out.substr(out.size() - 7), " behind");
+        }
+    }
+}
+
+TEST(Scrub, ASecretThatComesByteByByteIsRemoved) {
+    const auto needles = std::make_shared<NeedleSet>(std::vector{lease_of(kSecret)});
+    for (const auto& [name, form] : forms_of(kSecret)) {
+        SCOPED_TRACE(name);
+        Scrubber scrubber(needles);
+        std::string out;
+
+        for (const char c : form + form) {
+            std::string piece(1, c);
+            out += scrubber.push(piece);
+        }
+        out += scrubber.finish();
+
+        EXPECT_EQ(out.size(), form.size() * 2);
+        EXPECT_EQ(out.find(form), std::string::npos);
+        EXPECT_EQ(scrubber.hits(), 2U);
+    }
+}
+
+TEST(Scrub, TheBasicPairIsRemovedToo) {
+    Scrubber scrubber(std::make_shared<NeedleSet>(std::vector{lease_of("password1", "agent")}));
+    std::string head = "x-echo: Basic " + base64_of("agent:password1", false) + "\r\n";
+
+    scrubber.scrub_whole(head);
+
+    EXPECT_EQ(head, "x-echo: Basic " + std::string(20, '*') + "\r\n");
+}
+
+TEST(Scrub, NothingIsHeldBackThatCannotBecomeASecret) {
+    Scrubber scrubber(std::make_shared<NeedleSet>(std::vector{lease_of(kSecret)}));
+    std::string event = "data: {\"delta\":\"hello\"}\n\n";
+    const std::string expected = event;
+
+    EXPECT_EQ(scrubber.push(event), expected);
+}
+
+TEST(Scrub, BytesWithoutSecretsPassUnchangedInAnyPieces) {
+    // Random bytes over few letters, so that false beginnings are frequent.
+    std::mt19937 random(42);
+    const auto needles = std::make_shared<NeedleSet>(std::vector{lease_of("abcabcabd"), lease_of("bcabca-x")});
+    for (int round = 0; round < 200; ++round) {
+        Scrubber scrubber(needles);
+        std::string all;
+        std::string out;
+        for (int piece = 0; piece < 20; ++piece) {
+            std::string bytes;
+            for (std::size_t i = random() % 12; i > 0; --i) bytes.push_back(static_cast<char>('a' + random() % 3));
+            all += bytes;
+            out += scrubber.push(bytes);
+        }
+        out += scrubber.finish();
+        EXPECT_EQ(out, all);
+    }
+}
+
+TEST(Scrub, AStreamedResultIsThatOfTheWholeText) {
+    std::mt19937 random(7);
+    const auto needles = std::make_shared<NeedleSet>(std::vector{lease_of("aabaab"), lease_of("abaabaaab")});
+    for (int round = 0; round < 500; ++round) {
+        std::string all;
+        for (int i = 0; i < 200; ++i) all.push_back(static_cast<char>('a' + random() % 2));
+        Scrubber whole(needles);
+        std::string expected = all;
+        whole.scrub_whole(expected);
+        Scrubber scrubber(needles);
+        std::string out;
+
+        for (std::size_t at = 0; at < all.size();) {
+            std::string piece = all.substr(at, 1 + random() % 9);
+            at += piece.size();
+            out += scrubber.push(piece);
+        }
+        out += scrubber.finish();
+
+        EXPECT_EQ(out, expected);
+        EXPECT_EQ(scrubber.hits() > 0, whole.hits() > 0);
+    }
+}
+
+TEST(Scrub, SecretsShorterThanTheMinimumAreLeftAlone) {
+    Scrubber scrubber(std::make_shared<NeedleSet>(std::vector{lease_of("the")}));
+    std::string text = "the rest";
+
+    EXPECT_EQ(scrubber.push(text), "the rest");
+}
+
+}  // namespace
+}  // namespace sanctum::interceptor
