@@ -25,6 +25,34 @@ const char* const kAuthority =
     "aUQmZLegYl1ivd7vkZ0HhJM+bOQtWD/ED02oMyHx\n"
     "-----END CERTIFICATE-----\n";
 
+namespace {
+
+/// Sends a datagram back from the address that it was sent to, which is in its packet information.
+void echo(int socket) {
+    char question[512];
+    alignas(cmsghdr) char control[256];
+    sockaddr_storage from{};
+    iovec bytes{question, sizeof question};
+    msghdr message{};
+    message.msg_name = &from;
+    message.msg_namelen = sizeof from;
+    message.msg_iov = &bytes;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    const ssize_t size = ::recvmsg(socket, &message, 0);
+    if (size < 0) return;
+    bytes.iov_len = static_cast<std::size_t>(size);
+    for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr; part = CMSG_NXTHDR(&message, part)) {
+        if (part->cmsg_level != IPPROTO_IP || part->cmsg_type != IP_PKTINFO) continue;
+        auto* information = reinterpret_cast<in_pktinfo*>(CMSG_DATA(part));
+        information->ipi_spec_dst = information->ipi_addr;
+    }
+    ::sendmsg(socket, &message, MSG_NOSIGNAL);
+}
+
+}  // namespace
+
 void StandIn::watch(std::vector<pollfd>& watched) const {
     if (agent_.notify) watched.push_back({agent_.notify.get(), POLLIN, 0});
     if (!serves_) return;
@@ -51,14 +79,7 @@ void StandIn::continue_notice() const {
 }
 
 void StandIn::answer(const launcher::NamespaceSocket& socket) const {
-    if (socket.role.starts_with("dns-udp")) {
-        char question[512];
-        sockaddr_storage from{};
-        socklen_t size = sizeof from;
-        const ssize_t got = ::recvfrom(socket.fd.get(), question, sizeof question, 0, reinterpret_cast<sockaddr*>(&from), &size);
-        if (got > 0) ::sendto(socket.fd.get(), question, static_cast<std::size_t>(got), 0, reinterpret_cast<sockaddr*>(&from), size);
-        return;
-    }
+    if (socket.role.starts_with("dns-udp")) return echo(socket.fd.get());
     const int connection = ::accept4(socket.fd.get(), nullptr, nullptr, SOCK_CLOEXEC);
     if (connection < 0) return;
     sockaddr_storage dialled{};
