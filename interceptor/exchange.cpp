@@ -23,7 +23,7 @@ using profiles::Operation;
 using profiles::Verdict;
 using MaybeRefusal = std::optional<Refusal>;
 
-enum class Next : std::uint8_t { KeepAlive, Close };
+enum class Next : std::uint8_t { KeepAlive, Refused, Close };
 
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -132,7 +132,9 @@ net::awaitable<MaybeRefusal> Exchange::classify() {
 
 /// Reads a push's command list into held_body_ and request_.ref_updates.
 net::awaitable<MaybeRefusal> Exchange::read_push() {
-    const auto invalid = [](std::string why) { return Refusal{.reason = "request_invalid", .explanation = std::move(why)}; };
+    const auto invalid = [](std::string why) {
+        return Refusal{.reason = "request_invalid", .explanation = std::move(why)};
+    };
     if (find_field(head_.fields, "content-encoding") != nullptr) {
         co_return invalid("a push with an encoded body cannot be decided on; leave content-encoding out");
     }
@@ -311,7 +313,7 @@ net::awaitable<Next> Exchange::refuse(const Refusal& refusal) {
     // A small body that is on its way anyway is read, so that the client's connection can go on.
     const bool is_read = !head_.expects_continue && co_await skip_small_body();
     const bool closes = !is_read || head_.wants_close || services_.is_ending;
-    const Next next = closes ? Next::Close : Next::KeepAlive;
+    const Next next = closes ? Next::Close : Next::Refused;
     co_return co_await answer_refusal(agent_, encode_refusal(refusal, decision_id(), refusal_options(closes)), next);
 }
 
@@ -341,10 +343,17 @@ net::awaitable<void> refuse_head(const Error& error, const AgentConnection& conn
     co_await answer_refusal(agent, encode_refusal(refusal, decision, options), Next::Close);
 }
 
+/// However the conversation ends, receive() has to end with it.
+struct CloseAtExit {
+    AgentSide& agent;
+    ~CloseAtExit() { agent.close(); }
+};
+
 /// Requests one after another; one in flight, further ones wait in the socket.
 net::awaitable<void> converse(AgentSide& agent, const AgentConnection& connection, Services& services) {
-    Next next = Next::KeepAlive;
-    while (next == Next::KeepAlive) {
+    const CloseAtExit closing{agent};
+    // An agent caught in a loop of refusals has to pay for a new connection now and then.
+    for (int refusals_in_row = 0; refusals_in_row < kRefusalsInRowMax;) {
         Result<std::optional<RequestHead>> head = co_await agent.next_request();
         if (!head.has_value()) {
             const bool is_invalid = head.error().code == Errc::Protocol || head.error().code == Errc::Limit;
@@ -352,7 +361,9 @@ net::awaitable<void> converse(AgentSide& agent, const AgentConnection& connectio
             break;
         }
         if (!head->has_value()) break;
-        next = co_await serve_exchange(std::move(**head), connection, agent, services);
+        const Next next = co_await serve_exchange(std::move(**head), connection, agent, services);
+        if (next == Next::Close) break;
+        refusals_in_row = next == Next::Refused ? refusals_in_row + 1 : 0;
     }
     co_await agent.finish();
 }

@@ -47,24 +47,19 @@ void Signal::notify() {
 }
 
 net::awaitable<void> run_both(net::awaitable<void> first, net::awaitable<void> second) {
-    Signal first_ended;
-    std::exception_ptr first_error;
-    std::exception_ptr second_error;
-    auto on_end = [&](std::exception_ptr error) {
-        first_error = std::move(error);
-        first_ended.notify();
+    Signal both_ended;
+    int running = 2;
+    std::exception_ptr error;
+    auto on_end = [&](std::exception_ptr thrown) {
+        if (thrown) error = std::move(thrown);
+        if (--running == 0) both_ended.notify();
     };
     const auto executor = co_await net::this_coro::executor;
     net::co_spawn(executor, std::move(first), on_end);
-    try {
-        co_await std::move(second);
-    } catch (...) {
-        second_error = std::current_exception();
-    }
+    net::co_spawn(executor, std::move(second), on_end);
     // Both borrow from our caller's frame, so neither may outlive this call.
-    co_await first_ended.wait();
-    if (second_error) std::rethrow_exception(second_error);
-    if (first_error) std::rethrow_exception(first_error);
+    co_await both_ended.wait();
+    if (error) std::rethrow_exception(error);
 }
 
 }  // namespace sanctum::interceptor

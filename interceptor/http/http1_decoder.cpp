@@ -194,9 +194,18 @@ private:
     Result<Step> keep_rest() {
         carry_ = std::string(input_.data(), input_.size());
         input_ = carry_;
+        if (!parser_->is_header_done()) return refuse_bare_line_feed();
         // Behind the head this is a chunk's size line or the trailer section, which are short.
-        if (parser_->is_header_done() && carry_.size() > kTrailerBytesMax) {
+        if (carry_.size() > kTrailerBytesMax) {
             return Error{Errc::Limit, "RFC 9112 7.1.2: the trailer section is larger than 8 KiB"};
+        }
+        return Step::NeedMore;
+    }
+    /// Beast looks for CR LF CR LF first; a client that ends its lines otherwise would wait for the deadline.
+    Result<Step> refuse_bare_line_feed() const {
+        for (std::size_t at = carry_.find('\n'); at != std::string::npos; at = carry_.find('\n', at + 1)) {
+            if (at > 0 && carry_[at - 1] == '\r') continue;
+            return Error{Errc::Protocol, "RFC 9112 2.2: a line ends with a bare LF"};
         }
         return Step::NeedMore;
     }

@@ -6,7 +6,8 @@
 namespace sanctum::interceptor {
 
 const std::string* find_field(const Fields& fields, std::string_view name) {
-    const auto found = std::find_if(fields.begin(), fields.end(), [&](const Field& field) { return field.name == name; });
+    const auto is_it = [&](const Field& field) { return field.name == name; };
+    const auto found = std::find_if(fields.begin(), fields.end(), is_it);
     return found == fields.end() ? nullptr : &found->value;
 }
 

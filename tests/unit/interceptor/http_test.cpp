@@ -364,7 +364,7 @@ TEST(ResponseDecoder, EachFramingIsReadToItsEnd) {
     for (const std::size_t piece : {std::size_t{1}, std::size_t{5}, std::size_t{4096}}) {
         EXPECT_EQ(decode_response("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", ResponseTo::Other, false, piece), "200 abc end");
         EXPECT_EQ(decode_response("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;a=b\r\nabc\r\n0\r\nX: y\r\n\r\n", ResponseTo::Other, false, piece), "200 abc x end");
-        EXPECT_EQ(decode_response("HTTP/1.1 200\r\n\r\nabc", ResponseTo::Other, true, piece), "200 abc end");
+        EXPECT_EQ(decode_response("HTTP/1.1 200 \r\n\r\nabc", ResponseTo::Other, true, piece), "200 abc end");
         EXPECT_EQ(decode_response("HTTP/1.1 204 No\r\n\r\n", ResponseTo::Other, false, piece), "204  end");
         EXPECT_EQ(decode_response("HTTP/1.1 304 No\r\nContent-Length: 9\r\n\r\n", ResponseTo::Other, false, piece), "304  end");
         EXPECT_EQ(decode_response("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", ResponseTo::Head, false, piece), "200  end");
