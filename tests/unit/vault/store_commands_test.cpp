@@ -58,7 +58,8 @@ protected:
             ::dup2(::open((folder_ / "errors").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600), 2);
             become(arguments);
         }
-        return {wait(child), read_file(folder_ / "output", 65536).value(), read_file(folder_ / "errors", 65536).value()};
+        const int code = wait(child);
+        return {code, read_file(folder_ / "output", 65536).value(), read_file(folder_ / "errors", 65536).value()};
     }
     // At a terminal: after each prompt that ends in `: ` the next answer is typed.
     Ran run_at_terminal(const std::vector<std::string>& arguments, const std::vector<std::string>& answers) {
@@ -107,7 +108,9 @@ TEST_F(StoreCommands, AValueComesFromStandardInputAndIsNeverShown) {
     EXPECT_THAT(listed.output, HasSubstr("team"));
     EXPECT_THAT(as_json.output, HasSubstr("{\"name\":\"team\",\"created\":\""));
     EXPECT_THAT(as_json.output, HasSubstr("\"note\":\"the team's\""));
-    for (const Ran& ran : {added, listed, as_json}) EXPECT_THAT(ran.output + ran.errors, Not(HasSubstr("canary-value")));
+    for (const Ran& ran : {added, listed, as_json}) {
+        EXPECT_THAT(ran.output + ran.errors, Not(HasSubstr("canary-value")));
+    }
     const LockedBytes key = load_key_file(folder_ / "store.key").value();
     const SealedBytes sealed = load_store(store()).value();
     const LockedBytes data_key = open_key_slot(sealed.header.id, sealed.header.slots[0], key).value();

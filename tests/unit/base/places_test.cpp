@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/places.hpp"
+
+#include <gtest/gtest.h>
+
+namespace sanctum {
+namespace {
+
+constexpr uid_t kUser = 1000;
+constexpr uid_t kRoot = 0;
+
+TEST(Places, AUsersLieBelowTheirHome) {
+    const Places places = find_places({{"HOME", "/home/ada"}}, kUser, "/usr/bin");
+    EXPECT_EQ(places.configuration, "/home/ada/.config/sanctum/config.toml");
+    EXPECT_EQ(places.store(), "/home/ada/.local/share/sanctum/store.sealed");
+    EXPECT_EQ(places.ledger_key(), "/home/ada/.local/share/sanctum/ledger.key");
+    EXPECT_EQ(places.mission("01k"), "/home/ada/.local/state/sanctum/missions/01k");
+    EXPECT_EQ(places.state_database(), "/home/ada/.local/state/sanctum/state.db");
+    EXPECT_EQ(places.control_socket("01k"), "/home/ada/.local/state/sanctum/run/01k.sock");
+}
+
+TEST(Places, XdgVariablesWinForAUserAndForRoot) {
+    const std::map<std::string, std::string> environment = {{"HOME", "/home/ada"},
+                                                            {"XDG_CONFIG_HOME", "/x/c"},
+                                                            {"XDG_DATA_HOME", "/x/d"},
+                                                            {"XDG_STATE_HOME", "/x/s"},
+                                                            {"XDG_RUNTIME_DIR", "/x/r"}};
+    for (const uid_t uid : {kUser, kRoot}) {
+        const Places places = find_places(environment, uid, "/usr/bin");
+        EXPECT_EQ(places.configuration, "/x/c/sanctum/config.toml");
+        EXPECT_EQ(places.trusted_profiles, "/x/c/sanctum/profiles");
+        EXPECT_EQ(places.own_catalog, "/x/c/sanctum/catalog.d");
+        EXPECT_EQ(places.store(), "/x/d/sanctum/store.sealed");
+        EXPECT_EQ(places.receipts(), "/x/s/sanctum/receipts.jsonl");
+        EXPECT_EQ(places.control_socket("01k"), "/x/r/sanctum/01k.sock");
+    }
+}
+
+TEST(Places, RootsAreTheSystemsPlaces) {
+    const Places places = find_places({{"HOME", "/root"}}, kRoot, "/usr/bin");
+    EXPECT_EQ(places.configuration, "/etc/sanctum/config.toml");
+    EXPECT_EQ(places.store(), "/var/lib/sanctum/store.sealed");
+    EXPECT_EQ(places.trust(), "/var/lib/sanctum/state/trust.json");
+    EXPECT_EQ(places.control_socket("01k"), "/run/sanctum/01k.sock");
+}
+
+TEST(Places, ANamedConfigurationGoesBeforeTheUsualPlace) {
+    const Places places =
+        find_places({{"HOME", "/home/ada"}, {"SANCTUM_CONFIG", "/etc/other.toml"}}, kUser, "/usr/bin");
+    EXPECT_EQ(places.configuration, "/etc/other.toml");
+    EXPECT_EQ(places.trusted_profiles, "/home/ada/.config/sanctum/profiles") << "only the file moves";
+}
+
+// XDG base directory specification: a path that is not absolute is ignored.
+TEST(Places, RelativePathsInTheEnvironmentAreIgnored) {
+    const Places places = find_places(
+        {{"HOME", "/home/ada"}, {"XDG_DATA_HOME", "evil"}, {"SANCTUM_CONFIG", "x.toml"}}, kUser, "/usr/bin");
+    EXPECT_EQ(places.data, "/home/ada/.local/share/sanctum");
+    EXPECT_EQ(places.configuration, "/home/ada/.config/sanctum/config.toml");
+}
+
+TEST(Places, ThisProcessKnowsWhereItsProgramsAre) {
+    EXPECT_EQ(places_of_this_process().programs, std::string(SANCTUM_BINARY_DIR) + "/bin");
+}
+
+}  // namespace
+}  // namespace sanctum
