@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ledger/receipt.hpp"
+
+#include "base/limits.hpp"
+#include "ledger/printable.hpp"
+#include "tests/unit/ledger/ledger_fixture.hpp"
+
+#include <gmock/gmock.h>
+
+#include <algorithm>
+
+namespace sanctum::ledger::test {
+namespace {
+
+constexpr std::int64_t kTime = 1'795'313'172'001;
+
+Receipt receipt_of(const std::vector<LineRecord>& records) {
+    ReceiptBuilder builder;
+    std::int64_t at = kTime;
+    for (const LineRecord& record : records) builder.add(kMission, at += 1000, record);
+    return builder.build();
+}
+
+TEST(Receipt, UsedScopesAreThoseOfTheSetThatTheGrantNames) {
+    wire::ExchangeIntent either = intent(1);
+    either.needed = {{"admin"}, {"fetch"}, {"push"}};
+
+    const Receipt receipt = receipt_of({StartedLine{started(), "k", "", 0}, either, outcome(1)});
+
+    ASSERT_EQ(receipt.services.size(), 1U);
+    EXPECT_THAT(receipt.services[0].needed, ::testing::ElementsAre("admin", "fetch", "push"));
+    ASSERT_EQ(receipt.services[0].used.size(), 1U);
+    EXPECT_EQ(receipt.services[0].used[0].scope, "fetch");
+}
+
+TEST(Receipt, FirstAndLastUseAreThoseOfTheIntents) {
+    const Receipt receipt = receipt_of(
+        {StartedLine{started(), "k", "", 0}, intent(1), outcome(1), intent(2), outcome(2)});
+
+    const ReceiptScopeUse& use = receipt.services.at(0).used.at(0);
+    EXPECT_EQ(use.exchanges, 2U);
+    EXPECT_EQ(use.first, "2026-11-22T02:06:14.001Z");
+    EXPECT_EQ(use.last, "2026-11-22T02:06:16.001Z");
+}
+
+TEST(Receipt, AnExchangeThatWasRefusedAfterItsIntentUsedNothing) {
+    const Receipt receipt = receipt_of({StartedLine{started(), "k", "", 0}, intent(1), Refusals{refused(1), 1, 0}});
+
+    EXPECT_TRUE(receipt.services.at(0).used.empty());
+    EXPECT_EQ(receipt.counts.outcomes.size(), 0U);
+}
+
+TEST(Receipt, FacilitiesSayHowFarTheyWereEnforced) {
+    MissionStarted weak = started();
+    weak.landlock_abi = 0;
+    weak.limits_missing = {"cpus"};
+    weak.watch = false;
+
+    const ReceiptEnforced enforced = receipt_of({StartedLine{weak, "k", "", 0}}).enforced;
+
+    EXPECT_EQ(enforced.landlock, "not");
+    EXPECT_EQ(enforced.limits, "partly");
+    EXPECT_EQ(enforced.watch, "not");
+    EXPECT_EQ(receipt_of({StartedLine{started(), "k", "", 0}}).enforced.landlock, "fully");
+}
+
+TEST(Receipt, LeasesCarryWhoNarrowedThemAndHowTheyEnded) {
+    const Receipt receipt = receipt_of({StartedLine{started(), "k", "", 0}, lease("held"), lease("gone")});
+
+    ASSERT_EQ(receipt.leases.size(), 1U);
+    EXPECT_EQ(receipt.leases[0].narrowed_by, "proxy");
+    EXPECT_EQ(receipt.leases[0].state, "gone");
+    EXPECT_EQ(receipt.leases[0].uses, 3U);
+    EXPECT_EQ(receipt.leases[0].held, "2026-11-22T02:06:14.001Z");
+    EXPECT_EQ(receipt.leases[0].ended, "2026-11-22T02:06:15.001Z");
+}
+
+TEST(Receipt, MoreRowsThanTheBoundAreCounted) {
+    std::vector<LineRecord> records = {StartedLine{started(), "k", "", 0}};
+    for (std::size_t i = 0; i < kReceiptRowsMax + 5; ++i) {
+        wire::LeaseChanged one = lease("held");
+        one.lease = "l" + std::to_string(i);
+        records.emplace_back(one);
+    }
+
+    const Receipt receipt = receipt_of(records);
+
+    EXPECT_EQ(receipt.leases.size(), kReceiptRowsMax);
+    EXPECT_EQ(receipt.more_rows, 5U);
+}
+
+TEST(Receipt, InWordsSaysWhatAPersonAsks) {
+    MissionEnded end = ended();
+    Receipt receipt = receipt_of({StartedLine{started(), "ed25519:00", "", 0}, lease("held"),
+                                  ConnectionRecord{1, "198.18.0.4:443", "git", {}}, intent(1), outcome(1),
+                                  Refusals{refused(2), 1, 0}, lease("gone"), end});
+    receipt.head.seq = 8;
+
+    EXPECT_EQ(render_receipt(receipt),
+              "Mission 01kabcdefghjkmnpqrstvwxyz0 triage\n"
+              "Agent        triage-bot\n"
+              "Purpose      label new issues\n"
+              "Command      sh job.sh\n"
+              "Overrides    ttl=10m\n"
+              "Time         2026-11-22T02:06:13.001Z to 2026-11-22T02:06:20.001Z\n"
+              "End          the command ended with code 0\n"
+              "Allowed      1 request (complete 1), 20003121 bytes sent, 52 received\n"
+              "Refused      1 request (resource_outside 1)\n"
+              "Network      1 connection opened\n"
+              "Service      git\n"
+              "  granted    fetch, push\n"
+              "  used       push: 1 request, 02:06:16 to 02:06:16\n"
+              "  never used fetch\n"
+              "Credential   l1 of account quickstart for git, narrowed by proxy, gone at 02:06:19, 3 uses, "
+              "SHA-256 cccccccccccccccc\n"
+              "Enforced     namespaces fully, filter fully, Landlock fully (ABI 7), limits fully (rlimits), watch fully\n"
+              "Held back    .git/hooks/post-commit\n"
+              "Ledger       9 records, head 0000000000000000, key ed25519:00\n");
+}
+
+// APP-05, AUD-12: a terminal gets printable ASCII and our own newlines, whatever the agent called itself.
+TEST(Printable, NothingButPrintableAsciiIsLeft) {
+    const std::vector<std::string> hostile = {
+        "\x1b[2J", "a\nb", "\r", "\t", std::string(1, '\0'), "\x7f", "\xe2\x80\xae" "txt.exe", "\xe2\x80\x8b",
+        "\xd0\xb0pple", "\xff\xfe", "\xc2", "\xf0\x9f\x98\x80", "\x9b" "31m", "plain", "\\n"};
+
+    for (const std::string& text : hostile) {
+        const std::string shown = printable(text);
+        EXPECT_TRUE(std::all_of(shown.begin(), shown.end(), [](char c) { return c >= 0x20 && c < 0x7f; })) << shown;
+    }
+    EXPECT_EQ(printable("a\nb"), "a\\nb");
+    EXPECT_EQ(printable("a\\nb"), "a\\\\nb");
+    EXPECT_EQ(printable("\x1b[2J"), "\\x1b[2J");
+    EXPECT_EQ(printable("\xe2\x80\xae"), "\\u{202e}");
+}
+
+}  // namespace
+}  // namespace sanctum::ledger::test
