@@ -144,10 +144,10 @@ bool is_more_specific(const OperationText& a, const OperationText& b) {
 void write_endpoint(Writer& writer, const EndpointText& endpoint) {
     const Range hosts = writer.list(endpoint.hosts);
     const Range strip = writer.list(endpoint.strip);
-    writer.row(Endpoints, {writer.string(endpoint.name), hosts.first, hosts.count,
-                           static_cast<std::uint32_t>(endpoint.kind), static_cast<std::uint32_t>(endpoint.form),
-                           writer.string(endpoint.form_name), writer.string(endpoint.username), strip.first,
-                           strip.count, writer.string(endpoint.repo_suffix)});
+    writer.row(Endpoints,
+               {writer.string(endpoint.name), hosts.first, hosts.count, static_cast<std::uint32_t>(endpoint.kind),
+                static_cast<std::uint32_t>(endpoint.form), writer.string(endpoint.form_name),
+                writer.string(endpoint.username), strip.first, strip.count, writer.string(endpoint.repo_suffix)});
 }
 
 Range write_segments(Writer& writer, const CutTemplate& path) {
@@ -185,11 +185,10 @@ void write_operation(Writer& writer, const OperationText& operation, std::uint32
     const Range query = writer.list(operation.query);
     const Range redact = writer.list(operation.redact);
     const Range says = write_parts(writer, operation.says, path);
-    writer.row(Operations,
-               {writer.string(operation.id), endpoint, writer.string(operation.method), segments.first, segments.count,
-                path.has_rest ? 1U : 0U, static_cast<std::uint32_t>(operation.risk), operation.any_of ? 1U : 0U,
-                sets.first, sets.count, values.first, values.count, query.first, query.count, redact.first,
-                redact.count, says.first, says.count});
+    writer.row(Operations, {writer.string(operation.id), endpoint, writer.string(operation.method), segments.first,
+                            segments.count, path.has_rest ? 1U : 0U, static_cast<std::uint32_t>(operation.risk),
+                            operation.any_of ? 1U : 0U, sets.first, sets.count, values.first, values.count, query.first,
+                            query.count, redact.first, redact.count, says.first, says.count});
 }
 
 // Everything that the entry says a scope stands for, followed to the end.

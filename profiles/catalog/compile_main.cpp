@@ -17,7 +17,8 @@ sanctum::Status compile(const std::string& source, const std::string& output) {
     const std::size_t slash = source.rfind('/');
     const std::string file = source.substr(slash == std::string::npos ? 0 : slash + 1);
     if (file == std::string(entry.name()) + ".toml") return {};
-    return sanctum::Error{sanctum::Errc::InvalidProfile, source + ": the entry calls itself `" + std::string(entry.name()) + "`"};
+    return sanctum::Error{sanctum::Errc::InvalidProfile,
+                          source + ": the entry calls itself `" + std::string(entry.name()) + "`"};
 }
 
 }  // namespace

@@ -190,7 +190,8 @@ private:
 };
 
 template <class Bytes>
-std::string fill(const Bytes& b, std::uint32_t first, std::uint32_t count, const CutPath& path, std::string_view query) {
+std::string fill(const Bytes& b, std::uint32_t first, std::uint32_t count, const CutPath& path,
+                 std::string_view query) {
     std::string out;
     for (std::uint32_t p = first; p < first + count; ++p) {
         const std::uint32_t value = b.at(Parts, p, 1);

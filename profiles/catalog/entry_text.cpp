@@ -28,9 +28,8 @@ bool is_header_name(std::string_view text) {
 
 bool is_scope(std::string_view text) {
     // RFC 6749, 3.3: printable ASCII without space, quote and backslash.
-    return !text.empty() && text.size() <= kNameCharsMax * 2 && std::all_of(text.begin(), text.end(), [](char c) {
-        return c > 0x20 && c < 0x7f && c != '"' && c != '\\';
-    });
+    return !text.empty() && text.size() <= kNameCharsMax * 2 &&
+           std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7f && c != '"' && c != '\\'; });
 }
 
 class EntryReader {
@@ -105,7 +104,8 @@ private:
 
     std::string header_name(const Placed<std::string>& written) {
         if (!is_header_name(written.value)) {
-            diagnostics_.error(written.at, "`" + written.value + "` is not a header name", "in lower case, as in x-api-key");
+            diagnostics_.error(written.at, "`" + written.value + "` is not a header name",
+                               "in lower case, as in x-api-key");
         }
         return written.value;
     }
@@ -120,7 +120,8 @@ private:
         reader.finish();
         if (!form) return;
         if (form->value == "sigv4") {
-            diagnostics_.error(form->at, "form `sigv4` is not supported by this version", "use bearer, basic, header or query");
+            diagnostics_.error(form->at, "form `sigv4` is not supported by this version",
+                               "use bearer, basic, header or query");
             return;
         }
         if (!parse_name(form->value, endpoint.form)) {
@@ -129,12 +130,18 @@ private:
             return;
         }
         const bool needs_name = endpoint.form == AuthForm::Header || endpoint.form == AuthForm::Query;
-        if (needs_name && !name) diagnostics_.error(form->at, "form `" + form->value + "` needs `name`", "name = \"x-api-key\"");
-        if (!needs_name && name) diagnostics_.error(name->at, "form `" + form->value + "` takes no `name`", "remove it");
+        if (needs_name && !name) {
+            diagnostics_.error(form->at, "form `" + form->value + "` needs `name`", "name = \"x-api-key\"");
+        }
+        if (!needs_name && name) {
+            diagnostics_.error(name->at, "form `" + form->value + "` takes no `name`", "remove it");
+        }
         if (endpoint.form != AuthForm::Basic && username) {
             diagnostics_.error(username->at, "form `" + form->value + "` takes no `username`", "remove it");
         }
-        if (needs_name && name) endpoint.form_name = endpoint.form == AuthForm::Header ? header_name(*name) : name->value;
+        if (needs_name && name) {
+            endpoint.form_name = endpoint.form == AuthForm::Header ? header_name(*name) : name->value;
+        }
         if (username) endpoint.username = username->value;
     }
 
@@ -160,7 +167,9 @@ private:
         if (id && !ids_.insert(id->value).second) {
             diagnostics_.error(id->at, "a second operation `" + id->value + "`", "ids are used in rules; rename one");
         }
-        if (id && !is_scope(id->value)) diagnostics_.error(id->at, "`" + id->value + "` is not an id", "printable, no spaces");
+        if (id && !is_scope(id->value)) {
+            diagnostics_.error(id->at, "`" + id->value + "` is not an id", "printable, no spaces");
+        }
         const EndpointText* endpoint = read_endpoint_name(reader, operation);
         read_request(reader, operation, endpoint, id ? id->at : table.at);
         read_any_of(reader, operation);
@@ -177,7 +186,8 @@ private:
         if (const auto redact = reader.texts("redact", Need::Optional, R"(["/token"])")) {
             for (const auto& pointer : redact->value) {
                 if (!pointer.value.starts_with('/')) {
-                    diagnostics_.error(pointer.at, "`" + pointer.value + "` is not a JSON pointer", "it begins with a slash (RFC 6901)");
+                    diagnostics_.error(pointer.at, "`" + pointer.value + "` is not a JSON pointer",
+                                       "it begins with a slash (RFC 6901)");
                 }
                 operation.redact.push_back(pointer.value);
             }
@@ -204,7 +214,10 @@ private:
         const auto method = reader.text("method", is_git ? Need::Optional : Need::Required, "GET");
         const auto path = reader.text("path", is_git ? Need::Optional : Need::Required, "/items/{id}");
         if (is_git) {
-            if (method || path) diagnostics_.error(method ? method->at : path->at, "git operations have no method and no path", "remove both");
+            if (method || path) {
+                diagnostics_.error(method ? method->at : path->at, "git operations have no method and no path",
+                                   "remove both");
+            }
             if (std::find(kGitOperations.begin(), kGitOperations.end(), operation.id) == kGitOperations.end()) {
                 diagnostics_.error(at, "git has no operation `" + operation.id + "`",
                                    suggest(operation.id, {kGitOperations.begin(), kGitOperations.end()}));
@@ -217,7 +230,8 @@ private:
         operation.path = pattern.path;
         if (pattern.path.empty() || endpoint == nullptr) return;
         if (!shapes_.insert(operation.endpoint + " " + pattern.method + " " + shape_of(pattern.path)).second) {
-            diagnostics_.error(path->at, "another operation has the same method and path", "an operation must be the only one");
+            diagnostics_.error(path->at, "another operation has the same method and path",
+                               "an operation must be the only one");
         }
     }
 
@@ -262,7 +276,9 @@ private:
     }
 
     void note_scope(const Placed<std::string>& scope) {
-        if (!is_scope(scope.value)) diagnostics_.error(scope.at, "`" + scope.value + "` is not a scope", "printable, no spaces");
+        if (!is_scope(scope.value)) {
+            diagnostics_.error(scope.at, "`" + scope.value + "` is not a scope", "printable, no spaces");
+        }
         scopes_.insert(scope.value);
     }
 
@@ -304,7 +320,8 @@ private:
     }
 
     // Every `{name}` must stand for something: a capture of the path, `{?name}`, or what git operations have.
-    void check_braces(const Placed<std::string>& written, const OperationText& operation, const EndpointText* endpoint) {
+    void check_braces(const Placed<std::string>& written, const OperationText& operation,
+                      const EndpointText* endpoint) {
         const std::string& text = written.value;
         const bool is_git = endpoint != nullptr && endpoint->kind == EndpointKind::Git;
         for (std::size_t at = text.find_first_of("{}"); at != std::string::npos; at = text.find_first_of("{}", at)) {
@@ -318,7 +335,8 @@ private:
             const bool is_captured = ("/" + operation.path + "/").find("/" + braces + "/") != std::string::npos;
             const bool is_git_word = is_git && (braces == "{repo}" || braces == "{ref}");
             if (!is_query && !is_captured && !is_git_word) {
-                diagnostics_.error(written.at, "`" + braces + "` is not in the path", "use a name of the path, or {?name} for a parameter");
+                diagnostics_.error(written.at, "`" + braces + "` is not in the path",
+                                   "use a name of the path, or {?name} for a parameter");
                 return;
             }
             at = end + 1;

@@ -30,7 +30,9 @@ std::vector<std::string> names_in(const std::string& folder, std::string_view en
     if (!directory) return out;
     while (const dirent* entry = ::readdir(directory.get())) {
         const std::string_view name = entry->d_name;
-        if (name.size() > ending.size() && name.ends_with(ending)) out.emplace_back(name.substr(0, name.size() - ending.size()));
+        if (name.size() > ending.size() && name.ends_with(ending)) {
+            out.emplace_back(name.substr(0, name.size() - ending.size()));
+        }
     }
     std::sort(out.begin(), out.end());
     return out;
@@ -48,7 +50,8 @@ Result<CompiledEntry> map_file(const std::string& path) {
 Result<CompiledEntry> open_own(const std::string& name, const std::string& source, const Places& places) {
     SANCTUM_TRY(const std::string text, read_owned_file(source, Secrecy::Ordinary, kCatalogTextBytesMax));
     const std::string cache = places.state + "/catalog";
-    const std::string kept = cache + "/" + wire::to_hex(sha256(text)) + "-" + std::to_string(flat::kSchema) + std::string(kCompiled);
+    const std::string kept =
+        cache + "/" + wire::to_hex(sha256(text)) + "-" + std::to_string(flat::kSchema) + std::string(kCompiled);
     if (::access(kept.c_str(), R_OK) == 0) {
         Result<CompiledEntry> entry = map_file(kept);
         if (entry && entry->name() == name) return entry;
@@ -80,13 +83,16 @@ Result<CatalogSet> load_catalog(const Profile& profile, const Places& places) {
         const bool is_shipped = ::access(shipped_file.c_str(), F_OK) == 0;
         const bool is_own = ::access(own_file.c_str(), F_OK) == 0;
         if (is_shipped && is_own) {
-            return Error{Errc::InvalidProfile, own_file + ": a shipped entry has this name and cannot be replaced (rename the file and its entry)"};
+            return Error{
+                Errc::InvalidProfile,
+                own_file + ": a shipped entry has this name and cannot be replaced (rename the file and its entry)"};
         }
         if (!is_shipped && !is_own) {
             std::vector<std::string> known = names_in(shipped, kCompiled);
             for (std::string& own : names_in(places.own_catalog, kSource)) known.push_back(std::move(own));
-            diagnostics.error(service.catalog.at, "there is no catalog entry `" + name + "`",
-                              known.empty() ? "looked in " + shipped + " and " + places.own_catalog : suggest(name, known));
+            diagnostics.error(
+                service.catalog.at, "there is no catalog entry `" + name + "`",
+                known.empty() ? "looked in " + shipped + " and " + places.own_catalog : suggest(name, known));
             continue;
         }
         SANCTUM_TRY(CompiledEntry entry, is_shipped ? map_file(shipped_file) : open_own(name, own_file, places));

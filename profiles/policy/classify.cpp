@@ -20,7 +20,9 @@ void find_target(const Mission& mission, std::string_view host, Operation& opera
     for (std::size_t s = 0; s < mission.services.size(); ++s) {
         const std::vector<Endpoint>& endpoints = mission.services[s].endpoints;
         for (std::size_t e = 0; e < endpoints.size(); ++e) {
-            if (std::find(endpoints[e].hosts.begin(), endpoints[e].hosts.end(), host) == endpoints[e].hosts.end()) continue;
+            if (std::find(endpoints[e].hosts.begin(), endpoints[e].hosts.end(), host) == endpoints[e].hosts.end()) {
+                continue;
+            }
             operation.service = static_cast<int>(s);
             operation.endpoint = static_cast<int>(e);
             operation.name = mission.services[s].name;
@@ -60,7 +62,9 @@ void classify_http(const Endpoint& endpoint, const CompiledEntry& entry, const R
     for (const auto& [name, value] : match->resources) operation.resources[std::string(name)] = {value};
     operation.redact.assign(match->redact.begin(), match->redact.end());
     for (const std::string_view name : match->resource_query) {
-        if (const auto value = single_parameter(request.query, name)) operation.resource_query[std::string(name)] = *value;
+        if (const auto value = single_parameter(request.query, name)) {
+            operation.resource_query[std::string(name)] = *value;
+        }
     }
 }
 

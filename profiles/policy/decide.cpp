@@ -66,7 +66,8 @@ private:
         }
         const std::vector<std::uint16_t>& ports = endpoint_ != nullptr ? endpoint_->ports : host_->ports;
         if (std::find(ports.begin(), ports.end(), request_.port) != ports.end()) return true;
-        return refuse("host_unknown", {}, place(), "this mission may not reach port " + std::to_string(request_.port) + " of " + request_.host);
+        return refuse("host_unknown", {}, place(),
+                      "this mission may not reach port " + std::to_string(request_.port) + " of " + request_.host);
     }
 
     [[nodiscard]] bool is_about(const Rule& rule) const {
@@ -76,7 +77,9 @@ private:
     // Patterns of a service are written below its base path, like those of its catalog entry.
     [[nodiscard]] std::string_view path() const {
         std::string_view path = request_.path;
-        if (endpoint_ != nullptr && path.starts_with(endpoint_->base_path)) path.remove_prefix(endpoint_->base_path.size());
+        if (endpoint_ != nullptr && path.starts_with(endpoint_->base_path)) {
+            path.remove_prefix(endpoint_->base_path.size());
+        }
         return path;
     }
 
@@ -90,7 +93,7 @@ private:
         });
     }
 
-    // `git.push:delete` and `git.push:force` are pushes that delete, or that change an existing ref (see policy/git.cpp).
+    // `git.push:delete` and `git.push:force` are pushes that delete or change an existing ref (policy/git.cpp).
     [[nodiscard]] bool covers_ref_updates(const Rule& rule) const {
         if (operation_.id != "git.push" || !request_.ref_updates) return false;
         const bool names_delete = contains(rule.operations, "git.push:delete");
@@ -115,7 +118,8 @@ private:
         if (!found) return true;
         const Rule& rule = mission_.rules[*found];
         return refuse("rule_denied", rule_name(*found), rule.place,
-                      rule.reason.empty() ? "a rule of the profile forbids it" : "a rule of the profile forbids it: " + rule.reason);
+                      rule.reason.empty() ? "a rule of the profile forbids it"
+                                          : "a rule of the profile forbids it: " + rule.reason);
     }
 
     bool check_known() {
@@ -131,9 +135,11 @@ private:
             return true;
         }
         const std::string what = operation_.id.empty() ? request_.method + " " + request_.path : operation_.id;
-        return refuse("operation_unknown", {}, service_->place,
-                      what + (operation_.id.empty() ? " is no operation that the catalog entry " + service_->catalog + " knows"
-                                                    : " needs permissions that the catalog entry " + service_->catalog + " does not name"));
+        return refuse(
+            "operation_unknown", {}, service_->place,
+            what + (operation_.id.empty()
+                        ? " is no operation that the catalog entry " + service_->catalog + " knows"
+                        : " needs permissions that the catalog entry " + service_->catalog + " does not name"));
     }
 
     // An allow rule makes what is unknown known; what is known it leaves as it is, except that it may raise the risk.
@@ -165,8 +171,9 @@ private:
         decision_.rule = "host[" + std::to_string(operation_.host) + "]";
         decision_.place = host_->place;
         if (is_named_by_host()) return true;
-        return refuse("operation_unknown", decision_.rule, host_->place,
-                      request_.method + " " + request_.path + " is not among what the profile allows on " + host_->name);
+        return refuse(
+            "operation_unknown", decision_.rule, host_->place,
+            request_.method + " " + request_.path + " is not among what the profile allows on " + host_->name);
     }
 
     bool check_grant() {
@@ -177,13 +184,15 @@ private:
             return true;
         }
         for (const std::vector<std::string>& set : operation_.needed) {
-            const bool is_granted = std::all_of(set.begin(), set.end(), [&](const std::string& scope) { return contains(service_->implied, scope); });
+            const bool is_granted = std::all_of(
+                set.begin(), set.end(), [&](const std::string& scope) { return contains(service_->implied, scope); });
             if (!is_granted) continue;
             decision_.scopes = set;
             std::sort(decision_.scopes.begin(), decision_.scopes.end());
             return true;
         }
-        return refuse("scope_missing", "grant", service_->place, operation_.id + " needs " + needed_in_words() + ", which is not granted");
+        return refuse("scope_missing", "grant", service_->place,
+                      operation_.id + " needs " + needed_in_words() + ", which is not granted");
     }
 
     [[nodiscard]] std::string needed_in_words() const {
@@ -204,7 +213,8 @@ private:
                 for (const std::string& value : values) {
                     if (covers_resource(bound->second, value)) continue;
                     return refuse("resource_outside", "resources." + name, service_->place,
-                                  name + " " + (value.empty() ? "(not named once)" : value) + " is outside what this mission may touch");
+                                  name + " " + (value.empty() ? "(not named once)" : value) +
+                                      " is outside what this mission may touch");
                 }
             }
         }
@@ -217,7 +227,8 @@ private:
             // FAIL-CLOSED: a line nobody counts is a line that is spent.
             if (index < spent.size() && spent[index] < budget.limit) continue;
             return refuse("budget_spent", "budget[" + std::to_string(index) + "]", budget.place,
-                          "the budget of " + std::to_string(budget.limit) + (budget.window_ms > 0 ? " in its window" : "") + " is spent");
+                          "the budget of " + std::to_string(budget.limit) +
+                              (budget.window_ms > 0 ? " in its window" : "") + " is spent");
         }
         return true;
     }
@@ -237,7 +248,8 @@ private:
             const bool asks = rule.verdict == Verdict::Ask || rule.verdict == Verdict::StepUp;
             if (!asks || !covers_request(rule)) continue;
             raise(rule.verdict, rule_name(i), rule.place,
-                  rule.reason.empty() ? "a rule of the profile asks a human" : "a rule of the profile asks a human: " + rule.reason);
+                  rule.reason.empty() ? "a rule of the profile asks a human"
+                                      : "a rule of the profile asks a human: " + rule.reason);
         }
     }
 
@@ -247,7 +259,8 @@ private:
         const std::string risk(name_of(decision_.risk));
         const Verdict verdict = verdicts[static_cast<std::size_t>(decision_.risk)];
         raise(verdict, "approval." + risk, place(),
-              verdict == Verdict::Deny ? "operations of " + risk + " risk are refused" : "operations of " + risk + " risk ask a human");
+              verdict == Verdict::Deny ? "operations of " + risk + " risk are refused"
+                                       : "operations of " + risk + " risk ask a human");
     }
 
     [[nodiscard]] std::string place() const {

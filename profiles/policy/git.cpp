@@ -26,7 +26,8 @@ bool is_repository(std::string_view repo) {
     }
 }
 
-std::optional<GitMatch> match_at(GitRequest kind, std::string_view path, std::string_view ending, std::string_view suffix) {
+std::optional<GitMatch> match_at(GitRequest kind, std::string_view path, std::string_view ending,
+                                 std::string_view suffix) {
     if (!path.starts_with('/') || !path.ends_with(ending) || path.size() <= ending.size()) return std::nullopt;
     std::string_view repo = path.substr(1, path.size() - ending.size() - 1);
     if (!suffix.empty() && repo.size() > suffix.size() && repo.ends_with(suffix)) repo.remove_suffix(suffix.size());
@@ -110,8 +111,12 @@ std::string list_of(const std::vector<std::string>& refs) {
 std::optional<GitMatch> match_git(std::string_view method, std::string_view path, std::string_view query,
                                   std::string_view repo_suffix) {
     if (method == "GET" && path.ends_with(kAdvertise)) {
-        if (query == "service=git-upload-pack") return match_at(GitRequest::AdvertiseFetch, path, kAdvertise, repo_suffix);
-        if (query == "service=git-receive-pack") return match_at(GitRequest::AdvertisePush, path, kAdvertise, repo_suffix);
+        if (query == "service=git-upload-pack") {
+            return match_at(GitRequest::AdvertiseFetch, path, kAdvertise, repo_suffix);
+        }
+        if (query == "service=git-receive-pack") {
+            return match_at(GitRequest::AdvertisePush, path, kAdvertise, repo_suffix);
+        }
     }
     if (method != "POST" || !query.empty()) return std::nullopt;
     if (path.ends_with(kFetch)) return match_at(GitRequest::Fetch, path, kFetch, repo_suffix);

@@ -72,7 +72,9 @@ std::optional<Fault> check_capture(std::string_view segment) {
         return Fault{"`" + std::string(segment) + "` is not a whole segment in braces", "as in /repos/{owner}/{repo}"};
     }
     const std::string_view name = segment.substr(1, segment.size() - 2);
-    const auto is_name = [](char c) { return (c >= 'a' && c <= 'z') || is_upper(c) || (c >= '0' && c <= '9') || c == '_'; };
+    const auto is_name = [](char c) {
+        return (c >= 'a' && c <= 'z') || is_upper(c) || (c >= '0' && c <= '9') || c == '_';
+    };
     if (name.empty() || !std::all_of(name.begin(), name.end(), is_name)) {
         return Fault{"`" + std::string(segment) + "` is not a name in braces", "letters, digits and underscores"};
     }
@@ -93,8 +95,9 @@ std::optional<Fault> check_segment(std::string_view segment, bool is_last) {
     if (segment.empty() && !is_last) return Fault{"two slashes follow each other", "write one"};
     if (segment == "." || segment == "..") return Fault{"dot segments are refused", "no request with one is ever sent"};
     if (segment.find('{') != std::string_view::npos || segment.find('}') != std::string_view::npos) {
-        return segment.starts_with('{') ? check_capture(segment)
-                                        : Fault{shown + " is not a whole segment in braces", "as in /repos/{owner}/{repo}"};
+        return segment.starts_with('{')
+                   ? check_capture(segment)
+                   : Fault{shown + " is not a whole segment in braces", "as in /repos/{owner}/{repo}"};
     }
     if (segment.find('*') != std::string_view::npos) return check_stars(segment, is_last);
     if (!std::all_of(segment.begin(), segment.end(), is_path_character)) {
@@ -145,8 +148,11 @@ Parsed<std::string> parse_path_template(std::string_view text) {
 Parsed<RequestPattern> parse_request_pattern(std::string_view text) {
     const std::size_t space = text.find(' ');
     if (space == std::string_view::npos) {
-        if (text.starts_with('/')) return Fault{"`" + std::string(text) + "` has no method", "write GET " + std::string(text)};
-        return Fault{"`" + std::string(text) + "` is not a method and a path", "write METHOD /PATH, as in GET /simple/**"};
+        if (text.starts_with('/')) {
+            return Fault{"`" + std::string(text) + "` has no method", "write GET " + std::string(text)};
+        }
+        return Fault{"`" + std::string(text) + "` is not a method and a path",
+                     "write METHOD /PATH, as in GET /simple/**"};
     }
     const std::string_view method = text.substr(0, space);
     const bool is_word = std::all_of(method.begin(), method.end(), [](char c) { return is_upper(c) || c == '-'; });
@@ -161,9 +167,12 @@ Parsed<std::string> parse_resource_pattern(std::string_view text) {
     while (segments.has_more) {
         const std::string_view segment = segments.next();
         if (segment.empty()) {
-            return Fault{"`" + std::string(text) + "` has an empty segment", "no slash at the beginning, the end, or twice"};
+            return Fault{"`" + std::string(text) + "` has an empty segment",
+                         "no slash at the beginning, the end, or twice"};
         }
-        if (segment == "." || segment == "..") return Fault{"`" + std::string(text) + "` has a dot segment", "remove it"};
+        if (segment == "." || segment == "..") {
+            return Fault{"`" + std::string(text) + "` has a dot segment", "remove it"};
+        }
         if (segment.find('{') != std::string_view::npos) {
             return Fault{"`" + std::string(text) + "`: braces belong to templates", "write * for one segment"};
         }

@@ -65,7 +65,8 @@ std::string form_of(const Endpoint& endpoint) {
 }
 
 void explain_endpoint(const Endpoint& endpoint, Page& page) {
-    std::string text = joined(endpoint.hosts, "nothing") + endpoint.base_path + ports_of(endpoint.ports) + ": " + form_of(endpoint);
+    std::string text =
+        joined(endpoint.hosts, "nothing") + endpoint.base_path + ports_of(endpoint.ports) + ": " + form_of(endpoint);
     if (endpoint.plain_http) text += "; WITHOUT TLS";
     page.line("reaches", text);
 }
@@ -81,21 +82,29 @@ void explain_git(const Service& service, Page& page) {
     if (has_bounded_refs(service)) {
         page.line("note", "inside these refs a push may also rewrite history: a push does not say whether it does");
     } else if (!granted("push:force")) {
-        page.line("note", "changing existing refs is refused: it may rewrite history, and no ref is named (ref, or push:force)");
+        page.line(
+            "note",
+            "changing existing refs is refused: it may rewrite history, and no ref is named (ref, or push:force)");
     }
 }
 
 void explain_services(const Mission& mission, Page& page) {
     for (const Service& service : mission.services) {
-        page.heading("service " + service.name + " (" + service.catalog + ", account " + service.account + ")", service.place);
+        page.heading("service " + service.name + " (" + service.catalog + ", account " + service.account + ")",
+                     service.place);
         for (const Endpoint& endpoint : service.endpoints) explain_endpoint(endpoint, page);
         page.line("scopes", joined(service.grant, "none"));
         std::vector<std::string> implied;
-        std::set_difference(service.implied.begin(), service.implied.end(), service.grant.begin(), service.grant.end(), std::back_inserter(implied));
+        std::set_difference(service.implied.begin(), service.implied.end(), service.grant.begin(), service.grant.end(),
+                            std::back_inserter(implied));
         page.line("implied", joined(implied, ""));
         for (const auto& [name, patterns] : service.resources) page.line("only " + name, joined(patterns, "nothing"));
-        for (const auto& [name, patterns] : service.account_resources) page.line("and " + name, joined(patterns, "nothing") + " (the account's bound)");
-        for (const auto& [variable, placeholder] : service.present) page.line("agent sees", variable + "=" + placeholder);
+        for (const auto& [name, patterns] : service.account_resources) {
+            page.line("and " + name, joined(patterns, "nothing") + " (the account's bound)");
+        }
+        for (const auto& [variable, placeholder] : service.present) {
+            page.line("agent sees", variable + "=" + placeholder);
+        }
         if (!service.reuse) page.line("credential", "fetched anew for every exchange");
         if (service.warm) page.line("credential", "fetched at start");
         explain_git(service, page);
@@ -110,7 +119,9 @@ std::string match_of(const std::vector<RequestPattern>& match) {
 
 void explain_hosts(const Mission& mission, Page& page) {
     for (const Host& host : mission.hosts) {
-        page.heading("host " + host.name + ports_of(host.ports) + " (no credential)" + (host.plain_http ? ", also WITHOUT TLS" : ""), host.place);
+        page.heading("host " + host.name + ports_of(host.ports) + " (no credential)" +
+                         (host.plain_http ? ", also WITHOUT TLS" : ""),
+                     host.place);
         page.line("allows", match_of(host.match));
     }
 }
@@ -131,9 +142,11 @@ void explain_rules(const Mission& mission, Page& page) {
 std::string verdict_text(Verdict verdict) {
     switch (verdict) {
         case Verdict::Allow: return "allow";
-        case Verdict::Ask: return "ask a human (refused with approval_unavailable: this version has no approval channel)";
+        case Verdict::Ask:
+            return "ask a human (refused with approval_unavailable: this version has no approval channel)";
         case Verdict::StepUp:
-            return "ask a freshly authenticated human (refused with approval_unavailable: this version has no approval channel)";
+            return "ask a freshly authenticated human (refused with approval_unavailable: this version has no approval "
+                   "channel)";
         case Verdict::Deny: return "deny";
     }
     return {};
@@ -155,8 +168,10 @@ void explain_budgets(const Mission& mission, Page& page) {
         std::string what = "exchanges";
         if (!budget.scope.empty()) what = "exchanges of " + budget.service + " that use " + budget.scope;
         if (!budget.operation.empty()) what = "exchanges of " + budget.service + " that are " + budget.operation;
-        page.line("at most", std::to_string(budget.limit) + " " + what +
-                                 (budget.window_ms > 0 ? " in " + format_duration(budget.window_ms) : " in the whole mission") + "  [" + budget.place + "]");
+        page.line("at most",
+                  std::to_string(budget.limit) + " " + what +
+                      (budget.window_ms > 0 ? " in " + format_duration(budget.window_ms) : " in the whole mission") +
+                      "  [" + budget.place + "]");
     }
 }
 
@@ -187,11 +202,13 @@ void explain_sandbox(const Mission& mission, Page& page) {
         page.line(mount.writable ? "writes" : "reads", mount.source + moved);
     }
     page.line("home", sandbox.home == Home::Fresh ? "empty, thrown away" : "kept in " + sandbox.home_store);
-    page.line("runs later", sandbox.runs_later == RunsLater::Hold ? "new and changed files that others will run are held back"
-                                                                  : "new and changed files that others will run are reported only");
+    page.line("runs later", sandbox.runs_later == RunsLater::Hold
+                                ? "new and changed files that others will run are held back"
+                                : "new and changed files that others will run are reported only");
     page.line("attribution", sandbox.attribute ? "connections are recorded with their process" : "off");
-    page.line("landlock", sandbox.landlock_min == 0 ? "used where there is one; its absence is ACCEPTED"
-                                                    : "ABI " + std::to_string(sandbox.landlock_min) + " or newer is required");
+    page.line("landlock", sandbox.landlock_min == 0
+                              ? "used where there is one; its absence is ACCEPTED"
+                              : "ABI " + std::to_string(sandbox.landlock_min) + " or newer is required");
     explain_limits(sandbox.limits, page);
     std::vector<std::string> names;
     for (const auto& [name, value] : sandbox.environment) names.push_back(name);

@@ -72,7 +72,10 @@ std::string exposure_line(const Mission& mission, const CatalogSet& catalog) {
         const bool has_resources = entry != nullptr && !entry->resource_names().empty();
         if (has_resources && service.resources.empty() && service.account_resources.empty()) ++unbounded;
     }
-    if (hosts == 0) return out + "no network; files: " + count(1, "workspace") + " writable; at most " + format_duration(mission.ttl_ms);
+    if (hosts == 0) {
+        return out + "no network; files: " + count(1, "workspace") + " writable; at most " +
+               format_duration(mission.ttl_ms);
+    }
     out += count(mission.services.size(), "credential") + " lent, never held; " + count(hosts, "host") + " reachable; ";
     out += "unattended up to " + std::string(name_of(worst)) + " risk";
     if (!writers.empty()) {
@@ -84,9 +87,12 @@ std::string exposure_line(const Mission& mission, const CatalogSet& catalog) {
     const std::size_t beyond = count_rules(mission, {Verdict::Allow});
     if (beyond > 0) out += "; " + count(beyond, "rule") + " beyond what the catalog describes";
     if (unbounded > 0) out += "; " + count(unbounded, "service") + " without resource bounds";
-    const auto senders = static_cast<std::size_t>(std::count_if(mission.hosts.begin(), mission.hosts.end(), sends_data));
+    const auto senders =
+        static_cast<std::size_t>(std::count_if(mission.hosts.begin(), mission.hosts.end(), sends_data));
     if (senders > 0) out += "; " + count(senders, "plain host") + " can be sent data";
-    const auto writable = static_cast<std::size_t>(std::count_if(mission.sandbox.mounts.begin(), mission.sandbox.mounts.end(), [](const Mount& mount) { return mount.writable; }));
+    const auto writable =
+        static_cast<std::size_t>(std::count_if(mission.sandbox.mounts.begin(), mission.sandbox.mounts.end(),
+                                               [](const Mount& mount) { return mount.writable; }));
     out += "; " + count(1 + writable, "folder") + " writable; at most " + format_duration(mission.ttl_ms);
     return printable(out);
 }

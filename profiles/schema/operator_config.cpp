@@ -17,7 +17,8 @@
 namespace sanctum::profiles {
 namespace {
 
-constexpr std::array<std::string_view, 6> kLaterSources = {"auth0", "oauth", "github-app", "openbao", "environment", "file"};
+constexpr std::array<std::string_view, 6> kLaterSources = {"auth0",   "oauth",       "github-app",
+                                                           "openbao", "environment", "file"};
 
 std::string folder_of(const std::string& path) {
     const std::size_t slash = path.rfind('/');
@@ -69,7 +70,8 @@ private:
         }
         const std::string file = unlock.value.substr(kKeyFile.size());
         if (!file.starts_with('/')) {
-            diagnostics_.error(unlock.at, "the key file's path is not absolute", "write key-file:/etc/sanctum/store.key");
+            diagnostics_.error(unlock.at, "the key file's path is not absolute",
+                               "write key-file:/etc/sanctum/store.key");
             return false;
         }
         if (const auto fault = private_file_fault(file)) {
@@ -85,7 +87,9 @@ private:
         TableReader reader(member->value, member->at, "[bounds]", diagnostics_);
         if (const auto ttl = read_duration(reader, "ttl", "2h")) {
             config_.bounds.ttl_ms = ttl->value;
-            if (ttl->value < kMissionTtlMin.count()) diagnostics_.error(ttl->at, "no mission could run under this bound", "write ttl = \"2h\"");
+            if (ttl->value < kMissionTtlMin.count()) {
+                diagnostics_.error(ttl->at, "no mission could run under this bound", "write ttl = \"2h\"");
+            }
         }
         if (const TomlMember* approval = reader.table("approval", R"({ high = "ask" })")) {
             TableReader risks(approval->value, approval->at, "approval", diagnostics_);
@@ -110,12 +114,17 @@ private:
             Account account;
             account.place = diagnostics_.name_of(table->at);
             const auto name = reader.text("name", Need::Required, "alice");
-            if (name && accept(diagnostics_, name->at, parse_name_text(name->value, "an account"))) account.name = name->value;
+            if (name && accept(diagnostics_, name->at, parse_name_text(name->value, "an account"))) {
+                account.name = name->value;
+            }
             if (name && !seen.insert(name->value).second) {
-                diagnostics_.error(name->at, "a second account `" + name->value + "`", "profiles name accounts; rename one");
+                diagnostics_.error(name->at, "a second account `" + name->value + "`",
+                                   "profiles name accounts; rename one");
             }
             const auto catalog = reader.text("catalog", Need::Required, "github");
-            if (catalog && accept(diagnostics_, catalog->at, parse_name_text(catalog->value, "a catalog entry"))) account.catalog = catalog->value;
+            if (catalog && accept(diagnostics_, catalog->at, parse_name_text(catalog->value, "a catalog entry"))) {
+                account.catalog = catalog->value;
+            }
             read_hosts(reader, account);
             read_source(reader, account, table->at);
             read_bounds_of_account(reader, account);
@@ -128,7 +137,9 @@ private:
     void read_hosts(TableReader& reader, Account& account) {
         if (const auto hosts = reader.texts("hosts", Need::Optional, R"(["git.example.org"])")) {
             for (const auto& host : hosts->value) {
-                if (const auto name = accept(diagnostics_, host.at, parse_host(host.value, Wildcard::Refused))) account.hosts.push_back(*name);
+                if (const auto name = accept(diagnostics_, host.at, parse_host(host.value, Wildcard::Refused))) {
+                    account.hosts.push_back(*name);
+                }
             }
         }
         if (const TomlMember* ports = reader.take("ports")) read_ports(*ports, account);
@@ -136,12 +147,14 @@ private:
             const auto path = accept(diagnostics_, base->at, parse_path_template(base->value));
             const bool is_plain = base->value.find_first_of("*{%") == std::string::npos && !base->value.ends_with('/');
             if (path && !is_plain) {
-                diagnostics_.error(base->at, "`base_path` is a plain path without a slash at its end", "write base_path = \"/git\"");
+                diagnostics_.error(base->at, "`base_path` is a plain path without a slash at its end",
+                                   "write base_path = \"/git\"");
             }
             account.base_path = base->value;
         }
         if (account.hosts.empty() && (!account.base_path.empty() || !account.ports.empty())) {
-            diagnostics_.error(reader.at(), "`base_path` and `ports` belong to `hosts`", "add hosts = [\"git.example.org\"]");
+            diagnostics_.error(reader.at(), "`base_path` and `ports` belong to `hosts`",
+                               "add hosts = [\"git.example.org\"]");
         }
     }
 
@@ -171,25 +184,31 @@ private:
             diagnostics_.error(username->at, "a user name cannot hold a colon", "RFC 7617, section 2");
         }
         if (on_exit && on_exit->value != "expire" && on_exit->value != "revoke") {
-            diagnostics_.error(on_exit->at, "`on_exit` cannot be `" + on_exit->value + "`", suggest(on_exit->value, {"expire", "revoke"}));
+            diagnostics_.error(on_exit->at, "`on_exit` cannot be `" + on_exit->value + "`",
+                               suggest(on_exit->value, {"expire", "revoke"}));
         }
         if (on_exit) account.on_exit = on_exit->value;
         if (!source) return;
         account.source = source->value;
-        const bool is_later = std::find(kLaterSources.begin(), kLaterSources.end(), source->value) != kLaterSources.end();
+        const bool is_later =
+            std::find(kLaterSources.begin(), kLaterSources.end(), source->value) != kLaterSources.end();
         if (is_later) {
-            diagnostics_.error(source->at, "source `" + source->value + "` is not supported by this version", "use `local` or `command`");
+            diagnostics_.error(source->at, "source `" + source->value + "` is not supported by this version",
+                               "use `local` or `command`");
             return;
         }
         if (source->value != "local" && source->value != "command") {
-            diagnostics_.error(source->at, "there is no source `" + source->value + "`", suggest(source->value, {"local", "command"}));
+            diagnostics_.error(source->at, "there is no source `" + source->value + "`",
+                               suggest(source->value, {"local", "command"}));
             return;
         }
         if (tenant || connection) {
-            diagnostics_.error((tenant ? tenant : connection)->at, "source `" + source->value + "` has no tenant and no connection", "remove both");
+            diagnostics_.error((tenant ? tenant : connection)->at,
+                               "source `" + source->value + "` has no tenant and no connection", "remove both");
         }
         if (on_exit && on_exit->value == "revoke") {
-            diagnostics_.error(on_exit->at, "source `" + source->value + "` cannot revoke at the provider", "write on_exit = \"expire\"");
+            diagnostics_.error(on_exit->at, "source `" + source->value + "` cannot revoke at the provider",
+                               "write on_exit = \"expire\"");
         }
         read_local_or_command(item, command, account, at);
     }
@@ -199,17 +218,22 @@ private:
                                Place at) {
         if (account.source == "local") {
             if (command) diagnostics_.error(command->at, "`command` belongs to source = \"command\"", "remove it");
-            if (!item) return diagnostics_.error(at, "source `local` needs `item`, the name in the store", "write item = \"" + account.name + "\"");
+            if (!item) {
+                return diagnostics_.error(at, "source `local` needs `item`, the name in the store",
+                                          "write item = \"" + account.name + "\"");
+            }
             if (accept(diagnostics_, item->at, parse_name_text(item->value, "an item"))) account.item = item->value;
             return;
         }
         if (item) diagnostics_.error(item->at, "`item` belongs to source = \"local\"", "remove it");
         if (!command || command->value.empty()) {
-            return diagnostics_.error(command ? command->at : at, "source `command` needs `command`, a program and its arguments",
+            return diagnostics_.error(command ? command->at : at,
+                                      "source `command` needs `command`, a program and its arguments",
                                       "write command = [\"/usr/bin/print-token\", \"work\"]");
         }
         if (!command->value.front().value.starts_with('/')) {
-            diagnostics_.error(command->value.front().at, "the program's path is not absolute", "the vault searches no PATH");
+            diagnostics_.error(command->value.front().at, "the program's path is not absolute",
+                               "the vault searches no PATH");
         }
         for (const auto& word : command->value) account.command.push_back(word.value);
     }
@@ -228,7 +252,9 @@ private:
             }
             std::vector<std::string>& patterns = account.resources[resource.key];
             for (const auto& pattern : read_texts(resource.value, resource.key, R"(["**"])", diagnostics_)) {
-                if (accept(diagnostics_, pattern.at, parse_resource_pattern(pattern.value))) patterns.push_back(pattern.value);
+                if (accept(diagnostics_, pattern.at, parse_resource_pattern(pattern.value))) {
+                    patterns.push_back(pattern.value);
+                }
             }
         }
     }
@@ -266,7 +292,8 @@ private:
         if (member == nullptr) return;
         if (member->value.kind != TomlKind::Table) {
             diagnostics_.error(member->value.at, "a secret is never written into the configuration",
-                               "run `sanctum vault add NAME` and write " + std::string(key) + " = { item = \"NAME\" }", Show::NotTheValue);
+                               "run `sanctum vault add NAME` and write " + std::string(key) + " = { item = \"NAME\" }",
+                               Show::NotTheValue);
             return;
         }
         TableReader named(member->value, member->at, "`" + std::string(key) + "`", diagnostics_);
@@ -281,17 +308,25 @@ private:
             TableReader reader(*table, table->at, "[[approver]]", diagnostics_);
             Approver approver;
             if (const auto name = reader.text("name", Need::Required, "bob")) {
-                if (const auto checked = accept(diagnostics_, name->at, parse_name_text(name->value, "an approver"))) approver.name = *checked;
-                if (!seen.insert(name->value).second) diagnostics_.error(name->at, "a second approver `" + name->value + "`", "rename one");
+                if (const auto checked = accept(diagnostics_, name->at, parse_name_text(name->value, "an approver"))) {
+                    approver.name = *checked;
+                }
+                if (!seen.insert(name->value).second) {
+                    diagnostics_.error(name->at, "a second approver `" + name->value + "`", "rename one");
+                }
             }
             constexpr std::int64_t kUidMax = 4294967294;
-            if (const auto uid = reader.integer("uid", 0, kUidMax)) approver.uid = static_cast<std::uint32_t>(uid->value);
-            else if (table->find("uid") == nullptr) diagnostics_.error(table->at, "[[approver]] needs `uid`", "write uid = 1001");
+            if (const auto uid = reader.integer("uid", 0, kUidMax))
+                approver.uid = static_cast<std::uint32_t>(uid->value);
+            else if (table->find("uid") == nullptr) {
+                diagnostics_.error(table->at, "[[approver]] needs `uid`", "write uid = 1001");
+            }
             if (const auto channels = reader.texts("channels", Need::Required, R"(["control"])")) {
                 for (const auto& channel : channels->value) {
                     approver.channels.push_back(channel.value);
                     if (channel.value == "control") continue;
-                    diagnostics_.error(channel.at, "channel `" + channel.value + "` is not supported by this version", "use `control`");
+                    diagnostics_.error(channel.at, "channel `" + channel.value + "` is not supported by this version",
+                                       "use `control`");
                 }
             }
             reader.finish();
@@ -305,16 +340,22 @@ private:
         TableReader reader(member->value, member->at, "[upstream]", diagnostics_);
         UpstreamConfig& upstream = config_.upstream;
         if (const auto resolver = reader.text("resolver", Need::Optional, "127.0.0.53:53")) {
-            if (const auto address = accept(diagnostics_, resolver->at, parse_address_port(resolver->value))) upstream.resolver = *address;
+            if (const auto address = accept(diagnostics_, resolver->at, parse_address_port(resolver->value))) {
+                upstream.resolver = *address;
+            }
         }
         if (const auto ranges = reader.texts("allow_addresses", Need::Optional, R"(["10.2.0.0/16"])")) {
             for (const auto& range : ranges->value) {
-                if (const auto cidr = accept(diagnostics_, range.at, parse_cidr(range.value))) upstream.allow_addresses.push_back(*cidr);
+                if (const auto cidr = accept(diagnostics_, range.at, parse_cidr(range.value))) {
+                    upstream.allow_addresses.push_back(*cidr);
+                }
             }
         }
         if (const auto plain = reader.texts("plain_http", Need::Optional, R"(["metrics.corp"])")) {
             for (const auto& host : plain->value) {
-                if (const auto name = accept(diagnostics_, host.at, parse_host(host.value, Wildcard::Refused))) upstream.plain_http.push_back(*name);
+                if (const auto name = accept(diagnostics_, host.at, parse_host(host.value, Wildcard::Refused))) {
+                    upstream.plain_http.push_back(*name);
+                }
             }
         }
         if (const auto file = reader.text("ca_file", Need::Optional, "ca.pem")) read_ca_file(*file);
@@ -327,13 +368,16 @@ private:
         if (!path) return;
         const Result<std::string> content = read_file(*path, kSmallFileBytesMax);
         if (!content) {
-            return diagnostics_.error(file.at, "ca_file: " + content.error().what, "a PEM file; a relative path starts at the configuration's folder");
+            return diagnostics_.error(file.at, "ca_file: " + content.error().what,
+                                      "a PEM file; a relative path starts at the configuration's folder");
         }
         if (content->find("-----BEGIN CERTIFICATE-----") == std::string::npos) {
-            return diagnostics_.error(file.at, "ca_file: " + *path + " holds no certificate", "it begins with -----BEGIN CERTIFICATE-----");
+            return diagnostics_.error(file.at, "ca_file: " + *path + " holds no certificate",
+                                      "it begins with -----BEGIN CERTIFICATE-----");
         }
         if (content->find("PRIVATE KEY-----") != std::string::npos) {
-            return diagnostics_.error(file.at, "ca_file: " + *path + " holds a private key", "name a file with certificates only");
+            return diagnostics_.error(file.at, "ca_file: " + *path + " holds a private key",
+                                      "name a file with certificates only");
         }
         config_.upstream.ca_pem = *content;
     }
@@ -347,7 +391,8 @@ private:
             }
             TableReader reader(host.value, host.at, "[upstream.host.\"" + host.key + "\"]", diagnostics_);
             const auto address = reader.text("address", Need::Required, "127.0.0.1:8443");
-            const auto checked = address ? accept(diagnostics_, address->at, parse_address_port(address->value)) : std::nullopt;
+            const auto checked =
+                address ? accept(diagnostics_, address->at, parse_address_port(address->value)) : std::nullopt;
             reader.finish();
             if (name && checked) config_.upstream.addresses[*name] = *checked;
         }
@@ -360,7 +405,8 @@ private:
         if (const auto witness = reader.text("witness", Need::Optional, "command:/usr/local/bin/publish-head")) {
             constexpr std::string_view kCommand = "command:/";
             if (!witness->value.starts_with(kCommand) || witness->value.size() == kCommand.size()) {
-                diagnostics_.error(witness->at, "`witness` cannot be `" + witness->value + "`", "write command:/usr/local/bin/publish-head");
+                diagnostics_.error(witness->at, "`witness` cannot be `" + witness->value + "`",
+                                   "write command:/usr/local/bin/publish-head");
             }
             config_.witness = witness->value;
         }

@@ -19,12 +19,12 @@ struct Account {
     std::vector<std::string> hosts;
     std::vector<std::uint16_t> ports;  ///< of `hosts`; empty: 443
     std::string base_path;
-    std::string source;    ///< local | command
-    std::string item;      ///< local: name in the store
+    std::string source;                ///< local | command
+    std::string item;                  ///< local: name in the store
     std::vector<std::string> command;  ///< command: argv, absolute program
     std::string username;
-    std::string on_exit;   ///< expire | revoke
-    std::optional<std::vector<std::string>> grant;                     ///< absent: unbounded
+    std::string on_exit;                            ///< expire | revoke
+    std::optional<std::vector<std::string>> grant;  ///< absent: unbounded
     std::map<std::string, std::vector<std::string>> resources;
     std::string place;
     template <class Self, class Archive>
@@ -47,8 +47,9 @@ struct Account {
 
 /// Goes to the vault as the memfd `accounts`.
 struct VaultConfig {
-    std::string store;   ///< path of store.sealed
-    std::string unlock;  ///< `key-file:PATH`, `passphrase`, `keyring`, `credential:NAME`; empty: try keyring, then passphrase
+    std::string store;  ///< path of store.sealed
+    std::string
+        unlock;  ///< `key-file:PATH`, `passphrase`, `keyring`, `credential:NAME`; empty: try keyring, then passphrase
     std::vector<Account> accounts;
     template <class Self, class Archive>
     static void fields(Self& self, Archive& archive) {

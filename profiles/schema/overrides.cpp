@@ -55,7 +55,8 @@ std::optional<TomlValue> read_value(std::string_view text, const Flag& flag, Dia
         return value;
     }
     if (text.find_first_of("\"'[]{}\n") != std::string_view::npos) {
-        diagnostics.error(flag.value(), "the value is not valid TOML", "write key=word, key=\"text\" or key=[\"a\", \"b\"]");
+        diagnostics.error(flag.value(), "the value is not valid TOML",
+                          "write key=word, key=\"text\" or key=[\"a\", \"b\"]");
         return std::nullopt;
     }
     return text_value(text, flag);
@@ -91,7 +92,8 @@ TomlValue* element_by_name(TomlValue& list, const std::string& name, const std::
         if (member->value.text == name) return &element;
         known.push_back(member->value.text);
     }
-    diagnostics.error(flag.key(key.size()), "there is no [[" + key + "]] with the name `" + name + "`", suggest(name, known));
+    diagnostics.error(flag.key(key.size()), "there is no [[" + key + "]] with the name `" + name + "`",
+                      suggest(name, known));
     return nullptr;
 }
 
@@ -141,12 +143,17 @@ void merge_setting(const std::string& setting, TomlValue& tree, Diagnostics& dia
     Flag flag{.source = diagnostics.add_flag(std::string(kFlag) + (is_hidden ? std::string(key) + "=…" : setting)),
               .key_column = static_cast<std::uint32_t>(kFlag.size() + 1)};
     if (equals == std::string::npos || equals == 0) {
-        return diagnostics.error(flag.key(setting.size()), "an override is key=value", "as in -c sandbox.limits.memory=1GiB");
+        return diagnostics.error(flag.key(setting.size()), "an override is key=value",
+                                 "as in -c sandbox.limits.memory=1GiB");
     }
     flag.value_column = static_cast<std::uint32_t>(kFlag.size() + equals + 2);
-    flag.value_width = static_cast<std::uint32_t>(is_hidden ? 1 : std::max<std::size_t>(setting.size() - equals - 1, 1));
+    flag.value_width =
+        static_cast<std::uint32_t>(is_hidden ? 1 : std::max<std::size_t>(setting.size() - equals - 1, 1));
     const auto parts = split_key(key);
-    if (!parts) return diagnostics.error(flag.key(key.size()), "`" + std::string(key) + "` is not a key", "dotted names, as in approval.high");
+    if (!parts) {
+        return diagnostics.error(flag.key(key.size()), "`" + std::string(key) + "` is not a key",
+                                 "dotted names, as in approval.high");
+    }
     std::optional<TomlValue> value = read_value(std::string_view(setting).substr(equals + 1), flag, diagnostics);
     if (value) set_value(tree, *parts, std::move(*value), flag, diagnostics);
 }
@@ -228,10 +235,12 @@ std::vector<MountText> read_mounts(const Overrides& overrides, Diagnostics& diag
         const std::size_t colon = rest.find(':');
         text.source = rest.substr(0, colon);
         text.target = colon == std::string::npos ? std::string() : rest.substr(colon + 1);
-        const bool is_whole = !text.source.empty() && text.target.starts_with('/') && text.target.find(':') == std::string::npos &&
-                              is_printable(mount) && mount.size() <= kTextCharsMax;
+        const bool is_whole = !text.source.empty() && text.target.starts_with('/') &&
+                              text.target.find(':') == std::string::npos && is_printable(mount) &&
+                              mount.size() <= kTextCharsMax;
         if (!is_whole) {
-            diagnostics.error(text.at, "a mount is SRC:DST or SRC:DST:ro, with an absolute DST", "as in --mount ~/data:/data:ro");
+            diagnostics.error(text.at, "a mount is SRC:DST or SRC:DST:ro, with an absolute DST",
+                              "as in --mount ~/data:/data:ro");
             continue;
         }
         out.push_back(std::move(text));

@@ -30,7 +30,8 @@ bool is_private_group(uid_t owner, gid_t group) {
     if (user == nullptr || user->pw_gid != group) return false;
     const std::string name = user->pw_name;
     const struct group* members = ::getgrgid(group);
-    return members != nullptr && name == members->gr_name && members->gr_mem != nullptr && members->gr_mem[0] == nullptr;
+    return members != nullptr && name == members->gr_name && members->gr_mem != nullptr &&
+           members->gr_mem[0] == nullptr;
 }
 
 Status check_status(const std::string& path, const struct stat& status, Secrecy secrecy) {
@@ -51,7 +52,8 @@ Status check_status(const std::string& path, const struct stat& status, Secrecy 
 }
 
 Status check_folders(const std::string& file) {
-    for (std::size_t slash = file.rfind('/'); slash != std::string::npos && slash != 0; slash = file.rfind('/', slash - 1)) {
+    for (std::size_t slash = file.rfind('/'); slash != std::string::npos && slash != 0;
+         slash = file.rfind('/', slash - 1)) {
         const std::string folder = file.substr(0, slash);
         struct stat status {};
         if (::stat(folder.c_str(), &status) != 0) return io_error("stat " + folder);

@@ -22,9 +22,9 @@ std::string read_sentence(TableReader& reader, std::string_view key, std::string
     const auto text = reader.text(key, Need::Optional, example);
     if (!text) return {};
     if (text->value.size() > kSentenceCharsMax) {
-        reader.diagnostics().error(text->at, "`" + std::string(key) + "` is longer than " +
-                                                 std::to_string(kSentenceCharsMax) + " characters",
-                                   "it is shown on one card; say it shorter");
+        reader.diagnostics().error(
+            text->at, "`" + std::string(key) + "` is longer than " + std::to_string(kSentenceCharsMax) + " characters",
+            "it is shown on one card; say it shorter");
     }
     return text->value;
 }
@@ -69,9 +69,11 @@ std::vector<std::uint16_t> read_ports(TableReader& reader) {
         } else if (element.integer < 1 || element.integer > 65535) {
             diagnostics.error(element.at, std::to_string(element.integer) + " is not a port", "1 to 65535");
         } else if (element.integer == 53) {
-            diagnostics.error(element.at, "port 53 is the sandbox's own name service", "names are looked up without a rule");
+            diagnostics.error(element.at, "port 53 is the sandbox's own name service",
+                              "names are looked up without a rule");
         } else if (std::find(ports.begin(), ports.end(), element.integer) != ports.end()) {
-            diagnostics.error(element.at, "port " + std::to_string(element.integer) + " is written twice", "remove one");
+            diagnostics.error(element.at, "port " + std::to_string(element.integer) + " is written twice",
+                              "remove one");
         } else {
             ports.push_back(static_cast<std::uint16_t>(element.integer));
         }
@@ -85,7 +87,8 @@ std::vector<Placed<RequestPattern>> read_match(TableReader& reader, Need need) {
     const auto texts = reader.texts("match", need, R"(["GET /simple/**"])");
     if (!texts) return out;
     if (texts->value.empty() && reader.diagnostics().empty()) {
-        reader.diagnostics().error(texts->at, "an empty `match` covers nothing", "write match = [\"GET /**\"], or remove the entry");
+        reader.diagnostics().error(texts->at, "an empty `match` covers nothing",
+                                   "write match = [\"GET /**\"], or remove the entry");
     }
     for (const PlacedText& text : texts->value) {
         auto pattern = accept(reader.diagnostics(), text.at, parse_request_pattern(text.value));
@@ -106,7 +109,9 @@ std::vector<NamedTexts> read_resources(TableReader& reader) {
         }
         NamedTexts named{{resource.key, resource.at}, {}};
         for (PlacedText& text : read_texts(resource.value, resource.key, R"(["acme/api"])", diagnostics)) {
-            if (accept(diagnostics, text.at, parse_resource_pattern(text.value))) named.texts.push_back(std::move(text));
+            if (accept(diagnostics, text.at, parse_resource_pattern(text.value))) {
+                named.texts.push_back(std::move(text));
+            }
         }
         out.push_back(std::move(named));
     }
@@ -151,7 +156,8 @@ void read_service(const TomlValue& table, Diagnostics& diagnostics, ProfileText&
     service.present = read_present(reader);
     if (const auto reuse = reader.boolean("reuse")) service.reuse = reuse->value;
     if (const auto warm = reader.boolean("warm")) service.warm = warm->value;
-    reader.refuse("login", "`login` is not supported by this version", "give the account an API key or token with `sanctum vault add`");
+    reader.refuse("login", "`login` is not supported by this version",
+                  "give the account an API key or token with `sanctum vault add`");
     reader.refuse("hosts", "a profile never decides where a credential goes",
                   "hosts belong to the account in the operator's configuration, or to the catalog entry");
     reader.finish();
@@ -167,10 +173,12 @@ void read_host(const TomlValue& table, Diagnostics& diagnostics, ProfileText& ou
     HostText host;
     host.at = table.at;
     const auto name = reader.text("name", Need::Required, "pypi.org");
-    const auto checked = name ? accept(diagnostics, name->at, parse_host(name->value, Wildcard::Leading)) : std::nullopt;
+    const auto checked =
+        name ? accept(diagnostics, name->at, parse_host(name->value, Wildcard::Leading)) : std::nullopt;
     host.ports = read_ports(reader);
     host.match = read_match(reader, Need::Required);
-    reader.refuse("account", "a plain host never gets a credential", "use a [[service]] with catalog = \"http-bearer\"");
+    reader.refuse("account", "a plain host never gets a credential",
+                  "use a [[service]] with catalog = \"http-bearer\"");
     reader.finish();
     if (!checked) return;
     host.name = {*checked, name->at};
@@ -185,7 +193,8 @@ void read_rule(const TomlValue& table, Diagnostics& diagnostics, ProfileText& ou
         reader.word<Verdict>("verdict", {Verdict::Allow, Verdict::Ask, Verdict::StepUp, Verdict::Deny});
     if (verdict) rule.verdict = verdict->value;
     else if (table.find("verdict") == nullptr) {
-        diagnostics.error(table.at, "[[rule]] needs `verdict`", "write verdict = \"deny\", \"ask\", \"step-up\" or \"allow\"");
+        diagnostics.error(table.at, "[[rule]] needs `verdict`",
+                          "write verdict = \"deny\", \"ask\", \"step-up\" or \"allow\"");
     }
     rule.service = reader.text("service", Need::Optional, "github");
     rule.host = reader.text("host", Need::Optional, "pypi.org");
@@ -231,10 +240,14 @@ void read_budget_table(const TomlMember& member, Diagnostics& diagnostics, Budge
     TableReader reader(member.value, member.at, "`" + member.key + "`", diagnostics);
     const auto max = reader.integer("max", 0, kCountMax);
     if (max) budget.limit = static_cast<std::uint64_t>(max->value);
-    if (member.value.find("max") == nullptr) diagnostics.error(member.at, "`" + member.key + "` needs `max`", "write { max = 20, in = \"1m\" }");
+    if (member.value.find("max") == nullptr) {
+        diagnostics.error(member.at, "`" + member.key + "` needs `max`", "write { max = 20, in = \"1m\" }");
+    }
     if (const auto window = read_duration(reader, "in", "1m")) {
         budget.window_ms = window->value;
-        if (window->value <= 0) diagnostics.error(window->at, "a window of no time counts nothing", "write in = \"1m\"");
+        if (window->value <= 0) {
+            diagnostics.error(window->at, "a window of no time counts nothing", "write in = \"1m\"");
+        }
     }
     reader.finish();
 }
@@ -283,7 +296,10 @@ void read_limits(TableReader& sandbox, SandboxLimits& limits) {
     const auto size = [&](std::string_view key, std::string_view example) -> std::optional<std::uint64_t> {
         const auto value = read_size(reader, key, example);
         if (!value) return std::nullopt;
-        if (value->value == 0) sandbox.diagnostics().error(value->at, "`" + std::string(key) + "` is nothing", "leave it out for no limit");
+        if (value->value == 0) {
+            sandbox.diagnostics().error(value->at, "`" + std::string(key) + "` is nothing",
+                                        "leave it out for no limit");
+        }
         return value->value;
     };
     const auto count = [&](std::string_view key) -> std::optional<std::uint64_t> {
@@ -311,8 +327,10 @@ void read_environment(TableReader& sandbox, SandboxText& out) {
         for (const TomlMember& variable : set->value.members) {
             if (variable.value.kind != TomlKind::String) {
                 report_kind(diagnostics, variable.value, variable.key, "text", R"("1")");
-            } else if (variable.value.text.size() > kTextCharsMax || variable.value.text.find('\0') != std::string::npos) {
-                diagnostics.error(variable.value.at, "the value of " + variable.key + " is too long or has a zero byte", {}, Show::NotTheValue);
+            } else if (variable.value.text.size() > kTextCharsMax ||
+                       variable.value.text.find('\0') != std::string::npos) {
+                diagnostics.error(variable.value.at, "the value of " + variable.key + " is too long or has a zero byte",
+                                  {}, Show::NotTheValue);
             } else {
                 out.set.push_back({{variable.key, variable.at}, variable.value.text});
             }
@@ -322,8 +340,9 @@ void read_environment(TableReader& sandbox, SandboxText& out) {
     const auto check = [&](const PlacedText& name) {
         if (is_variable_name(name.value)) return;
         const bool is_pattern = name.value.find('*') != std::string::npos;
-        diagnostics.error(name.at, "`" + name.value + "` is not a variable name",
-                          is_pattern ? "variables are named one by one, never by pattern" : "letters, digits and underscores");
+        diagnostics.error(
+            name.at, "`" + name.value + "` is not a variable name",
+            is_pattern ? "variables are named one by one, never by pattern" : "letters, digits and underscores");
     };
     for (const PlacedText& name : out.pass) check(name);
     for (const SetVariable& variable : out.set) check(variable.name);
@@ -336,7 +355,9 @@ void read_sandbox(TableReader& top, ProfileText& out) {
     SandboxText& sandbox = out.sandbox;
     sandbox.workspace = reader.text("workspace", Need::Optional, ".");
     if (const auto read = reader.texts("read", Need::Optional, R"(["~/.gitconfig"])")) sandbox.read = read->value;
-    if (const auto write = reader.texts("write", Need::Optional, R"(["/var/cache/build"])")) sandbox.write = write->value;
+    if (const auto write = reader.texts("write", Need::Optional, R"(["/var/cache/build"])")) {
+        sandbox.write = write->value;
+    }
     if (const auto home = reader.word<Home>("home", {Home::Fresh, Home::Kept})) sandbox.home = home->value;
     if (const auto later = reader.word<RunsLater>("runs_later", {RunsLater::Hold, RunsLater::Report})) {
         sandbox.runs_later = later->value;
@@ -364,8 +385,10 @@ ProfileText read_profile_tree(const TomlValue& tree, std::uint32_t source, Diagn
     read_approval(top, out);
     read_budget(top, out);
     top.refuse("delegate", "`delegate` is not supported by this version", "remove it; start inner missions outside");
-    top.refuse("login", "`login` is not supported by this version", "give the account an API key or token with `sanctum vault add`");
-    top.refuse("account", "accounts belong to the operator's configuration", "a profile names them: account = \"alice\"");
+    top.refuse("login", "`login` is not supported by this version",
+               "give the account an API key or token with `sanctum vault add`");
+    top.refuse("account", "accounts belong to the operator's configuration",
+               "a profile names them: account = \"alice\"");
     top.finish();
     return out;
 }

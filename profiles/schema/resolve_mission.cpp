@@ -21,8 +21,8 @@ void resolve_life(const ProfileText& text, Resolving& to) {
     const Placed<std::int64_t>& ttl = *text.ttl_ms;
     to.mission.ttl_ms = ttl.value;
     if (ttl.value < kMissionTtlMin.count() || ttl.value > kMissionTtlMax.count()) {
-        return to.diagnostics.error(ttl.at, "`ttl` must be between " + format_duration(kMissionTtlMin.count()) + " and " +
-                                                format_duration(kMissionTtlMax.count()));
+        return to.diagnostics.error(ttl.at, "`ttl` must be between " + format_duration(kMissionTtlMin.count()) +
+                                                " and " + format_duration(kMissionTtlMax.count()));
     }
     if (to.config.bounds.ttl_ms && ttl.value > *to.config.bounds.ttl_ms) {
         const std::string bound = format_duration(*to.config.bounds.ttl_ms);
@@ -36,9 +36,10 @@ void resolve_risk(const std::optional<Placed<Verdict>>& written, const std::opti
     if (written) verdict = written->value;
     if (!bound || verdict >= *bound) return;
     if (written) {
-        to.diagnostics.denied(written->at, std::string(risk) + " = \"" + std::string(name_of(verdict)) +
-                                               "\" is milder than the operator's bound",
-                              "write \"" + std::string(name_of(*bound)) + "\" or stricter");
+        to.diagnostics.denied(
+            written->at,
+            std::string(risk) + " = \"" + std::string(name_of(verdict)) + "\" is milder than the operator's bound",
+            "write \"" + std::string(name_of(*bound)) + "\" or stricter");
     }
     // What the profile does not say follows the bound.
     verdict = *bound;

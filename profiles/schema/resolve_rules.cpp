@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rules and budget lines. Each must be able to have an effect, and exactly one: what is unused or ambiguous is an error.
+// Rules and budget lines. Each must have one effect: what is unused or ambiguous is an error.
 #include "profiles/schema/resolve_parts.hpp"
 
 #include "profiles/policy/patterns.hpp"
@@ -56,8 +56,9 @@ void check_allow(const RuleText& rule, const Service& service, const CompiledEnt
     for (const PlacedText& id : rule.operations) {
         const std::optional<OperationMatch> operation = entry.operation(id.value);
         if (!operation || !operation->is_scoped) continue;
-        to.diagnostics.error(id.at, "unused: `" + id.value + "` is known, and an allow rule never waives grant, resources or risk",
-                             "put its scopes into `grant`, or change [approval]");
+        to.diagnostics.error(
+            id.at, "unused: `" + id.value + "` is known, and an allow rule never waives grant, resources or risk",
+            "put its scopes into `grant`, or change [approval]");
     }
     for (const auto& pattern : rule.match) {
         const std::optional<std::string> probe = probe_of(pattern.value.path);
@@ -65,8 +66,9 @@ void check_allow(const RuleText& rule, const Service& service, const CompiledEnt
         for (const Endpoint& endpoint : service.endpoints) {
             const auto operation = entry.find(endpoint.name, pattern.value.method, *probe, {});
             if (!operation || !operation->is_scoped) continue;
-            to.diagnostics.error(pattern.at, "unused: this is the known operation `" + std::string(operation->id) +
-                                                 "`, and an allow rule never waives grant, resources or risk",
+            to.diagnostics.error(pattern.at,
+                                 "unused: this is the known operation `" + std::string(operation->id) +
+                                     "`, and an allow rule never waives grant, resources or risk",
                                  "put its scopes into `grant`, or change [approval]");
             break;
         }
@@ -85,7 +87,8 @@ void check_service_rule(const RuleText& rule, Resolving& to) {
     const std::vector<std::string> known = owned(entry->operation_ids());
     for (const PlacedText& id : rule.operations) {
         if (contains(known, id.value)) continue;
-        to.diagnostics.error(id.at, "unused: `" + service->catalog + "` has no operation `" + id.value + "`", suggest(id.value, known));
+        to.diagnostics.error(id.at, "unused: `" + service->catalog + "` has no operation `" + id.value + "`",
+                             suggest(id.value, known));
     }
     check_allow(rule, *service, *entry, to);
 }
@@ -97,19 +100,25 @@ void check_host_rule(const RuleText& rule, Resolving& to) {
                              hint.empty() ? "add the [[host]], or remove the rule" : hint);
     }
     if (!rule.operations.empty()) {
-        to.diagnostics.error(rule.operations.front().at, "a plain host has no operations", "write match = [\"GET /path/**\"]");
+        to.diagnostics.error(rule.operations.front().at, "a plain host has no operations",
+                             "write match = [\"GET /path/**\"]");
     }
 }
 
 // Two rules about the same thing: the stricter wins, so the other one is a mistake of the author.
 void check_repeats(const RuleText& rule, std::map<std::string, Place>& seen, Resolving& to) {
-    const std::string target = rule.service ? "service " + rule.service->value : rule.host ? "host " + rule.host->value : "";
+    const std::string target = rule.service ? "service " + rule.service->value
+                               : rule.host  ? "host " + rule.host->value
+                                            : "";
     const auto check = [&](const std::string& what, Place at) {
         const auto [known, is_first] = seen.emplace(target + " " + what, at);
         if (is_first) return;
-        to.diagnostics.error(at, "ambiguous: " + to.diagnostics.name_of(known->second) + " decides the same", "keep one of the two");
+        to.diagnostics.error(at, "ambiguous: " + to.diagnostics.name_of(known->second) + " decides the same",
+                             "keep one of the two");
     };
-    for (const auto& pattern : rule.match) check("match " + pattern.value.method + " " + pattern.value.path, pattern.at);
+    for (const auto& pattern : rule.match) {
+        check("match " + pattern.value.method + " " + pattern.value.path, pattern.at);
+    }
     for (const PlacedText& id : rule.operations) check("operation " + id.value, id.at);
 }
 
@@ -129,7 +138,8 @@ Rule rule_of(const RuleText& text, const Diagnostics& diagnostics) {
 const Service* budget_service(const BudgetText& text, std::string_view name, Resolving& to) {
     const Service* service = find_service(to.mission, name);
     if (service == nullptr) {
-        to.diagnostics.error(text.key.at, "unused: there is no service `" + std::string(name) + "`", suggest(name, service_names(to.mission)));
+        to.diagnostics.error(text.key.at, "unused: there is no service `" + std::string(name) + "`",
+                             suggest(name, service_names(to.mission)));
     }
     return service;
 }
@@ -182,7 +192,8 @@ void resolve_budgets(const ProfileText& text, Resolving& to) {
         } else if (colon != std::string::npos) {
             resolve_scope_budget(line, colon, budget, to);
         } else {
-            to.diagnostics.error(line.key.at, "`" + key + "` is not a budget", "calls, \"SERVICE:SCOPE\" or \"SERVICE/OPERATION\"");
+            to.diagnostics.error(line.key.at, "`" + key + "` is not a budget",
+                                 "calls, \"SERVICE:SCOPE\" or \"SERVICE/OPERATION\"");
         }
         to.mission.budgets.push_back(std::move(budget));
     }

@@ -24,26 +24,64 @@ constexpr const char* kSocket = "it names a socket or descriptor of the machine,
 constexpr const char* kProxy = "no proxy is needed: every connection already leads to Sanctum";
 
 constexpr std::array kReserved = {
-    Reserved{"SANCTUM_*", kLaunchers}, Reserved{"HOME", kLaunchers}, Reserved{"USER", kLaunchers},
-    Reserved{"LOGNAME", kLaunchers}, Reserved{"TMPDIR", kLaunchers}, Reserved{"PWD", kLaunchers},
-    Reserved{"OLDPWD", kLaunchers}, Reserved{"SHLVL", kLaunchers}, Reserved{"_", kLaunchers},
-    Reserved{"LD_*", kLoader}, Reserved{"GLIBC_TUNABLES", kLoader}, Reserved{"GCONV_PATH", kLoader},
-    Reserved{"BASH_ENV", kLoader}, Reserved{"ENV", kLoader}, Reserved{"BASH_FUNC_*", kLoader},
-    Reserved{"LISTEN_FDS", kSocket}, Reserved{"LISTEN_PID", kSocket}, Reserved{"LISTEN_FDNAMES", kSocket},
-    Reserved{"NOTIFY_SOCKET", kSocket}, Reserved{"WATCHDOG_*", kSocket}, Reserved{"CREDENTIALS_DIRECTORY", kSocket},
-    Reserved{"SSH_AUTH_SOCK", kSocket}, Reserved{"SSH_AGENT_PID", kSocket}, Reserved{"GPG_AGENT_INFO", kSocket},
-    Reserved{"DBUS_*", kSocket}, Reserved{"XDG_RUNTIME_DIR", kSocket}, Reserved{"DISPLAY", kSocket},
-    Reserved{"WAYLAND_DISPLAY", kSocket}, Reserved{"XAUTHORITY", kSocket}, Reserved{"DOCKER_HOST", kSocket},
-    Reserved{"KRB5CCNAME", kSocket}, Reserved{"TMUX", kSocket}, Reserved{"STY", kSocket},
-    Reserved{"SSL_CERT_FILE", kTrust}, Reserved{"SSL_CERT_DIR", kTrust}, Reserved{"CURL_CA_BUNDLE", kTrust},
-    Reserved{"REQUESTS_CA_BUNDLE", kTrust}, Reserved{"PIP_CERT", kTrust}, Reserved{"GIT_SSL_CAINFO", kTrust},
-    Reserved{"GIT_SSL_CAPATH", kTrust}, Reserved{"NODE_EXTRA_CA_CERTS", kTrust}, Reserved{"AWS_CA_BUNDLE", kTrust},
-    Reserved{"HTTPLIB2_CA_CERTS", kTrust}, Reserved{"GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", kTrust},
-    Reserved{"NIX_SSL_CERT_FILE", kTrust}, Reserved{"CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE", kTrust},
-    Reserved{"DENO_CERT", kTrust}, Reserved{"CODEX_CA_CERTIFICATE", kTrust}, Reserved{"CARGO_HTTP_CAINFO", kTrust},
-    Reserved{"HTTP_PROXY", kProxy}, Reserved{"HTTPS_PROXY", kProxy}, Reserved{"ALL_PROXY", kProxy},
-    Reserved{"NO_PROXY", kProxy}, Reserved{"FTP_PROXY", kProxy}, Reserved{"http_proxy", kProxy},
-    Reserved{"https_proxy", kProxy}, Reserved{"all_proxy", kProxy}, Reserved{"no_proxy", kProxy},
+    Reserved{"SANCTUM_*", kLaunchers},
+    Reserved{"HOME", kLaunchers},
+    Reserved{"USER", kLaunchers},
+    Reserved{"LOGNAME", kLaunchers},
+    Reserved{"TMPDIR", kLaunchers},
+    Reserved{"PWD", kLaunchers},
+    Reserved{"OLDPWD", kLaunchers},
+    Reserved{"SHLVL", kLaunchers},
+    Reserved{"_", kLaunchers},
+    Reserved{"LD_*", kLoader},
+    Reserved{"GLIBC_TUNABLES", kLoader},
+    Reserved{"GCONV_PATH", kLoader},
+    Reserved{"BASH_ENV", kLoader},
+    Reserved{"ENV", kLoader},
+    Reserved{"BASH_FUNC_*", kLoader},
+    Reserved{"LISTEN_FDS", kSocket},
+    Reserved{"LISTEN_PID", kSocket},
+    Reserved{"LISTEN_FDNAMES", kSocket},
+    Reserved{"NOTIFY_SOCKET", kSocket},
+    Reserved{"WATCHDOG_*", kSocket},
+    Reserved{"CREDENTIALS_DIRECTORY", kSocket},
+    Reserved{"SSH_AUTH_SOCK", kSocket},
+    Reserved{"SSH_AGENT_PID", kSocket},
+    Reserved{"GPG_AGENT_INFO", kSocket},
+    Reserved{"DBUS_*", kSocket},
+    Reserved{"XDG_RUNTIME_DIR", kSocket},
+    Reserved{"DISPLAY", kSocket},
+    Reserved{"WAYLAND_DISPLAY", kSocket},
+    Reserved{"XAUTHORITY", kSocket},
+    Reserved{"DOCKER_HOST", kSocket},
+    Reserved{"KRB5CCNAME", kSocket},
+    Reserved{"TMUX", kSocket},
+    Reserved{"STY", kSocket},
+    Reserved{"SSL_CERT_FILE", kTrust},
+    Reserved{"SSL_CERT_DIR", kTrust},
+    Reserved{"CURL_CA_BUNDLE", kTrust},
+    Reserved{"REQUESTS_CA_BUNDLE", kTrust},
+    Reserved{"PIP_CERT", kTrust},
+    Reserved{"GIT_SSL_CAINFO", kTrust},
+    Reserved{"GIT_SSL_CAPATH", kTrust},
+    Reserved{"NODE_EXTRA_CA_CERTS", kTrust},
+    Reserved{"AWS_CA_BUNDLE", kTrust},
+    Reserved{"HTTPLIB2_CA_CERTS", kTrust},
+    Reserved{"GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", kTrust},
+    Reserved{"NIX_SSL_CERT_FILE", kTrust},
+    Reserved{"CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE", kTrust},
+    Reserved{"DENO_CERT", kTrust},
+    Reserved{"CODEX_CA_CERTIFICATE", kTrust},
+    Reserved{"CARGO_HTTP_CAINFO", kTrust},
+    Reserved{"HTTP_PROXY", kProxy},
+    Reserved{"HTTPS_PROXY", kProxy},
+    Reserved{"ALL_PROXY", kProxy},
+    Reserved{"NO_PROXY", kProxy},
+    Reserved{"FTP_PROXY", kProxy},
+    Reserved{"http_proxy", kProxy},
+    Reserved{"https_proxy", kProxy},
+    Reserved{"all_proxy", kProxy},
+    Reserved{"no_proxy", kProxy},
     Reserved{"ftp_proxy", kProxy},
 };
 
@@ -102,8 +140,10 @@ private:
         }
         const auto [known, is_first] = claimed_.emplace(name.value, name.at);
         if (is_first) return true;
-        to_.diagnostics.error(name.at, "ambiguous: `" + name.value + "` already has a value from " + to_.diagnostics.name_of(known->second),
-                              "keep one of the two");
+        to_.diagnostics.error(
+            name.at,
+            "ambiguous: `" + name.value + "` already has a value from " + to_.diagnostics.name_of(known->second),
+            "keep one of the two");
         return false;
     }
 
@@ -131,12 +171,14 @@ private:
     }
     void add_mount(Mount mount, Place at) {
         if (mount.source == "/" || mount.target == "/") {
-            return to_.diagnostics.error(at, "the whole machine cannot be given to an agent", "name the folders it needs");
+            return to_.diagnostics.error(at, "the whole machine cannot be given to an agent",
+                                         "name the folders it needs");
         }
         const auto [known, is_first] = targets_.emplace(mount.target, at);
         if (!is_first) {
-            return to_.diagnostics.error(at, "ambiguous: " + mount.target + " is already given by " + to_.diagnostics.name_of(known->second),
-                                         "keep one of the two");
+            return to_.diagnostics.error(
+                at, "ambiguous: " + mount.target + " is already given by " + to_.diagnostics.name_of(known->second),
+                "keep one of the two");
         }
         to_.mission.sandbox.mounts.push_back(std::move(mount));
     }
@@ -151,8 +193,8 @@ void resolve_sandbox(const ProfileText& text, const std::vector<MountText>& moun
     const SandboxText& written = text.sandbox;
     Sandbox& sandbox = to.mission.sandbox;
     const PlacedText workspace = written.workspace.value_or(PlacedText{".", text.mission_at});
-    const auto path = accept(to.diagnostics, workspace.at,
-                             parse_path(workspace.value, to.caller.working_directory, to.caller.home));
+    const auto path =
+        accept(to.diagnostics, workspace.at, parse_path(workspace.value, to.caller.working_directory, to.caller.home));
     if (path) sandbox.workspace = *path;
     Mounts list(to);
     for (const PlacedText& read : written.read) list.add(read, false);

@@ -50,9 +50,11 @@ const Account* find_account(const ServiceText& text, Resolving& to) {
     for (const Account& account : to.config.accounts) {
         if (account.name == text.account.value && account.catalog == text.catalog.value) return &account;
         if (account.name == text.account.value) {
-            to.diagnostics.error(text.account.at, "account `" + account.name + "` is bound to the catalog entry `" +
-                                                      account.catalog + "`, not `" + text.catalog.value + "`",
-                                 "write catalog = \"" + account.catalog + "\", or name another account (" + account.place + ")");
+            to.diagnostics.error(
+                text.account.at,
+                "account `" + account.name + "` is bound to the catalog entry `" + account.catalog + "`, not `" +
+                    text.catalog.value + "`",
+                "write catalog = \"" + account.catalog + "\", or name another account (" + account.place + ")");
             return nullptr;
         }
         if (account.catalog == text.catalog.value) fitting.push_back(account.name);
@@ -74,9 +76,11 @@ void resolve_grant(const ServiceText& text, const CompiledEntry& entry, const Ac
         account.grant ? std::optional(with_implied(*account.grant, entry)) : std::nullopt;
     for (const PlacedText& scope : text.grant) {
         if (!contains(known, scope.value)) {
-            to.diagnostics.error(scope.at, "`" + service.catalog + "` has no scope `" + scope.value + "`", suggest(scope.value, known));
+            to.diagnostics.error(scope.at, "`" + service.catalog + "` has no scope `" + scope.value + "`",
+                                 suggest(scope.value, known));
         } else if (bound && !contains(*bound, scope.value)) {
-            to.diagnostics.denied(scope.at, "scope `" + scope.value + "` is outside the grant of account `" + account.name + "`",
+            to.diagnostics.denied(scope.at,
+                                  "scope `" + scope.value + "` is outside the grant of account `" + account.name + "`",
                                   "remove it, or add it to the account (" + account.place + ")");
         } else {
             service.grant.push_back(scope.value);
@@ -101,8 +105,9 @@ void resolve_resources(const ServiceText& text, const CompiledEntry& entry, cons
                                     [](const Endpoint& endpoint) { return endpoint.kind == EndpointKind::Git; });
     for (const auto& [name, patterns] : account.resources) {
         if (!contains(known, name)) {
-            to.diagnostics.error(text.account.at, "account `" + account.name + "` (" + account.place + ") bounds `" + name +
-                                                      "`, which `" + service.catalog + "` does not have",
+            to.diagnostics.error(text.account.at,
+                                 "account `" + account.name + "` (" + account.place + ") bounds `" + name +
+                                     "`, which `" + service.catalog + "` does not have",
                                  suggest(name, known));
         }
         for (const std::string& pattern : patterns) {
@@ -111,7 +116,8 @@ void resolve_resources(const ServiceText& text, const CompiledEntry& entry, cons
     }
     for (const NamedTexts& resource : text.resources) {
         if (!contains(known, resource.name.value)) {
-            to.diagnostics.error(resource.name.at, "`" + service.catalog + "` has no resource `" + resource.name.value + "`",
+            to.diagnostics.error(resource.name.at,
+                                 "`" + service.catalog + "` has no resource `" + resource.name.value + "`",
                                  suggest(resource.name.value, known));
             continue;
         }
@@ -120,12 +126,13 @@ void resolve_resources(const ServiceText& text, const CompiledEntry& entry, cons
         for (const PlacedText& written : resource.texts) {
             patterns.push_back(full_pattern(resource.name.value, written.value, is_git));
             if (bound == service.account_resources.end()) continue;
-            const bool can_match = std::any_of(bound->second.begin(), bound->second.end(), [&](const std::string& allowed) {
-                return can_overlap(allowed, patterns.back());
-            });
+            const bool can_match =
+                std::any_of(bound->second.begin(), bound->second.end(),
+                            [&](const std::string& allowed) { return can_overlap(allowed, patterns.back()); });
             if (!can_match) {
-                to.diagnostics.denied(written.at, "`" + written.value + "` is outside what account `" + account.name + "` may reach",
-                                      "the account has: " + joined(bound->second) + " (" + account.place + ")");
+                to.diagnostics.denied(
+                    written.at, "`" + written.value + "` is outside what account `" + account.name + "` may reach",
+                    "the account has: " + joined(bound->second) + " (" + account.place + ")");
             }
         }
     }
@@ -166,7 +173,8 @@ void resolve_endpoints(const ServiceText& text, const CompiledEntry& entry, cons
     }
     const std::string whose = "account `" + account.name + "` (" + account.place + ")";
     if (takes_hosts && account.hosts.empty()) {
-        to.diagnostics.error(text.account.at, whose + " names no hosts, and `" + service.catalog + "` has none of its own",
+        to.diagnostics.error(text.account.at,
+                             whose + " names no hosts, and `" + service.catalog + "` has none of its own",
                              "add to the account: hosts = [\"git.example.org\"]");
     }
     if (!takes_hosts && (!account.hosts.empty() || !account.base_path.empty() || !account.ports.empty())) {
@@ -209,7 +217,8 @@ void check_names(const ProfileText& text, Resolving& to) {
     std::set<std::string> seen;
     for (const ServiceText& service : text.services) {
         if (seen.insert(service.name.value).second) continue;
-        to.diagnostics.error(service.name.at, "a second service `" + service.name.value + "`", "names are used in rules and records; rename one");
+        to.diagnostics.error(service.name.at, "a second service `" + service.name.value + "`",
+                             "names are used in rules and records; rename one");
     }
 }
 
@@ -220,9 +229,10 @@ void check_hosts(const ProfileText& text, Resolving& to) {
             for (const std::string& host : endpoint.hosts) {
                 const auto [owner, is_first] = owners.emplace(host, i);
                 if (is_first || to.mission.services[owner->second].name == to.mission.services[i].name) continue;
-                to.diagnostics.error(text.services[i].name.at, "host " + host + " belongs to the services `" +
-                                                                   to.mission.services[owner->second].name + "` and `" +
-                                                                   to.mission.services[i].name + "`",
+                to.diagnostics.error(text.services[i].name.at,
+                                     "host " + host + " belongs to the services `" +
+                                         to.mission.services[owner->second].name + "` and `" +
+                                         to.mission.services[i].name + "`",
                                      "a request could not say which is meant; keep one");
                 return;
             }
@@ -244,14 +254,18 @@ void resolve_hosts(const ProfileText& text, Resolving& to) {
     for (const HostText& written : text.hosts) {
         const std::string& name = written.name.value;
         if (!seen.insert(name).second) {
-            to.diagnostics.error(written.name.at, "a second [[host]] `" + name + "`", "join the two: one list of ports, one match");
+            to.diagnostics.error(written.name.at, "a second [[host]] `" + name + "`",
+                                 "join the two: one list of ports, one match");
             continue;
         }
-        const auto owner = std::find_if(taken.begin(), taken.end(), [&](const DialEntry& entry) { return entry.name == name; });
+        const auto owner =
+            std::find_if(taken.begin(), taken.end(), [&](const DialEntry& entry) { return entry.name == name; });
         if (owner != taken.end()) {
-            to.diagnostics.error(written.name.at, "host " + name + " belongs to the service `" +
-                                                      to.mission.services[static_cast<std::size_t>(owner->service)].name + "`",
-                                 "remove the [[host]]; to allow more of it, write a [[rule]] with verdict = \"allow\" and service");
+            to.diagnostics.error(
+                written.name.at,
+                "host " + name + " belongs to the service `" +
+                    to.mission.services[static_cast<std::size_t>(owner->service)].name + "`",
+                "remove the [[host]]; to allow more of it, write a [[rule]] with verdict = \"allow\" and service");
             continue;
         }
         Host host{.name = name, .ports = written.ports, .match = {}, .place = to.diagnostics.name_of(written.at)};

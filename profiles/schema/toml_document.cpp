@@ -29,8 +29,7 @@ TomlValue convert(const toml::node& node, std::uint32_t source);
 void convert_table(const toml::table& table, std::uint32_t source, TomlValue& value) {
     value.kind = TomlKind::Table;
     for (const auto& [key, member] : table) {
-        value.members.push_back(
-            {std::string(key.str()), place_of(key.source(), source), convert(member, source)});
+        value.members.push_back({std::string(key.str()), place_of(key.source(), source), convert(member, source)});
     }
     // The library sorts by key; the author's order is what diagnostics and explain follow.
     std::stable_sort(value.members.begin(), value.members.end(), [](const TomlMember& a, const TomlMember& b) {
@@ -75,7 +74,8 @@ std::string sentence_of(std::string_view description) {
         if (colon != std::string_view::npos) description.remove_prefix(colon + 2);
     }
     std::string out(description);
-    for (const auto& [raw, word] : {std::pair{"'\\n'", "the end of the line"}, std::pair{"saw '\\r'", "the end of the line"}}) {
+    for (const auto& [raw, word] :
+         {std::pair{"'\\n'", "the end of the line"}, std::pair{"saw '\\r'", "the end of the line"}}) {
         const std::size_t at = out.find(raw);
         if (at != std::string::npos) out.replace(at, std::string_view(raw).size(), word);
     }
@@ -102,8 +102,9 @@ std::string hint_for(std::string_view description) {
         {"bare key", "a key with other characters than A-Z a-z 0-9 - _ needs quotes: \"SERVICE:SCOPE\" = 20"},
     };
     std::string lower(description);
-    std::transform(lower.begin(), lower.end(), lower.begin(),
-                   [](unsigned char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : static_cast<char>(c); });
+    std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) {
+        return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : static_cast<char>(c);
+    });
     for (const Known& known : kKnown) {
         if (lower.find(known.part) != std::string::npos) return known.hint;
     }

@@ -109,11 +109,12 @@ std::optional<Placed<bool>> TableReader::boolean(std::string_view key) {
 }
 
 std::optional<Placed<std::int64_t>> TableReader::integer(std::string_view key, std::int64_t min, std::int64_t max) {
-    const TomlMember* member = take_kind(key, Need::Optional, TomlKind::Integer, std::to_string(std::max<std::int64_t>(min, 1)));
+    const TomlMember* member =
+        take_kind(key, Need::Optional, TomlKind::Integer, std::to_string(std::max<std::int64_t>(min, 1)));
     if (member == nullptr) return std::nullopt;
     if (member->value.integer < min || member->value.integer > max) {
-        diagnostics_.error(member->value.at, quoted(key) + " must be between " + std::to_string(min) + " and " +
-                                                 std::to_string(max));
+        diagnostics_.error(member->value.at,
+                           quoted(key) + " must be between " + std::to_string(min) + " and " + std::to_string(max));
         return std::nullopt;
     }
     return Placed<std::int64_t>{member->value.integer, member->value.at};
@@ -139,7 +140,8 @@ std::vector<const TomlValue*> TableReader::tables(std::string_view key) {
         return out;
     }
     if (value.elements.size() > kProfileListMax) {
-        diagnostics_.error(member->at, "more than " + std::to_string(kProfileListMax) + " [[" + std::string(key) + "]]");
+        diagnostics_.error(member->at,
+                           "more than " + std::to_string(kProfileListMax) + " [[" + std::string(key) + "]]");
         return out;
     }
     for (const TomlValue& element : value.elements) out.push_back(&element);

@@ -51,9 +51,7 @@ std::string real_path(const std::string& path) {
     return out;
 }
 
-bool is_below(const std::string& path, const std::string& folder) {
-    return path.starts_with(real_path(folder) + "/");
-}
+bool is_below(const std::string& path, const std::string& folder) { return path.starts_with(real_path(folder) + "/"); }
 
 Result<TrustText> read_pins(const Places& places) {
     Result<std::string> text = read_owned_file(places.trust(), Secrecy::Ordinary);
@@ -61,10 +59,12 @@ Result<TrustText> read_pins(const Places& places) {
     if (!text) return std::move(text).error();
     Result<TrustText> pins = wire::from_json<TrustText>(*text);
     if (!pins) {
-        return Error{Errc::Protocol, places.trust() + ": damaged (" + pins.error().what + "); remove it and trust your profiles again"};
+        return Error{Errc::Protocol,
+                     places.trust() + ": damaged (" + pins.error().what + "); remove it and trust your profiles again"};
     }
     if (pins->schema != kTrustSchema) {
-        return Error{Errc::Unsupported, places.trust() + ": of schema " + std::to_string(pins->schema) + ", made for a newer Sanctum"};
+        return Error{Errc::Unsupported,
+                     places.trust() + ": of schema " + std::to_string(pins->schema) + ", made for a newer Sanctum"};
     }
     return pins;
 }
@@ -99,8 +99,9 @@ Result<std::string> find_profile(const std::string& named, const std::string& fr
     const std::string origin = named.empty() ? "SANCTUM_PROFILE" : "--profile";
     if (wanted.empty()) {
         if (is_file("./mission.toml")) return std::string("./mission.toml");
-        return Error{Errc::NotFound, "no profile: --profile and SANCTUM_PROFILE are not set, and there is no ./mission.toml "
-                                     "(write one with `sanctum init`)"};
+        return Error{Errc::NotFound,
+                     "no profile: --profile and SANCTUM_PROFILE are not set, and there is no ./mission.toml "
+                     "(write one with `sanctum init`)"};
     }
     if (is_file(wanted)) return wanted;
     std::string looked = wanted;
@@ -129,7 +130,8 @@ Status pin_trust(const ProfileFile& file, const Places& places) {
     return change_pins(places, [&](TrustText& pins) -> Status {
         std::erase_if(pins.pins, [&](const PinText& pin) { return pin.path == file.path; });
         if (pins.pins.size() >= kTrustPinsMax) {
-            return Error{Errc::Limit, places.trust() + ": more than " + std::to_string(kTrustPinsMax) + " trusted profiles"};
+            return Error{Errc::Limit,
+                         places.trust() + ": more than " + std::to_string(kTrustPinsMax) + " trusted profiles"};
         }
         pins.pins.push_back({file.path, file.sha256, SystemClock().wall().unix_ms});
         return {};
@@ -146,7 +148,8 @@ Result<std::vector<TrustPin>> list_trust(const Places& places) {
 Status remove_trust(const std::string& path, const Places& places) {
     const std::string real = real_path(path);
     return change_pins(places, [&](TrustText& pins) -> Status {
-        const std::size_t removed = std::erase_if(pins.pins, [&](const PinText& pin) { return pin.path == real || pin.path == path; });
+        const std::size_t removed =
+            std::erase_if(pins.pins, [&](const PinText& pin) { return pin.path == real || pin.path == path; });
         if (removed == 0) return Error{Errc::NotFound, path + ": was not trusted"};
         return {};
     });

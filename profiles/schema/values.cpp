@@ -14,7 +14,7 @@
 namespace sanctum::profiles {
 namespace {
 
-constexpr std::size_t kHostCharsMax = 253;   // RFC 1035, 2.3.4, without the root label
+constexpr std::size_t kHostCharsMax = 253;  // RFC 1035, 2.3.4, without the root label
 constexpr std::size_t kLabelCharsMax = 63;
 
 struct Unit {
@@ -173,8 +173,9 @@ Parsed<std::string> parse_name_text(std::string_view text, std::string_view what
 
 Parsed<std::string> parse_host(std::string_view text, Wildcard wildcard) {
     if (text == "localhost" || text.ends_with(".localhost")) {
-        return Fault{"`" + std::string(text) + "` is the sandbox itself inside a mission",
-                     "give the machine's service another name in the operator's configuration, [upstream.host.\"NAME\"]"};
+        return Fault{
+            "`" + std::string(text) + "` is the sandbox itself inside a mission",
+            "give the machine's service another name in the operator's configuration, [upstream.host.\"NAME\"]"};
     }
     if (text.starts_with("*.")) {
         if (wildcard == Wildcard::Leading) return check_wildcard(text);
@@ -225,14 +226,18 @@ Parsed<std::string> parse_cidr(std::string_view text) {
         }
     }
     std::array<char, INET6_ADDRSTRLEN> canonical{};
-    if (::inet_ntop(is_v4 ? AF_INET : AF_INET6, bytes.data(), canonical.data(), canonical.size()) == nullptr) return fault;
+    if (::inet_ntop(is_v4 ? AF_INET : AF_INET6, bytes.data(), canonical.data(), canonical.size()) == nullptr) {
+        return fault;
+    }
     return std::string(canonical.data()) + "/" + std::to_string(prefix);
 }
 
 Parsed<std::string> parse_path(std::string_view text, std::string_view folder, std::string_view home) {
     std::string joined;
     if (text == "~" || text.starts_with("~/")) {
-        if (!home.starts_with('/')) return Fault{"`" + std::string(text) + "`: HOME is not set", "write the whole path"};
+        if (!home.starts_with('/')) {
+            return Fault{"`" + std::string(text) + "`: HOME is not set", "write the whole path"};
+        }
         joined = std::string(home) + std::string(text.substr(1));
     } else if (text.starts_with('~')) {
         return Fault{"`" + std::string(text) + "`: only one's own `~` is known", "write the whole path"};

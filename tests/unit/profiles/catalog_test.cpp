@@ -193,7 +193,8 @@ TEST(CompiledEntry, IsTheSameFromAMemfd) {
 }
 
 std::string profile_with(std::string_view catalog) {
-    return std::string(testing::kHead) + "[[service]]\nname = \"s\"\ncatalog = \"" + std::string(catalog) + "\"\naccount = \"a\"\ngrant = []\n";
+    return std::string(testing::kHead) + "[[service]]\nname = \"s\"\ncatalog = \"" + std::string(catalog) +
+           "\"\naccount = \"a\"\ngrant = []\n";
 }
 
 TEST(LoadCatalog, AnOwnEntryIsCompiledAtFirstUseAndKept) {

@@ -44,17 +44,25 @@ TEST(Classify, KnowsTheFourRequestsOfGitAndNoOthers) {
              Row{"GET", "/info/refs?service=git-receive-pack", "git.push"},
              Row{"POST", "/git-receive-pack", "git.push"},
              // the dumb protocol
-             Row{"GET", "/info/refs", ""}, Row{"GET", "/HEAD", ""}, Row{"GET", "/objects/info/packs", ""},
+             Row{"GET", "/info/refs", ""},
+             Row{"GET", "/HEAD", ""},
+             Row{"GET", "/objects/info/packs", ""},
              // `service=` twice, with company, or disguised (POL-18)
              Row{"GET", "/info/refs?service=git-upload-pack&service=git-receive-pack", ""},
              Row{"GET", "/info/refs?service=git-receive-pack&service=git-upload-pack", ""},
-             Row{"GET", "/info/refs?service=git-upload-pack&x=1", ""}, Row{"GET", "/info/refs?x=1&service=git-upload-pack", ""},
-             Row{"GET", "/info/refs?service=git%2Dupload-pack", ""}, Row{"GET", "/info/refs?Service=git-upload-pack", ""},
+             Row{"GET", "/info/refs?service=git-upload-pack&x=1", ""},
+             Row{"GET", "/info/refs?x=1&service=git-upload-pack", ""},
+             Row{"GET", "/info/refs?service=git%2Dupload-pack", ""},
+             Row{"GET", "/info/refs?Service=git-upload-pack", ""},
              Row{"GET", "/info/refs?service=git-upload-archive", ""},
              // other methods and queries
-             Row{"HEAD", "/info/refs?service=git-upload-pack", ""}, Row{"POST", "/info/refs?service=git-upload-pack", ""},
-             Row{"GET", "/git-upload-pack", ""}, Row{"POST", "/git-upload-pack?x=1", ""}, Row{"PUT", "/git-receive-pack", ""},
-             Row{"POST", "/git-upload-archive", ""}, Row{"POST", "/info/lfs/objects/batch", ""},
+             Row{"HEAD", "/info/refs?service=git-upload-pack", ""},
+             Row{"POST", "/info/refs?service=git-upload-pack", ""},
+             Row{"GET", "/git-upload-pack", ""},
+             Row{"POST", "/git-upload-pack?x=1", ""},
+             Row{"PUT", "/git-receive-pack", ""},
+             Row{"POST", "/git-upload-archive", ""},
+             Row{"POST", "/info/lfs/objects/batch", ""},
              Row{"GET", "/INFO/refs?service=git-upload-pack", ""},
          }) {
         SCOPED_TRACE(std::string(row.method) + " " + row.url);
@@ -73,18 +81,23 @@ TEST(Classify, ARepositoryIsThePathBelowTheBasePath) {
     };
     for (const Place& place : {Place{"https://git.quickstart.test/git/demo.git/git-upload-pack", "demo.git"},
                                Place{"https://git.quickstart.test/git/team/app.git/git-upload-pack", "team/app.git"}}) {
-        EXPECT_EQ(world.classify(request("POST", place.url)).resources.at("repo"), std::vector<std::string>{place.repo});
+        EXPECT_EQ(world.classify(request("POST", place.url)).resources.at("repo"),
+                  std::vector<std::string>{place.repo});
     }
-    for (const char* url : {"https://git.quickstart.test/demo.git/git-upload-pack", "https://git.quickstart.test/gitx/demo.git/git-upload-pack",
-                            "https://git.quickstart.test/git/git-upload-pack", "https://git.quickstart.test/git//demo.git/git-upload-pack",
-                            "https://git.quickstart.test/git/a%2Fb/git-upload-pack", "https://git.quickstart.test/git"}) {
+    for (const char* url :
+         {"https://git.quickstart.test/demo.git/git-upload-pack",
+          "https://git.quickstart.test/gitx/demo.git/git-upload-pack",
+          "https://git.quickstart.test/git/git-upload-pack",
+          "https://git.quickstart.test/git//demo.git/git-upload-pack",
+          "https://git.quickstart.test/git/a%2Fb/git-upload-pack", "https://git.quickstart.test/git"}) {
         EXPECT_FALSE(world.classify(request("POST", url)).is_known) << url;
     }
 }
 
 TEST(Classify, GitHubsTwoNamesOfARepositoryAreOne) {
     const World world(kProfile);
-    for (const char* url : {"https://github.com/acme/api.git/git-upload-pack", "https://github.com/acme/api/git-upload-pack"}) {
+    for (const char* url :
+         {"https://github.com/acme/api.git/git-upload-pack", "https://github.com/acme/api/git-upload-pack"}) {
         const Operation operation = world.classify(request("POST", url));
         EXPECT_EQ(operation.resources.at("repo"), std::vector<std::string>{"acme/api"}) << url;
         EXPECT_EQ(operation.needed, (std::vector<std::vector<std::string>>{{"contents:read"}}));
@@ -97,13 +110,15 @@ TEST(Classify, APushIsNotKnownBeforeItsCommandsAreRead) {
 
     EXPECT_TRUE(world.classify(unread).needs_push_commands);
     EXPECT_FALSE(world.classify(push(std::string(kRepo) + "/git-receive-pack", {})).needs_push_commands);
-    EXPECT_FALSE(world.classify(request("GET", std::string(kRepo) + "/info/refs?service=git-receive-pack")).needs_push_commands);
+    EXPECT_FALSE(
+        world.classify(request("GET", std::string(kRepo) + "/info/refs?service=git-receive-pack")).needs_push_commands);
 }
 
 TEST(Classify, APushNamesEveryRef) {
     const World world(kProfile);
 
-    const Operation operation = world.classify(push(std::string(kRepo) + "/git-receive-pack", {created("refs/heads/agent/x"), updated("refs/heads/main")}));
+    const Operation operation = world.classify(
+        push(std::string(kRepo) + "/git-receive-pack", {created("refs/heads/agent/x"), updated("refs/heads/main")}));
 
     EXPECT_EQ(operation.resources.at("ref"), (std::vector<std::string>{"refs/heads/agent/x", "refs/heads/main"}));
     EXPECT_EQ(operation.says, "Push to demo.git: refs/heads/agent/x, refs/heads/main");
@@ -112,7 +127,8 @@ TEST(Classify, APushNamesEveryRef) {
 TEST(Classify, ADeletionNeedsItsOwnScope) {
     const World world(kProfile);
 
-    const Operation operation = world.classify(push(std::string(kRepo) + "/git-receive-pack", {deleted("refs/heads/agent/x")}));
+    const Operation operation =
+        world.classify(push(std::string(kRepo) + "/git-receive-pack", {deleted("refs/heads/agent/x")}));
 
     EXPECT_EQ(operation.needed, (std::vector<std::vector<std::string>>{{"push", "push:delete"}}));
 }
@@ -132,10 +148,14 @@ TEST(Classify, FindsOperationsOfAnApi) {
 TEST(Classify, RequestsThatMintCredentialsAreUnknown) {
     const World world(kProfile);
     for (const Row& row : {
-             Row{"POST", "https://api.github.com/app/installations/1/access_tokens", ""}, Row{"POST", "https://api.github.com/graphql", ""},
-             Row{"POST", "https://api.github.com/repos/acme/api/keys", ""}, Row{"GET", "https://api.github.com/repos/acme/api/actions/secrets", ""},
-             Row{"POST", "https://api.github.com/repos/acme/api/hooks", ""}, Row{"POST", "https://api.github.com/repos/acme/api/actions/runners/registration-token", ""},
-             Row{"GET", "https://api.anthropic.com/v1/organizations/api_keys", ""}, Row{"POST", "https://api.anthropic.com/v1/oauth/token", ""},
+             Row{"POST", "https://api.github.com/app/installations/1/access_tokens", ""},
+             Row{"POST", "https://api.github.com/graphql", ""},
+             Row{"POST", "https://api.github.com/repos/acme/api/keys", ""},
+             Row{"GET", "https://api.github.com/repos/acme/api/actions/secrets", ""},
+             Row{"POST", "https://api.github.com/repos/acme/api/hooks", ""},
+             Row{"POST", "https://api.github.com/repos/acme/api/actions/runners/registration-token", ""},
+             Row{"GET", "https://api.anthropic.com/v1/organizations/api_keys", ""},
+             Row{"POST", "https://api.anthropic.com/v1/oauth/token", ""},
              Row{"POST", "https://github.com/login/oauth/access_token", ""},
          }) {
         EXPECT_FALSE(world.classify(request(row.method, row.url)).is_known) << row.url;
@@ -145,7 +165,8 @@ TEST(Classify, RequestsThatMintCredentialsAreUnknown) {
 TEST(Classify, NamesWhatHasToBeTakenOutOfAResponse) {
     const World world(kProfile);
 
-    EXPECT_EQ(world.classify(request("GET", "https://api.github.com/repos/acme/api")).redact, std::vector<std::string>{"/temp_clone_token"});
+    EXPECT_EQ(world.classify(request("GET", "https://api.github.com/repos/acme/api")).redact,
+              std::vector<std::string>{"/temp_clone_token"});
 }
 
 TEST(Classify, AnExactHostWinsOverAWildcard) {
@@ -158,7 +179,8 @@ TEST(Classify, AnExactHostWinsOverAWildcard) {
 
 TEST(Classify, AnotherHostIsNobodys) {
     const World world(kProfile);
-    for (const char* url : {"https://example.org/", "https://quickstart.test/", "https://www.quickstart.test.evil.test/", "https://xwww.quickstart.testx/"}) {
+    for (const char* url : {"https://example.org/", "https://quickstart.test/",
+                            "https://www.quickstart.test.evil.test/", "https://xwww.quickstart.testx/"}) {
         const Operation operation = world.classify(request("GET", url));
         EXPECT_EQ(operation.service, -1) << url;
         EXPECT_EQ(operation.host, -1) << url;

@@ -107,15 +107,20 @@ TEST(Decide, AScopeThatIsNotGrantedIsMissing) {
 
 TEST(Decide, AResourceMustBeInProfileAndAccount) {
     // The account bounds repo to acme/*; the profile says */tools.
-    World world(profile(kGithub.substr(0, kGithub.find("resources")) + "resources = { repo = [\"acme/api\", \"*/tools\"] }\n"));
+    World world(
+        profile(kGithub.substr(0, kGithub.find("resources")) + "resources = { repo = [\"acme/api\", \"*/tools\"] }\n"));
 
     expect_allowed(world.decide(request("GET", "https://api.github.com/repos/acme/api/issues")), "grant");
     expect_allowed(world.decide(request("GET", "https://api.github.com/repos/acme/tools/issues")), "grant");
-    expect_refused(world.decide(request("GET", "https://api.github.com/repos/acme/other/issues")), "resource_outside", "resources.repo");
-    expect_refused(world.decide(request("GET", "https://api.github.com/repos/other/tools/issues")), "resource_outside", "resources.repo");
+    expect_refused(world.decide(request("GET", "https://api.github.com/repos/acme/other/issues")), "resource_outside",
+                   "resources.repo");
+    expect_refused(world.decide(request("GET", "https://api.github.com/repos/other/tools/issues")), "resource_outside",
+                   "resources.repo");
     // Case and encodings are other names, not the same one.
-    expect_refused(world.decide(request("GET", "https://api.github.com/repos/ACME/api/issues")), "resource_outside", "resources.repo");
-    expect_refused(world.decide(request("GET", "https://api.github.com/repos/acme/api%2F../issues")), "resource_outside", "resources.repo");
+    expect_refused(world.decide(request("GET", "https://api.github.com/repos/ACME/api/issues")), "resource_outside",
+                   "resources.repo");
+    expect_refused(world.decide(request("GET", "https://api.github.com/repos/acme/api%2F../issues")),
+                   "resource_outside", "resources.repo");
 }
 
 TEST(Decide, AnOperationThatNobodyKnowsIsRefused) {
@@ -123,13 +128,16 @@ TEST(Decide, AnOperationThatNobodyKnowsIsRefused) {
 
     expect_refused(world.decide(request("POST", "https://api.github.com/graphql")), "operation_unknown", "");
     expect_refused(world.decide(request("GET", "https://api.github.com/user")), "operation_unknown", "");
-    expect_refused(world.decide(request("GET", "https://api.github.com/repos/acme/api/issues/")), "operation_unknown", "");
+    expect_refused(world.decide(request("GET", "https://api.github.com/repos/acme/api/issues/")), "operation_unknown",
+                   "");
 }
 
 // --- rules ---
 
 TEST(Decide, AnAllowRuleMakesAnUnknownOperationKnown) {
-    const World world(profile(kGithub + "[[rule]]\nverdict = \"allow\"\nservice = \"github\"\nmatch = [\"GET /rate_limit\"]\nrisk = \"low\"\n"));
+    const World world(profile(
+        kGithub +
+        "[[rule]]\nverdict = \"allow\"\nservice = \"github\"\nmatch = [\"GET /rate_limit\"]\nrisk = \"low\"\n"));
 
     const Decision decision = world.decide(request("GET", "https://api.github.com/rate_limit"));
 
@@ -139,7 +147,8 @@ TEST(Decide, AnAllowRuleMakesAnUnknownOperationKnown) {
 }
 
 TEST(Decide, AnAllowRuleWithoutARiskIsHigh) {
-    const World world(profile(kGithub + "[[rule]]\nverdict = \"allow\"\nservice = \"github\"\nmatch = [\"GET /rate_limit\"]\n"));
+    const World world(
+        profile(kGithub + "[[rule]]\nverdict = \"allow\"\nservice = \"github\"\nmatch = [\"GET /rate_limit\"]\n"));
 
     const Decision decision = world.decide(request("GET", "https://api.github.com/rate_limit"));
 
@@ -148,22 +157,30 @@ TEST(Decide, AnAllowRuleWithoutARiskIsHigh) {
 }
 
 TEST(Decide, AnAllowRuleNeverWaivesGrantResourcesOrRiskOfAKnownOperation) {
-    World world(profile(kGithub + "[[rule]]\nverdict = \"allow\"\nservice = \"github\"\nmatch = [\"* /repos/**\"]\nrisk = \"low\"\n"));
+    World world(profile(
+        kGithub + "[[rule]]\nverdict = \"allow\"\nservice = \"github\"\nmatch = [\"* /repos/**\"]\nrisk = \"low\"\n"));
 
-    expect_refused(world.decide(request("GET", "https://api.github.com/repos/evil/api/issues")), "resource_outside", "resources.repo");
-    EXPECT_EQ(world.decide(request("DELETE", "https://api.github.com/repos/acme/api/labels/bug")).verdict, Verdict::Ask);
+    expect_refused(world.decide(request("GET", "https://api.github.com/repos/evil/api/issues")), "resource_outside",
+                   "resources.repo");
+    EXPECT_EQ(world.decide(request("DELETE", "https://api.github.com/repos/acme/api/labels/bug")).verdict,
+              Verdict::Ask);
     world.mission.services[0].implied = {"metadata:read"};
-    expect_refused(world.decide(request("POST", "https://api.github.com/repos/acme/api/issues")), "scope_missing", "grant");
+    expect_refused(world.decide(request("POST", "https://api.github.com/repos/acme/api/issues")), "scope_missing",
+                   "grant");
 }
 
 TEST(Decide, DenyBeatsAskAndAskBeatsAllowInAnyOrder) {
-    const std::string deny = "[[rule]]\nverdict = \"deny\"\nservice = \"github\"\nmatch = [\"GET /rate_limit\"]\nreason = \"no\"\n";
+    const std::string deny =
+        "[[rule]]\nverdict = \"deny\"\nservice = \"github\"\nmatch = [\"GET /rate_limit\"]\nreason = \"no\"\n";
     const std::string ask = "[[rule]]\nverdict = \"ask\"\nservice = \"github\"\nmatch = [\"GET /{x}\"]\n";
-    const std::string allow = "[[rule]]\nverdict = \"allow\"\nservice = \"github\"\nmatch = [\"GET /*\"]\nrisk = \"low\"\n";
+    const std::string allow =
+        "[[rule]]\nverdict = \"allow\"\nservice = \"github\"\nmatch = [\"GET /*\"]\nrisk = \"low\"\n";
     const Request rate = request("GET", "https://api.github.com/rate_limit");
     for (const std::string& rules : {deny + ask + allow, allow + ask + deny, ask + deny + allow}) {
         expect_refused(World(profile(kGithub + rules)).decide(rate), "rule_denied",
-                       rules.starts_with(deny) ? "rule[0]" : rules.ends_with(deny) ? "rule[2]" : "rule[1]");
+                       rules.starts_with(deny) ? "rule[0]"
+                       : rules.ends_with(deny) ? "rule[2]"
+                                               : "rule[1]");
     }
     for (const std::string& rules : {ask + allow, allow + ask}) {
         EXPECT_EQ(World(profile(kGithub + rules)).decide(rate).verdict, Verdict::Ask);
@@ -171,9 +188,12 @@ TEST(Decide, DenyBeatsAskAndAskBeatsAllowInAnyOrder) {
 }
 
 TEST(Decide, ADenyRuleIsNotEscapedByCaseOrEncoding) {
-    const World world(profile(kPages + "[[rule]]\nverdict = \"deny\"\nhost = \"www.test\"\nmatch = [\"GET /docs/secret/**\", \"GET /docs/@me\"]\n"));
+    const World world(profile(
+        kPages +
+        "[[rule]]\nverdict = \"deny\"\nhost = \"www.test\"\nmatch = [\"GET /docs/secret/**\", \"GET /docs/@me\"]\n"));
 
-    for (const char* url : {"https://www.test/docs/secret/x", "https://www.test/docs/SECRET/x", "https://www.test/docs/%73ecret/x", "https://www.test/docs/%40me"}) {
+    for (const char* url : {"https://www.test/docs/secret/x", "https://www.test/docs/SECRET/x",
+                            "https://www.test/docs/%73ecret/x", "https://www.test/docs/%40me"}) {
         expect_refused(world.decide(request("GET", url)), "rule_denied", "rule[0]");
     }
     expect_refused(world.decide(request("HEAD", "https://www.test/docs/secret/x")), "rule_denied", "rule[0]");
@@ -181,14 +201,17 @@ TEST(Decide, ADenyRuleIsNotEscapedByCaseOrEncoding) {
 }
 
 TEST(Decide, ARuleIsAboutItsOwnServiceOnly) {
-    const World world(profile(kGithub + std::string(kGit) + "[[rule]]\nverdict = \"deny\"\nservice = \"github\"\nmatch = [\"* /**\"]\n"));
+    const World world(profile(kGithub + std::string(kGit) +
+                              "[[rule]]\nverdict = \"deny\"\nservice = \"github\"\nmatch = [\"* /**\"]\n"));
 
     expect_allowed(world.decide(request("POST", std::string(kRepo) + "/git-upload-pack")), "grant");
-    expect_refused(world.decide(request("GET", "https://api.github.com/repos/acme/api/issues")), "rule_denied", "rule[0]");
+    expect_refused(world.decide(request("GET", "https://api.github.com/repos/acme/api/issues")), "rule_denied",
+                   "rule[0]");
 }
 
 TEST(Decide, ARuleByOperationCoversIt) {
-    const World world(profile(kGithub + "[[rule]]\nverdict = \"step-up\"\nservice = \"github\"\noperation = [\"issues/lock\"]\n"));
+    const World world(
+        profile(kGithub + "[[rule]]\nverdict = \"step-up\"\nservice = \"github\"\noperation = [\"issues/lock\"]\n"));
 
     const Decision decision = world.decide(request("PUT", "https://api.github.com/repos/acme/api/issues/7/lock"));
 
@@ -206,12 +229,14 @@ TEST(Decide, HighRiskAsksByDefaultAndIsAllowedWhereTheProfileSaysSo) {
     EXPECT_EQ(asked.verdict, Verdict::Ask);
     EXPECT_EQ(asked.rule, "approval.high");
     expect_allowed(World(profile(kGithub + "[approval]\nhigh = \"allow\"\n")).decide(remove), "grant");
-    expect_refused(World(profile(kGithub + "[approval]\nhigh = \"deny\"\ncritical = \"deny\"\n")).decide(remove), "rule_denied", "approval.high");
+    expect_refused(World(profile(kGithub + "[approval]\nhigh = \"deny\"\ncritical = \"deny\"\n")).decide(remove),
+                   "rule_denied", "approval.high");
 }
 
 // --- budgets ---
 
-const std::string kBudget = "[budget]\ncalls = 10\n\"github:issues:write\" = 2\n\"github/issues/create\" = { max = 1, in = \"1m\" }\n";
+const std::string kBudget =
+    "[budget]\ncalls = 10\n\"github:issues:write\" = 2\n\"github/issues/create\" = { max = 1, in = \"1m\" }\n";
 
 TEST(Decide, ASpentBudgetRefuses) {
     const World world(profile(kGithub + kBudget));
@@ -226,7 +251,8 @@ TEST(Decide, ASpentBudgetRefuses) {
 TEST(Decide, ABudgetNobodyCountsIsSpent) {
     const World world(profile(kGithub + kBudget));
 
-    expect_refused(world.decide(request("POST", "https://api.github.com/repos/acme/api/issues"), {}), "budget_spent", "budget[0]");
+    expect_refused(world.decide(request("POST", "https://api.github.com/repos/acme/api/issues"), {}), "budget_spent",
+                   "budget[0]");
 }
 
 TEST(Budgets, CountWhatTheyName) {
@@ -235,8 +261,10 @@ TEST(Budgets, CountWhatTheyName) {
         return budgets_of(world.mission, world.classify(asked), world.decide(asked));
     };
 
-    EXPECT_EQ(counted(request("POST", "https://api.github.com/repos/acme/api/issues")), (std::vector<std::size_t>{0, 1, 2}));
-    EXPECT_EQ(counted(request("PATCH", "https://api.github.com/repos/acme/api/issues/7")), (std::vector<std::size_t>{0, 1}));
+    EXPECT_EQ(counted(request("POST", "https://api.github.com/repos/acme/api/issues")),
+              (std::vector<std::size_t>{0, 1, 2}));
+    EXPECT_EQ(counted(request("PATCH", "https://api.github.com/repos/acme/api/issues/7")),
+              (std::vector<std::size_t>{0, 1}));
     EXPECT_EQ(counted(request("GET", "https://api.github.com/repos/acme/api/issues")), (std::vector<std::size_t>{0}));
     EXPECT_EQ(counted(request("GET", "https://www.test/docs/x")), (std::vector<std::size_t>{0}));
 }
@@ -255,18 +283,23 @@ TEST(DecideGit, FetchAndPushWithinTheProfileAreAllowed) {
 TEST(DecideGit, ARefOutsideThePatternsIsRefusedEvenBesideAGoodOne) {
     const World world(profile(std::string(kGit)));
 
-    for (const char* ref : {"refs/heads/main", "refs/heads/agent", "refs/heads/agentx", "refs/heads/Agent/x", "refs/tags/agent/x", "agent/x", "HEAD", "", "refs/heads/agent/"}) {
+    for (const char* ref : {"refs/heads/main", "refs/heads/agent", "refs/heads/agentx", "refs/heads/Agent/x",
+                            "refs/tags/agent/x", "agent/x", "HEAD", "", "refs/heads/agent/"}) {
         SCOPED_TRACE(ref);
         expect_refused(world.decide(push(kPush, {created(ref)})), "resource_outside", "resources.ref");
-        expect_refused(world.decide(push(kPush, {created("refs/heads/agent/x"), created(ref)})), "resource_outside", "resources.ref");
+        expect_refused(world.decide(push(kPush, {created("refs/heads/agent/x"), created(ref)})), "resource_outside",
+                       "resources.ref");
     }
 }
 
 TEST(DecideGit, AnotherRepositoryIsRefused) {
     const World world(profile(std::string(kGit)));
 
-    expect_refused(world.decide(push("https://git.quickstart.test/git/other.git/git-receive-pack", {created("refs/heads/agent/x")})), "resource_outside", "resources.repo");
-    expect_refused(world.decide(request("POST", "https://git.quickstart.test/git/demo/git-upload-pack")), "resource_outside", "resources.repo");
+    expect_refused(world.decide(push("https://git.quickstart.test/git/other.git/git-receive-pack",
+                                     {created("refs/heads/agent/x")})),
+                   "resource_outside", "resources.repo");
+    expect_refused(world.decide(request("POST", "https://git.quickstart.test/git/demo/git-upload-pack")),
+                   "resource_outside", "resources.repo");
 }
 
 TEST(DecideGit, APushThatWasNotReadIsRefused) {
@@ -282,7 +315,8 @@ TEST(DecideGit, APushOfNothingIsAllowedWithTheScope) {
     World reader(profile(std::string(kGit)));
     reader.mission.services[0].implied = {"fetch"};
     expect_refused(reader.decide(push(kPush, {})), "scope_missing", "grant");
-    expect_refused(reader.decide(request("GET", std::string(kRepo) + "/info/refs?service=git-receive-pack")), "scope_missing", "grant");
+    expect_refused(reader.decide(request("GET", std::string(kRepo) + "/info/refs?service=git-receive-pack")),
+                   "scope_missing", "grant");
 }
 
 TEST(DecideGit, ADeletionNeedsItsOwnScope) {
@@ -296,14 +330,19 @@ TEST(DecideGit, ADeletionNeedsItsOwnScope) {
 
 // Whether an update rewrites history cannot be seen in a push: where no ref is named, that needs push:force.
 TEST(DecideGit, ChangingARefNeedsForceWhereRefsAreUnbounded) {
-    const std::string open = "[[service]]\nname = \"git\"\ncatalog = \"git-http\"\naccount = \"open-git\"\ngrant = [\"push\"]\n";
+    const std::string open =
+        "[[service]]\nname = \"git\"\ncatalog = \"git-http\"\naccount = \"open-git\"\ngrant = [\"push\"]\n";
     const std::string url = "https://git.open.test/demo.git/git-receive-pack";
     const World world(profile(open));
 
     expect_allowed(world.decide(push(url, {created("refs/heads/topic")})), "grant");
     expect_refused(world.decide(push(url, {updated("refs/heads/main")})), "scope_missing", "grant");
-    expect_refused(World(profile(open + "resources = { ref = [\"**\"] }\n")).decide(push(url, {updated("refs/heads/main")})), "scope_missing", "grant");
-    expect_allowed(World(profile(open + "resources = { ref = [\"main\"] }\n")).decide(push(url, {updated("refs/heads/main")})), "grant");
+    expect_refused(
+        World(profile(open + "resources = { ref = [\"**\"] }\n")).decide(push(url, {updated("refs/heads/main")})),
+        "scope_missing", "grant");
+    expect_allowed(
+        World(profile(open + "resources = { ref = [\"main\"] }\n")).decide(push(url, {updated("refs/heads/main")})),
+        "grant");
     std::string forced = open;
     forced.replace(forced.find("\"push\""), 6, "\"push\", \"push:force\"");
     expect_allowed(World(profile(forced)).decide(push(url, {updated("refs/heads/main")})), "grant");
@@ -312,9 +351,11 @@ TEST(DecideGit, ChangingARefNeedsForceWhereRefsAreUnbounded) {
 TEST(DecideGit, ARuleMayForbidDeletionsAlone) {
     std::string service(kGit);
     service.replace(service.find("\"push\""), 6, "\"push\", \"push:delete\"");
-    const World world(profile(service + "[[rule]]\nverdict = \"deny\"\nservice = \"git\"\noperation = [\"git.push:delete\"]\n"));
+    const World world(
+        profile(service + "[[rule]]\nverdict = \"deny\"\nservice = \"git\"\noperation = [\"git.push:delete\"]\n"));
 
-    expect_refused(world.decide(push(kPush, {created("refs/heads/agent/a"), deleted("refs/heads/agent/x")})), "rule_denied", "rule[0]");
+    expect_refused(world.decide(push(kPush, {created("refs/heads/agent/a"), deleted("refs/heads/agent/x")})),
+                   "rule_denied", "rule[0]");
     expect_allowed(world.decide(push(kPush, {created("refs/heads/agent/a")})), "grant");
 }
 

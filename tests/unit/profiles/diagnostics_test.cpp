@@ -13,8 +13,9 @@ TEST(Diagnostics, ShowPlaceLineCaretAndHint) {
     const auto source = diagnostics.add_file("a/mission.toml", "schema = 1\nttl = 30\n");
     diagnostics.error({source, 2, 7, 2}, "`ttl` must be text", "write ttl = \"30m\"");
 
-    EXPECT_EQ(diagnostics.to_error().what,
-              "a/mission.toml:2:7: error: `ttl` must be text\n    ttl = 30\n          ^^\n    hint: write ttl = \"30m\"");
+    EXPECT_EQ(
+        diagnostics.to_error().what,
+        "a/mission.toml:2:7: error: `ttl` must be text\n    ttl = 30\n          ^^\n    hint: write ttl = \"30m\"");
     EXPECT_EQ(diagnostics.name_of({source, 2, 7, 2}), "mission.toml:2");
 }
 

@@ -89,7 +89,8 @@ TEST_P(BrokenOverride, IsExplained) {
         if (flag == "--ttl") overrides.ttl = value;
     }
 
-    const Result<Mission> mission = testing::resolve(std::string(testing::kHead) + std::string(testing::kGit), overrides);
+    const Result<Mission> mission =
+        testing::resolve(std::string(testing::kHead) + std::string(testing::kGit), overrides);
 
     ASSERT_FALSE(mission.has_value()) << "it was accepted";
     expect_helpful(mission.error().what);
@@ -136,7 +137,8 @@ TEST_P(Explained, InWordsAndAsPolicy) {
     const Result<Mission> mission = testing::resolve(input_of(GetParam()), {}, &catalog);
 
     ASSERT_TRUE(mission.has_value()) << mission.error().what;
-    expect_golden(GetParam(), exposure_line(*mission, catalog) + "\n\n" + explain_mission(*mission) + "\n" + policy_json(*mission));
+    expect_golden(GetParam(),
+                  exposure_line(*mission, catalog) + "\n\n" + explain_mission(*mission) + "\n" + policy_json(*mission));
 }
 
 INSTANTIATE_TEST_SUITE_P(Golden, Explained, ::testing::ValuesIn(cases("explain")), claim_of);

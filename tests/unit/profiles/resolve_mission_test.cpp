@@ -45,9 +45,11 @@ TEST(ResolveMission, ACredentialsHostsComeFromTheAccount) {
 }
 
 TEST(ResolveMission, WhatTheAgentSendsAsACredentialIsAlwaysStripped) {
-    const World world(profile("[[service]]\nname = \"model\"\ncatalog = \"anthropic\"\naccount = \"team\"\ngrant = [\"messages\"]\n"));
+    const World world(profile(
+        "[[service]]\nname = \"model\"\ncatalog = \"anthropic\"\naccount = \"team\"\ngrant = [\"messages\"]\n"));
 
-    EXPECT_EQ(world.mission.services[0].endpoints[0].strip, (std::vector<std::string>{"authorization", "cookie", "proxy-authorization", "x-api-key"}));
+    EXPECT_EQ(world.mission.services[0].endpoints[0].strip,
+              (std::vector<std::string>{"authorization", "cookie", "proxy-authorization", "x-api-key"}));
 }
 
 TEST(ResolveMission, ShortRefsMeanBranches) {
@@ -56,13 +58,17 @@ TEST(ResolveMission, ShortRefsMeanBranches) {
     EXPECT_FALSE(resolve(profile(service)).has_value()) << "v* is half a segment";
 
     service.replace(service.find("v*"), 2, "*");
-    EXPECT_EQ(World(profile(service)).mission.services[0].resources.at("ref"), (std::vector<std::string>{"refs/heads/agent/**", "refs/tags/*"}));
+    EXPECT_EQ(World(profile(service)).mission.services[0].resources.at("ref"),
+              (std::vector<std::string>{"refs/heads/agent/**", "refs/tags/*"}));
 }
 
 TEST(ResolveMission, ImpliedScopesNeverExceedTheAccount) {
     OperatorConfig config = operator_config();
     config.accounts[2].grant = {"issues:write"};
-    const Result<Profile> loaded = load_profile("m.toml", profile("[[service]]\nname = \"github\"\ncatalog = \"github\"\naccount = \"alice\"\ngrant = [\"issues:write\"]\n"));
+    const Result<Profile> loaded = load_profile(
+        "m.toml",
+        profile(
+            "[[service]]\nname = \"github\"\ncatalog = \"github\"\naccount = \"alice\"\ngrant = [\"issues:write\"]\n"));
     ASSERT_TRUE(loaded.has_value());
     const Result<CatalogSet> catalog = load_catalog(*loaded, places_below("/nonexistent"));
 
@@ -73,7 +79,8 @@ TEST(ResolveMission, ImpliedScopesNeverExceedTheAccount) {
 }
 
 TEST(ResolveMission, AnImpliedScopeOfTheAccountMayBeGranted) {
-    const std::string github = "[[service]]\nname = \"github\"\ncatalog = \"github\"\naccount = \"alice\"\ngrant = [\"issues:read\"]\n";
+    const std::string github =
+        "[[service]]\nname = \"github\"\ncatalog = \"github\"\naccount = \"alice\"\ngrant = [\"issues:read\"]\n";
     OperatorConfig config = operator_config();
     config.accounts[2].grant = {"issues:write"};
     const Result<Profile> loaded = load_profile("m.toml", profile(github));
@@ -101,12 +108,17 @@ TEST(ResolveMission, AboveTheBoundsIsDeniedAndNotJustWrong) {
     long_run.replace(long_run.find("30m"), 3, "3h");
 
     EXPECT_EQ(resolve(long_run).error().code, Errc::Denied);
-    EXPECT_EQ(resolve(long_run + "[[host]]\nname = \"a.test\"\nmatch = [\"GET /**\"]\n[[rule]]\nverdict = \"deny\"\nhost = \"b.test\"\nmatch = [\"GET /\"]\n").error().code,
+    EXPECT_EQ(resolve(long_run + "[[host]]\nname = \"a.test\"\nmatch = [\"GET /**\"]\n[[rule]]\nverdict = "
+                                 "\"deny\"\nhost = \"b.test\"\nmatch = [\"GET /\"]\n")
+                  .error()
+                  .code,
               Errc::InvalidProfile);
 }
 
 TEST(ResolveMission, PathsAreCompletedFromTheCaller) {
-    const World world(profile("[sandbox]\nworkspace = \"src\"\nread = [\"~/.gitconfig\", \"../shared\"]\nwrite = [\"/var/cache/x\"]\nhome = \"kept\"\n"));
+    const World world(
+        profile("[sandbox]\nworkspace = \"src\"\nread = [\"~/.gitconfig\", \"../shared\"]\nwrite = "
+                "[\"/var/cache/x\"]\nhome = \"kept\"\n"));
     const Sandbox& sandbox = world.mission.sandbox;
 
     EXPECT_EQ(sandbox.workspace, "/work/src");
@@ -119,22 +131,29 @@ TEST(ResolveMission, PathsAreCompletedFromTheCaller) {
 }
 
 TEST(ResolveMission, VariablesArePassedSetAndPresented) {
-    const World world(profile("[[service]]\nname = \"github\"\ncatalog = \"github\"\naccount = \"alice\"\ngrant = []\npresent = { GH_TOKEN = true, OTHER = \"x\" }\n"
-                              "[sandbox]\nenvironment = { pass = [\"LANG\", \"ABSENT\"], set = { CI = \"1\", EMPTY = \"\" } }\n"));
+    const World world(
+        profile("[[service]]\nname = \"github\"\ncatalog = \"github\"\naccount = \"alice\"\ngrant = []\npresent = { "
+                "GH_TOKEN = true, OTHER = \"x\" }\n"
+                "[sandbox]\nenvironment = { pass = [\"LANG\", \"ABSENT\"], set = { CI = \"1\", EMPTY = \"\" } }\n"));
 
     EXPECT_EQ(world.mission.sandbox.environment,
-              (std::map<std::string, std::string>{{"CI", "1"}, {"EMPTY", ""}, {"GH_TOKEN", "ghp_heldBySanctum"}, {"LANG", "C.UTF-8"}, {"OTHER", "x"}}));
+              (std::map<std::string, std::string>{
+                  {"CI", "1"}, {"EMPTY", ""}, {"GH_TOKEN", "ghp_heldBySanctum"}, {"LANG", "C.UTF-8"}, {"OTHER", "x"}}));
 }
 
 // The caller's GH_TOKEN is a real one; only the placeholder may be seen.
 TEST(ResolveMission, AValueOfTheCallerNeverReplacesAPlaceholder) {
-    const World world(profile("[[service]]\nname = \"github\"\ncatalog = \"github\"\naccount = \"alice\"\ngrant = []\npresent = { GH_TOKEN = true }\n"));
+    const World world(
+        profile("[[service]]\nname = \"github\"\ncatalog = \"github\"\naccount = \"alice\"\ngrant = []\npresent = { "
+                "GH_TOKEN = true }\n"));
 
     EXPECT_EQ(wire::to_json(world.mission).find("canary"), std::string::npos);
 }
 
 TEST(ResolveMission, LimitsAreInTheirUnits) {
-    const World world(profile("[sandbox]\nlimits = { memory = \"2GiB\", processes = 256, cpus = 1.5, file_size = \"1GiB\", open_files = 512, missing = \"accept\" }\n"));
+    const World world(
+        profile("[sandbox]\nlimits = { memory = \"2GiB\", processes = 256, cpus = 1.5, file_size = \"1GiB\", "
+                "open_files = 512, missing = \"accept\" }\n"));
     const SandboxLimits& limits = world.mission.sandbox.limits;
 
     EXPECT_EQ(limits.memory_bytes, 2ULL << 30U);
@@ -146,10 +165,12 @@ TEST(ResolveMission, LimitsAreInTheirUnits) {
 }
 
 TEST(Overrides, ChangeTheProfileAndAreRecorded) {
-    const Overrides overrides{.settings = {"sandbox.limits.memory=1GiB", "approval.high=deny", "approval.critical=\"deny\"", "service.git.grant=[\"fetch\"]", "mission.purpose=\"two words\""},
-                              .environment = {"TERM", "CI=1"},
-                              .mounts = {"~/data:/data:ro", "/x:/y"},
-                              .ttl = "10m"};
+    const Overrides overrides{
+        .settings = {"sandbox.limits.memory=1GiB", "approval.high=deny", "approval.critical=\"deny\"",
+                     "service.git.grant=[\"fetch\"]", "mission.purpose=\"two words\""},
+        .environment = {"TERM", "CI=1"},
+        .mounts = {"~/data:/data:ro", "/x:/y"},
+        .ttl = "10m"};
     const World world(profile(std::string(kGit)), overrides);
 
     EXPECT_EQ(world.mission.ttl_ms, 600'000);
@@ -163,9 +184,11 @@ TEST(Overrides, ChangeTheProfileAndAreRecorded) {
     EXPECT_EQ(world.mission.sandbox.mounts[0].target, "/data");
     EXPECT_FALSE(world.mission.sandbox.mounts[0].writable);
     EXPECT_TRUE(world.mission.sandbox.mounts[1].writable);
-    EXPECT_EQ(world.mission.overrides,
-              (std::vector<std::string>{"sandbox.limits.memory=1GiB", "approval.high=deny", "approval.critical=\"deny\"", "service.git.grant=[\"fetch\"]",
-                                        "mission.purpose=\"two words\"", "-e TERM", "-e CI=(not recorded)", "--mount ~/data:/data:ro", "--mount /x:/y", "ttl=10m"}));
+    EXPECT_EQ(
+        world.mission.overrides,
+        (std::vector<std::string>{"sandbox.limits.memory=1GiB", "approval.high=deny", "approval.critical=\"deny\"",
+                                  "service.git.grant=[\"fetch\"]", "mission.purpose=\"two words\"", "-e TERM",
+                                  "-e CI=(not recorded)", "--mount ~/data:/data:ro", "--mount /x:/y", "ttl=10m"}));
 }
 
 TEST(Overrides, GiveATtlThatTheFileLeavesOut) {
@@ -195,7 +218,9 @@ TEST(VaultConfig, HoldsOnlyTheAccountsOfTheMission) {
 
 // The agent reads it: neither accounts, places, reasons nor the operator's files may be in it.
 TEST(PolicyJson, TellsTheAgentItsRulesAndNothingOfTheOperator) {
-    const World world(profile(std::string(kGit) + "[[rule]]\nverdict = \"deny\"\nservice = \"git\"\noperation = [\"git.fetch\"]\nreason = \"canary-reason\"\n"));
+    const World world(profile(
+        std::string(kGit) +
+        "[[rule]]\nverdict = \"deny\"\nservice = \"git\"\noperation = [\"git.fetch\"]\nreason = \"canary-reason\"\n"));
 
     const std::string json = policy_json(world.mission);
 

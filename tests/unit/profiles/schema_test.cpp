@@ -5,13 +5,16 @@
 #include "base/limits.hpp"
 #include "world.hpp"
 
-#include <cstdio>
 #include <cstdlib>
+#include <fcntl.h>
 #include <filesystem>
 #include <gtest/gtest.h>
 #include <map>
 #include <set>
+#include <spawn.h>
 #include <sstream>
+#include <sys/wait.h>
+#include <unistd.h>
 
 namespace sanctum::profiles {
 namespace {
@@ -37,20 +40,36 @@ for path in sorted(pathlib.Path(sys.argv[2]).glob("*.toml")):
         print(path.stem, "bad")
 )";
 
+// Runs a program with its output in files; its exit status, -1 when it could not be started.
+int run(std::vector<std::string> words, const std::string& output, const std::string& errors) {
+    std::vector<char*> arguments;
+    for (std::string& word : words) arguments.push_back(word.data());
+    arguments.push_back(nullptr);
+    posix_spawn_file_actions_t files{};
+    posix_spawn_file_actions_init(&files);
+    posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, output.c_str(), O_WRONLY | O_CREAT, 0600);
+    posix_spawn_file_actions_addopen(&files, STDERR_FILENO, errors.c_str(), O_WRONLY | O_CREAT, 0600);
+    pid_t child = 0;
+    const int failed = ::posix_spawnp(&child, arguments[0], &files, nullptr, arguments.data(), environ);
+    posix_spawn_file_actions_destroy(&files);
+    int status = 0;
+    if (failed != 0 || ::waitpid(child, &status, 0) != child) return -1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
 // Name of each corpus file → whether the schema accepts it; empty when there is no validator on this machine.
 std::map<std::string, bool> validate(const TemporaryFolder& corpus) {
     const TemporaryFolder work;
     const std::string script = work.write("validate.py", kValidator);
     const std::string schema = work.write("schema.json", profile_json_schema());
-    const std::string command = "python3 " + script + " " + schema + " " + corpus.path() + " 2>" + work.path() + "/errors";
+    const std::string answers = work.path() + "/answers";
+    const std::string errors = work.path() + "/errors";
+    const int status = run({"python3", script, schema, corpus.path()}, answers, errors);
+    EXPECT_TRUE(status == 0 || std::getenv("SANCTUM_REQUIRE_ALL") == nullptr)
+        << *read_file(errors, kSmallFileBytesMax);
     std::map<std::string, bool> out;
-    FILE* pipe = ::popen(command.c_str(), "r");
-    if (pipe == nullptr) return out;
-    std::string text;
-    char chunk[4096];
-    while (const std::size_t size = std::fread(chunk, 1, sizeof chunk, pipe)) text.append(chunk, size);
-    const int status = ::pclose(pipe);
-    EXPECT_TRUE(status == 0 || std::getenv("SANCTUM_REQUIRE_ALL") == nullptr) << *read_file(work.path() + "/errors", kSmallFileBytesMax);
+    if (status != 0) return out;
+    const std::string text = *read_file(answers, kSmallFileBytesMax);
     std::istringstream lines(text);
     for (std::string name, answer; lines >> name >> answer;) out[name] = answer == "ok";
     return out;
@@ -89,7 +108,9 @@ void expect_agreement(const std::map<std::string, std::string>& texts) {
 TEST(JsonSchema, AgreesWithTheLoaderOnEveryBrokenProfile) {
     std::map<std::string, std::string> texts;
     for (const auto& path : files_in(kGolden + "profile")) {
-        if (!kBeyondSchema.contains(path.stem().string())) texts[path.stem().string()] = *read_file(path.string(), kSmallFileBytesMax);
+        if (!kBeyondSchema.contains(path.stem().string())) {
+            texts[path.stem().string()] = *read_file(path.string(), kSmallFileBytesMax);
+        }
     }
     ASSERT_GT(texts.size(), 40U);
     expect_agreement(texts);
@@ -114,9 +135,12 @@ TEST(JsonSchema, AndLoaderRefuseEverySingleMistypedKey) {
     for (const auto& path : good_files()) {
         const std::string text = *read_file(path.string(), kSmallFileBytesMax);
         std::size_t number = 0;
-        for (std::size_t line = 0; line != std::string::npos; line = text.find('\n', line) == std::string::npos ? std::string::npos : text.find('\n', line) + 1) {
+        for (std::size_t line = 0; line != std::string::npos;
+             line = text.find('\n', line) == std::string::npos ? std::string::npos : text.find('\n', line) + 1) {
             const std::size_t end = text.find_first_of(" =\n", line);
-            if (end == std::string::npos || end == line || !std::islower(static_cast<unsigned char>(text[line]))) continue;
+            if (end == std::string::npos || end == line || !std::islower(static_cast<unsigned char>(text[line]))) {
+                continue;
+            }
             std::string mutated = text;
             mutated.insert(end, "x");
             const std::string name = path.stem().string() + "-" + std::to_string(number++);
@@ -131,7 +155,8 @@ TEST(JsonSchema, AndLoaderRefuseEverySingleMistypedKey) {
 }
 
 TEST(JsonSchema, IsShippedAsItIsPrinted) {
-    const Result<std::string> shipped = read_file(std::string(SANCTUM_BINARY_DIR) + "/share/sanctum/schema/mission-1.json", kSmallFileBytesMax);
+    const Result<std::string> shipped =
+        read_file(std::string(SANCTUM_BINARY_DIR) + "/share/sanctum/schema/mission-1.json", kSmallFileBytesMax);
 
     ASSERT_TRUE(shipped.has_value());
     EXPECT_EQ(*shipped, profile_json_schema());

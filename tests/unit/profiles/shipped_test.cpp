@@ -51,7 +51,8 @@ INSTANTIATE_TEST_SUITE_P(All, ShippedMission, ::testing::Values("claude", "codex
 class ShippedEntry : public ::testing::TestWithParam<const char*> {};
 
 CompiledEntry shipped(const char* name) {
-    const Result<std::string> bytes = read_file(std::string(SANCTUM_BINARY_DIR) + "/share/sanctum/catalog/" + name + ".entry", kMemfdBytesMax);
+    const Result<std::string> bytes =
+        read_file(std::string(SANCTUM_BINARY_DIR) + "/share/sanctum/catalog/" + name + ".entry", kMemfdBytesMax);
     EXPECT_TRUE(bytes.has_value());
     Result<CompiledEntry> entry = CompiledEntry::open(*bytes);
     EXPECT_TRUE(entry.has_value());
@@ -81,7 +82,8 @@ TEST_P(ShippedEntry, NamesHostsOneByOneAndStripsTheirCredential) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, ShippedEntry, ::testing::Values("anthropic", "git-http", "github", "http-bearer", "openai"),
+INSTANTIATE_TEST_SUITE_P(All, ShippedEntry,
+                         ::testing::Values("anthropic", "git-http", "github", "http-bearer", "openai"),
                          [](const auto& tested) {
                              std::string name = tested.param;
                              std::replace(name.begin(), name.end(), '-', '_');
@@ -105,13 +107,15 @@ TEST(ShippedEntries, EveryOperationOfGitHubsApiIsBoundedByRepository) {
     for (const std::string_view id : github.operation_ids()) {
         const auto operation = github.operation(id);
         const bool is_refinement = id == "git.push:delete" || id == "git.push:force";
-        const bool has_repo = std::any_of(operation->resources.begin(), operation->resources.end(), [](const auto& resource) { return resource.first == "repo"; });
+        const bool has_repo = std::any_of(operation->resources.begin(), operation->resources.end(),
+                                          [](const auto& resource) { return resource.first == "repo"; });
         EXPECT_TRUE(has_repo || is_refinement) << id;
     }
 }
 
 TEST(Quickstart, AllowsItsWorkAndNothingElse) {
-    const Result<std::string> text = read_file(std::string(SANCTUM_SOURCE_DIR) + "/profiles/missions/quickstart.toml", kSmallFileBytesMax);
+    const Result<std::string> text =
+        read_file(std::string(SANCTUM_SOURCE_DIR) + "/profiles/missions/quickstart.toml", kSmallFileBytesMax);
     ASSERT_TRUE(text.has_value());
     const World world(*text);
     const std::string repo = "https://git.quickstart.test/git/demo.git";
