@@ -137,6 +137,8 @@ inline constexpr std::size_t kApprovalsPendingMax = 256;
 inline constexpr milliseconds kLeaseUseJournalInterval{1000};
 /// At the end: how long an answer that is under way is waited for before its lease counts as orphaned.
 inline constexpr seconds kAcquireAtEndTimeout{5};
+/// The vault's longest sleep: poll(2) does not count a suspended machine, deadlines do.
+inline constexpr seconds kPollPauseMax{15};
 /// How long SQLite waits for another mission's write.
 inline constexpr milliseconds kJournalBusyTimeout{5000};
 /// Settled missions leave the journal after this; the ledger keeps them.
@@ -169,8 +171,6 @@ inline constexpr milliseconds kMissionTtlMin{1000};
 inline constexpr std::size_t kCatalogOperationsMax = 4096;
 /// A catalog entry's source; the largest known API fits four times.
 inline constexpr std::size_t kCatalogTextBytesMax = 2 * 1024 * 1024;
-/// Accounts and approvers of the operator's configuration.
-inline constexpr std::size_t kAccountsMax = 256;
 /// Ref updates of one push that are decided on; git itself sends one per branch.
 inline constexpr std::size_t kRefUpdatesMax = 4096;
 /// Pins in trust.json.

@@ -80,6 +80,8 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 }  // namespace
 
 std::string printable(std::string_view text) {
+    const auto is_plain = [](char c) { return c >= 0x20 && c < 0x7f; };
+    if (std::all_of(text.begin(), text.end(), is_plain)) return std::string(text);
     std::string out;
     for_each_character(text, [&](std::string_view character) {
         out += is_harmful(character) ? kReplacement : character;
