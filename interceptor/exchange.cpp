@@ -50,6 +50,7 @@ private:
     [[nodiscard]] bool may_repeat(const RelayResult& result) const;
     [[nodiscard]] net::awaitable<bool> skip_small_body();
     [[nodiscard]] RefusalOptions refusal_options(bool closes) const;
+    [[nodiscard]] std::string encode_break(std::string_view reason) const;
     void settle_upstream(const RelayResult& result);
     void finish_record(const RelayResult& result);
     [[nodiscard]] std::string decision_id() const {
@@ -202,7 +203,8 @@ net::awaitable<MaybeRefusal> Exchange::take_lease() {
 
 net::awaitable<MaybeRefusal> Exchange::open_upstream(Upstreams::Pool pool) {
     const std::string lease = lease_ ? lease_->id : std::string();
-    auto upstream = co_await services_.upstreams.open(entry_, request_.host, request_.port, request_.is_tls, lease, pool);
+    auto upstream =
+        co_await services_.upstreams.open(entry_, request_.host, request_.port, request_.is_tls, lease, pool);
     if (!upstream.has_value()) {
         const std::string& what = upstream.error().what;
         co_return Refusal{.reason = what.substr(0, what.find(':')), .detail = what};
@@ -219,6 +221,12 @@ net::awaitable<MaybeRefusal> Exchange::record_intent() {
     services_.upstreams.park(upstream_->release());
     upstream_.reset();
     co_return Refusal{.reason = "record_unavailable", .detail = recorded.error().what};
+}
+
+/// What the agent is told when nothing of an answer has reached it. (No coroutine: GCC 12 destroys an aggregate that is
+/// a local variable of one twice.)
+std::string Exchange::encode_break(std::string_view reason) const {
+    return encode_refusal(Refusal{.reason = std::string(reason)}, decision_id(), refusal_options(true));
 }
 
 net::awaitable<Next> Exchange::send_and_answer() {
@@ -244,8 +252,8 @@ net::awaitable<Next> Exchange::send_and_answer() {
         co_return goes_on ? Next::KeepAlive : Next::Close;
     }
     if (agent_.is_gone()) co_return Next::Close;
-    const Refusal refusal{.reason = is_revoked ? "credential_unavailable" : "upstream_unreachable"};
-    co_return co_await answer_refusal(agent_, encode_refusal(refusal, decision_id(), refusal_options(true)), Next::Close);
+    std::string told = encode_break(is_revoked ? "credential_unavailable" : "upstream_unreachable");
+    co_return co_await answer_refusal(agent_, std::move(told), Next::Close);
 }
 
 net::awaitable<Status> Exchange::send_continue() {
@@ -304,7 +312,8 @@ void Exchange::finish_record(const RelayResult& result) {
 
 RefusalOptions Exchange::refusal_options(bool closes) const {
     const bool is_git = endpoint_ != nullptr && endpoint_->kind == profiles::EndpointKind::Git;
-    return {.form = is_git ? RefusalForm::Text : RefusalForm::Problem, .closes = closes, .with_body = head_.method != "HEAD"};
+    const RefusalForm form = is_git ? RefusalForm::Text : RefusalForm::Problem;
+    return {.form = form, .closes = closes, .with_body = head_.method != "HEAD"};
 }
 
 net::awaitable<Next> Exchange::refuse(const Refusal& refusal) {

@@ -29,7 +29,7 @@ public:
     }
 
 private:
-    // --- agent to upstream --------------------------------------------------------------------------------------------
+    // --- agent to upstream
     net::awaitable<void> send_request() {
         std::string out(needs_.head_bytes);
         append_body(out, needs_.held_body);
@@ -90,7 +90,7 @@ private:
         needs_.upstream.close();
     }
 
-    // --- upstream to agent --------------------------------------------------------------------------------------------
+    // --- upstream to agent
     net::awaitable<void> return_response() {
         while (!is_response_over_) {
             Result<ResponseEvent> event = needs_.upstream.poll();

@@ -26,7 +26,8 @@ public:
     /// The next request's head; nullopt at an orderly end between requests. Errors: Protocol, Limit (to be answered),
     /// Timeout, Cancelled, Io.
     [[nodiscard]] net::awaitable<Result<std::optional<RequestHead>>> next_request();
-    /// The next event of the current request's body without waiting; NeedMore: call more_body(). Errors: Protocol, Limit.
+    /// The next event of the current request's body without waiting; NeedMore: call more_body().
+    /// Errors: Protocol, Limit.
     [[nodiscard]] Result<RequestEvent> poll_body();
     /// Waits for further bytes. Errors: Timeout (too slow), Cancelled (the agent or abandon_body()), Io.
     [[nodiscard]] net::awaitable<Status> more_body();

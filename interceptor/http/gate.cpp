@@ -165,7 +165,7 @@ Result<RequestHead> gate_request(RawHead raw) {
     head.content_length = framing.length.value_or(0);
     SANCTUM_CHECK(take_expectation(raw, head));
     SANCTUM_TRY(const bool wants_close, take_connection(raw.fields));
-    // HTTP/1.0 keep-alive has two incompatible readings behind a proxy (RFC 9112 section C.2.2): one request, then close.
+    // HTTP/1.0 keep-alive has two readings behind a proxy (RFC 9112 section C.2.2): one request, then close.
     head.wants_close = wants_close || raw.is_http10;
     head.is_http10 = raw.is_http10;
     head.method = std::move(raw.method);
@@ -177,7 +177,7 @@ Result<ResponseHead> gate_response(RawHead raw, bool is_to_head) {
     ResponseHead head;
     if (raw.status < 100 || raw.status > 599) return invalid("RFC 9110 15: the status is outside 100-599");
     if (raw.status == 101) return invalid("RFC 9110 15.2.2: switching protocols was not asked for");
-    if (!is_field_value(raw.reason) && !trim(raw.reason).empty()) return invalid("RFC 9112 4: control bytes in the reason");
+    if (!is_field_value(trim(raw.reason))) return invalid("RFC 9112 4: control bytes in the reason");
     SANCTUM_CHECK(check_fields(raw.fields));
     SANCTUM_TRY(const BodyFraming framing, take_framing(raw));
     if (raw.status < 200 && (framing.is_chunked || framing.length.value_or(0) > 0)) {

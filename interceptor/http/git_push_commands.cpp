@@ -26,7 +26,8 @@ Result<std::size_t> packet_length(std::string_view digits) {
         length = length * 16 + static_cast<std::size_t>(value);
     }
     // 0001 to 0003 are delimiters of other protocol versions; 0004 is an empty packet, which no command is.
-    if (length != 0 && (length <= kLengthDigits || length > kPacketBytesMax)) return invalid("a packet has a bad length");
+    const bool is_flush = length == 0;
+    if (!is_flush && (length <= kLengthDigits || length > kPacketBytesMax)) return invalid("a bad packet length");
     return length;
 }
 

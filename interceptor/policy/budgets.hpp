@@ -13,7 +13,9 @@ namespace sanctum::interceptor {
 /// Counters of one mission, shared by all of its connections.
 class Budgets {
 public:
-    explicit Budgets(const std::vector<profiles::Budget>& lines) : lines_(lines), spent_(lines.size()), since_(lines.size()) {}
+    /// `lines` is borrowed: Mission::budgets, which outlives this.
+    explicit Budgets(const std::vector<profiles::Budget>& lines)
+        : lines_(lines), spent_(lines.size()), since_(lines.size()) {}
 
     /// What decide() is shown at this time; windows that have passed start anew.
     [[nodiscard]] const profiles::Spent& spent(BootTime now);

@@ -19,7 +19,8 @@ bool is_one_of(std::string_view name, const std::array<std::string_view, n>& nam
 }
 template <std::size_t n>
 bool starts_with_one_of(std::string_view name, const std::array<std::string_view, n>& prefixes) {
-    return std::any_of(prefixes.begin(), prefixes.end(), [&](std::string_view prefix) { return name.starts_with(prefix); });
+    const auto is_begin = [&](std::string_view prefix) { return name.starts_with(prefix); };
+    return std::any_of(prefixes.begin(), prefixes.end(), is_begin);
 }
 
 /// Carriers of a credential, whoever reads them.
@@ -41,8 +42,8 @@ constexpr std::array<std::string_view, 4> kScanFields{"range", "if-range", "requ
 
 /// Query parameters that servers take as a credential; compared in lower case with `-` for `_`.
 constexpr std::array<std::string_view, 15> kCredentialParameters{
-    "access-token", "api-key", "apikey",        "x-api-key",    "key",           "auth",    "auth-token", "authorization",
-    "token",        "bearer",  "oauth-token",   "private-token", "client-secret", "password", "jwt"};
+    "access-token", "api-key", "apikey", "x-api-key",   "key",           "auth",          "auth-token", "authorization",
+    "token",        "bearer",  "jwt",    "oauth-token", "private-token", "client-secret", "password"};
 constexpr std::array<std::string_view, 4> kMethodParameters{"-method", "x-http-method-override", "x-method-override",
                                                             "http-method-override"};
 
@@ -55,8 +56,8 @@ std::string with_hyphens(std::string_view name) {
 
 bool leaves_never(std::string_view written, const Endpoint& endpoint) {
     const std::string name = with_hyphens(written);
-    if (is_one_of(name, kCredentialFields) || is_one_of(name, kRerouteFields) || is_one_of(name, kScanFields)) return true;
-    if (starts_with_one_of(name, kReroutePrefixes)) return true;
+    if (is_one_of(name, kCredentialFields) || is_one_of(name, kScanFields)) return true;
+    if (is_one_of(name, kRerouteFields) || starts_with_one_of(name, kReroutePrefixes)) return true;
     const auto is_same = [&](const std::string& other) { return with_hyphens(other) == name; };
     if (endpoint.form == AuthForm::Header && is_same(endpoint.form_name)) return true;
     return std::any_of(endpoint.strip.begin(), endpoint.strip.end(), is_same);

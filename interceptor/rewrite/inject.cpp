@@ -69,7 +69,9 @@ Status check_lease(const HeldLease& lease, const profiles::Endpoint& endpoint) {
         return Error{Errc::Denied, "the user name cannot be used for basic authentication"};
     }
     const bool needs_name = endpoint.form == AuthForm::Header || endpoint.form == AuthForm::Query;
-    if (needs_name && !is_token(endpoint.form_name)) return Error{Errc::Denied, "the endpoint names no header or parameter"};
+    if (needs_name && !is_token(endpoint.form_name)) {
+        return Error{Errc::Denied, "the endpoint names no header or parameter"};
+    }
     return {};
 }
 
@@ -83,8 +85,9 @@ Secret inject(const RequestHead& head, const HeldLease* lease, const profiles::E
     with_credential.reserve(bytes.size() + value.size() + endpoint->form_name.size() + 32);
     if (endpoint->form == AuthForm::Query) {
         const std::size_t target_end = bytes.find(" HTTP/1.1\r\n");
-        with_credential.append(bytes, 0, target_end).append(head.has_query && !head.query.empty() ? "&" : head.has_query ? "" : "?");
-        with_credential.append(endpoint->form_name).append("=").append(value).append(bytes, target_end, std::string::npos);
+        const std::string_view mark = !head.has_query ? "?" : head.query.empty() ? "" : "&";
+        with_credential.append(bytes, 0, target_end).append(mark).append(endpoint->form_name).append("=").append(value);
+        with_credential.append(bytes, target_end, std::string::npos);
     } else {
         const std::string name = endpoint->form == AuthForm::Header ? lower_case(endpoint->form_name) : "authorization";
         // Behind all other fields, before the empty line.

@@ -31,7 +31,9 @@ Read read_message(Decoder& decoder, std::string_view head, std::string_view body
                 return read;
             }
             if (std::holds_alternative<NeedMore>(*event)) break;
-            if (auto* chunk = std::get_if<BodyChunk>(&*event)) read.body.append(chunk->bytes.data(), chunk->bytes.size());
+            if (auto* chunk = std::get_if<BodyChunk>(&*event)) {
+                read.body.append(chunk->bytes.data(), chunk->bytes.size());
+            }
             if (auto* trailers = std::get_if<Trailers>(&*event)) read.trailers = trailers->fields;
             if (std::holds_alternative<EndOfMessage>(*event)) {
                 read.is_whole = true;

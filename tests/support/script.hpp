@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Script: a conversation between an agent, serve_connection() and an upstream, written down step by step.
 //
-//     Script().agent_sends("GET / …").upstream_expects("GET / …").upstream_sends("HTTP/1.1 200 …").agent_expects("…").run();
+//     Script().agent_sends("GET / …").upstream_expects("GET / …").upstream_sends("HTTP/1.1 200 …").run();
 //
 // run() plays it once; run_with_failure_at_every_step() plays it again with each I/O call failing in turn and checks
 // what has to hold whatever breaks. A script that was never run fails its test.

@@ -8,10 +8,12 @@
 
 #include <gtest/gtest.h>
 
+#include <random>
+
 namespace sanctum::interceptor {
 namespace {
 
-using namespace std::string_literals;
+using std::string_literals::operator""s;
 using testing::kSecret;
 using testing::Script;
 using testing::Wire;
@@ -19,7 +21,8 @@ using testing::World;
 
 const std::string kAuth = "authorization: Bearer " + std::string(kSecret) + "\r\n";
 const std::string kGet = "GET /items/1 HTTP/1.1\r\nHost: api.test\r\nAccept: */*\r\n\r\n";
-const std::string kGetSent = "GET /items/1 HTTP/1.1\r\nhost: api.test\r\naccept: */*\r\naccept-encoding: identity\r\n" + kAuth + "\r\n";
+const std::string kGetSent =
+    "GET /items/1 HTTP/1.1\r\nhost: api.test\r\naccept: */*\r\naccept-encoding: identity\r\n" + kAuth + "\r\n";
 const std::string kOk = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
 const std::string kOkSeen = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi";
 
@@ -113,7 +116,8 @@ TEST(Exchange, WhatTheAgentBringsAsCredentialIsReplaced) {
 
 TEST(Exchange, AnInvalidRequestIsAnsweredOnceAndTheConnectionEnds) {
     Script()
-        .agent_sends("GET /items/1 HTTP/1.1\r\nHost: api.test\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n")
+        .agent_sends(
+            "GET /items/1 HTTP/1.1\r\nHost: api.test\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n")
         .agent_expects_containing("connection: close\r\n")
         .agent_sees_close()
         .refused("request_invalid")
@@ -235,11 +239,13 @@ TEST(Exchange, AnEchoedSecretIsRemovedFromEveryPartOfTheResponse) {
     Script()
         .agent_sends(kGet)
         .upstream_sends("HTTP/1.1 103 Early " + secret + "\r\nLink: <" + secret + ">\r\n\r\n")
-        .upstream_sends("HTTP/1.1 200 " + secret + "\r\nLocation: https://b.test/?t=" + secret + "\r\nX-OAuth-Scopes: " + secret +
-                        "\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n" + secret.substr(0, 5) + "\r\n")
+        .upstream_sends("HTTP/1.1 200 " + secret + "\r\nLocation: https://b.test/?t=" + secret +
+                        "\r\nX-OAuth-Scopes: " + secret + "\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n" +
+                        secret.substr(0, 5) + "\r\n")
         .upstream_sends("1b\r\n" + secret.substr(5) + "!\r\n0\r\nX-T: " + secret + "\r\n\r\n")
         .checks([stars](World& world, Wire& agent) {
-            EXPECT_NE(agent.written.find("HTTP/1.1 103 Early " + stars + "\r\nlink: <" + stars + ">"), std::string::npos);
+            EXPECT_NE(agent.written.find("HTTP/1.1 103 Early " + stars + "\r\nlink: <" + stars + ">"),
+                      std::string::npos);
             EXPECT_NE(agent.written.find("HTTP/1.1 200 " + stars), std::string::npos);
             EXPECT_NE(agent.written.find("location: https://b.test/?t=" + stars), std::string::npos);
             EXPECT_NE(agent.written.find(stars + "!"), std::string::npos);
@@ -270,8 +276,11 @@ TEST(Exchange, AnEncodedAnswerToACredentialIsStopped) {
 TEST(Exchange, CookiesAndRejectedCredentialsAreNotedForTheOperator) {
     Script()
         .agent_sends(kGet)
-        .upstream_sends("HTTP/1.1 401 Unauthorized\r\nSet-Cookie: s=1\r\nContent-Length: 0\r\nWWW-Authenticate: Bearer scope=\"repo\"\r\n\r\n")
-        .agent_expects("HTTP/1.1 401 Unauthorized\r\nwww-authenticate: Bearer scope=\"repo\"\r\ncontent-length: 0\r\n\r\n")
+        .upstream_sends(
+            "HTTP/1.1 401 Unauthorized\r\nSet-Cookie: s=1\r\nContent-Length: 0\r\nWWW-Authenticate: Bearer "
+            "scope=\"repo\"\r\n\r\n")
+        .agent_expects(
+            "HTTP/1.1 401 Unauthorized\r\nwww-authenticate: Bearer scope=\"repo\"\r\ncontent-length: 0\r\n\r\n")
         .checks([](World& world, Wire&) {
             auto evidence = world.recorder.outcomes[0].evidence;
             EXPECT_EQ(evidence["upstream_rejected_credential"], "401");
@@ -283,7 +292,8 @@ TEST(Exchange, CookiesAndRejectedCredentialsAreNotedForTheOperator) {
 }
 
 TEST(Exchange, ABrokenUpstreamIsA502BeforeItsAnswerAndACutBehindIt) {
-    for (const char* answer : {"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd", "rubbish\r\n\r\n"}) {
+    for (const char* answer :
+         {"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd", "rubbish\r\n\r\n"}) {
         Script()
             .agent_sends(kGet)
             .upstream_sends(answer)
@@ -506,7 +516,112 @@ TEST(Exchange, ASlowReaderHoldsTheUpstreamBack) {
         .run();
 }
 
-// --- git --------------------------------------------------------------------------------------------------------------
+// --- decided = sent
+// ---------------------------------------------------------------------------------------------------
+
+/// A request as another program reads it off the wire: nothing shared with our codec.
+struct WireRequest {
+    std::string method, target, host, body;
+    std::vector<std::pair<std::string, std::string>> fields;
+};
+
+std::string until(std::string& rest, const std::string& mark) {
+    const std::size_t at = rest.find(mark);
+    EXPECT_NE(at, std::string::npos) << "no '" << mark << "' in " << rest;
+    std::string before = rest.substr(0, at);
+    rest.erase(0, at == std::string::npos ? at : at + mark.size());
+    return before;
+}
+
+WireRequest read_wire(std::string rest) {
+    WireRequest request;
+    request.method = until(rest, " ");
+    request.target = until(rest, " HTTP/1.1\r\n");
+    std::size_t length = 0;
+    bool is_chunked = false;
+    for (std::string line = until(rest, "\r\n"); !line.empty(); line = until(rest, "\r\n")) {
+        const std::string name = until(line, ": ");
+        if (name == "host") request.host = line;
+        if (name == "content-length") length = std::stoul(line);
+        if (name == "transfer-encoding") is_chunked = line == "chunked";
+        request.fields.emplace_back(name, line);
+    }
+    if (!is_chunked) {
+        EXPECT_EQ(rest.size(), length) << "bytes behind the body";
+        request.body = rest;
+        return request;
+    }
+    for (std::size_t size = std::stoul(until(rest, "\r\n"), nullptr, 16); size > 0;
+         size = std::stoul(until(rest, "\r\n"), nullptr, 16)) {
+        request.body += rest.substr(0, size);
+        EXPECT_EQ(rest.substr(size, 2), "\r\n");
+        rest.erase(0, size + 2);
+    }
+    EXPECT_EQ(rest, "\r\n");
+    return request;
+}
+
+/// The digest of the record, from the bytes on the wire alone (formats 6).
+wire::Digest digest_of(const WireRequest& request) {
+    std::string text = "sanctum-head-1\n" + request.method + "\nhttps://" + request.host + "\n" + request.target + "\n";
+    for (const auto& [name, value] : request.fields) {
+        if (name != "transfer-encoding" && name != "authorization") text.append(name).append(":").append(value + "\n");
+    }
+    return sha256(text);
+}
+
+/// A request put together at random from parts that an agent might combine.
+std::string random_request(std::mt19937& random, std::string& body) {
+    const auto pick = [&](std::vector<std::string> parts) { return parts[random() % parts.size()]; };
+    const std::string path = "/items/" + pick({"1", "a-b", "caf%c3%a9", "x%20y", "@me", "a:b", "~u", "1,2", "%40"});
+    std::string fields;
+    for (std::size_t i = random() % 6; i > 0; --i) {
+        fields += pick({"Accept: */*", "X-One:  1 ", "x-two:", "User-Agent: t/1 (x; y)", "Authorization: Basic eDp5",
+                        "TE: trailers", "Connection: x-one, keep-alive", "Cookie: a=b", "Range: bytes=0-",
+                        "X-Utf8: \xc3\xa9", "ACCEPT-Encoding: br"}) +
+                  "\r\n";
+    }
+    const std::string query = pick({"", "?", "?a=b", "?a=%2f..&b[]=c", "?q=a+b&q=c", "?x=%0d%0aevil"});
+    const std::string begin = path + query + " HTTP/1.1\r\n" + fields + "hOST: API.test\r\n";
+    if (random() % 2 == 0) return "GET " + begin + "\r\n";
+    for (std::size_t i = random() % 40; i > 0; --i) body.push_back(static_cast<char>(random() % 256));
+    if (random() % 2 == 0)
+        return "POST " + begin + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+    std::array<char, 16> size{};
+    std::snprintf(size.data(), size.size(), "%zx", body.size());
+    const std::string chunk = body.empty() ? "" : size.data() + ("\r\n" + body) + "\r\n";
+    return "POST " + begin + "Transfer-Encoding: chunked\r\n\r\n" + chunk + "0\r\n\r\n";
+}
+
+TEST(DecidedIsSent, AnIndependentReaderFindsWhatWasRecorded) {
+    std::mt19937 random(1);
+    for (int round = 0; round < 300; ++round) {
+        std::string body;
+        const std::string request = random_request(random, body);
+        SCOPED_TRACE(request);
+        Script()
+            .agent_sends(request)
+            .checks([body](World& world, Wire&) {
+                ASSERT_EQ(world.recorder.intents.size(), 1U);
+                const WireRequest sent = read_wire(world.upstreams.wires[0]->written);
+                const auto& intent = world.recorder.intents[0];
+                EXPECT_EQ(sent.method, intent.method);
+                EXPECT_EQ(sent.host, intent.host);
+                EXPECT_EQ(sent.target.substr(0, sent.target.find('?')), intent.path);
+                EXPECT_EQ(sent.body, body);
+                EXPECT_EQ(digest_of(sent), intent.head);
+                const auto is_auth = [](const auto& field) { return field.first == "authorization"; };
+                EXPECT_EQ(std::count_if(sent.fields.begin(), sent.fields.end(), is_auth), 1);
+            })
+            .upstream_sends(kOk)
+            .agent_expects(kOkSeen)
+            .completed("complete")
+            .run();
+    }
+}
+
+// --- git
+// --------------------------------------------------------------------------------------------------------------
 
 std::string packet(const std::string& payload) {
     std::array<char, 8> length{};
@@ -519,7 +634,8 @@ std::string push_body(const std::string& ref) {
 }
 
 std::string push_request(const std::string& body, const std::string& fields = "") {
-    return "POST /team/app.git/git-receive-pack HTTP/1.1\r\nHost: git.test\r\nContent-Type: application/x-git-receive-pack-request\r\n" +
+    return "POST /team/app.git/git-receive-pack HTTP/1.1\r\nHost: git.test\r\nContent-Type: "
+           "application/x-git-receive-pack-request\r\n" +
            fields + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
 }
 

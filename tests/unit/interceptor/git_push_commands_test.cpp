@@ -7,7 +7,7 @@
 namespace sanctum::interceptor {
 namespace {
 
-using namespace std::string_literals;
+using std::string_literals::operator""s;
 
 const std::string kZero(40, '0');
 const std::string kOne(40, '1');
@@ -39,7 +39,8 @@ TEST(PushCommands, OneUpdateIsReadOnceTheFlushPacketIsThere) {
 }
 
 TEST(PushCommands, CreatesDeletesAndShallowLinesAreUnderstood) {
-    const std::string list = packet("shallow " + kTwo) + packet(kZero + " " + kOne + " refs/heads/new" + kCapabilities) +
+    const std::string list = packet("shallow " + kTwo) +
+                             packet(kZero + " " + kOne + " refs/heads/new" + kCapabilities) +
                              packet(kOne + " " + kZero + " refs/tags/old\n") + "0000";
 
     const auto commands = read_push_commands(list);
@@ -76,7 +77,8 @@ TEST(PushCommands, WhatIsNotAPlainCommandListIsRefused) {
         {"lock suffix", packet(command + "refs/heads/a.lock")},
         {"line end in the name", packet(command + "refs/heads/a\nb")},
         {"certificate", packet("push-cert" + kCapabilities)},
-        {"late capabilities", packet(command + "refs/heads/a" + kCapabilities) + packet(command + "refs/heads/b" + kCapabilities)},
+        {"late capabilities",
+         packet(command + "refs/heads/a" + kCapabilities) + packet(command + "refs/heads/b" + kCapabilities)},
         {"late shallow", packet(command + "refs/heads/a") + packet("shallow " + kOne)},
         {"ref twice", packet(command + "refs/heads/a") + packet(kOne + " " + kZero + " refs/heads/a")},
     };
@@ -92,7 +94,9 @@ TEST(PushCommands, SizeAndNumberAreBounded) {
     for (std::size_t i = 0; i <= kPushRefsMax; ++i) many += packet(kOne + " " + kTwo + " refs/h/" + std::to_string(i));
 
     EXPECT_FALSE(read_push_commands(many + "0000").has_value());
-    EXPECT_FALSE(read_push_commands(packet(kOne + " " + kTwo + " refs/heads/a") + std::string(kPushCommandsBytesMax, 'f')).has_value());
+    EXPECT_FALSE(
+        read_push_commands(packet(kOne + " " + kTwo + " refs/heads/a") + std::string(kPushCommandsBytesMax, 'f'))
+            .has_value());
 }
 
 }  // namespace

@@ -9,7 +9,7 @@
 namespace sanctum::interceptor {
 namespace {
 
-using namespace std::string_literals;
+using std::string_literals::operator""s;
 
 /// Everything a decoder said about some bytes.
 struct Decoded {
@@ -64,8 +64,10 @@ std::string post(const std::string& fields, const std::string& body = "") {
 }
 
 const std::vector<Row> kFramingRows{
-    {"content-length with transfer-encoding", "RFC 9112 6.1", post("Content-Length: 3\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n")},
-    {"transfer-encoding with content-length", "RFC 9112 6.1", post("Transfer-Encoding: chunked\r\nContent-Length: 3\r\n", "0\r\n\r\n")},
+    {"content-length with transfer-encoding", "RFC 9112 6.1",
+     post("Content-Length: 3\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n")},
+    {"transfer-encoding with content-length", "RFC 9112 6.1",
+     post("Transfer-Encoding: chunked\r\nContent-Length: 3\r\n", "0\r\n\r\n")},
     {"two equal content-lengths", "RFC 9112 6.3", post("Content-Length: 3\r\nContent-Length: 3\r\n", "abc")},
     {"two different content-lengths", "RFC 9112 6.3", post("Content-Length: 3\r\nContent-Length: 4\r\n", "abc")},
     {"list of equal content-lengths", "RFC 9112 6.3", post("Content-Length: 3, 3\r\n", "abc")},
@@ -78,33 +80,49 @@ const std::vector<Row> kFramingRows{
     {"content-length with a blank inside", "RFC 9110 8.6", post("Content-Length: 1 1\r\n", "a")},
     {"content_length with an underscore", "RFC 9112 6.3", post("Content_Length: 3\r\n", "abc")},
     {"transfer_encoding with an underscore", "RFC 9112 6.1", post("Transfer_Encoding: chunked\r\n", "")},
-    {"transfer-encoding chunked, identity", "RFC 9112 6.1", post("Transfer-Encoding: chunked, identity\r\n", "0\r\n\r\n")},
-    {"transfer-encoding identity, chunked", "RFC 9112 6.1", post("Transfer-Encoding: identity, chunked\r\n", "0\r\n\r\n")},
+    {"transfer-encoding chunked, identity", "RFC 9112 6.1",
+     post("Transfer-Encoding: chunked, identity\r\n", "0\r\n\r\n")},
+    {"transfer-encoding identity, chunked", "RFC 9112 6.1",
+     post("Transfer-Encoding: identity, chunked\r\n", "0\r\n\r\n")},
     {"transfer-encoding gzip, chunked", "RFC 9112 6.1", post("Transfer-Encoding: gzip, chunked\r\n", "0\r\n\r\n")},
     {"transfer-encoding xchunked", "RFC 9112 6.1", post("Transfer-Encoding: xchunked\r\n", "0\r\n\r\n")},
-    {"transfer-encoding chunked twice in a list", "RFC 9112 6.1", post("Transfer-Encoding: chunked, chunked\r\n", "0\r\n\r\n")},
-    {"two transfer-encodings", "RFC 9112 6.1", post("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n")},
+    {"transfer-encoding chunked twice in a list", "RFC 9112 6.1",
+     post("Transfer-Encoding: chunked, chunked\r\n", "0\r\n\r\n")},
+    {"two transfer-encodings", "RFC 9112 6.1",
+     post("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n")},
     {"transfer-encoding with a parameter", "RFC 9112 6.1", post("Transfer-Encoding: chunked;q=1\r\n", "0\r\n\r\n")},
-    {"transfer-encoding with a vertical tab", "RFC 9112 6.1", post("Transfer-Encoding: \x0b""chunked\r\n", "0\r\n\r\n")},
-    {"transfer-encoding with a no-break space", "RFC 9112 6.1", post("Transfer-Encoding: \xa0""chunked\r\n", "0\r\n\r\n")},
+    {"transfer-encoding with a vertical tab", "RFC 9112 6.1",
+     post("Transfer-Encoding: \x0b"
+          "chunked\r\n",
+          "0\r\n\r\n")},
+    {"transfer-encoding with a no-break space", "RFC 9112 6.1",
+     post("Transfer-Encoding: \xa0"
+          "chunked\r\n",
+          "0\r\n\r\n")},
     {"empty transfer-encoding", "RFC 9112 6.1", post("Transfer-Encoding: \r\n", "")},
-    {"transfer-encoding in HTTP/1.0", "RFC 9112 6.1", "POST / HTTP/1.0\r\n" + kHost + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
+    {"transfer-encoding in HTTP/1.0", "RFC 9112 6.1",
+     "POST / HTTP/1.0\r\n" + kHost + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
     {"chunk size with 0x", "RFC 9112 7.1", post("Transfer-Encoding: chunked\r\n", "0x3\r\nabc\r\n0\r\n\r\n")},
-    {"chunk size with an underscore", "RFC 9112 7.1", post("Transfer-Encoding: chunked\r\n", "1_0\r\nabc\r\n0\r\n\r\n")},
+    {"chunk size with an underscore", "RFC 9112 7.1",
+     post("Transfer-Encoding: chunked\r\n", "1_0\r\nabc\r\n0\r\n\r\n")},
     {"chunk size with a sign", "RFC 9112 7.1", post("Transfer-Encoding: chunked\r\n", "+3\r\nabc\r\n0\r\n\r\n")},
     {"negative chunk size", "RFC 9112 7.1", post("Transfer-Encoding: chunked\r\n", "-3\r\nabc\r\n0\r\n\r\n")},
     {"empty chunk size", "RFC 9112 7.1", post("Transfer-Encoding: chunked\r\n", "\r\nabc\r\n0\r\n\r\n")},
-    {"chunk size beyond 64 bits", "RFC 9112 7.1", post("Transfer-Encoding: chunked\r\n", "10000000000000003\r\nabc\r\n0\r\n\r\n")},
+    {"chunk size beyond 64 bits", "RFC 9112 7.1",
+     post("Transfer-Encoding: chunked\r\n", "10000000000000003\r\nabc\r\n0\r\n\r\n")},
     {"chunk longer than its size", "RFC 9112 7.1", post("Transfer-Encoding: chunked\r\n", "2\r\nabc\r\n0\r\n\r\n")},
     {"chunk ended by a bare LF", "RFC 9112 7.1", post("Transfer-Encoding: chunked\r\n", "3\r\nabc\n0\r\n\r\n")},
     {"chunk size ended by a bare LF", "RFC 9112 7.1", post("Transfer-Encoding: chunked\r\n", "3\nabc\r\n0\r\n\r\n")},
     {"chunk size behind a blank", "RFC 9112 7.1", post("Transfer-Encoding: chunked\r\n", " 3\r\nabc\r\n0\r\n\r\n")},
     {"chunk extension", "RFC 9112 7.1.1", post("Transfer-Encoding: chunked\r\n", "3;x=y\r\nabc\r\n0\r\n\r\n")},
     {"last chunk extension", "RFC 9112 7.1.1", post("Transfer-Encoding: chunked\r\n", "3\r\nabc\r\n0;x\r\n\r\n")},
-    {"trailer content-length", "RFC 9110 6.5.1", post("Transfer-Encoding: chunked\r\n", "0\r\nContent-Length: 3\r\n\r\n")},
-    {"trailer transfer-encoding", "RFC 9110 6.5.1", post("Transfer-Encoding: chunked\r\n", "0\r\nTransfer-Encoding: chunked\r\n\r\n")},
+    {"trailer content-length", "RFC 9110 6.5.1",
+     post("Transfer-Encoding: chunked\r\n", "0\r\nContent-Length: 3\r\n\r\n")},
+    {"trailer transfer-encoding", "RFC 9110 6.5.1",
+     post("Transfer-Encoding: chunked\r\n", "0\r\nTransfer-Encoding: chunked\r\n\r\n")},
     {"trailer host", "RFC 9110 6.5.1", post("Transfer-Encoding: chunked\r\n", "0\r\nHost: b.test\r\n\r\n")},
-    {"trailer authorization", "RFC 9110 6.5.1", post("Transfer-Encoding: chunked\r\n", "0\r\nAuthorization: x\r\n\r\n")},
+    {"trailer authorization", "RFC 9110 6.5.1",
+     post("Transfer-Encoding: chunked\r\n", "0\r\nAuthorization: x\r\n\r\n")},
     {"folded trailer", "RFC 9112 5.2", post("Transfer-Encoding: chunked\r\n", "0\r\nX: a\r\n b\r\n\r\n")},
 };
 
@@ -138,10 +156,12 @@ const std::vector<Row> kLineRows{
     {"TRACK", "RFC 9110 9.1", "TRACK / HTTP/1.1\r\n" + kHost + "\r\n"},
     {"HTTP/2 preface", "RFC 9113 3.4", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"},
     {"upgrade", "RFC 9110 7.8", "GET / HTTP/1.1\r\n" + kHost + "Connection: upgrade\r\nUpgrade: websocket\r\n\r\n"},
-    {"upgrade to h2c", "RFC 9110 7.8", "GET / HTTP/1.1\r\n" + kHost + "Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n"},
+    {"upgrade to h2c", "RFC 9110 7.8",
+     "GET / HTTP/1.1\r\n" + kHost + "Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n"},
     {"HTTP2-Settings alone", "RFC 9110 7.8", "GET / HTTP/1.1\r\n" + kHost + "HTTP2-Settings: AA\r\n\r\n"},
     {"another expectation", "RFC 9110 10.1.1", post("Expect: 200-ok\r\nContent-Length: 1\r\n", "a")},
-    {"two expectations", "RFC 9110 10.1.1", post("Expect: 100-continue\r\nExpect: 100-continue\r\nContent-Length: 1\r\n", "a")},
+    {"two expectations", "RFC 9110 10.1.1",
+     post("Expect: 100-continue\r\nExpect: 100-continue\r\nContent-Length: 1\r\n", "a")},
 };
 
 const std::vector<Row> kHostRows{
@@ -289,7 +309,8 @@ TEST(RequestDecoder, AnOrdinaryRequestComesOutInCanonicalForm) {
 }
 
 TEST(RequestDecoder, ChunksAreUnframedWhereverTheyAreCut) {
-    const std::string bytes = post("Transfer-Encoding: chunked\r\n", "3\r\nabc\r\n00a\r\n0123456789\r\n0\r\nX-Sum: 1\r\nY: 2\r\n\r\n");
+    const std::string bytes =
+        post("Transfer-Encoding: chunked\r\n", "3\r\nabc\r\n00a\r\n0123456789\r\n0\r\nX-Sum: 1\r\nY: 2\r\n\r\n");
     for (std::size_t piece = 1; piece <= bytes.size(); ++piece) {
         SCOPED_TRACE(piece);
 
@@ -362,29 +383,45 @@ std::string decode_response(const std::string& bytes, ResponseTo to = ResponseTo
 
 TEST(ResponseDecoder, EachFramingIsReadToItsEnd) {
     for (const std::size_t piece : {std::size_t{1}, std::size_t{5}, std::size_t{4096}}) {
-        EXPECT_EQ(decode_response("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", ResponseTo::Other, false, piece), "200 abc end");
-        EXPECT_EQ(decode_response("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;a=b\r\nabc\r\n0\r\nX: y\r\n\r\n", ResponseTo::Other, false, piece), "200 abc x end");
+        EXPECT_EQ(decode_response("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", ResponseTo::Other, false, piece),
+                  "200 abc end");
+        EXPECT_EQ(
+            decode_response("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;a=b\r\nabc\r\n0\r\nX: y\r\n\r\n",
+                            ResponseTo::Other, false, piece),
+            "200 abc x end");
         EXPECT_EQ(decode_response("HTTP/1.1 200 \r\n\r\nabc", ResponseTo::Other, true, piece), "200 abc end");
         EXPECT_EQ(decode_response("HTTP/1.1 204 No\r\n\r\n", ResponseTo::Other, false, piece), "204  end");
-        EXPECT_EQ(decode_response("HTTP/1.1 304 No\r\nContent-Length: 9\r\n\r\n", ResponseTo::Other, false, piece), "304  end");
-        EXPECT_EQ(decode_response("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", ResponseTo::Head, false, piece), "200  end");
-        EXPECT_EQ(decode_response("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", ResponseTo::Head, false, piece), "200  end");
-        EXPECT_EQ(decode_response("HTTP/1.1 103 Early\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na", ResponseTo::Other, false, piece), "103 200 a end");
-        EXPECT_EQ(decode_response("HTTP/1.1 103 Early\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", ResponseTo::Head, false, piece), "103 200  end");
+        EXPECT_EQ(decode_response("HTTP/1.1 304 No\r\nContent-Length: 9\r\n\r\n", ResponseTo::Other, false, piece),
+                  "304  end");
+        EXPECT_EQ(decode_response("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", ResponseTo::Head, false, piece),
+                  "200  end");
+        EXPECT_EQ(
+            decode_response("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", ResponseTo::Head, false, piece),
+            "200  end");
+        EXPECT_EQ(decode_response("HTTP/1.1 103 Early\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na",
+                                  ResponseTo::Other, false, piece),
+                  "103 200 a end");
+        EXPECT_EQ(decode_response("HTTP/1.1 103 Early\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n",
+                                  ResponseTo::Head, false, piece),
+                  "103 200  end");
     }
 }
 
 TEST(ResponseDecoder, CutAndStrayBytesAreNoticed) {
     EXPECT_EQ(decode_response("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab", ResponseTo::Other, true), "200 abcut");
-    EXPECT_EQ(decode_response("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", ResponseTo::Other, true), "200 abccut");
+    EXPECT_EQ(
+        decode_response("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", ResponseTo::Other, true),
+        "200 abccut");
     EXPECT_EQ(decode_response("HTTP/1.1 200 OK\r\nConte", ResponseTo::Other, true), "cut");
     EXPECT_EQ(decode_response("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\naHTTP/1.1 200 OK\r\n"), "200 a end, more");
 }
 
 TEST(ResponseDecoder, HostileFramingIsRefused) {
     const std::vector<Row> rows{
-        {"content-length with transfer-encoding", "RFC 9112 6.3", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n"},
-        {"two equal content-lengths", "RFC 9112 6.3", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\n"},
+        {"content-length with transfer-encoding", "RFC 9112 6.3",
+         "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n"},
+        {"two equal content-lengths", "RFC 9112 6.3",
+         "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\n"},
         {"transfer-encoding other than chunked", "RFC 9112 6.3", "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n"},
         {"transfer-encoding in HTTP/1.0", "RFC 9112 6.1", "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"},
         {"folded header", "RFC 9112 5.2", "HTTP/1.1 200 OK\r\nX: a\r\n b\r\n\r\n"},
@@ -396,7 +433,8 @@ TEST(ResponseDecoder, HostileFramingIsRefused) {
         {"101 that nobody asked for", "RFC 9110 15.2.2", "HTTP/1.1 101 X\r\nUpgrade: y\r\n\r\n"},
         {"interim response with a body", "RFC 9112 6.3", "HTTP/1.1 103 X\r\nContent-Length: 3\r\n\r\nabc"},
         {"HTTP/2.0", "RFC 9112 2.3", "HTTP/2.0 200 OK\r\n\r\n"},
-        {"trailer set-cookie", "RFC 9110 6.5.1", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nSet-Cookie: a=b\r\n\r\n"},
+        {"trailer set-cookie", "RFC 9110 6.5.1",
+         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nSet-Cookie: a=b\r\n\r\n"},
     };
     for (const Row& row : rows) {
         SCOPED_TRACE(std::string(row.name) + " (" + row.section + ")");
@@ -408,7 +446,11 @@ TEST(ResponseDecoder, HostileFramingIsRefused) {
 TEST(Encoder, DecidedIsSentAndReadBackAlike) {
     // A second reading of our own bytes gives the same request: nothing is lost or added on the way.
     const std::vector<std::string> requests{
-        get("/"), get("/?"), get("/a?b=c&d=%20"), get("/a%20b/c"), post("Content-Length: 3\r\nX-A: b\r\nX-A: c\r\n", "abc"),
+        get("/"),
+        get("/?"),
+        get("/a?b=c&d=%20"),
+        get("/a%20b/c"),
+        post("Content-Length: 3\r\nX-A: b\r\nX-A: c\r\n", "abc"),
         post("Transfer-Encoding: chunked\r\nTrailer: x\r\n", "3\r\nabc\r\n0\r\nX: y\r\n\r\n"),
         "DELETE /x HTTP/1.1\r\nHost: a.test:8443\r\nConnection: x-a\r\nX-A: 1\r\n\r\n"};
     for (const std::string& bytes : requests) {

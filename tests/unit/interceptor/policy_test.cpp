@@ -11,9 +11,10 @@ namespace {
 
 TEST(Refusals, EachReasonHasItsStatus) {
     const std::vector<std::pair<std::uint16_t, std::vector<const char*>>> table{
-        {403, {"host_unknown", "address_without_name", "name_mismatch", "plain_http", "operation_unknown", "scope_missing",
-               "resource_outside", "rule_denied", "approval_unavailable", "approval_denied", "approval_timeout",
-               "budget_spent", "mission_ending"}},
+        {403,
+         {"host_unknown", "address_without_name", "name_mismatch", "plain_http", "operation_unknown", "scope_missing",
+          "resource_outside", "rule_denied", "approval_unavailable", "approval_denied", "approval_timeout",
+          "budget_spent", "mission_ending"}},
         {400, {"request_invalid"}},
         {503, {"credential_unavailable", "record_unavailable"}},
         {502, {"upstream_address", "upstream_certificate", "upstream_unreachable"}}};
@@ -23,7 +24,8 @@ TEST(Refusals, EachReasonHasItsStatus) {
 }
 
 TEST(Refusals, ProblemDetailsSayWhoRefusedAndWhy) {
-    const Refusal refusal{.reason = "scope_missing", .rule = "grant", .explanation = "needs \"write\"", .detail = "for the operator"};
+    const Refusal refusal{
+        .reason = "scope_missing", .rule = "grant", .explanation = "needs \"write\"", .detail = "for the operator"};
 
     const std::string response = encode_refusal(refusal, "01k-e7", {.closes = true});
 
@@ -79,7 +81,13 @@ TEST(Budgets, WhatWasNotSentIsGivenBack) {
 TEST(ConnectionNames, LookedUpNameServerNameHostAndPortHaveToAgree) {
     RequestHead head;
     head.host = "a.test";
-    const AgentConnection fine{.id = 1, .cookie = 0, .dialled = "198.18.0.4:443", .name = "a.test", .server_name = "a.test", .port = 443, .is_tls = true};
+    const AgentConnection fine{.id = 1,
+                               .cookie = 0,
+                               .dialled = "198.18.0.4:443",
+                               .name = "a.test",
+                               .server_name = "a.test",
+                               .port = 443,
+                               .is_tls = true};
     const auto reason = [&](auto change) {
         AgentConnection connection = fine;
         RequestHead changed = head;

@@ -15,7 +15,7 @@
 namespace sanctum::interceptor {
 namespace {
 
-using namespace std::string_literals;
+using std::string_literals::operator""s;
 using profiles::AuthForm;
 using profiles::Endpoint;
 
@@ -56,12 +56,16 @@ TEST(Inject, EachFormPutsTheCredentialInItsPlace) {
     const auto lease = lease_of("s3cr3t+/", "agent");
     const std::string begin = "GET /x HTTP/1.1\r\nhost: a.test\r\naccept: */*\r\n";
 
-    EXPECT_EQ(injected(head_of(), *lease, endpoint_of(AuthForm::Bearer)), begin + "authorization: Bearer s3cr3t+/\r\n\r\n");
-    EXPECT_EQ(injected(head_of(), *lease, endpoint_of(AuthForm::Basic)), begin + "authorization: Basic YWdlbnQ6czNjcjN0Ky8=\r\n\r\n");
-    EXPECT_EQ(injected(head_of(), *lease, endpoint_of(AuthForm::Header, "X-Api-Key")), begin + "x-api-key: s3cr3t+/\r\n\r\n");
+    EXPECT_EQ(injected(head_of(), *lease, endpoint_of(AuthForm::Bearer)),
+              begin + "authorization: Bearer s3cr3t+/\r\n\r\n");
+    EXPECT_EQ(injected(head_of(), *lease, endpoint_of(AuthForm::Basic)),
+              begin + "authorization: Basic YWdlbnQ6czNjcjN0Ky8=\r\n\r\n");
+    EXPECT_EQ(injected(head_of(), *lease, endpoint_of(AuthForm::Header, "X-Api-Key")),
+              begin + "x-api-key: s3cr3t+/\r\n\r\n");
     EXPECT_EQ(injected(head_of(), *lease, endpoint_of(AuthForm::Query, "key")),
               "GET /x?key=s3cr3t%2B%2F HTTP/1.1\r\nhost: a.test\r\naccept: */*\r\n\r\n");
-    EXPECT_EQ(injected(head_of("a=b", true), *lease, endpoint_of(AuthForm::Query, "key")).substr(0, 27), "GET /x?a=b&key=s3cr3t%2B%2F");
+    EXPECT_EQ(injected(head_of("a=b", true), *lease, endpoint_of(AuthForm::Query, "key")).substr(0, 27),
+              "GET /x?a=b&key=s3cr3t%2B%2F");
 }
 
 TEST(Inject, BytesThatWouldEndTheFieldAreRefused) {
@@ -80,7 +84,8 @@ TEST(HeadDigest, CoversEverythingSentButTheCredential) {
 
     const wire::Digest digest = head_digest(head, 8443, true);
 
-    EXPECT_EQ(digest, sha256("sanctum-head-1\nGET\nhttps://a.test:8443\n/x?q=1\nhost:a.test\naccept:*/*\ncontent-length:3\n"));
+    EXPECT_EQ(digest,
+              sha256("sanctum-head-1\nGET\nhttps://a.test:8443\n/x?q=1\nhost:a.test\naccept:*/*\ncontent-length:3\n"));
 }
 
 // Credentials the agent brings (CRED-13) and headers that change the request's meaning (POL-10, POL-22).
@@ -88,10 +93,30 @@ TEST(Strip, NothingThatAuthenticatesOrReroutesLeavesWithOurCredential) {
     Endpoint endpoint = endpoint_of(AuthForm::Header, "X-Key");
     endpoint.strip = {"x-special"};
     Fields fields;
-    for (const char* name : {"authorization", "cookie", "x-api-key", "x_api_key", "private-token", "x-http-method-override",
-                             "x-method-override", "x-forwarded-for", "x-forwarded-host", "forwarded", "x-original-url",
-                             "x-rewrite-url", "impersonate-user", "sudo", "range", "if-range", "accept-encoding", "x-key",
-                             "x_key", "x-special", "x-goog-api-key", "x-auth-token", "proxy-x", "sanctum-decision"}) {
+    for (const char* name : {"authorization",
+                             "cookie",
+                             "x-api-key",
+                             "x_api_key",
+                             "private-token",
+                             "x-http-method-override",
+                             "x-method-override",
+                             "x-forwarded-for",
+                             "x-forwarded-host",
+                             "forwarded",
+                             "x-original-url",
+                             "x-rewrite-url",
+                             "impersonate-user",
+                             "sudo",
+                             "range",
+                             "if-range",
+                             "accept-encoding",
+                             "x-key",
+                             "x_key",
+                             "x-special",
+                             "x-goog-api-key",
+                             "x-auth-token",
+                             "proxy-x",
+                             "sanctum-decision"}) {
         fields.push_back({name, "v"});
     }
     fields.push_back({"accept", "v"});
@@ -112,8 +137,8 @@ TEST(Strip, OnPlainHostsTheAgentsFieldsStay) {
 
 TEST(QueryParameters, OwnCredentialsAndMethodOverridesAreRefused) {
     const Endpoint bearer = endpoint_of(AuthForm::Bearer);
-    for (const char* query : {"access_token=x", "a=b&key=x", "API_KEY=x", "token", "a=b;api_key=x", "%74oken=x", "_method=DELETE",
-                              "access-token=1"}) {
+    for (const char* query : {"access_token=x", "a=b&key=x", "API_KEY=x", "token", "a=b;api_key=x", "%74oken=x",
+                              "_method=DELETE", "access-token=1"}) {
         EXPECT_FALSE(check_query_parameters(head_of(query, true), bearer).has_value()) << query;
     }
     EXPECT_FALSE(check_query_parameters(head_of("sig=1", true), endpoint_of(AuthForm::Query, "sig")).has_value());
@@ -125,7 +150,11 @@ TEST(QueryParameters, OwnCredentialsAndMethodOverridesAreRefused) {
 
 TEST(Responses, CookiesBoughtWithACredentialAndOtherWaysStayHere) {
     const Endpoint bearer = endpoint_of(AuthForm::Bearer);
-    Fields fields{{"set-cookie", "a=b"}, {"alt-svc", "h3=\":443\""}, {"content-type", "x"}, {"set-cookie", "c=d"}, {"sanctum-reason", "x"}};
+    Fields fields{{"set-cookie", "a=b"},
+                  {"alt-svc", "h3=\":443\""},
+                  {"content-type", "x"},
+                  {"set-cookie", "c=d"},
+                  {"sanctum-reason", "x"}};
     Fields plain = fields;
 
     EXPECT_EQ(prepare_response(fields, &bearer), 2U);
@@ -149,7 +178,8 @@ TEST(Responses, WhatTheScrubberCannotReadIsNotPassedOn) {
     EXPECT_TRUE(check_readable(head, &bearer).has_value());
 }
 
-// --- scrub ------------------------------------------------------------------------------------------------------------
+// --- scrub
+// ------------------------------------------------------------------------------------------------------------
 
 std::string base64_of(std::string_view text, bool is_url) {
     const std::string_view alphabet = is_url ? "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
