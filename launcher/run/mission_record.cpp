@@ -4,6 +4,7 @@
 #include "base/limits.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace sanctum::launcher {
 namespace {
@@ -95,7 +96,17 @@ Status MissionRecord::leases(const std::vector<wire::LeaseChanged>& leases) {
     return {};
 }
 
-Result<ledger::Sealed> MissionRecord::seal(ledger::MissionEnded ended) { return ledger_->seal(std::move(ended)); }
+Result<ledger::Sealed> MissionRecord::seal(ledger::MissionEnded ended) {
+    // The interceptor died or was cut off before it could say how these ended: sent, perhaps, and nobody knows how far.
+    for (const std::uint64_t exchange : open_) {
+        wire::ExchangeOutcome outcome;
+        outcome.exchange = exchange;
+        outcome.outcome = "mission_ended";
+        ledger_->append(std::move(outcome));
+    }
+    open_.clear();
+    return ledger_->seal(std::move(ended));
+}
 
 Status MissionRecord::use_number(std::uint64_t exchange) {
     if (!used_numbers_.use(exchange)) return out_of_order("a second beginning of exchange", exchange);

@@ -16,7 +16,6 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <unordered_set>
 #include <vector>
 
 namespace sanctum::launcher {
@@ -47,7 +46,7 @@ public:
     /// Error while records cannot be written any more.
     [[nodiscard]] Status check_ledger() const;
 
-    /// Seals. Exchanges that are still open stay without an outcome in the record. Errors: Io.
+    /// Ends exchanges that are still open with the outcome `mission_ended`, then seals. Errors: Io.
     [[nodiscard]] Result<ledger::Sealed> seal(ledger::MissionEnded ended);
 
     [[nodiscard]] int durable_fd() const { return ledger_->durable_fd(); }
@@ -68,7 +67,7 @@ private:
     const profiles::CatalogSet& catalog_;
     Counts counts_;
     UsedNumbers used_numbers_;
-    std::unordered_set<std::uint64_t> open_;
+    std::set<std::uint64_t> open_;
     std::map<std::string, wire::LeaseChanged> leases_;
     std::set<std::string> used_scopes_;
 };

@@ -63,7 +63,10 @@ Result<SandboxPlan> plan_of(const Options& options, const PreparedMission& prepa
     if (!options.working_directory.empty()) {
         SANCTUM_TRY(working_directory, real_path(options.working_directory, "--workdir"));
     }
-    SANCTUM_TRY(const auto later, runs_later::find_existing(prepared.mission.sandbox.workspace));
+    // First without them: a workspace that may not be one (`/`, a home) is refused before it is searched.
+    SANCTUM_TRY(const SandboxPlan possible, plan_sandbox(prepared.mission, prepared.facts, options.command,
+                                                         options.new_session, working_directory, {}));
+    SANCTUM_TRY(const auto later, runs_later::find_existing(possible.workspace));
     return plan_sandbox(prepared.mission, prepared.facts, options.command, options.new_session, working_directory, later);
 }
 

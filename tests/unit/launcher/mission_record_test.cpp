@@ -139,6 +139,21 @@ TEST_F(MissionRecordTest, TheFirstRecordNamesWhatWasGranted) {
     EXPECT_THAT(started->granted.at("git"), ElementsAre("fetch", "push"));
 }
 
+TEST_F(MissionRecordTest, SealingEndsWhatIsStillOpen) {
+    ASSERT_TRUE(record->intent(intent(1)));
+    ASSERT_TRUE(record->intent(intent(2)));
+    ASSERT_TRUE(record->outcome(outcome(1)));
+
+    ASSERT_TRUE(record->seal({}));
+
+    const auto* last = std::get_if<wire::ExchangeOutcome>(&log.records.back());
+    ASSERT_NE(last, nullptr);
+    EXPECT_EQ(last->exchange, 2U);
+    EXPECT_EQ(last->outcome, "mission_ended");
+    EXPECT_EQ(log.records.size(), 4U);
+    EXPECT_TRUE(log.ended);
+}
+
 TEST_F(MissionRecordTest, TheLastStateOfALeaseIsKept) {
     wire::LeaseChanged lease;
     lease.lease = "l1";
