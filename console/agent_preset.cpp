@@ -65,7 +65,7 @@ std::string service_text(const AgentPreset& preset, const profiles::OperatorConf
                         "\n" + preset.more_service;
     if (!account.empty()) return lines + "\n";
     // A comment carries no secret and asks for none: an account names where the credential lies.
-    const std::string hosts = catalog == "git-http" ? "hosts = [\"git.example.com\"]\nusername = \"agent\"\n" : "";
+    const std::string hosts = catalog == "git-http" ? "  hosts = [\"git.example.com\"]\n  username = \"agent\"\n" : "";
     return "# No account for this yet. Put the credential into the store and name it in your configuration:\n"
            "#   sanctum vault add " + catalog + "\n" +
            commented("  [[account]]\n  name = " + quoted(catalog) + "\n  catalog = " + quoted(catalog) +

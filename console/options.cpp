@@ -2,11 +2,13 @@
 // The command line of `sanctum`: the only file that knows CLI11. Each command has an example in its --help.
 #include "base/build_id.hpp"
 #include "console/commands.hpp"
+#include "ledger/printable.hpp"
 
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <functional>
+#include <utility>
 
 namespace sanctum::console {
 namespace {
@@ -46,6 +48,12 @@ public:
     }
 
     Exit run(std::vector<std::string> arguments) {
+        const bool names_command = !arguments.empty() && !arguments.front().starts_with('-');
+        const auto is_named = [&](const CLI::App* known) { return known->get_name() == arguments.front(); };
+        if (names_command && std::as_const(app_).get_subcommands(is_named).empty()) {
+            return fail(console_, "unknown command '" + ledger::printable(arguments.front()) + "' (sanctum --help lists them)",
+                        Exit::Usage);
+        }
         std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
         try {
             app_.parse(arguments);
@@ -153,7 +161,7 @@ private:
 
         CLI::App* verify =
             command(*audit, "verify", "Check chain, signatures and receipts; without a mission, all of this machine",
-                    "sanctum audit verify\n  sanctum audit verify last --at-least 812:9c0f…",
+                    "sanctum audit verify\n  sanctum audit verify last --at-least 812:9c0f...",
                     [this] { return run_audit_verify(console_, audit_verify_); });
         verify->add_option("MISSION", audit_verify_.missions, "Ids, unique beginnings, or `last`");
         verify->add_option("--at-least", audit_verify_.at_least, "A head (SEQ:HASH) that must still be there");

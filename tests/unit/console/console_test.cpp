@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/unit/console/console_fixture.hpp"
+
+#include "base/wire/archive.hpp"
+#include "console/missions.hpp"
+
+#include <gmock/gmock.h>
+
+#include <sys/stat.h>
+
+namespace sanctum::console::test {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr const char* kProfile = R"(schema = 1
+[mission]
+name = "t"
+purpose = "p"
+ttl = "5m"
+[sandbox]
+workspace = "."
+[[host]]
+name  = "pypi.org"
+match = ["GET /simple/**"]
+)";
+
+using Help = ConsoleTest;
+TEST_F(Help, EveryCommandHasAnExample) {
+    for (const std::string name : {"init", "check", "explain", "schema", "trust", "ps", "show", "revoke", "accept", "audit",
+                                   "reap", "doctor", "version", "vault"}) {
+        EXPECT_EQ(run({name, "--help"}), Exit::Ok) << name;
+        EXPECT_THAT(out(), HasSubstr("Example:\n  sanctum " + name)) << name;
+    }
+}
+
+TEST_F(Help, AnUnknownCommandOrOptionIsAUsageError) {
+    EXPECT_EQ(run({"frobnicate"}), Exit::Usage);
+    EXPECT_THAT(err(), HasSubstr("unknown command 'frobnicate'"));
+    EXPECT_EQ(run({"ps", "--frobnicate"}), Exit::Usage);
+    EXPECT_EQ(run({}), Exit::Usage);
+    EXPECT_EQ(run({"revoke"}), Exit::Usage);
+    EXPECT_EQ(run({"explain", "mission.toml", "GET"}), Exit::Usage);
+}
+
+using Check = ConsoleTest;
+TEST_F(Check, AGoodProfilePrintsItsExposure) {
+    write(path("mission.toml"), kProfile);
+
+    EXPECT_EQ(run({"check", path("mission.toml")}), Exit::Ok) << err();
+    EXPECT_THAT(out(), HasSubstr("no mistakes (not trusted)"));
+    EXPECT_THAT(out(), HasSubstr("exposure"));
+    EXPECT_THAT(out(), HasSubstr("approval_unavailable"));
+}
+
+TEST_F(Check, AMistakeIsAFindingWithItsPlace) {
+    write(path("mission.toml"), std::string(kProfile) + "frob = 1\n");
+
+    EXPECT_EQ(run({"check", path("mission.toml")}), Exit::Finding);
+    EXPECT_THAT(err(), HasSubstr("mission.toml:11:1"));
+    EXPECT_EQ(run({"check", "--json", path("mission.toml")}), Exit::Finding);
+    EXPECT_TRUE(wire::JsonText::parse(out()));
+}
+
+TEST_F(Check, AMissingFileIsAFailureAndNoFinding) {
+    EXPECT_EQ(run({"check", path("nothing.toml")}), Exit::Failed);
+    EXPECT_THAT(err(), HasSubstr("nothing.toml"));
+}
+
+using Explain = ConsoleTest;
+TEST_F(Explain, AnAllowedRequestNamesItsLineAndIsZero) {
+    write(path("mission.toml"), kProfile);
+
+    EXPECT_EQ(run({"explain", path("mission.toml"), "GET", "https://pypi.org/simple/x"}), Exit::Ok) << err();
+    EXPECT_THAT(out(), HasSubstr("allow\n"));
+    EXPECT_THAT(out(), HasSubstr("mission.toml:8"));
+}
+
+TEST_F(Explain, ARefusedRequestIsAFindingWithItsReason) {
+    write(path("mission.toml"), kProfile);
+
+    EXPECT_EQ(run({"explain", path("mission.toml"), "GET", "https://evil.test/"}), Exit::Finding);
+    EXPECT_THAT(out(), HasSubstr("deny: host_unknown"));
+    EXPECT_EQ(run({"explain", path("mission.toml"), "GET", "https://pypi.org/simple/../x"}), Exit::Finding);
+    EXPECT_THAT(err(), HasSubstr("request_invalid"));
+}
+
+TEST_F(Explain, ADecisionIsFoundInItsLedgerAndShownSafely) {
+    run_sealed_mission();
+
+    EXPECT_EQ(run({"explain", std::string(kMission) + "-e1"}), Exit::Ok) << err();
+    EXPECT_THAT(out(), HasSubstr("refused: host_unknown (status 403)"));
+    EXPECT_THAT(out(), HasSubstr("/usr/bin/\\x1b[31mcurl"));
+    EXPECT_THAT(out(), Not(HasSubstr("\x1b")));
+    EXPECT_EQ(run({"explain", std::string(kMission) + "-e2"}), Exit::Failed);
+    EXPECT_EQ(run({"explain", "--json", std::string(kMission) + "-e1"}), Exit::Ok);
+    EXPECT_TRUE(wire::JsonText::parse(out()));
+}
+
+using Trust = ConsoleTest;
+TEST_F(Trust, APinIsMadeListedAndRemoved) {
+    write(path("mission.toml"), kProfile);
+
+    EXPECT_EQ(run({"trust", "--dry-run", path("mission.toml")}), Exit::Ok) << err();
+    EXPECT_EQ(run({"trust", "--list"}), Exit::Ok);
+    EXPECT_THAT(out(), HasSubstr("no profile"));
+    EXPECT_EQ(run({"trust", path("mission.toml")}), Exit::Ok) << err();
+    EXPECT_EQ(run({"check", path("mission.toml")}), Exit::Ok);
+    EXPECT_THAT(out(), HasSubstr("(trusted)"));
+    write(path("mission.toml"), std::string(kProfile) + "# changed\n");
+    EXPECT_EQ(run({"check", path("mission.toml")}), Exit::Ok);
+    EXPECT_THAT(out(), HasSubstr("changed since it was trusted"));
+    EXPECT_EQ(run({"trust", "--remove", path("mission.toml")}), Exit::Ok) << err();
+    EXPECT_EQ(run({"trust", "--list", "--json"}), Exit::Ok);
+    EXPECT_EQ(out(), "");
+}
+
+using Init = ConsoleTest;
+TEST_F(Init, WhatItWritesPassesCheckAndIsTrusted) {
+    for (const std::string agent : {"claude", "codex", "git", "generic"}) {
+        std::filesystem::remove(path("mission.toml"));
+        ASSERT_EQ(run({"init", "--agent", agent}), Exit::Ok) << agent << err();
+        ASSERT_EQ(run({"check", path("mission.toml")}), Exit::Ok) << agent << err();
+        EXPECT_THAT(out(), HasSubstr("(trusted)")) << agent;
+    }
+}
+
+TEST_F(Init, ItNeverOverwrites) {
+    write(path("mission.toml"), "mine");
+
+    EXPECT_EQ(run({"init"}), Exit::Failed);
+    EXPECT_THAT(err(), HasSubstr("exists already"));
+    EXPECT_EQ(read(path("mission.toml")), "mine");
+    EXPECT_EQ(run({"init", "--print"}), Exit::Ok);
+}
+
+TEST_F(Init, TheOperatorsAccountIsUsedWhenThereIsOne) {
+    write(console_.places.configuration,
+          "schema = 1\n[[account]]\nname = \"team\"\ncatalog = \"anthropic\"\nsource = \"local\"\nitem = \"key\"\n");
+
+    ASSERT_EQ(run({"init", "--agent", "claude"}), Exit::Ok) << err();
+    EXPECT_THAT(read(path("mission.toml")), HasSubstr("\naccount = \"team\"\n"));
+    EXPECT_EQ(run({"check", path("mission.toml")}), Exit::Ok) << err();
+}
+
+TEST_F(Init, ClaudesOwnSandboxIsSwitchedOffInItsKeptHome) {
+    ASSERT_EQ(run({"init", "--agent", "claude"}), Exit::Ok) << err();
+
+    EXPECT_THAT(read(console_.places.state + "/homes/claude-code/.claude/settings.json"),
+                HasSubstr(R"("enabled": false)"));
+}
+
+using Audit = ConsoleTest;
+TEST_F(Audit, AMachineWithoutMissionsHasNothingToFind) {
+    EXPECT_EQ(run({"audit", "verify"}), Exit::Ok) << err();
+    EXPECT_EQ(out(), "no missions\n");
+}
+
+TEST_F(Audit, ASealedMissionVerifiesAndAChangedOneIsAFinding) {
+    run_sealed_mission();
+    EXPECT_EQ(run({"audit", "verify"}), Exit::Ok) << out() << err();
+    EXPECT_THAT(out(), HasSubstr("sealed"));
+    const std::string path = console_.places.mission(kMission) + "/ledger.jsonl";
+    std::string changed = read(path);
+    changed.replace(changed.find("host_unknown"), 4, "most");
+    write(path, changed);
+
+    EXPECT_EQ(run({"audit", "verify", "last"}), Exit::Finding);
+    EXPECT_THAT(out(), HasSubstr("broken at record 3"));
+    EXPECT_EQ(run({"audit", "show", "last"}), Exit::Finding);
+}
+
+TEST_F(Audit, AWholeMissionThatDisappearedIsAFinding) {
+    run_sealed_mission();
+    run_sealed_mission("01kabcdefghjkmnpqrstvwxyz1");
+    std::filesystem::remove_all(console_.places.mission(kMission));
+
+    EXPECT_EQ(run({"audit", "verify"}), Exit::Finding);
+    EXPECT_THAT(out(), HasSubstr(std::string(kMission) + " missing"));
+}
+
+TEST_F(Audit, ShowPrintsEveryRecordInPrintableWords) {
+    run_sealed_mission();
+
+    EXPECT_EQ(run({"audit", "show", "01kabc"}), Exit::Ok) << err();
+    EXPECT_THAT(out(), HasSubstr("e1 refused: host_unknown: GET evil.test/x"));
+    EXPECT_THAT(out(), Not(HasSubstr("\x1b")));
+}
+
+TEST_F(Audit, ShowAsJsonIsLinesWithASchemaFirst) {
+    run_sealed_mission();
+
+    EXPECT_EQ(run({"audit", "show", "last", "--json"}), Exit::Ok) << err();
+    std::istringstream lines(out());
+    std::string first;
+    std::getline(lines, first);
+    EXPECT_THAT(first, HasSubstr(R"("schema":"sanctum.audit.show/1")"));
+    for (std::string line; std::getline(lines, line);) EXPECT_TRUE(wire::JsonText::parse(line)) << line;
+}
+
+using Show = ConsoleTest;
+TEST_F(Show, AnEndedMissionShowsItsReceipt) {
+    run_sealed_mission();
+
+    EXPECT_EQ(run({"show", "last"}), Exit::Ok) << err();
+    EXPECT_THAT(out(), HasSubstr("Refused      1 request (host_unknown 1)"));
+    EXPECT_THAT(out(), HasSubstr("State        sealed"));
+    EXPECT_EQ(run({"show", "last", "--json"}), Exit::Ok);
+    EXPECT_TRUE(wire::JsonText::parse(out()));
+}
+
+TEST_F(Show, ALivingMissionThatDoesNotAnswerIsUnreachable) {
+    const auto ledger = begin_mission();
+
+    EXPECT_EQ(run({"show", "last"}), Exit::Unreachable);
+    EXPECT_EQ(run({"revoke", "last"}), Exit::Unreachable);
+}
+
+TEST_F(Show, AWordThatMeansNoMissionOrSeveralIsRefused) {
+    run_sealed_mission();
+    run_sealed_mission("01kabcdefghjkmnpqrstvwxyz1");
+
+    EXPECT_EQ(run({"show", "01kabc"}), Exit::Failed);
+    EXPECT_THAT(err(), HasSubstr("2 missions"));
+    EXPECT_EQ(run({"show", "zzz"}), Exit::Failed);
+    EXPECT_EQ(run({"show", "../../x"}), Exit::Failed);
+    EXPECT_EQ(*find_mission(console_.places, "last"), "01kabcdefghjkmnpqrstvwxyz1");
+}
+
+TEST_F(Show, AMissionThatEndedCannotBeRevoked) {
+    run_sealed_mission();
+
+    EXPECT_EQ(run({"revoke", "last"}), Exit::Failed);
+    EXPECT_EQ(run({"revoke", "--all"}), Exit::Ok);
+}
+
+// A vault that says what it was told to say; the real one is tested end to end.
+class Reap : public ConsoleTest {
+protected:
+    void vault_says(const std::string& text, int code = 0) {
+        const std::string program = console_.places.programs + "/sanctum-vault";
+        write(program, "#!/bin/sh\ncat <<'END'\n" + text + "END\nexit " + std::to_string(code) + "\n");
+        ::chmod(program.c_str(), 0755);
+    }
+};
+
+TEST_F(Reap, ADeadMissionIsSealedAndASecondTimeChangesNothing) {
+    begin_mission().reset();
+    vault_says("");
+
+    EXPECT_EQ(run({"reap", "--dry-run"}), Exit::Ok);
+    EXPECT_THAT(out(), HasSubstr("would-recover"));
+    EXPECT_EQ(run({"reap"}), Exit::Ok) << err();
+    EXPECT_THAT(out(), HasSubstr(std::string(kMission) + " recovered: ledger sealed"));
+    EXPECT_EQ(run({"audit", "verify"}), Exit::Ok) << out();
+    EXPECT_EQ(run({"reap"}), Exit::Ok);
+    EXPECT_EQ(out(), "");
+}
+
+TEST_F(Reap, TheVaultsLeaseEndsAreRecorded) {
+    begin_mission().reset();
+    wire::LeaseChanged lease;
+    lease.lease = "l1";
+    lease.service = "git";
+    lease.account = "a";
+    lease.state = "gone";
+    lease.narrowed_by = "proxy";
+    lease.retire = "none";
+    vault_says(R"({"mission":")" + std::string(kMission) + "\"," + wire::to_json(lease).substr(1) + "\n");
+
+    EXPECT_EQ(run({"reap"}), Exit::Ok) << err();
+    EXPECT_THAT(out(), HasSubstr("1 lease end(s) recorded"));
+    EXPECT_EQ(run({"show", "last"}), Exit::Ok);
+    EXPECT_THAT(out(), HasSubstr("l1 of account a for git, narrowed by proxy, gone"));
+}
+
+TEST_F(Reap, ALivingMissionIsLeftAlone) {
+    const auto ledger = begin_mission();
+    vault_says("");
+
+    EXPECT_EQ(run({"reap"}), Exit::Ok) << err();
+    EXPECT_EQ(out(), "");
+}
+
+TEST_F(Reap, WithoutTheVaultsWordNoLedgerIsCompleted) {
+    begin_mission().reset();
+    EXPECT_EQ(run({"reap"}), Exit::Unreachable);
+    vault_says("", 1);
+    EXPECT_EQ(run({"reap"}), Exit::Unreachable);
+    vault_says("not json\n");
+    EXPECT_EQ(run({"reap"}), Exit::Unreachable);
+    EXPECT_EQ(run({"audit", "verify"}), Exit::Finding);
+    EXPECT_THAT(out(), HasSubstr("unsealed"));
+}
+
+TEST(LookOf, ColourAndSignsFollowTheEnvironment) {
+    using Environment = std::map<std::string, std::string>;
+    EXPECT_TRUE(look_of({{"TERM", "xterm"}, {"LANG", "de_DE.UTF-8"}}, true).has_colour);
+    EXPECT_TRUE(look_of({{"TERM", "xterm"}, {"LANG", "C.utf8"}}, true).has_utf8);
+    EXPECT_FALSE(look_of({{"TERM", "xterm"}, {"LANG", "C"}}, true).has_utf8);
+    EXPECT_FALSE(look_of({{"TERM", "dumb"}, {"LANG", "C.UTF-8"}}, true).has_colour);
+    EXPECT_FALSE(look_of({{"NO_COLOR", "1"}}, true).has_colour);
+    EXPECT_FALSE(look_of(Environment{}, false).has_colour);
+    EXPECT_TRUE(look_of({{"CLICOLOR_FORCE", "1"}}, false).has_colour);
+}
+
+}  // namespace
+}  // namespace sanctum::console::test
