@@ -60,4 +60,5 @@ def test_a_failed_call_never_lets_an_unconfined_command_run(box, call, error):
         if b'"op":"status"' in ended.stdout:
             assert is_fully_confined(ended.stdout), (call, number, ended.stdout)
         else:
-            assert ended.returncode in (125, 126, 127, 134, 137, 1, 3), (call, number, ended.returncode, ended.stderr)
+            # A library that finds its call failed may abort the launcher, which is before anything ran.
+            assert ended.returncode < 0 or ended.returncode in (1, 3, 125, 126, 127, 134, 137), (call, number, ended)

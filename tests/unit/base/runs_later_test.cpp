@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+// Files that run later: found before, compared after, held back and accepted.
+#include "base/files.hpp"
+#include "base/runs_later/git_configuration.hpp"
+#include "base/runs_later/runs_later.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <gtest/gtest.h>
+
+namespace sanctum::runs_later {
+namespace {
+
+namespace fs = std::filesystem;
+
+class RunsLater : public ::testing::Test {
+protected:
+    void SetUp() override {
+        char name[] = "/tmp/sanctum-runs-later-XXXXXX";
+        ASSERT_NE(::mkdtemp(name), nullptr);
+        workspace_ = name;
+        write(".git/HEAD", "ref: refs/heads/main\n");
+        write(".git/config", "[core]\n\tbare = false\n");
+        write(".git/hooks/pre-commit", "#!/bin/sh\n");
+        write(".git/hooks/update.sample", "#!/bin/sh\n");
+        write("sub/.envrc", "export A=1\n");
+        write("src/main.c", "int main;\n");
+    }
+    void TearDown() override { fs::remove_all(workspace_); }
+
+    void write(const std::string& path, const std::string& text) const {
+        const fs::path whole = fs::path(workspace_) / path;
+        fs::create_directories(whole.parent_path());
+        fs::remove(whole);
+        ASSERT_TRUE(write_file_atomically(whole.string(), text, 0644).has_value());
+    }
+    std::string text_of(const std::string& path) const {
+        const auto text = read_file(workspace_ + "/" + path, 1 << 20);
+        return text ? *text : "(absent)";
+    }
+    Snapshot remembered() const {
+        auto snapshot = remember(workspace_);
+        EXPECT_TRUE(snapshot.has_value());
+        return *snapshot;
+    }
+    std::vector<std::string> changed_since(const Snapshot& before) const {
+        std::vector<std::string> paths;
+        const auto changes = find_changes(before);
+        EXPECT_TRUE(changes.has_value());
+        for (const Change& change : *changes) paths.push_back(change.path.substr(workspace_.size() + 1));
+        return paths;
+    }
+
+    std::string workspace_;
+};
+
+using Paths = std::vector<std::string>;
+
+TEST_F(RunsLater, ExistingOnesAreFoundAsFoldersAndFiles) {
+    const auto found = find_existing(workspace_);
+    ASSERT_TRUE(found.has_value());
+    EXPECT_EQ(*found, (Paths{workspace_ + "/.git/hooks", workspace_ + "/sub/.envrc"}));
+}
+
+TEST_F(RunsLater, AnUntouchedWorkspaceHasNoChanges) { EXPECT_EQ(changed_since(remembered()), Paths{}); }
+
+TEST_F(RunsLater, OrdinaryFilesAreNotNamed) {
+    const Snapshot before = remembered();
+    write("src/main.c", "int changed;\n");
+    write("Makefile", "all:\n");
+    write(".git/objects/ab/cdef", "blob");
+    write(".git/hooks/commit-msg.sample", "#!/bin/sh\n");
+    EXPECT_EQ(changed_since(before), Paths{});
+}
+
+TEST_F(RunsLater, NewAndChangedOnesAreNamed) {
+    const Snapshot before = remembered();
+    write("sub/.envrc", "export A=2\n");
+    write(".mcp.json", "{}");
+    write(".vscode/tasks.json", "{}");
+    write("nested/.git/HEAD", "ref: x\n");
+    write("nested/.git/hooks/post-checkout", "#!/bin/sh\n");
+    EXPECT_EQ(changed_since(before),
+              (Paths{".mcp.json", ".vscode/tasks.json", "nested/.git/hooks/post-checkout", "sub/.envrc"}));
+}
+
+TEST_F(RunsLater, ABareRepositoryInTheWorkspaceIsSeen) {
+    const Snapshot before = remembered();
+    write("data/HEAD", "ref: x\n");
+    fs::create_directories(workspace_ + "/data/objects");
+    write("data/config", "[core]\n\tfsmonitor = touch /tmp/x\n");
+    write("data/hooks/pre-push", "#!/bin/sh\n");
+    EXPECT_EQ(changed_since(before), (Paths{"data/config", "data/hooks/pre-push"}));
+}
+
+TEST_F(RunsLater, LinksAndPointersInTheirPlaceAreSeen) {
+    const Snapshot before = remembered();
+    fs::create_directories(workspace_ + "/elsewhere");
+    fs::create_directory_symlink("elsewhere", workspace_ + "/.vscode");
+    write("module/.git", "gitdir: ../elsewhere\n");
+    fs::create_directories(workspace_ + "/other/.git");
+    fs::create_directory_symlink("../../elsewhere", workspace_ + "/other/.git/hooks");
+    EXPECT_EQ(changed_since(before), (Paths{".vscode", "module/.git", "other/.git/hooks"}));
+}
+
+TEST_F(RunsLater, OnlyExecutingKeysOfAConfigurationCount) {
+    const Snapshot before = remembered();
+    write(".git/config", "[core]\n\tbare = false\n[user]\n\tname = agent\n[remote \"origin\"]\n\turl = https://a.test/x\n");
+    EXPECT_EQ(changed_since(before), Paths{});
+    write(".git/config", "[core]\n\tbare = false\n\thooksPath = /tmp/evil\n[filter \"x\"]\n\tclean = touch /tmp/y\n");
+    const auto changes = find_changes(before);
+    ASSERT_EQ(changes->size(), 1U);
+    EXPECT_EQ(changes->front().keys, (Paths{"core.hookspath", "filter.x.clean"}));
+}
+
+TEST_F(RunsLater, HeldFilesAreOutOfPlaceUntilAccepted) {
+    const Snapshot before = remembered();
+    write(".mcp.json", "{\"new\":1}");
+    write(".git/config", "[core]\n\tbare = false\n\tpager = evil\n[user]\n\tname = agent\n");
+    const auto changes = find_changes(before);
+    ASSERT_TRUE(hold(*changes, before).has_value());
+    EXPECT_EQ(text_of(".mcp.json"), "(absent)");
+    EXPECT_EQ(text_of(".git/config"), "[core]\n\tbare = false\n\t\n[user]\n\tname = agent\n");
+    EXPECT_EQ(changed_since(before), Paths{});
+    EXPECT_EQ(*find_held(workspace_), (Paths{workspace_ + "/.git/config", workspace_ + "/.mcp.json"}));
+    ASSERT_TRUE(accept(workspace_ + "/.mcp.json").has_value());
+    EXPECT_EQ(text_of(".mcp.json"), "{\"new\":1}");
+    EXPECT_EQ(accept(workspace_ + "/.mcp.json").error().code, Errc::NotFound);
+}
+
+TEST_F(RunsLater, AConfigurationThatCannotBeReadIsPutBackWhole) {
+    const Snapshot before = remembered();
+    write(".git/config", "[core\n\tpager = evil\n");
+    ASSERT_TRUE(hold(*find_changes(before), before).has_value());
+    EXPECT_EQ(text_of(".git/config"), "[core]\n\tbare = false\n");
+}
+
+TEST(GitConfiguration, IsReadAsGitReadsIt) {
+    const auto variables = parse_git_configuration(
+        "# c\n[core] hooksPath = \"/a b\" ; c\n[Alias]\n  x = \"!sh \\\"q\\\"\" \\\n more\n[remote \"O\\\"r\"]\n\turl=u\n\tflag\n");
+    ASSERT_TRUE(variables.has_value());
+    ASSERT_EQ(variables->size(), 4U);
+    EXPECT_EQ((*variables)[0].key(), "core.hookspath");
+    EXPECT_EQ((*variables)[0].value, "/a b");
+    EXPECT_EQ((*variables)[1].key(), "alias.x");
+    EXPECT_EQ((*variables)[1].value, "!sh \"q\"  more");
+    EXPECT_EQ((*variables)[2].subsection, "O\"r");
+    EXPECT_EQ((*variables)[3].value, "true");
+}
+
+TEST(GitConfiguration, WhatGitWouldRefuseIsAnError) {
+    for (const char* text : {"x = 1\n", "[core\n", "[core]\n\tx = \"open\n", "[core]\n\t1x = 2\n", "[core]\n\tx y\n",
+                             "[core \"a\n\"]\n", "[core]\n\tx = \\q\n"}) {
+        EXPECT_FALSE(parse_git_configuration(text).has_value()) << text;
+    }
+}
+
+TEST(GitConfiguration, ChangedExecutingValuesAreTurnedBack) {
+    const auto text = without_new_executing_variables("[core]\n\teditor = vi\n", "[core]\n\teditor = evil\n\tx = 1\n");
+    ASSERT_TRUE(text.has_value());
+    EXPECT_EQ(text->find("evil"), std::string::npos);
+    const auto again = parse_git_configuration(*text);
+    ASSERT_TRUE(again.has_value());
+    EXPECT_EQ(again->back().value, "vi");
+}
+
+}  // namespace
+}  // namespace sanctum::runs_later
