@@ -72,6 +72,11 @@ void Loop::run() {
     state_->context.run();
 }
 
+void Loop::run_ready() {
+    state_->context.restart();
+    state_->context.poll();
+}
+
 void Loop::stop() { state_->context.stop(); }
 
 void Loop::spawn(net::awaitable<void> work) {

@@ -42,6 +42,8 @@ public:
 
     /// Runs until stop(), or until no coroutine is left. May be called again.
     void run();
+    /// Runs what can go on without waiting.
+    void run_ready();
     void stop();
 
     /// Starts a coroutine of its own. What it needs is owned by it or outlives the loop. An exception that escapes
