@@ -217,27 +217,36 @@ Result<Journal> Journal::open(const std::string& state_folder, std::chrono::mill
     return Journal(std::move(database), path);
 }
 
+// In WAL mode FULL syncs the log at each commit, NORMAL only at checkpoints (https://sqlite.org/wal.html).
+Status Journal::set_durability(Durable durable) {
+    if (durability_ == durable) return {};
+    SANCTUM_CHECK(run_script(database_.get(), durable == Durable::Now ? "PRAGMA synchronous = FULL"
+                                                                      : "PRAGMA synchronous = NORMAL", path_));
+    durability_ = durable;
+    return {};
+}
+
 Status Journal::add_mission(const MissionRow& mission) {
-    // Not waited for: a mission without leases may be forgotten, and the first lease's sync takes this row along.
-    SANCTUM_CHECK(run_script(database_.get(), "PRAGMA synchronous = NORMAL", path_));
+    // A mission without leases may be forgotten, and the first lease takes this row along.
+    SANCTUM_CHECK(set_durability(Durable::Later));
     Statement statement(database_.get(), "INSERT INTO missions VALUES (?,?,?,?)");
     statement.bind(mission.mission).bind(mission.started_unix_ms).bind(mission.ends_unix_ms);
-    const Status added = statement.bind(std::int64_t{mission.is_settled}).run(path_);
-    SANCTUM_CHECK(run_script(database_.get(), "PRAGMA synchronous = FULL", path_));
-    return added;
+    return statement.bind(std::int64_t{mission.is_settled}).run(path_);
 }
 
 Status Journal::settle_mission(const std::string& mission) {
     return Statement(database_.get(), "UPDATE missions SET settled=1 WHERE mission=?").bind(mission).run(path_);
 }
 
-Status Journal::add_lease(const LeaseRow& lease) {
+Status Journal::add_lease(const LeaseRow& lease, Durable durable) {
+    SANCTUM_CHECK(set_durability(durable));
     Statement statement(database_.get(), kInsertLease);
     bind_lease(statement, lease);
     return statement.run(path_);
 }
 
-Status Journal::update_leases(const std::vector<LeaseRow>& leases) {
+Status Journal::update_leases(const std::vector<LeaseRow>& leases, Durable durable) {
+    SANCTUM_CHECK(set_durability(durable));
     Transaction transaction(database_.get(), path_);
     SANCTUM_CHECK(transaction.begin());
     for (const LeaseRow& lease : leases) {

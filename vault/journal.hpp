@@ -80,13 +80,16 @@ public:
     Journal& operator=(Journal&&) noexcept;
     ~Journal();
 
-    /// Errors of all below: Timeout, Limit (disk full), Io. Durable when they return, but for add_mission(), which
-    /// becomes durable with its first lease.
+    /// When a change must be safe from power loss: before the call returns, or with the next one that is Now. A crash
+    /// of this process loses neither.
+    enum class Durable { Now, Later };
+
+    /// Errors of all below: Timeout, Limit (disk full), Io.
     [[nodiscard]] Status add_mission(const MissionRow& mission);
     [[nodiscard]] Status settle_mission(const std::string& mission);
-    [[nodiscard]] Status add_lease(const LeaseRow& lease);
+    [[nodiscard]] Status add_lease(const LeaseRow& lease, Durable durable);
     /// Replaces everything but the key, for all rows in one transaction. Errors too: NotFound.
-    [[nodiscard]] Status update_leases(const std::vector<LeaseRow>& leases);
+    [[nodiscard]] Status update_leases(const std::vector<LeaseRow>& leases, Durable durable);
 
     [[nodiscard]] Result<std::vector<LeaseRow>> leases_of(const std::string& mission);
     /// Missions that are not settled, oldest first, at most `count`; with `only` that one, if it is among them.
@@ -99,8 +102,10 @@ private:
         void operator()(sqlite3* database) const;
     };
     Journal(std::unique_ptr<sqlite3, Close> database, std::string path);
+    [[nodiscard]] Status set_durability(Durable durable);
     std::unique_ptr<sqlite3, Close> database_;
     std::string path_;
+    Durable durability_ = Durable::Now;
 };
 
 }  // namespace sanctum::vault

@@ -154,8 +154,10 @@ void Leases::acquire(const wire::LeaseNeed& need, std::size_t service, Key key) 
     row.expires_unix_ms = end_.wall.unix_ms;
     const Milliseconds life = can.life_max.count() > 0 ? can.life_max : Milliseconds(kOrphanLifeMax);
     if (can.mints) row.alive_until_unix_ms = now.unix_ms + life.count();
-    // Write-ahead: no source is asked for anything that a crash could make us forget.
-    if (Status written = journal_.add_lease(row); !written) {
+    // Write-ahead: no source is asked for anything that a crash could make us forget. One that makes nothing outside
+    // needs no disk: its intent becomes durable with its handle.
+    const auto durable = can.mints ? Journal::Durable::Now : Journal::Durable::Later;
+    if (Status written = journal_.add_lease(row, durable); !written) {
         return refuse(need, "source_failed", written.error().what);
     }
     leases_[lease->number] = lease;
@@ -193,7 +195,7 @@ void Leases::take_failure(const LeasePtr& lease, const Error& error) {
     lease->row.state = LeaseState::Failed;
     lease->row.detail = error.what;
     --open_;
-    write({lease->row});
+    write({lease->row}, Journal::Durable::Later);
     forget_oldest_ended();
 }
 
@@ -226,7 +228,7 @@ void Leases::hold(const LeasePtr& lease, Credential credential) {
     row.state = LeaseState::Held;
     lease->credential = std::move(credential);
     // Write-ahead: the handle is durable before the credential leaves this process.
-    const Status written = journal_.update_leases({row});
+    const Status written = journal_.update_leases({row}, Journal::Durable::Now);
     if (!fault.empty()) {
         fail_waiters(*lease, "illegal_bytes", "the credential of account " + row.account + " cannot be used: " + fault);
         return retire(lease, LeaseState::Gone, "never used: " + fault);
@@ -299,7 +301,8 @@ Status Leases::approve(const wire::Approved& approved) {
 void Leases::retire(const LeasePtr& lease, LeaseState confirmed, const std::string& why) {
     lease->row.state = LeaseState::Retiring;
     lease->is_dirty = false;
-    write({lease->row});
+    const bool is_outside = lease->row.retire == RetireClass::Self || lease->row.retire == RetireClass::Accessor;
+    write({lease->row}, is_outside ? Journal::Durable::Now : Journal::Durable::Later);
     if (lease->was_handed_out) listener_.gone({lease->row.lease});
     lease->source->retire(lease->credential, [this, lease, confirmed, why](const RetireOutcome& outcome) {
         take_outcome(lease, confirmed, why, outcome);
@@ -328,7 +331,8 @@ void Leases::finish(const LeasePtr& lease, LeaseState end, const std::string& de
     if (end == LeaseState::Expired) ++ended_.expired;
     if (end == LeaseState::Parked) ++ended_.parked;
     if (end == LeaseState::Orphaned) ++ended_.orphaned;
-    write({lease->row});
+    // A forgotten end is found again by the reaper, which comes to the same one.
+    write({lease->row}, Journal::Durable::Later);
     listener_.changed(to_record(lease->row));
     forget_oldest_ended();
 }
@@ -341,8 +345,8 @@ void Leases::forget_oldest_ended() {
 }
 
 // An end that cannot be written is told all the same; the journal still says `retiring`, and the reaper finishes it.
-void Leases::write(const std::vector<LeaseRow>& rows) {
-    if (Status written = journal_.update_leases(rows); !written) log::error(written.error().what);
+void Leases::write(const std::vector<LeaseRow>& rows, Journal::Durable durable) {
+    if (Status written = journal_.update_leases(rows, durable); !written) log::error(written.error().what);
 }
 
 void Leases::mark_for_writing(Lease& lease) {
@@ -357,7 +361,7 @@ void Leases::write_uses() {
         if (!std::exchange(lease->is_dirty, false)) continue;
         rows.push_back(lease->row);
     }
-    if (!rows.empty()) write(rows);
+    if (!rows.empty()) write(rows, Journal::Durable::Later);
 }
 
 void Leases::tick() {

@@ -5,7 +5,8 @@
 //            ↘ failed          ↘ orphaned (the answer was lost: counted until it must be dead)
 //
 // Each arrow is in the journal before its effect: the intent before the source is asked, the handle before the
-// credential is handed out, retiring before it is given back. After end_mission() nothing is handed out any more; an
+// credential is handed out, retiring before it is given back; safe from power loss where the effect is outside this
+// machine. After end_mission() nothing is handed out any more; an
 // answer that comes later is retired at once.
 #pragma once
 
@@ -99,7 +100,7 @@ private:
     void finish(const LeasePtr& lease, LeaseState end, const std::string& detail);
     void give_up_on_answers();
     void forget_oldest_ended();
-    void write(const std::vector<LeaseRow>& rows);
+    void write(const std::vector<LeaseRow>& rows, Journal::Durable durable);
     void write_uses();
     void mark_for_writing(Lease& lease);
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vault/poll_loop.hpp"
 
+#include "base/limits.hpp"
+
 #include <algorithm>
 #include <cerrno>
-#include <climits>
 #include <poll.h>
 #include <vector>
 
@@ -15,8 +16,7 @@ Status PollLoop::wait(const Clock& clock, std::optional<BootTime> deadline) {
     int timeout_ms = -1;
     if (deadline) {
         const std::int64_t left = deadline->ms - clock.boot().ms;
-        // An hour at most: poll(2) counts without suspend, deadlines count with it.
-        timeout_ms = static_cast<int>(std::clamp<std::int64_t>(left, 0, 3'600'000));
+        timeout_ms = static_cast<int>(std::clamp<std::int64_t>(left, 0, Milliseconds(kPollPauseMax).count()));
     }
     const int ready = ::poll(waits.data(), waits.size(), timeout_ms);
     if (ready < 0 && errno != EINTR) return io_error("poll");

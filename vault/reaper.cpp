@@ -39,7 +39,7 @@ Status reap_mission(Journal& journal, const std::string& state_folder, const Mis
         if (end_dead_lease(lease, clock.wall())) changed.push_back(lease);
     }
     if (!changed.empty()) {
-        SANCTUM_CHECK(journal.update_leases(changed));
+        SANCTUM_CHECK(journal.update_leases(changed, Journal::Durable::Now));
     }
     report.finished += changed.size();
 

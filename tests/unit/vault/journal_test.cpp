@@ -21,6 +21,7 @@ using ::testing::HasSubstr;
 using test::TemporaryFolder;
 
 constexpr Milliseconds kShortWait{20};
+constexpr auto kNow = Journal::Durable::Now;
 
 Journal open_journal(const TemporaryFolder& folder) { return Journal::open(folder.path(), kShortWait).value(); }
 
@@ -60,7 +61,7 @@ TEST(Journal, AnIntentIsThereAfterTheProcessThatWroteItWasKilled) {
     if (writer == 0) {
         Journal journal = open_journal(folder);
         const std::string mission = add_mission(journal);
-        static_cast<void>(journal.add_lease(make_row(mission, "l1")));
+        static_cast<void>(journal.add_lease(make_row(mission, "l1"), kNow));
         ::raise(SIGKILL);
     }
     int status = 0;
@@ -81,7 +82,7 @@ TEST(Journal, EveryFieldOfALeaseComesBack) {
     const TemporaryFolder folder;
     Journal journal = open_journal(folder);
     LeaseRow row = make_row(add_mission(journal), "l1");
-    ASSERT_TRUE(journal.add_lease(row));
+    ASSERT_TRUE(journal.add_lease(row, kNow));
     row.state = LeaseState::Parked;
     row.received = std::vector<std::string>{};
     row.narrowed_by = NarrowedBy::Both;
@@ -97,7 +98,7 @@ TEST(Journal, EveryFieldOfALeaseComesBack) {
     row.first_used_unix_ms = 5;
     row.last_used_unix_ms = 6;
 
-    ASSERT_TRUE(journal.update_leases({row}));
+    ASSERT_TRUE(journal.update_leases({row}, kNow));
 
     const LeaseRow read = journal.leases_of(row.mission).value().at(0);
     EXPECT_EQ(wire::to_json(to_record(read)), wire::to_json(to_record(row)));
@@ -114,10 +115,10 @@ TEST(Journal, UpdatingALeaseThatIsNotThereChangesNothingAtAll) {
     const TemporaryFolder folder;
     Journal journal = open_journal(folder);
     LeaseRow known = make_row(add_mission(journal), "l1");
-    ASSERT_TRUE(journal.add_lease(known));
+    ASSERT_TRUE(journal.add_lease(known, kNow));
     known.state = LeaseState::Held;
 
-    const Status updated = journal.update_leases({known, make_row(known.mission, "l2")});
+    const Status updated = journal.update_leases({known, make_row(known.mission, "l2")}, kNow);
 
     ASSERT_FALSE(updated);
     EXPECT_EQ(updated.error().code, Errc::NotFound);
@@ -163,12 +164,12 @@ TEST(Journal, TwoMissionsKeepTheirOwnLeases) {
     const std::string first = add_mission(one);
     const std::string second = add_mission(two);
 
-    ASSERT_TRUE(one.add_lease(make_row(first, "l1")));
-    ASSERT_TRUE(two.add_lease(make_row(second, "l1")));
+    ASSERT_TRUE(one.add_lease(make_row(first, "l1"), kNow));
+    ASSERT_TRUE(two.add_lease(make_row(second, "l1"), kNow));
 
     EXPECT_EQ(one.leases_of(second).value().size(), 1U);
     EXPECT_EQ(two.leases_of(first).value().size(), 1U);
-    EXPECT_FALSE(one.add_lease(make_row(first, "l1"))) << "a lease's name is used once in a mission";
+    EXPECT_FALSE(one.add_lease(make_row(first, "l1"), kNow)) << "a lease's name is used once in a mission";
 }
 
 TEST(Journal, SettledMissionsAreForgottenAfterTheirTimeAndOthersNever) {
@@ -176,8 +177,8 @@ TEST(Journal, SettledMissionsAreForgottenAfterTheirTimeAndOthersNever) {
     Journal journal = open_journal(folder);
     const std::string settled = add_mission(journal);
     const std::string open = add_mission(journal);
-    ASSERT_TRUE(journal.add_lease(make_row(settled, "l1")));
-    ASSERT_TRUE(journal.add_lease(make_row(open, "l1")));
+    ASSERT_TRUE(journal.add_lease(make_row(settled, "l1"), kNow));
+    ASSERT_TRUE(journal.add_lease(make_row(open, "l1"), kNow));
     ASSERT_TRUE(journal.settle_mission(settled));
 
     ASSERT_TRUE(journal.forget_settled({ManualClock().wall().unix_ms + 1}));
@@ -240,7 +241,7 @@ protected:
         mission_ = add_mission(journal_);
         LeaseRow row = make_row(mission_, "l1");
         row.state = LeaseState::Held;
-        ASSERT_TRUE(journal_.add_lease(row));
+        ASSERT_TRUE(journal_.add_lease(row, kNow));
         ASSERT_TRUE(make_folders(folder_ / "missions/" + mission_, 0700));
         std::ofstream(folder_ / "missions/" + mission_ + "/ledger.jsonl") << "";
     }
@@ -294,7 +295,7 @@ TEST_F(Reaper, AParkedLeaseIsVisitedUntilItsTimeHasPassed) {
     LeaseRow row = journal_.leases_of(mission_).value().at(0);
     row.retire = RetireClass::Expires;
     row.alive_until_unix_ms = clock_.wall().unix_ms + 5000;
-    ASSERT_TRUE(journal_.update_leases({row}));
+    ASSERT_TRUE(journal_.update_leases({row}, kNow));
     seal_ledger();
 
     EXPECT_EQ(reap_now().waiting, 1U);
