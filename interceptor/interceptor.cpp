@@ -8,6 +8,7 @@
 #include "interceptor/upstream/dialler.hpp"
 
 #include <csignal>
+#include <fcntl.h>
 #include <memory>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -84,13 +85,22 @@ Result<Serving> start_up(wire::Channel& launcher) {
     return serving;
 }
 
+// Whatever else the parent left open is closed: only what the launcher hands over has a place here.
+Status close_others(int kept) {
+    const auto middle = static_cast<unsigned>(kept);
+    if (middle > 3 && ::syscall(SYS_close_range, 3U, middle - 1, 0U) != 0) return io_error("close_range");
+    if (::syscall(SYS_close_range, middle + 1, ~0U, 0U) != 0) return io_error("close_range");
+    return {};
+}
+
 }  // namespace
 
 int run_interceptor(UniqueFd launcher_channel) {
+    if (!close_others(launcher_channel.get())) return 1;
     initialise_openssl();
     wire::Channel launcher(std::move(launcher_channel));
     // A second descriptor of the channel, for the one sentence that a failed start leaves.
-    wire::Channel last_words(UniqueFd(::dup(launcher.fd())));
+    wire::Channel last_words(UniqueFd(::fcntl(launcher.fd(), F_DUPFD_CLOEXEC, 3)));
     Result<Serving> serving = start_up(launcher);
     if (!serving) {
         const std::string what = "interceptor: " + serving.error().what;
