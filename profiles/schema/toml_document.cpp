@@ -1,6 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // The only file that includes the TOML library. Header-only and without exceptions: the distribution's shared library
 // is built with them, and one library less to load shortens every start.
+//
+// SECURITY: version 3.3.0 asserts on some malformed texts (a heading `[ #`), which ends the process, and with NDEBUG
+// goes on undefined. NDEBUG is taken away for this library alone and its assertions become an exception that never
+// leaves parse_toml: a hostile profile is a mistake with a place, whatever the build.
+namespace {
+struct BrokenAssertion {};
+[[noreturn]] void broken_assertion() { throw BrokenAssertion{}; }
+}  // namespace
+#undef NDEBUG
+#define TOML_ASSERT(expression) ((expression) ? static_cast<void>(0) : broken_assertion())
 #define TOML_HEADER_ONLY 1
 #define TOML_EXCEPTIONS 0
 #define TOML_ENABLE_FORMATTERS 0
@@ -142,15 +152,22 @@ const char* describe(TomlKind kind) {
 }
 
 std::optional<TomlValue> parse_toml(std::string_view text, std::uint32_t source, Diagnostics& diagnostics) {
-    const toml::parse_result result = toml::parse(text, std::string_view{});
-    if (!result) {
-        const toml::parse_error& error = result.error();
+    std::optional<toml::parse_result> result;
+    try {
+        result = toml::parse(text, std::string_view{});
+    } catch (const BrokenAssertion&) {
+        diagnostics.error({.source = source, .line = 1, .column = 1, .width = 1}, "not valid TOML",
+                          "a heading in brackets holds something else than a name, as in [mission] or [[service]]");
+        return std::nullopt;
+    }
+    if (!*result) {
+        const toml::parse_error& error = result->error();
         const std::string_view description = error.description();
         diagnostics.error(place_of(error.source(), source), "not valid TOML: " + sentence_of(description),
                           hint_for(description));
         return std::nullopt;
     }
-    return convert(result.table(), source);
+    return convert(result->table(), source);
 }
 
 }  // namespace sanctum::profiles
