@@ -131,9 +131,9 @@ def test_looking_into_memory_would_find_it(rig, blind):
 def test_the_agents_own_search_finds_nothing(rig, service, upstream):
     """From inside, with all that a process may read there: variables, files, /proc, the mounts, the policy."""
     script = ("curl -fsS https://%s/describe >/dev/null; "
-              "(env; cat /proc/*/environ /proc/*/cmdline /proc/self/mountinfo /run/sanctum/* /etc/* ~/.* ; "
+              "(env; head -qc 65536 /proc/*/environ /proc/*/cmdline /proc/self/mountinfo /run/sanctum/* /etc/* ~/.* ; "
               "find / -xdev -type f -size -64k -not -path '/usr/*' -not -path '/proc/*' "
-              "-exec cat {} + ; cat /proc/net/* ) 2>/dev/null" % API)
+              "-exec head -qc 65536 {} + ; head -qc 65536 /proc/net/* ) 2>/dev/null | head -c 50000000" % API)
 
     outcome = rig.run("bash", "-c", script, profile=service)
 

@@ -4,6 +4,7 @@
 import json
 import os
 import shlex
+import time
 
 import pytest
 
@@ -52,13 +53,16 @@ def test_the_command_has_the_terminal_itself(rig, terminal):
 
 
 def test_the_commands_size_follows_the_terminal(rig, terminal):
-    script = "trap 'stty size; exit' WINCH; stty size; while :; do read x || :; done"
-    screen = terminal.open(terminal.mission("bash", "-c", script))
-    screen.read_until("24 80")
+    script = ("import os, signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGWINCH])\n"
+              "print(os.get_terminal_size(0), flush=True)\nsignal.sigwait([signal.SIGWINCH])\n"
+              "print(os.get_terminal_size(0), flush=True)")
+    screen = terminal.open(terminal.mission("/usr/bin/python3", "-c", script))
+    screen.read_until("columns=80, lines=24")
 
     screen.resize(50, 132)
 
-    screen.read_until("50 132")
+    screen.read_until("columns=132, lines=50")
+    assert screen.wait() == 0
 
 
 def test_ctrl_c_ends_the_command_with_130(rig, terminal):
@@ -78,8 +82,10 @@ def test_ctrl_c_goes_to_the_command_and_ends_nothing_else(rig, terminal):
     screen.type("\x03")
     screen.read_until("caught")
     screen.type("still here\n")
-
     screen.read_until("(got|then) still here")
+
+    screen.type("\x04\x04")
+    screen.wait()
 
 
 def test_ctrl_z_stops_and_fg_continues(rig, terminal):
@@ -110,13 +116,24 @@ def test_a_mission_stopped_by_ctrl_z_runs_nothing(rig, terminal):
 
     shell.type("\x1a")
     shell.read_until("Stopped")
-    states = [processes.stat_fields(pid)[0] for pid in agents_of(rig)]
+    states = settled_states(rig)
     shell.type("fg\n")
     shell.read_until("sanctum-run")
     shell.type("\n")
     shell.read_until(r"\$ ")
 
     assert states and set(states) == {"T"}, states
+
+
+def settled_states(rig):
+    """States of the agent's processes, once none is on its way from one to another (a fork under way shows as D)."""
+    deadline = time.monotonic() + 10
+    while True:
+        fields = [processes.stat_fields(pid) for pid in agents_of(rig)]
+        states = [each[0] for each in fields if each]
+        if set(states) == {"T"} or time.monotonic() > deadline:
+            return states
+        os.sched_yield()
 
 
 def agents_of(rig):
@@ -182,6 +199,7 @@ def test_a_session_of_its_own_on_request(rig, terminal):
 
     found = screen.read_until(r"(\d+)\s+(\d+)\s+(\d+)")
 
+    assert screen.wait() == 0
     assert found.group(1) == found.group(2), "the command leads a session of its own"
 
 

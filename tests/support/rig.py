@@ -87,7 +87,10 @@ class Running:
 
     def read_line(self):
         """One line of the command's output; the way a test waits for the command to be somewhere."""
-        return self.process.stdout.readline().decode().rstrip("\n")
+        line = self.process.stdout.readline()
+        if not line:
+            raise AssertionError(f"the command wrote nothing more: {self.finish()}")
+        return line.decode().rstrip("\n")
 
     def send(self, text):
         self.process.stdin.write(text.encode())
@@ -209,13 +212,13 @@ class Rig:
         return [str(BIN / "sanctum-run"), *(["--profile", str(profile)] if profile else []), *options, "--", *command]
 
     def start(self, *command, profile=None, options=(), environment=None, cwd=None, stdin=subprocess.PIPE, wrap=(),
-              **popen):
+              pass_fds_too=(), **popen):
         """Starts a mission; `wrap` is a command line put in front of sanctum-run."""
         status_read, status_write = os.pipe()
         arguments = self.command_line(profile, ["--status-fd", str(status_write), *options], command)
         process = subprocess.Popen(
             [*wrap, *arguments], cwd=cwd or self.work, env=dict(self.environment, **(environment or {})), stdin=stdin,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=(status_write,), **self.identity.popen, **popen)
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=(status_write, *pass_fds_too), **self.identity.popen, **popen)
         os.close(status_write)
         self._known.add(process.pid)
         return Running(self, process, status_read)
