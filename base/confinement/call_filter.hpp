@@ -36,7 +36,8 @@ enum class Architecture : std::uint8_t { X86_64, Arm64 };
 
 using FilterProgram = std::vector<sock_filter>;
 
-/// Compiles `rules` for `architecture`. `error_of_unknown`: errno of every number without a rule. A foreign architecture
+/// Compiles `rules` for `architecture`. `error_of_unknown`: errno of every number without a rule. A foreign
+/// architecture
 /// kills the process. Pure. Errors: Internal (a number whose last rule is conditional, a program above BPF_MAXINSNS).
 [[nodiscard]] Result<FilterProgram> compile_filter(std::span<const CallRule> rules, int error_of_unknown,
                                                    Architecture architecture);
@@ -45,7 +46,8 @@ using FilterProgram = std::vector<sock_filter>;
 /// Errors: Unsupported (no seccomp), Io.
 [[nodiscard]] Status install_filter(std::span<const sock_filter> program);
 
-/// The same with a listener for the calls that the program marks Notify; notified calls can only be interrupted by fatal
+/// The same with a listener for the calls that the program marks Notify; notified calls can only be interrupted by
+/// fatal
 /// signals where the kernel knows that (5.19). Errors: as install_filter; Io EBUSY when a listener is already there.
 [[nodiscard]] Result<UniqueFd> install_filter_with_listener(std::span<const sock_filter> program);
 

@@ -74,7 +74,7 @@ constexpr ExecutingKey kExecuting[] = {
 
 std::string lower(std::string_view text) {
     std::string out(text);
-    std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    for (char& c : out) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
     return out;
 }
 
@@ -152,7 +152,8 @@ private:
     Status read_variable() {
         if (section_.empty()) return mistake("a variable outside every section");
         GitVariable variable{section_, subsection_, {}, {}, at_, at_};
-        if (std::isalpha(static_cast<unsigned char>(peek())) == 0) return mistake("a name that does not begin with a letter");
+        const bool begins_well = std::isalpha(static_cast<unsigned char>(peek())) != 0;
+        if (!begins_well) return mistake("a name that does not begin with a letter");
         const std::size_t start = at_;
         while (is_name_character(peek()) && at_ < text_.size()) ++at_;
         variable.name = lower(text_.substr(start, at_ - start));
@@ -226,7 +227,8 @@ bool has(const std::vector<GitVariable>& variables, const GitVariable& wanted) {
                        [&](const GitVariable& variable) { return identity_of(variable) == identity_of(wanted); });
 }
 
-std::vector<GitVariable> executing_without(const std::vector<GitVariable>& these, const std::vector<GitVariable>& those) {
+std::vector<GitVariable> executing_without(const std::vector<GitVariable>& these,
+                                           const std::vector<GitVariable>& those) {
     std::vector<GitVariable> found;
     for (const GitVariable& variable : these) {
         if (is_executing(variable) && !has(those, variable)) found.push_back(variable);
@@ -276,8 +278,8 @@ Result<std::string> without_new_executing_variables(std::string_view before, std
     text += after.substr(kept);
     for (const GitVariable& variable : executing_without(old, current)) {
         if (!text.empty() && text.back() != '\n') text += '\n';
-        text += "[" + variable.section + (variable.subsection.empty() ? "" : " " + quoted(variable.subsection)) + "]\n\t" +
-                variable.name + " = " + quoted(variable.value) + "\n";
+        const std::string below = variable.subsection.empty() ? "" : " " + quoted(variable.subsection);
+        text += "[" + variable.section + below + "]\n\t" + variable.name + " = " + quoted(variable.value) + "\n";
     }
     return text;
 }

@@ -93,7 +93,7 @@ private:
     static bool stands_for_folder(const std::string& path) {
         return std::any_of(patterns().begin(), patterns().end(), [&](const Pattern& pattern) {
             const std::string_view whole = pattern.path;
-            for (std::size_t slash = whole.find('/'); slash != std::string_view::npos; slash = whole.find('/', slash + 1)) {
+            for (std::size_t slash = whole.find('/'); slash != whole.npos; slash = whole.find('/', slash + 1)) {
                 if (ends_in(path, whole.substr(0, slash))) return true;
             }
             return false;
@@ -127,7 +127,8 @@ Result<std::string> digest_of(const std::string& path) {
 }
 
 /// Visits every file of the list: with its relative path, its match and whether it is git's configuration.
-Status visit_places(const std::string& workspace, const std::function<Status(const std::string&, const Match&)>& visit) {
+using Visit = std::function<Status(const std::string& path, const Match& match)>;
+Status visit_places(const std::string& workspace, const Visit& visit) {
     const Matcher matcher(workspace);
     Status outcome;
     // Folders of the list that the walk is in or has been in; a folder's entries come right behind it.
@@ -195,12 +196,13 @@ Status hold_configuration(const Change& change, const Snapshot& before) {
     SANCTUM_CHECK(rename_in_folder(change.path, name_of(change.path), name_of(change.path) + std::string(kHeld)));
     SANCTUM_CHECK(write_file_atomically(change.path, cleaned ? *cleaned : old, status.st_mode & 0777));
     // Root holds back in other users' workspaces too.
-    if (::geteuid() == 0 && ::lchown(change.path.c_str(), status.st_uid, status.st_gid) != 0) return io_error(change.path);
-    return {};
+    const bool stays_owned = ::geteuid() != 0 || ::lchown(change.path.c_str(), status.st_uid, status.st_gid) == 0;
+    return stays_owned ? Status() : Status(io_error(change.path));
 }
 
 /// The change of one configuration, or nullopt.
-std::optional<Change> compare_configuration(const std::string& path, const std::string& old, const std::string& current) {
+std::optional<Change> compare_configuration(const std::string& path, const std::string& old,
+                                            const std::string& current) {
     if (old == current) return std::nullopt;
     Change change{path, "git executes what it says", Change::Kind::ConfigurationKeys, {}};
     const Result<std::vector<GitVariable>> found = new_executing_variables(old, current);
@@ -268,7 +270,8 @@ Result<std::vector<Change>> find_changes(const Snapshot& before) {
         }
         return {};
     }));
-    std::sort(changes.begin(), changes.end(), [](const Change& left, const Change& right) { return left.path < right.path; });
+    std::sort(changes.begin(), changes.end(),
+              [](const Change& left, const Change& right) { return left.path < right.path; });
     return changes;
 }
 

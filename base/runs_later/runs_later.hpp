@@ -48,8 +48,8 @@ struct Change {
 /// Compares the workspace with a snapshot. Errors: as remember().
 [[nodiscard]] Result<std::vector<Change>> find_changes(const Snapshot& before);
 
-/// Holds changes back: files are renamed to `NAME.sanctum-held`; configuration keys are taken out, the file as the agent
-/// left it kept beside as `config.sanctum-held`. Goes on after a failure and names all at the end. Errors: Io.
+/// Holds changes back: files are renamed to `NAME.sanctum-held`; configuration keys are taken out, the file as the
+/// agent left it kept beside as `config.sanctum-held`. Goes on after a failure and names all at the end. Errors: Io.
 [[nodiscard]] Status hold(const std::vector<Change>& changes, const Snapshot& before);
 
 /// Puts a held place back: `original` is Change::path. Errors: NotFound (nothing is held there), Io.

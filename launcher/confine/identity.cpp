@@ -49,7 +49,8 @@ Status wipe_process_image() {
     std::string field;
     std::uint64_t bounds[4] = {};
     for (int number = kFieldAfterName; number <= kFieldEnvironmentEnd && fields >> field; ++number) {
-        if (number >= kFieldArgumentsStart) bounds[number - kFieldArgumentsStart] = std::strtoull(field.c_str(), nullptr, 10);
+        if (number < kFieldArgumentsStart) continue;
+        bounds[number - kFieldArgumentsStart] = std::strtoull(field.c_str(), nullptr, 10);
     }
     if (bounds[0] == 0 || bounds[3] == 0) return Error{Errc::Protocol, "/proc/self/stat: no argument area"};
     ::clearenv();

@@ -175,8 +175,8 @@ constexpr Step kSteps[] = {
 
 [[noreturn]] void fail(int events, const std::string& step, const Error& error) {
     // If the launcher is gone there is nobody to tell; this process ends, and with it the namespace.
-    [[maybe_unused]] const Status sent =
-        send_report(events, static_cast<std::uint8_t>(InitEvent::What::SetupFailed), error.sys_errno, step + ": " + error.what);
+    const auto failed = static_cast<std::uint8_t>(InitEvent::What::SetupFailed);
+    [[maybe_unused]] const Status sent = send_report(events, failed, error.sys_errno, step + ": " + error.what);
     ::_exit(kFailedStatus);
 }
 

@@ -64,7 +64,8 @@ Status show_as_user(int tree, int mapping) {
     if (::mount_setattr(tree, "", AT_EMPTY_PATH, &attributes, sizeof attributes) != 0) {
         Error error = io_error("idmapped mount");
         error.code = Errc::Unsupported;
-        error.what += " (the file system cannot show root's files as another user's: use a folder that an ordinary user owns)";
+        error.what += " (the file system cannot show root's files as another user's: "
+                      "use a folder that an ordinary user owns)";
         return error;
     }
     return {};
@@ -143,7 +144,8 @@ private:
 
     Result<UniqueFd> create_file(const std::string& path, mode_t mode) {
         SANCTUM_CHECK(make_parents(path));
-        UniqueFd file(::openat(root_.get(), path.c_str() + 1, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
+        constexpr int kNew = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+        UniqueFd file(::openat(root_.get(), path.c_str() + 1, kNew, mode));
         if (!file) return io_error("create");
         return file;
     }
@@ -195,7 +197,7 @@ private:
     Status mount_proc(const MountStep& step) {
         Status mounted = mount_new("proc", step, MS_NOSUID | MS_NODEV | MS_NOEXEC, "");
         if (!mounted) {
-            std::move(mounted).error().what += " (a container that masks parts of /proc forbids this: see `sanctum doctor`)";
+            mounted.error().what += " (a container that masks parts of /proc forbids this: see `sanctum doctor`)";
             return mounted;
         }
         for (const char* name : kNamespaceLimits) {
@@ -297,8 +299,8 @@ Status enter_new_root(const SandboxPlan& plan, MountSources sources) {
 Status seal_root() {
     mount_attr attributes{};
     attributes.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
-    if (::mount_setattr(AT_FDCWD, "/", 0, &attributes, sizeof attributes) != 0) return io_error("make the root read-only");
-    return {};
+    const int sealed = ::mount_setattr(AT_FDCWD, "/", 0, &attributes, sizeof attributes);
+    return sealed == 0 ? Status() : Status(io_error("make the root read-only"));
 }
 
 }  // namespace sanctum::launcher

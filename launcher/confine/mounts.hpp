@@ -22,8 +22,8 @@ using MountSources = std::vector<UniqueFd>;
 [[nodiscard]] Result<MountSources> open_mount_sources(const SandboxPlan& plan);
 
 /// Builds the new root, forbids further namespaces, and makes it this process's only file system. Its own tmpfs stays
-/// writable until seal_root(). Runs in the new mount namespace with CAP_SYS_ADMIN. `sources` may be empty: then they are
-/// opened one by one. Errors: Io with the target that failed.
+/// writable until seal_root(). Runs in the new mount namespace with CAP_SYS_ADMIN. `sources` may be empty: then they
+/// are opened one by one. Errors: Io with the target that failed.
 [[nodiscard]] Status enter_new_root(const SandboxPlan& plan, MountSources sources);
 
 /// Makes the root's tmpfs read-only. Errors: Io.

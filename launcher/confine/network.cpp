@@ -57,7 +57,8 @@ public:
             const ssize_t size = ::recv(socket.get(), answer.data(), answer.size(), 0);
             if (size < 0 && errno == EINTR) continue;
             if (size < 0) return io_error("read route answers");
-            SANCTUM_TRY(const std::uint32_t found, count_acknowledgements(answer.data(), static_cast<std::size_t>(size)));
+            const auto bytes = static_cast<std::size_t>(size);
+            SANCTUM_TRY(const std::uint32_t found, count_acknowledgements(answer.data(), bytes));
             acknowledged += found;
         }
         return {};

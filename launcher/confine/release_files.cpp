@@ -58,7 +58,9 @@ Result<ReleaseFiles> make_release_files(const std::string& ca_pem, const std::st
 
 Result<UniqueFd> pack_release_files(const ReleaseFiles& files) {
     const std::string packed = wire::to_binary(Packed{files.authority, files.subject_hash, files.policy});
-    if (packed.size() > kReleaseBytesMax) return Error{Errc::Limit, "the mission's rules are too large for the sandbox"};
+    if (packed.size() > kReleaseBytesMax) {
+        return Error{Errc::Limit, "the mission's rules are too large for the sandbox"};
+    }
     return make_sealed_memfd("sanctum-release", packed);
 }
 

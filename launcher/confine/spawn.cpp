@@ -51,7 +51,8 @@ Result<Ends> make_ends() {
     ends.gate_agent = std::move(gate.second);
     // The kernel then tells who wrote: the agent's pid as this process sees it.
     const int on = 1;
-    if (::setsockopt(ends.gate_launcher.get(), SOL_SOCKET, SO_PASSCRED, &on, sizeof on) != 0) return io_error("SO_PASSCRED");
+    const int gate_end = ends.gate_launcher.get();
+    if (::setsockopt(gate_end, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) != 0) return io_error("SO_PASSCRED");
     return ends;
 }
 

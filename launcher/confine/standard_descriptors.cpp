@@ -47,7 +47,8 @@ Status check(int fd) {
         return Error{Errc::Denied, name + " is a folder, which would be a way out of the sandbox (redirect it)"};
     }
     if (S_ISSOCK(status.st_mode) && !is_connected_unix_stream(fd)) {
-        return Error{Errc::Denied, name + " is a socket, which would be a way out of the sandbox (redirect it, e.g. `| cat`)"};
+        return Error{Errc::Denied,
+                     name + " is a socket, which would be a way out of the sandbox (redirect it, e.g. `| cat`)"};
     }
     return {};
 }

@@ -6,8 +6,8 @@
 
 namespace sanctum::launcher {
 
-/// Refuses what would be a way out of the sandbox: folders, and sockets that could be connected elsewhere. Files, pipes,
-/// terminals and connected unix streams are fine. A closed one becomes /dev/null. Errors: Denied, Io.
+/// Refuses what would be a way out of the sandbox: folders, and sockets that could be connected elsewhere. Files,
+/// pipes, terminals and connected unix streams are fine. A closed one becomes /dev/null. Errors: Denied, Io.
 [[nodiscard]] Status check_standard_descriptors();
 
 }  // namespace sanctum::launcher

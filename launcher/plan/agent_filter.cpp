@@ -26,9 +26,9 @@ constexpr PurposeSet kAllowed[] = {
      "pwritev2 access faccessat faccessat2 dup dup2 dup3 fcntl flock fsync fdatasync truncate ftruncate getdents "
      "getdents64 getcwd chdir fchdir rename renameat renameat2 mkdir mkdirat rmdir link linkat unlink unlinkat symlink "
      "symlinkat readlink readlinkat chown lchown fchown fchownat umask utime utimes utimensat futimesat statfs fstatfs "
-     "sync syncfs sync_file_range readahead fadvise64 fallocate sendfile splice tee vmsplice copy_file_range close_range "
-     "setxattr lsetxattr fsetxattr getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr removexattr "
-     "lremovexattr fremovexattr inotify_init inotify_init1 inotify_add_watch inotify_rm_watch memfd_create cachestat"},
+     "sync syncfs sync_file_range readahead fadvise64 fallocate sendfile splice tee vmsplice copy_file_range "
+     "close_range setxattr lsetxattr fsetxattr getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr "
+     "removexattr lremovexattr fremovexattr inotify_init inotify_init1 inotify_add_watch inotify_rm_watch memfd_create cachestat"},
     {"waiting for descriptors", 0,
      "pipe pipe2 select pselect6 poll ppoll eventfd eventfd2 epoll_create epoll_create1 epoll_ctl epoll_wait "
      "epoll_pwait epoll_pwait2 signalfd signalfd4"},
@@ -75,8 +75,8 @@ constexpr PurposeSet kRefused[] = {
     {"kernel programming and tracing", EPERM, "bpf perf_event_open userfaultfd fanotify_init fanotify_mark"},
     {"files by handle, around every folder above them", EPERM, "open_by_handle_at name_to_handle_at"},
     {"the machine's administration", EPERM,
-     "kexec_load kexec_file_load init_module finit_module delete_module quotactl quotactl_fd acct swapon swapoff reboot "
-     "syslog iopl ioperm vhangup sethostname setdomainname settimeofday clock_settime adjtimex clock_adjtime"},
+     "kexec_load kexec_file_load init_module finit_module delete_module quotactl quotactl_fd acct swapon swapoff "
+     "reboot syslog iopl ioperm vhangup sethostname setdomainname settimeofday clock_settime adjtimex clock_adjtime"},
     {"segments of 16-bit programs", ENOSYS, "modify_ldt"},
     {"memory that nobody can look into, or of others", ENOSYS, "memfd_secret process_madvise"},
     {"placement of memory", ENOSYS, "get_mempolicy set_mempolicy mbind move_pages migrate_pages"},
@@ -181,7 +181,8 @@ void allow_own_processes(Rows& rows, Affinity affinity) {
                affinity == Affinity::Fixed ? "the processors are the mission's limit" : "placement of its own threads");
 }
 
-/// The mode of a file that a call makes or changes: a set-id bit would act outside, for whoever executes the file there.
+/// The mode of a file that a call makes or changes: a set-id bit would act outside,
+/// for whoever executes the file there.
 void refuse_set_id(Rows& rows, std::string_view name, int mode_argument) {
     rows.row(name, Action::Errno, EPERM, mode_argument, Test::MaskedNotEqual, kSetIdBits, 0,
              "no set-id files for the world outside");
@@ -210,7 +211,8 @@ void allow_files(Rows& rows) {
     for (const ModeCall& call : {ModeCall{"mknod", 1}, ModeCall{"mknodat", 2}}) {
         refuse_set_id(rows, call.name, call.argument);
         for (const std::uint64_t type : {kCharacterDevice, kBlockDevice}) {
-            rows.row(call.name, Action::Errno, EPERM, call.argument, Test::MaskedEqual, kFileTypeMask, type, "no devices");
+            rows.row(call.name, Action::Errno, EPERM, call.argument, Test::MaskedEqual, kFileTypeMask, type,
+                "no devices");
         }
         rows.plain(call.name, 0, "files, pipes and sockets by name");
     }
@@ -238,7 +240,8 @@ void allow_internet(Rows& rows, std::uint64_t family) {
             rows.row("socket", Action::Allow, 0, 2, Test::Equal, 0, protocol, "TCP and UDP in an empty network");
         }
     }
-    rows.row("socket", Action::Errno, EPROTONOSUPPORT, 0, Test::Equal, 0, family, "no raw sockets, no other transports");
+    rows.row("socket", Action::Errno, EPROTONOSUPPORT, 0, Test::Equal, 0, family,
+        "no raw sockets, no other transports");
 }
 
 void allow_sockets(Rows& rows, Watch watch) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// System-call numbers by name for the architectures that Sanctum runs on. Numbers never change once the kernel has given
-// them out; a call that is not in this table does not exist for the agent.
+// System-call numbers by name for the architectures that Sanctum runs on. Numbers never change once the kernel has
+// given them out; a call that is not in this table does not exist for the agent.
 #pragma once
 
 #include "base/confinement/call_filter.hpp"

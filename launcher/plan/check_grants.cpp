@@ -78,7 +78,8 @@ Status check_grants(const profiles::Mission& mission, const HostFacts& facts) {
     const profiles::Sandbox& sandbox = mission.sandbox;
     const profiles::Mount workspace{sandbox.workspace, sandbox.workspace, sandbox.workspace_writable};
     SANCTUM_CHECK(check_grant("workspace", workspace, facts));
-    if (!facts.grants.at(sandbox.workspace).is_folder) return refused("workspace", sandbox.workspace, "is not a folder");
+    const bool is_folder = facts.grants.at(sandbox.workspace).is_folder;
+    if (!is_folder) return refused("workspace", sandbox.workspace, "is not a folder");
     for (const profiles::Mount& mount : sandbox.mounts) {
         SANCTUM_CHECK(check_grant(mount.writable ? "write" : "read", mount, facts));
     }

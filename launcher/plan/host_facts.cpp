@@ -132,7 +132,8 @@ bool can_be_idmapped(const std::string& path) {
     struct statfs status {};
     if (::statfs(path.c_str(), &status) != 0) return false;
     constexpr unsigned long kTypes[] = {0xef53, 0x58465342, 0x9123683e, 0x01021994, 0x794c7630, 0xf2f52010, 0x4d44};
-    return std::find(std::begin(kTypes), std::end(kTypes), static_cast<unsigned long>(status.f_type)) != std::end(kTypes);
+    const auto type = static_cast<unsigned long>(status.f_type);
+    return std::find(std::begin(kTypes), std::end(kTypes), type) != std::end(kTypes);
 }
 
 GrantFacts grant_of(const std::string& path) {

@@ -56,7 +56,8 @@ Result<PlannedLimits> plan_limits(const profiles::Mission& mission, const HostFa
         use_rlimits(limits);
     }
     if (!limits.missing.empty() && asked.missing == profiles::MissingLimits::Refuse) {
-        return Error{Errc::Unsupported, "sandbox.limits: cannot be enforced on this machine: " + limits.missing.front() +
+        return Error{Errc::Unsupported, "sandbox.limits: cannot be enforced on this machine: " +
+                                            limits.missing.front() +
                                             " (set limits.missing = \"accept\" to run without)"};
     }
     return limits;

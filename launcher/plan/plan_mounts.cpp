@@ -122,8 +122,10 @@ void add_settings(Steps& steps, const SandboxPlan& plan, const HostFacts& facts)
     steps.file("/etc/hosts", std::string("127.0.0.1 localhost ") + kHostName + "\n::1 localhost " + kHostName + "\n",
                "names of this place");
     steps.file("/etc/hostname", std::string(kHostName) + "\n", "names of this place");
-    steps.file("/etc/resolv.conf", std::string("nameserver ") + kNameServer + "\n", "Sanctum answers every server address");
-    steps.file("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n",
+    steps.file("/etc/resolv.conf", std::string("nameserver ") + kNameServer + "\n",
+        "Sanctum answers every server address");
+    steps.file("/etc/nsswitch.conf",
+        "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n",
                "no machine-wide name services");
     steps.link("/etc/mtab", "/proc/self/mounts", "programs that look for mounts");
     for (const RootPlace& place : system_settings()) steps.system_place(place);
@@ -212,8 +214,8 @@ void add_masks(Steps& steps, const profiles::Mission& mission, const HostFacts& 
     }
 }
 
-/// Read-only binds; every folder between the workspace and such a file is bound onto itself first, because a mount point
-/// cannot be renamed away.
+/// Read-only binds; every folder between the workspace and such a file is bound onto itself first, because a mount
+/// point cannot be renamed away.
 void add_files_that_run_later(Steps& steps, const SandboxPlan& plan, const profiles::Mission& mission,
                               const HostFacts& facts) {
     if (!mission.sandbox.workspace_writable) return;
@@ -230,7 +232,8 @@ void add_files_that_run_later(Steps& steps, const SandboxPlan& plan, const profi
         return workspace.real_path + path.substr(plan.workspace.size());
     };
     for (const std::string& folder : folders) {
-        steps.bind(MountKind::Bind, source_of(folder), folder, "holds a file that runs later: stays in place", idmapped);
+        steps.bind(MountKind::Bind, source_of(folder), folder, "holds a file that runs later: stays in place",
+            idmapped);
     }
     for (const std::string& path : plan.runs_later_existing) {
         steps.bind(MountKind::BindReadOnly, source_of(path), path, "runs later, outside", idmapped);

@@ -8,8 +8,8 @@
 
 namespace sanctum::launcher {
 
-/// Fills the plan's mounts and Landlock paths; identity, home, workspace and files that run later are set already. Pure.
-/// Errors: InvalidProfile (a grant that does not exist, is too wide or hits Sanctum's own folders), Limit.
+/// Fills the plan's mounts and Landlock paths; identity, home, workspace and files that run later are set already.
+/// Pure. Errors: InvalidProfile (a grant that does not exist, is too wide or hits Sanctum's own folders), Limit.
 [[nodiscard]] Status plan_mounts(SandboxPlan& plan, const profiles::Mission& mission, const HostFacts& facts);
 
 /// True when `path` is `folder` or lies below it; both absolute, without a final slash.

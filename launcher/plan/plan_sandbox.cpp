@@ -70,7 +70,8 @@ std::string choose_home(const HostFacts& facts) {
     const bool is_folder_of_its_own =
         facts.home.starts_with('/') && facts.home.size() > 1 && facts.home.find("/../") == std::string::npos;
     if (!is_folder_of_its_own) return kFallbackHome;
-    for (const char* taken : {"/usr", "/bin", "/sbin", "/lib", "/opt", "/etc", "/proc", "/dev", "/sys", "/run", "/tmp"}) {
+    for (const char* taken : {"/usr", "/bin", "/sbin", "/lib", "/opt", "/etc", "/proc", "/dev", "/sys", "/run",
+        "/tmp"}) {
         if (facts.home == taken || (is_same_or_below(facts.home, taken) && std::string_view(taken) != "/tmp")) {
             return kFallbackHome;
         }
@@ -113,7 +114,8 @@ Status check_machine(const HostFacts& facts, const profiles::Mission& mission) {
     }
     if (mission.sandbox.attribute && !facts.has_seccomp_notify) {
         return Error{Errc::Unsupported,
-                     "sandbox: the kernel has no system-call notices (set `attribute = false` to run without process names)"};
+                     "sandbox: the kernel has no system-call notices "
+                     "(set `attribute = false` to run without process names)"};
     }
     if (facts.landlock_abi < mission.sandbox.landlock_min) {
         return Error{Errc::Unsupported, "sandbox: Landlock ABI " + std::to_string(mission.sandbox.landlock_min) +

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What every probe shares: one JSON line about one attempt, and the refusal to try anything outside a mission.
 //
-// Probes are static and never instrumented: the filter that is tested is the filter that is shipped, and the result does
+// Probes are static and never instrumented: the filter that is tested is the filter that is shipped, and the result
+// does
 // not depend on what the sandbox mounts.
 #pragma once
 
@@ -24,7 +25,8 @@ inline void require_mission() {
 /// `{"op":"connect","result":"refused","errno":"ECONNREFUSED"}`; error 0: `"result":"done"`.
 inline void report(const char* op, int error, const std::string& more = {}) {
     if (error == 0) std::printf("{\"op\":\"%s\",\"result\":\"done\"%s}\n", op, more.c_str());
-    else std::printf("{\"op\":\"%s\",\"result\":\"refused\",\"errno\":\"%s\"%s}\n", op, ::strerrorname_np(error), more.c_str());
+    else std::printf("{\"op\":\"%s\",\"result\":\"refused\",\"errno\":\"%s\"%s}\n", op, ::strerrorname_np(error),
+        more.c_str());
     std::fflush(stdout);
 }
 

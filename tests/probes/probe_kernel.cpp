@@ -35,7 +35,8 @@ int call(int count, char** words) {
     long argument[6] = {};
     const long number = std::strtol(words[2], nullptr, 0);
     for (int at = 3; at < count && at < 9; ++at) argument[at - 3] = std::strtol(words[at], nullptr, 0);
-    return report_call("call", ::syscall(number, argument[0], argument[1], argument[2], argument[3], argument[4], argument[5]));
+    return report_call("call", ::syscall(number, argument[0], argument[1], argument[2], argument[3], argument[4],
+        argument[5]));
 }
 
 /// Numbers that the kernel answered with anything but ENOSYS, tried one by one in a child with invalid arguments.
@@ -68,7 +69,8 @@ int report_death(const char* op, void (*attempt)()) {
     int status = 0;
     while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {}
     if (WIFSIGNALED(status)) {
-        std::printf("{\"op\":\"%s\",\"result\":\"killed\",\"signal\":\"SIG%s\"}\n", op, ::sigabbrev_np(WTERMSIG(status)));
+        std::printf("{\"op\":\"%s\",\"result\":\"killed\",\"signal\":\"SIG%s\"}\n", op,
+            ::sigabbrev_np(WTERMSIG(status)));
     } else {
         probe::report(op, 0);
     }

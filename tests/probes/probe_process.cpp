@@ -60,7 +60,8 @@ int list_descriptors() {
 /// Everything of process 1 that could show the launcher's memory, environment or files.
 int look_into_init() {
     std::string readable;
-    const auto add = [&](const char* name) { readable += (readable.empty() ? "\"" : ",\"") + std::string(name) + "\""; };
+    const auto add = [&](const char* name) { readable += (readable.empty() ? "\"" : ",\"") + std::string(name)
+        + "\""; };
     for (const char* name : {"environ", "mem", "maps", "smaps", "auxv", "stack", "io", "syscall", "pagemap"}) {
         const int file = ::open((std::string("/proc/1/") + name).c_str(), O_RDONLY);
         char byte = 0;

@@ -11,12 +11,14 @@ import pytest
 import sandbox
 
 # What the set-up does its work with. The reading of facts before the plan is not here: it decides nothing by failing.
-CALLS = ["clone3", "clone", "unshare", "pipe2", "socketpair", "setsockopt", "prctl", "setgroups", "setresuid", "setresgid",
-         "setsid", "setpgid", "sethostname", "setdomainname", "socket", "bind", "listen", "sendto", "recvfrom", "mount",
-         "open_tree", "mount_setattr", "move_mount", "openat2", "mkdirat", "symlinkat", "fchdir", "pivot_root", "umount2",
-         "chdir", "sendmsg", "recvmsg", "keyctl", "setrlimit", "prlimit64", "capset", "capget", "landlock_create_ruleset",
-         "landlock_add_rule", "landlock_restrict_self", "close_range", "seccomp", "timerfd_create", "timerfd_settime",
-         "signalfd4", "dup2", "symlink", "rt_sigprocmask", "execve", "pidfd_open", "memfd_create", "fcntl", "write"]
+CALLS = """
+clone3 clone unshare pipe2 socketpair setsockopt prctl setgroups setresuid setresgid setsid setpgid
+sethostname setdomainname socket bind listen sendto recvfrom mount open_tree mount_setattr
+move_mount openat2 mkdirat symlinkat fchdir pivot_root umount2 chdir sendmsg recvmsg keyctl
+setrlimit prlimit64 capset capget landlock_create_ruleset landlock_add_rule landlock_restrict_self
+close_range seccomp timerfd_create timerfd_settime signalfd4 dup2 symlink rt_sigprocmask execve
+pidfd_open memfd_create fcntl write
+""".split()
 ERRORS = ["EPERM"]
 TRIES_MAX = 400
 EVERY = int(os.environ.get("SANCTUM_FAULTS_EVERY", "1"))

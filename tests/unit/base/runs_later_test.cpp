@@ -106,7 +106,8 @@ TEST_F(RunsLater, LinksAndPointersInTheirPlaceAreSeen) {
 
 TEST_F(RunsLater, OnlyExecutingKeysOfAConfigurationCount) {
     const Snapshot before = remembered();
-    write(".git/config", "[core]\n\tbare = false\n[user]\n\tname = agent\n[remote \"origin\"]\n\turl = https://a.test/x\n");
+    write(".git/config", "[core]\n\tbare = false\n[user]\n\tname = agent\n"
+                         "[remote \"origin\"]\n\turl = https://a.test/x\n");
     EXPECT_EQ(changed_since(before), Paths{});
     write(".git/config", "[core]\n\tbare = false\n\thooksPath = /tmp/evil\n[filter \"x\"]\n\tclean = touch /tmp/y\n");
     const auto changes = find_changes(before);
@@ -138,7 +139,8 @@ TEST_F(RunsLater, AConfigurationThatCannotBeReadIsPutBackWhole) {
 
 TEST(GitConfiguration, IsReadAsGitReadsIt) {
     const auto variables = parse_git_configuration(
-        "# c\n[core] hooksPath = \"/a b\" ; c\n[Alias]\n  x = \"!sh \\\"q\\\"\" \\\n more\n[remote \"O\\\"r\"]\n\turl=u\n\tflag\n");
+        "# c\n[core] hooksPath = \"/a b\" ; c\n[Alias]\n  x = \"!sh \\\"q\\\"\" \\\n more\n"
+        "[remote \"O\\\"r\"]\n\turl=u\n\tflag\n");
     ASSERT_TRUE(variables.has_value());
     ASSERT_EQ(variables->size(), 4U);
     EXPECT_EQ((*variables)[0].key(), "core.hookspath");

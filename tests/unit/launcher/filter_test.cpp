@@ -44,7 +44,8 @@ std::string verdict(std::string_view name, std::array<std::uint64_t, 6> argument
 
 TEST(SyscallFilter, ForeignArchitectureIsKilled) {
     const FilterProgram program = program_for(Architecture::X86_64);
-    for (const std::uint32_t foreign : std::array<std::uint32_t, 5>{AUDIT_ARCH_I386, AUDIT_ARCH_AARCH64, AUDIT_ARCH_ARM, 0, ~0U}) {
+    for (const std::uint32_t foreign : std::array<std::uint32_t, 5>{AUDIT_ARCH_I386, AUDIT_ARCH_AARCH64,
+        AUDIT_ARCH_ARM, 0, ~0U}) {
         EXPECT_EQ(test::verdict_of(program, {39, {}, foreign}), "KILL");
     }
     EXPECT_EQ(test::verdict_of(program, {39, {}, AUDIT_ARCH_X86_64}), "ALLOW");
@@ -132,7 +133,8 @@ TEST(SyscallFilter, OnlyConnectionsAreNoticed) {
 TEST(SyscallFilter, WithoutTheWatchNothingIsNoticed) {
     const FilterProgram program = program_for(Architecture::X86_64, Watch::Off);
     for (int number = 0; number < 1024; ++number) {
-        EXPECT_NE(test::verdict_of(program, {number, {kAllOnes, kAllOnes, kAllOnes, kAllOnes, kAllOnes, kAllOnes}}), "NOTIFY");
+        EXPECT_NE(test::verdict_of(program, {number, {kAllOnes, kAllOnes, kAllOnes, kAllOnes, kAllOnes, kAllOnes}}),
+            "NOTIFY");
     }
     EXPECT_EQ(test::verdict_of(program, {42, {}}), "ALLOW");
 }
@@ -213,8 +215,10 @@ void expect_golden(const std::string& name, const std::string& actual) {
     EXPECT_EQ(*expected, actual);
 }
 
-TEST(SyscallFilter, EveryNumberBelow1024IsAsReviewedOnX86) { expect_golden("calls-x86_64.txt", render_calls(Architecture::X86_64)); }
-TEST(SyscallFilter, EveryNumberBelow1024IsAsReviewedOnArm) { expect_golden("calls-arm64.txt", render_calls(Architecture::Arm64)); }
+TEST(SyscallFilter, EveryNumberBelow1024IsAsReviewedOnX86) { expect_golden("calls-x86_64.txt",
+    render_calls(Architecture::X86_64)); }
+TEST(SyscallFilter, EveryNumberBelow1024IsAsReviewedOnArm) { expect_golden("calls-arm64.txt",
+    render_calls(Architecture::Arm64)); }
 
 TEST(SyscallFilter, NamesAndNumbersAreTheKernelHeaders) {
     EXPECT_EQ(call_number("read", Architecture::X86_64), 0);

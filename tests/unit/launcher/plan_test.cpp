@@ -89,7 +89,8 @@ void expect_golden(const std::string& name, const std::string& actual) {
     EXPECT_EQ(*expected, actual);
 }
 
-TEST(PlanSandbox, AnOrdinaryUsersPlanReadsAsReviewed) { expect_golden("plan-user.txt", render_plan(World().planned())); }
+TEST(PlanSandbox, AnOrdinaryUsersPlanReadsAsReviewed) { expect_golden("plan-user.txt",
+    render_plan(World().planned())); }
 
 TEST(PlanSandbox, RootsPlanInAFolderOfRootReadsAsReviewed) {
     World world;
@@ -164,7 +165,8 @@ TEST(PlanSandbox, GrantsOfOrdinaryPlacesAreMounted) {
     EXPECT_EQ(steps_at(plan, "/srv/data").front().kind, MountKind::BindReadOnly);
     EXPECT_EQ(steps_at(plan, "/srv/out").front().kind, MountKind::Bind);
     EXPECT_NE(std::find(plan.landlock_write.begin(), plan.landlock_write.end(), "/srv/out"), plan.landlock_write.end());
-    EXPECT_EQ(std::find(plan.landlock_write.begin(), plan.landlock_write.end(), "/srv/data"), plan.landlock_write.end());
+    EXPECT_EQ(std::find(plan.landlock_write.begin(), plan.landlock_write.end(), "/srv/data"),
+        plan.landlock_write.end());
 }
 
 TEST(PlanSandbox, AWorkspaceThatIsOrHoldsTheHomeIsRefused) {
@@ -234,7 +236,8 @@ TEST(PlanSandbox, WithoutUserNamespacesTheReasonIsNamed) {
 
 TEST(PlanSandbox, InheritedTrustVariablesAreOverwritten) {
     World world;
-    world.mission.sandbox.environment = {{"SSL_CERT_FILE", "/evil"}, {"NODE_EXTRA_CA_CERTS", "/evil"}, {"HOME", "/evil"},
+    world.mission.sandbox.environment = {{"SSL_CERT_FILE", "/evil"}, {"NODE_EXTRA_CA_CERTS", "/evil"}, {"HOME",
+        "/evil"},
                                          {"SANCTUM_POLICY", "/evil"}, {"LANG", "C"}};
     const SandboxPlan plan = world.planned();
     EXPECT_EQ(plan.environment.at("SSL_CERT_FILE"), kTrustBundle);
