@@ -18,8 +18,8 @@ struct Authority {
     std::uint16_t port = 0;  ///< 0: none was written
 };
 
-/// Letters, digits and hyphens in labels (RFC 1123 section 2.1), at most 253 bytes, made lower-case; no trailing dot, no
-/// userinfo, no literal in brackets, port strict. Errors: Protocol.
+/// Letters, digits and hyphens in labels (RFC 1123 section 2.1), at most 253 bytes, made lower-case; no trailing dot,
+/// no userinfo, no literal in brackets, port strict. Errors: Protocol.
 [[nodiscard]] Result<Authority> canonical_authority(std::string_view text);
 
 /// A path that every server understands alike: no dot segments, no empty segments, no `;`, no escapes of `/ \ . %XX`,

@@ -14,7 +14,8 @@ constexpr HomeFile kCodexSettings = {".codex/config.toml", "sandbox_mode = \"dan
 constexpr std::array<AgentPreset, 4> kPresets = {{
     {"claude", "claude", "claude-code", "Work in this folder with Claude Code", "2h", "anthropic", "model",
      R"(["messages", "housekeeping"])", "present = { ANTHROPIC_API_KEY = true }\n",
-     R"({ pass = ["LANG", "TERM", "COLORTERM"], set = { CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC = "1", DISABLE_AUTOUPDATER = "1" } })",
+     R"({ pass = ["LANG", "TERM", "COLORTERM"], )"
+     R"(set = { CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC = "1", DISABLE_AUTOUPDATER = "1" } })",
      true,
      "# Besides messages it asks its API for HEAD /, settings and policy limits: the scope `housekeeping`.\n"
      "# Its own sandbox cannot start inside this one and is switched off in the kept home.\n",

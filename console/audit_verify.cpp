@@ -138,7 +138,7 @@ Exit run_audit_verify(Console& console, const AuditVerifyOptions& options) {
         return Exit::Ok;
     }
     if (!key) {
-        return fail(console, key.error().what + " (it is made with the first mission; without it nothing can be checked)");
+        return fail(console, key.error().what + " (made with the first mission; without it nothing can be checked)");
     }
     const Result<ledger::ReceiptChain> chain = ledger::read_receipts(console.places.receipts(), *key);
     if (!chain) return fail(console, chain.error());

@@ -43,7 +43,7 @@ private:
 void examine_kernel(const MachineFacts& facts, Group group) {
     const Version version = version_of(facts.kernel_release);
     if (version < kOldestKernel) group.bad("kernel " + facts.kernel_release, "Sanctum needs 5.19 or newer");
-    else if (version < kKernelOfEveryLayer) group.warn("kernel " + facts.kernel_release, "6.12 or newer has every layer");
+    else if (version < kKernelOfEveryLayer) group.warn("kernel " + facts.kernel_release, "6.12 has every layer");
     else group.good("kernel " + facts.kernel_release);
     if (facts.has_seccomp_notify) group.good("system call notices");
     else group.bad("no system call notices", "a kernel with CONFIG_SECCOMP_FILTER, outside of another sandbox");
@@ -90,7 +90,7 @@ void examine_container(const MachineFacts& facts, Group group) {
     if (facts.seccomp_mode != 0) {
         // Harmless where the trial succeeded.
         if (facts.trial.proc) group.good("another system call filter is active, and lets Sanctum work");
-        else group.warn("another system call filter is active", "--security-opt seccomp=unconfined where it is in the way");
+        else group.warn("another system call filter is active", "--security-opt seccomp=unconfined may help");
     }
     if (facts.has_masked_proc && !facts.trial.proc) {
         group.warn("parts of /proc are masked", "--security-opt systempaths=unconfined");
@@ -121,7 +121,7 @@ void examine_clients(const MachineFacts& facts, Group group) {
 
 void examine_state(const MachineFacts& facts, Group group) {
     const std::string place = facts.state_folder + " on " + facts.state_filesystem;
-    if (!facts.state_is_writable) group.bad(facts.state_folder + " cannot be written", "chown or chmod it for this user");
+    if (!facts.state_is_writable) group.bad(facts.state_folder + " cannot be written", "chown it to this user");
     else if (facts.state_filesystem == "tmpfs" || facts.state_filesystem == "ramfs") {
         group.warn(place + " does not survive a reboot: leases open at a power cut would be forgotten",
                    "set XDG_STATE_HOME to a folder on a disk");
@@ -134,7 +134,7 @@ void examine_state(const MachineFacts& facts, Group group) {
         group.warn("only " + std::to_string(facts.state_free_bytes / 1024 / 1024) + " MiB left for records",
                    "a full disk ends missions: make room");
     }
-    if (facts.unix_ms < facts.program_unix_ms) group.warn("the clock is earlier than this program", "set the clock (NTP)");
+    if (facts.unix_ms < facts.program_unix_ms) group.warn("the clock is earlier than this program", "set it (NTP)");
     else group.good("clock");
 }
 
@@ -162,7 +162,9 @@ void examine_secrets(const MachineFacts& facts, Group group) {
 }
 
 void examine_installation(const MachineFacts& facts, Group group) {
-    for (const std::string& program : facts.missing_programs) group.bad(program + " is missing", "install Sanctum as a whole");
+    for (const std::string& program : facts.missing_programs) {
+        group.bad(program + " is missing", "install Sanctum as a whole");
+    }
     if (facts.missing_programs.empty()) group.good("all programs");
     if (facts.has_catalog) group.good("catalog");
     else group.bad("the shipped catalog is missing", "install Sanctum as a whole");

@@ -56,7 +56,7 @@ struct MachineFacts {
     std::int64_t program_unix_ms = 0;   ///< date of this program's file: the clock cannot be before
     bool has_store = false;
     std::string store;
-    std::string unlock;                 ///< how the configuration opens it: `key-file:PATH`, `keyring`, …; empty: by hand
+    std::string unlock;                 ///< how the configuration opens it: `key-file:PATH`, …; empty: by hand
     bool can_read_key_file = false;
     bool has_ledger_key = false;
     std::string ledger_key_fault;       ///< when there is one that cannot be used

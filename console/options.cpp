@@ -36,7 +36,8 @@ Example:
 // Adds commands and remembers which one the user chose.
 class CommandLine {
 public:
-    explicit CommandLine(Console& console) : console_(console), app_("Sanctum: what agents may do, did, and may no more.") {
+    explicit CommandLine(Console& console)
+        : console_(console), app_("Sanctum: what agents may do, did, and may no more.") {
         app_.name("sanctum");
         app_.require_subcommand(1);
         app_.footer(kExitCodes);
@@ -51,8 +52,8 @@ public:
         const bool names_command = !arguments.empty() && !arguments.front().starts_with('-');
         const auto is_named = [&](const CLI::App* known) { return known->get_name() == arguments.front(); };
         if (names_command && std::as_const(app_).get_subcommands(is_named).empty()) {
-            return fail(console_, "unknown command '" + ledger::printable(arguments.front()) + "' (sanctum --help lists them)",
-                        Exit::Usage);
+            const std::string word = ledger::printable(arguments.front());
+            return fail(console_, "unknown command '" + word + "' (sanctum --help lists them)", Exit::Usage);
         }
         std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
         try {
@@ -92,7 +93,7 @@ private:
         json(check, check_.format);
 
         CLI::App* explain =
-            command(app_, "explain", "Say what a profile permits, what would happen to a request, or why one was refused",
+            command(app_, "explain", "Say what a profile permits, what a request would get, or why one was refused",
                     "sanctum explain mission.toml\n"
                     "  sanctum explain mission.toml POST https://api.github.com/repos/acme/api/issues\n"
                     "  sanctum explain 01kabcdefghjkmnpqrstvwxyz0-e12",
@@ -143,7 +144,7 @@ private:
             chosen_ = [this] { return run_revoke(console_, revoke_); };
         });
 
-        CLI::App* accept = command(app_, "accept", "Release files of a mission that were held back since somebody runs them later",
+        CLI::App* accept = command(app_, "accept", "Release files that were held back since somebody runs them later",
                                    "sanctum accept last --dry-run", [this] { return run_accept(console_, accept_); });
         mission(accept, accept_.mission);
         accept->add_flag("--dry-run", accept_.is_dry, "Only list them");

@@ -35,8 +35,8 @@ struct ReapedLease {
 
 Result<LeaseEnds> reap_leases(const Console& console, bool is_background) {
     const ErrorStream errors = is_background ? ErrorStream::Discarded : ErrorStream::Inherited;
-    SANCTUM_TRY(const ProgramEnd end, run_program(console.places.programs + "/sanctum-vault", {"reap", "--json"}, errors,
-                                                  kReapOutputBytesMax));
+    const std::string program = console.places.programs + "/sanctum-vault";
+    SANCTUM_TRY(const ProgramEnd end, run_program(program, {"reap", "--json"}, errors, kReapOutputBytesMax));
     LeaseEnds ends;
     std::istringstream lines(end.output);
     for (std::string line; std::getline(lines, line);) {
@@ -66,7 +66,8 @@ struct Row {
 void print(Console& console, const Row& row, const ReapOptions& options) {
     if (options.is_background) return;
     if (options.format == Format::Words) {
-        console.out << row.mission << " " << row.action << (row.words.empty() ? "" : ": " + printable(row.words)) << "\n";
+        const std::string words = row.words.empty() ? "" : ": " + printable(row.words);
+        console.out << row.mission << " " << row.action << words << "\n";
         return;
     }
     wire::JsonWriter json;

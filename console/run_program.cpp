@@ -73,7 +73,7 @@ Result<ProgramEnd> run_program(const std::string& program, const std::vector<std
         if (!is_too_long) end.output.append(chunk, static_cast<std::size_t>(size));
     }
     end.code = wait_for(pid);
-    if (is_too_long) return Error{Errc::Limit, program + ": more than " + std::to_string(bytes_max) + " bytes of output"};
+    if (is_too_long) return Error{Errc::Limit, program + ": prints more than " + std::to_string(bytes_max) + " bytes"};
     return end;
 }
 

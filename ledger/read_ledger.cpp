@@ -327,8 +327,8 @@ public:
     // Empty when the record may follow what came before.
     [[nodiscard]] std::string fault_of(const ReadRecord& read) const {
         if (read.seq > walk_.records) {
-            return std::to_string(read.seq - walk_.records) + " record(s) are missing before it: it says it is record " +
-                   std::to_string(read.seq);
+            return std::to_string(read.seq - walk_.records) + " record(s) are missing before record " +
+                std::to_string(read.seq);
         }
         if (read.seq < walk_.records) return "it says it is record " + std::to_string(read.seq);
         if (read.mission != mission_) return "it belongs to mission " + read.mission;
@@ -436,7 +436,7 @@ Result<ReadRecord> parse_record(std::string_view line) {
         read.record = reader.read(in);
         if (in.fault().empty()) return read;
     }
-    const std::string what = in.fault().empty() ? "type is unknown" : in.fault() + " is missing or not what it should be";
+    const std::string what = in.fault().empty() ? "type is unknown" : in.fault() + " is missing or of the wrong form";
     return Error{Errc::Protocol, "member " + what};
 }
 
@@ -487,8 +487,7 @@ Result<UniqueFd> open_ledger(const std::string& mission_folder) {
     return fd;
 }
 
-Status for_each_record(const std::string& mission_folder,
-                       const std::function<bool(const ReadRecord& record, const std::string& text)>& visit) {
+Status for_each_record(const std::string& mission_folder, const VisitLine& visit) {
     SANCTUM_TRY(const UniqueFd fd, open_ledger(mission_folder));
     LineReader lines(fd.get(), kLedgerLineBytesMax);
     for (std::uint64_t number = 0;; ++number) {

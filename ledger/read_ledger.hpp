@@ -84,8 +84,8 @@ using Visit = std::function<void(const ReadRecord& record, const wire::Digest& h
 
 /// Reads every whole record without judging the chain, until `visit` says false; a torn last line is passed over.
 /// `text` is the record's line. Errors: NotFound, Unsupported, Io, Protocol (with the record's number).
-[[nodiscard]] Status for_each_record(const std::string& mission_folder,
-                                     const std::function<bool(const ReadRecord& record, const std::string& text)>& visit);
+using VisitLine = std::function<bool(const ReadRecord& record, const std::string& text)>;
+[[nodiscard]] Status for_each_record(const std::string& mission_folder, const VisitLine& visit);
 
 /// Opens missions/ID/ledger.jsonl for reading: no link, a regular file. Errors: NotFound, Unsupported, Io.
 [[nodiscard]] Result<UniqueFd> open_ledger(const std::string& mission_folder);

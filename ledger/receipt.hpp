@@ -50,7 +50,7 @@ struct ReceiptEnforced {
 struct ReceiptCounts {
     std::uint64_t connections = 0;
     std::map<std::string, std::uint64_t> connections_refused;  ///< by reason
-    std::map<std::string, std::uint64_t> verdicts;             ///< allow, ask, step-up: intents; deny: refused by policy
+    std::map<std::string, std::uint64_t> verdicts;             ///< allow, ask, step-up: intents; deny: refused (403)
     std::map<std::string, std::uint64_t> refused;              ///< exchanges by reason
     std::map<std::string, std::uint64_t> outcomes;             ///< `complete`, …; `unknown`: an intent without an end
     std::uint64_t sent = 0;      ///< body bytes

@@ -16,7 +16,9 @@ std::string ConsoleTest::make_folder() {
 
 Console ConsoleTest::make_console(const std::string& folder) {
     const std::map<std::string, std::string> environment = {
-        {"HOME", folder + "/home"},         {"XDG_CONFIG_HOME", folder + "/config"}, {"XDG_DATA_HOME", folder + "/data"},
+        {"HOME", folder + "/home"},
+        {"XDG_CONFIG_HOME", folder + "/config"},
+        {"XDG_DATA_HOME", folder + "/data"},
         {"XDG_STATE_HOME", folder + "/state"}, {"XDG_RUNTIME_DIR", folder + "/run"}, {"PATH", "/usr/bin:/bin"}};
     Places places = find_places(environment, 1000, folder + "/bin");
     places.shipped = std::string(SANCTUM_BINARY_DIR) + "/share/sanctum";
@@ -26,9 +28,9 @@ Console ConsoleTest::make_console(const std::string& folder) {
 std::unique_ptr<ledger::Ledger> ConsoleTest::begin_mission(const std::string& id) {
     auto key = ledger::SigningKey::load_or_create(console_.places.ledger_key(), console_.places.ledger_public_key());
     SANCTUM_ASSERT(key.has_value());
-    const std::string file = R"({"mission":")" + id + R"(","name":"triage","agent":"bot","purpose":"p","command":["sh"],)" +
-                             R"("profile_path":"/nowhere.toml","profile_sha256":"","workspace":")" + folder_ +
-                             R"(/work","started_unix_ms":1,"ends_unix_ms":2})";
+    const std::string file = R"({"mission":")" + id + R"(","name":"triage","agent":"bot","purpose":"p",)" +
+                             R"("command":["sh"],"profile_path":"/nowhere.toml","profile_sha256":"",)" +
+                             R"("workspace":")" + folder_ + R"(/work","started_unix_ms":1,"ends_unix_ms":2})";
     auto made = ledger::Ledger::create(console_.places.mission(id), id, file, console_.places.receipts(),
                                        std::move(*key), clock_);
     SANCTUM_ASSERT(made.has_value());

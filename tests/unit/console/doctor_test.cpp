@@ -66,7 +66,7 @@ TEST(Doctor, EachThingThatIsMissingNamesItsRemedy) {
         {"old kernel", [](auto& f) { f.kernel_release = "5.10.0"; }, Health::Bad, "5.19"},
         {"kernel without every layer", [](auto& f) { f.kernel_release = "6.1.0"; }, Health::Warning, "6.12"},
         {"no notices", [](auto& f) { f.has_seccomp_notify = false; }, Health::Bad, "CONFIG_SECCOMP_FILTER"},
-        {"no landlock", [](auto& f) { f.landlock_abi = 0; f.landlock_why = "switched off at boot"; }, Health::Bad, "lsm="},
+        {"no landlock", [](auto& f) { f.landlock_abi = 0; f.landlock_why = "switched off"; }, Health::Bad, "lsm="},
         {"namespaces used up", [](auto& f) { no_namespaces(f, "user namespace"); f.max_user_namespaces = 0; },
          Health::Bad, "user.max_user_namespaces"},
         {"Debian's switch", [](auto& f) { no_namespaces(f, "user namespace"); f.unprivileged_userns_clone = 0; },

@@ -113,7 +113,8 @@ TEST(Receipt, InWordsSaysWhatAPersonAsks) {
               "  never used fetch\n"
               "Credential   l1 of account quickstart for git, narrowed by proxy, gone at 02:06:19, 3 uses, "
               "SHA-256 cccccccccccccccc\n"
-              "Enforced     namespaces fully, filter fully, Landlock fully (ABI 7), limits fully (rlimits), watch fully\n"
+              "Enforced     namespaces fully, filter fully, Landlock fully (ABI 7), limits fully (rlimits), "
+              "watch fully\n"
               "Held back    .git/hooks/post-commit\n"
               "Ledger       9 records, head 0000000000000000, key ed25519:00\n");
 }

@@ -17,7 +17,7 @@ std::string line_of(const LineRecord& record) {
 }
 
 const std::string kHead =
-    R"("mission":"01kabcdefghjkmnpqrstvwxyz0","prev":"0000000000000000000000000000000000000000000000000000000000000000")";
+    R"("mission":"01kabcdefghjkmnpqrstvwxyz0","prev":")" + std::string(64, '0') + "\"";
 
 std::string expected(const std::string& type, const std::string& members) {
     return R"({"v":1,"seq":7,"t":"2026-11-22T02:06:12.001Z","type":")" + type + R"(",)" + kHead + "," + members + "}";

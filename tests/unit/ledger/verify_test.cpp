@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tamper resistance, shown by tampering; the Python verifier is asked the same questions (verify_ledger_test.py).
+// Tamper resistance, shown by tampering; the Python verifier is asked the same by tests/support/tamper_ledger.py.
 #include "ledger/receipt_file.hpp"
 #include "tests/unit/ledger/ledger_fixture.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <numeric>
 
@@ -144,6 +145,18 @@ TEST_F(TamperedLedger, AnOlderCopyIsFoundByAHeadThatWasKeptElsewhere) {
 
     EXPECT_EQ(verify_mission(scratch.mission(), kMission, scratch.verifying_key(), {head, nullptr})->state,
               LedgerState::Broken);
+}
+
+// The second implementation, which shares no code with the first, flips, cuts, reorders, inserts and duplicates too.
+TEST(Verify, TheIndependentVerifierFindsTheSame) {
+    const Scratch scratch;
+    write_sealed(scratch, kRecords);
+    const std::string program = std::string("python3 ") + SANCTUM_SOURCE_DIR + "/tests/support/tamper_ledger.py ";
+
+    const int code = std::system((program + scratch.mission() + " --key " + scratch.public_key() + " --receipts " +
+                                  scratch.receipts()).c_str());
+
+    EXPECT_EQ(code, 0);
 }
 
 TEST(Verify, EveryFlippedByteOfAShortLedgerIsFound) {
