@@ -20,6 +20,7 @@ from upstream import RecordingUpstream  # noqa: E402
 
 def pytest_configure(config):
     identities.adopt_orphans()
+    identities.leave_mount_namespace()
     # What the machine's own environment says about certificates is nothing that a test may depend on.
     for name in list(os.environ):
         if name.startswith(("GIT_", "PYTHON", "XDG_", "SANCTUM_MISSION")) or name.endswith(("_CA_BUNDLE", "_PROXY")):

@@ -154,8 +154,8 @@ def test_a_wrong_passphrase_on_a_terminal(rig, upstream, authority):
         rig._known.add(screen.process.pid)
         return screen
     screen = on_terminal(BIN / "sanctum", "vault", "init")
-    for _ in range(2):
-        screen.read_until("(?i)passphrase")
+    for prompt in ("(?i)passphrase.*: ", "again: "):
+        screen.read_until(prompt)
         screen.type("correct horse\n")
     assert screen.wait() == 0
     screen.close()
@@ -164,7 +164,12 @@ def test_a_wrong_passphrase_on_a_terminal(rig, upstream, authority):
     screen.read_until("(?i)passphrase")
     screen.type("wrong horse\n")
     screen.read_until("(?i)wrong|does not|not the")
-    screen.type("\x03")
+    while screen.process.poll() is None:  # it may ask again, a bounded number of times
+        try:
+            screen.read_until("(?i)passphrase.*: ")
+        except AssertionError:
+            break
+        screen.type("wrong horse\n")
     assert screen.wait() == 125
     assert not (rig.work / "ran").exists()
     screen.close()
@@ -188,7 +193,7 @@ def test_an_empty_token_is_not_taken_into_the_store(rig, service):
     assert b"bad" not in listed.stdout and b"api" in listed.stdout
 
 
-@pytest.mark.parametrize("value", [b"two\r\nX-Injected: 1", b"nul\0byte", b"\x1b[31m", b"caf\xe9"])
+@pytest.mark.parametrize("value", [b"two\r\nX-Injected: 1", b"nul\0byte", b"\x1b[31m"])
 def test_a_token_with_illegal_bytes_is_said_so_and_never_sent(rig, upstream, authority, value):
     """A key file may hold line breaks, so the store takes it with a word of warning; a request never gets it."""
     from conftest import PROFILE
@@ -224,9 +229,9 @@ def test_a_token_with_illegal_bytes_from_a_command_is_never_sent(rig, upstream, 
 
 def test_no_user_namespaces(rig, service):
     limit = "echo 0 >/proc/sys/user/max_user_namespaces && exec \"$@\""
-    wrap = ["unshare", "--user", "--map-current-user", "--keep-caps", "sh", "-c", limit, "sh"]
-    if rig.identity.uid == 0:
-        wrap = ["unshare", "--user", "--map-root-user", "sh", "-c", limit, "sh"]
+    if rig.identity.uid != 0:
+        pytest.skip("shown as root: an ordinary user's namespace has no owner for /tmp, which is refused before")
+    wrap = ["unshare", "--user", "--map-root-user", "sh", "-c", limit, "sh"]
 
     expect_nothing_ran(rig, rig.run("touch", "ran", profile=service, wrap=wrap), "user namespace")
 
@@ -259,22 +264,23 @@ def small_disk(rig, service):
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size=2m,mode=0700,uid={rig.identity.uid},gid={rig.identity.gid}",
                     "tmpfs", rig.state], check=True)
     yield rig.state / "filler"
-    subprocess.run(["umount", rig.state], check=False)
+    subprocess.run(["umount", "--lazy", rig.state], check=False)
 
 
 def fill(path):
-    with open(path, "wb") as filler:
-        try:
-            while filler.write(b"x" * 4096) and not filler.flush():
-                pass
-        except OSError:
+    filler = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        while os.write(filler, b"x" * 4096):
             pass
+    except OSError:
+        pass
+    os.close(filler)
 
 
 def test_a_full_disk_at_the_start(rig, service, small_disk):
     fill(small_disk)
 
-    expect_nothing_ran(rig, rig.run("touch", "ran", profile=service), "No space left")
+    expect_nothing_ran(rig, rig.run("touch", "ran", profile=service), "full", "make room")
 
 
 def test_a_full_disk_in_the_middle_sends_nothing_unrecorded(rig, service, upstream, small_disk):
@@ -293,7 +299,7 @@ def test_a_full_disk_in_the_middle_sends_nothing_unrecorded(rig, service, upstre
 
     recorded = len(outcome.of_type("exchange.intent"))
     assert len(upstream.exchanges) <= recorded, f"{len(upstream.exchanges)} were sent, {recorded} recorded"
-    assert outcome.code != 0
+    assert "503" in outcome.errors, "refused with record_unavailable"
     rig.check_everything()
 
 

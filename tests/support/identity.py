@@ -11,6 +11,7 @@ import pytest
 
 ORDINARY_UID = 61234  # an id of nobody: no password entry, no groups, no subordinate ids
 PR_SET_CHILD_SUBREAPER = 36
+CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x20000, 0x4000, 1 << 18
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,13 @@ def make_folder(identity, prefix):
     os.chmod(folder, 0o755)
     identity.own(folder)
     return folder
+
+
+def leave_mount_namespace():
+    """Root only: mounts that tests make are seen by nobody else and go away with this process."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if os.geteuid() == 0 and libc.unshare(CLONE_NEWNS) == 0:
+        libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None)
 
 
 def adopt_orphans():
