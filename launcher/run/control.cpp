@@ -28,7 +28,8 @@ Result<UniqueFd> listen_on(const std::string& path) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     if (path.size() >= sizeof address.sun_path) {
-        return Error{Errc::Unsupported, "control socket " + path + ": path too long (set XDG_RUNTIME_DIR to a shorter one)"};
+        return Error{Errc::Unsupported,
+                     "control socket " + path + ": path too long (set XDG_RUNTIME_DIR to a shorter one)"};
     }
     std::memcpy(address.sun_path, path.data(), path.size());
     UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));

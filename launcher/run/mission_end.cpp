@@ -45,7 +45,8 @@ void MissionLoop::retire_vault(const Ending& ending) {
     Peer& peer = parts_.vault;
     if (peer.process.channel.is_open() && peer.protocol.state() == PeerState::Serving) {
         peer.protocol.ask_to_stop();
-        if (peer.process.channel.send(wire::Retire{std::string(name_of(ending.reason))})) serve_until(peer, kRetireTimeout);
+        const wire::Retire retire{std::string(name_of(ending.reason))};
+        if (peer.process.channel.send(retire)) serve_until(peer, kRetireTimeout);
     }
     loop_->forget(peer.process.channel.fd());
     loop_->forget(peer.process.pidfd.get());

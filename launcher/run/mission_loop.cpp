@@ -28,7 +28,8 @@ Result<UniqueFd> make_timer(std::int64_t boot_ms) {
 Status MissionLoop::begin(ControlListener control) {
     SANCTUM_TRY(loop_, EventLoop::create());
     for (Peer* peer : {&parts_.interceptor, &parts_.vault}) {
-        SANCTUM_CHECK(loop_->watch(peer->process.channel.fd(), EPOLLIN, [this, peer](std::uint32_t) { on_peer(*peer); }));
+        const auto on_message = [this, peer](std::uint32_t) { on_peer(*peer); };
+        SANCTUM_CHECK(loop_->watch(peer->process.channel.fd(), EPOLLIN, on_message));
         SANCTUM_CHECK(loop_->watch(peer->process.pidfd.get(), EPOLLIN, [this, peer](std::uint32_t) {
             on_peer(*peer);
             on_peer_gone(*peer);
@@ -132,7 +133,8 @@ Status MissionLoop::on_interceptor(const wire::Packet& packet) {
         }
         case wire::Kind::Ask: {
             SANCTUM_TRY(const wire::Ask ask, packet.as<wire::Ask>());
-            return parts_.interceptor.process.channel.send(wire::Answer{ask.exchange, "approval_unavailable", "", ask.digest});
+            const wire::Answer answer{ask.exchange, "approval_unavailable", "", ask.digest};
+            return parts_.interceptor.process.channel.send(answer);
         }
         default: return {};  // stopped, withdraw: the protocol has judged them
     }

@@ -54,8 +54,8 @@ public:
     /// Serves events until the mission has its end. Errors never come out: they are the end.
     [[nodiscard]] Ending run();
 
-    /// Ends everything in the order that leaves nothing behind: stop injecting, close upstream, kill the tree, give back
-    /// the terminal, give back the leases. What is left for the ledger's last record is returned.
+    /// Ends everything in the order that leaves nothing behind: stop injecting, close upstream, kill the tree, give
+    /// back the terminal, give back the leases. What is left for the ledger's last record is returned.
     [[nodiscard]] ledger::MissionEnded wind_down(const Ending& ending);
 
     /// The control socket goes: those who wait for the end see it now.

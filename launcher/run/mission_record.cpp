@@ -110,13 +110,13 @@ Result<ledger::Sealed> MissionRecord::seal(ledger::MissionEnded ended) {
 
 Status MissionRecord::use_number(std::uint64_t exchange) {
     if (!used_numbers_.use(exchange)) return out_of_order("a second beginning of exchange", exchange);
-    if (used_numbers_.ranges() > kOpenExchangesMax) return Error{Errc::Limit, "interceptor: too many gaps in its numbers"};
-    return {};
+    if (used_numbers_.ranges() <= kOpenExchangesMax) return {};
+    return Error{Errc::Limit, "interceptor: too many gaps in its numbers"};
 }
 
 void MissionRecord::note_scopes(const wire::ExchangeIntent& intent) {
-    const auto service = std::find_if(mission_.services.begin(), mission_.services.end(),
-                                      [&](const profiles::Service& candidate) { return candidate.name == intent.service; });
+    const auto is_named = [&](const profiles::Service& candidate) { return candidate.name == intent.service; };
+    const auto service = std::find_if(mission_.services.begin(), mission_.services.end(), is_named);
     if (service == mission_.services.end()) return;
     for (const std::string& scope : scopes_used(*service, catalog_.find(service->catalog), intent.needed)) {
         used_scopes_.insert(service->name + ":" + scope);
@@ -138,9 +138,9 @@ std::vector<std::string> MissionRecord::unused_scopes() const {
 std::vector<std::string> scopes_used(const profiles::Service& service, const profiles::CompiledEntry* entry,
                                      const std::vector<std::vector<std::string>>& needed) {
     const std::vector<std::string>* satisfied = nullptr;
+    const auto is_implied = [&](const std::string& scope) { return contains(service.implied, scope); };
     for (const std::vector<std::string>& set : needed) {
-        const bool is_granted =
-            std::all_of(set.begin(), set.end(), [&](const std::string& scope) { return contains(service.implied, scope); });
+        const bool is_granted = std::all_of(set.begin(), set.end(), is_implied);
         if (is_granted && (satisfied == nullptr || set.size() < satisfied->size())) satisfied = &set;
     }
     std::vector<std::string> used;

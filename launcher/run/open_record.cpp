@@ -128,8 +128,8 @@ Result<std::unique_ptr<MissionRecord>> open_record(const PreparedMission& prepar
                 ledger::SigningKey::load_or_create(places.ledger_key(), places.ledger_public_key()));
     SANCTUM_TRY(const std::string text, mission_json(prepared, times, salt_hex));
     SANCTUM_TRY(std::unique_ptr<ledger::Ledger> ledger,
-                ledger::Ledger::create(places.mission(prepared.mission.id), prepared.mission.id, text, places.receipts(),
-                                       std::move(key), clock));
+                ledger::Ledger::create(places.mission(prepared.mission.id), prepared.mission.id, text,
+                                       places.receipts(), std::move(key), clock));
     auto record = std::make_unique<MissionRecord>(std::move(ledger), prepared.mission, prepared.catalog);
     SANCTUM_CHECK(record->started(first_record(prepared)));
     return record;

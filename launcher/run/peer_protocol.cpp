@@ -87,8 +87,8 @@ Status PeerProtocol::accept(const wire::Packet& packet) {
 
 Status check_hello(const wire::Hello& hello, Role role) {
     if (hello.build != build_id()) {
-        return Error{Errc::Protocol, std::string(name_of(role)) + ": is of another build (" + hello.build + ", this is " +
-                                         build_id() + "); install the programs together"};
+        return Error{Errc::Protocol, std::string(name_of(role)) + ": is of another build (" + hello.build +
+                                         ", this is " + build_id() + "); install the programs together"};
     }
     if (hello.role != name_of(role)) {
         return Error{Errc::Protocol, std::string(name_of(role)) + ": the program says it is `" + hello.role + "`"};

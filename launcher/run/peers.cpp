@@ -110,7 +110,8 @@ Result<wire::Packet> await_packet(Peer& peer, std::chrono::milliseconds timeout,
         if (packet) return std::move(*packet);
         const std::int64_t left = deadline.ms - clock.boot().ms;
         if (left <= 0) {
-            return Error{Errc::Timeout, peer.process.role + ": it did not answer in time (run again with -v to see why)"};
+            return Error{Errc::Timeout,
+                         peer.process.role + ": it did not answer in time (run again with -v to see why)"};
         }
         std::array<pollfd, 2> waits = {pollfd{peer.process.channel.fd(), POLLIN, 0}, pollfd{signals.fd(), POLLIN, 0}};
         if (::poll(waits.data(), waits.size(), static_cast<int>(left)) < 0 && errno != EINTR) return io_error("poll");

@@ -67,7 +67,8 @@ Result<SandboxPlan> plan_of(const Options& options, const PreparedMission& prepa
     SANCTUM_TRY(const SandboxPlan possible, plan_sandbox(prepared.mission, prepared.facts, options.command,
                                                          options.new_session, working_directory, {}));
     SANCTUM_TRY(const auto later, runs_later::find_existing(possible.workspace));
-    return plan_sandbox(prepared.mission, prepared.facts, options.command, options.new_session, working_directory, later);
+    return plan_sandbox(prepared.mission, prepared.facts, options.command, options.new_session, working_directory,
+                        later);
 }
 
 }  // namespace
@@ -116,7 +117,8 @@ std::map<std::string, std::string> environment_of_this_process() {
     for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
         const std::string text = *entry;
         const std::size_t equals = text.find('=');
-        if (equals != std::string::npos && equals > 0) environment.emplace(text.substr(0, equals), text.substr(equals + 1));
+        if (equals == std::string::npos || equals == 0) continue;
+        environment.emplace(text.substr(0, equals), text.substr(equals + 1));
     }
     return environment;
 }

@@ -38,7 +38,8 @@ public:
     /// Starts `sanctum reap --background` besides, for what earlier missions left unfinished. Errors: Io.
     [[nodiscard]] Status reap_earlier_missions();
 
-    /// Runs `sanctum-vault reap --json --mission ID` and returns what it printed (JSON Lines). Errors: Io, Timeout, Limit.
+    /// Runs `sanctum-vault reap --json --mission ID` and returns what it printed (JSON Lines).
+    /// Errors: Io, Timeout, Limit.
     [[nodiscard]] Result<std::string> reap_leases(std::chrono::milliseconds timeout);
 
     /// Looks for files that run later which the mission made or changed, and holds them back if the mission says so.

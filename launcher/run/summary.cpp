@@ -63,24 +63,31 @@ std::string find_outside(const std::string& command, const std::string& path, co
 Ending explain_exec_failure(const Error& error, const PreparedMission& prepared) {
     const std::string& command = prepared.plan.command.front();
     if (error.code != Errc::NotFound) {
-        return failed_to_set_up(command + ": cannot be executed: " + std::strerror(error.sys_errno), kExitCannotExecute);
+        return failed_to_set_up(command + ": cannot be executed: " + std::strerror(error.sys_errno),
+                                kExitCannotExecute);
     }
     const std::string outside = find_outside(command, value_or(prepared.environment, "PATH", ""),
                                              prepared.plan.working_directory);
     if (outside.empty()) return failed_to_set_up(command + ": command not found", kExitCommandNotFound);
-    return failed_to_set_up(command + ": found on this machine as " + outside + ", but not inside the sandbox; add to " +
-                                prepared.mission.profile_path + ":\n  [sandbox]\n  read = [" + quoted(outside) + "]",
+    return failed_to_set_up(command + ": found on this machine as " + outside +
+                                ", but not inside the sandbox; add to " + prepared.mission.profile_path +
+                                ":\n  [sandbox]\n  read = [" + quoted(outside) + "]",
                             kExitCommandNotFound);
 }
 
-std::string last_lines(const std::string& mission, const Counts& counts, const std::vector<std::string>& unused_scopes) {
+std::string last_lines(const std::string& mission, const Counts& counts,
+                       const std::vector<std::string>& unused_scopes) {
     std::string first = std::to_string(counts.allowed) + " allowed, " + std::to_string(counts.refused) + " refused";
     if (!counts.refused_by_reason.empty()) {
         std::vector<std::string> reasons;
-        for (const auto& [reason, count] : counts.refused_by_reason) reasons.push_back(reason + " " + std::to_string(count));
+        for (const auto& [reason, count] : counts.refused_by_reason) {
+            reasons.push_back(reason + " " + std::to_string(count));
+        }
         first += " (" + joined(reasons, kScopesNamedMax) + ")";
     }
-    if (counts.attempts_refused > 0) first += ", " + std::to_string(counts.attempts_refused) + " connections to nowhere";
+    if (counts.attempts_refused > 0) {
+        first += ", " + std::to_string(counts.attempts_refused) + " connections to nowhere";
+    }
     const std::string second = unused_scopes.empty() ? "every granted scope was used"
                                                      : "never used: " + joined(unused_scopes, kScopesNamedMax);
     return first + "\nsanctum-run: " + second + "\nsanctum-run: see: sanctum show " + mission;

@@ -16,7 +16,8 @@ namespace sanctum::launcher {
 /// Whether an error of release() is the exec itself (126/127) and not a step before it.
 [[nodiscard]] bool is_exec_failure(const Error& error);
 
-/// 126 or 127 with a sentence. A command that exists outside but not inside gets the line for the profile that shows it.
+/// 126 or 127 with a sentence. A command that exists outside but not inside gets the line for the profile that shows
+/// it.
 [[nodiscard]] Ending explain_exec_failure(const Error& error, const PreparedMission& prepared);
 
 /// The place outside of a command (absolute, relative with `/`, or searched in `path`); empty when there is none. Looks

@@ -59,7 +59,8 @@ ProgramStart program_start(const std::string& role, const Places& places, Talk t
     ProgramStart start{role, {places.programs + "/sanctum-" + role}, {"SANCTUM_LOG=" + level}, ChildStderr::Null};
     if (talk == Talk::Verbose) start.child_stderr = ChildStderr::Keep;
     if (role == "interceptor") {
-        start.arguments.insert(start.arguments.end(), {"--mission-fd", std::to_string(kChannelDescriptor), "--log", level});
+        start.arguments.insert(start.arguments.end(),
+                               {"--mission-fd", std::to_string(kChannelDescriptor), "--log", level});
         return start;
     }
     for (const char* name : kVaultVariables) {

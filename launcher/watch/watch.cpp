@@ -177,8 +177,8 @@ Result<std::vector<ledger::ConnectionRefused>> Watch::answer_notices() {
         }
         const auto pid = static_cast<pid_t>(received.pid);
         Notice notice{received.id, pid, received.data, {}};
-        // A number that pidfd_open takes is a thread group's; for another thread the group is asked for. The second look
-        // at the notice's id makes sure that it is still the process that called.
+        // A number that pidfd_open takes is a thread group's; for another thread the group is asked for. The second
+        // look at the notice's id makes sure that it is still the process that called.
         UniqueFd pidfd = open_pidfd(pid);
         if (!pidfd) {
             if (const std::optional<StatusFacts> status = read_status(pid)) pidfd = open_pidfd(status->thread_group);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The watch: answers system-call notices (seccomp_unotify(2)) of connect and of sends with MSG_FASTOPEN, remembers which
-// process made which connection, and lets every call go on.
+// The watch: answers system-call notices (seccomp_unotify(2)) of connect and of sends with MSG_FASTOPEN, remembers
+// which process made which connection, and lets every call go on.
 //
 // SECURITY: no decision rests on anything read here. A process that lies, races or dies only loses its name in the
 // record; every address leads to the interceptor or nowhere.
@@ -57,7 +57,8 @@ struct Attempt {
 
 class Watch {
 public:
-    /// `init_pid`: where ancestor chains end. `ports`: TCP ports with a listener. Sets SYNC_WAKE_UP where the kernel has it.
+    /// `init_pid`: where ancestor chains end. `ports`: TCP ports with a listener. Sets SYNC_WAKE_UP where the kernel
+    /// has it.
     Watch(UniqueFd notify, pid_t init_pid, std::vector<std::uint16_t> ports);
 
     [[nodiscard]] int fd() const { return notify_.get(); }
@@ -68,7 +69,9 @@ public:
     [[nodiscard]] Result<std::vector<ledger::ConnectionRefused>> answer_notices();
 
     /// Who made the connection with this cookie; each is given out once.
-    [[nodiscard]] std::optional<ledger::ClaimedProcess> take_claim(std::uint64_t cookie) { return claims_.take(cookie); }
+    [[nodiscard]] std::optional<ledger::ClaimedProcess> take_claim(std::uint64_t cookie) {
+        return claims_.take(cookie);
+    }
 
 private:
     struct Notice;

@@ -30,7 +30,8 @@ TEST(ControlRequest, ShowAndRevokeAreUnderstood) {
 
 TEST(ControlRequest, EverythingElseIsRefused) {
     for (const char* line : {"", "{", "[]", "null", "show", R"({"v":1})", R"({"request":"show"})",
-                             R"({"v":2,"request":"show"})", R"({"v":"1","request":"show"})", R"({"v":1,"request":"stop"})",
+                             R"({"v":2,"request":"show"})", R"({"v":"1","request":"show"})",
+                             R"({"v":1,"request":"stop"})",
                              R"({"v":1,"request":5})", R"({"v":1,"request":"revoke","reason":5})",
                              R"({"v":1,"v":1,"request":"show"})"}) {
         EXPECT_FALSE(parse_control_request(line)) << line;

@@ -276,7 +276,8 @@ TEST_F(MissionLoopTest, RevokeOnTheControlSocketEndsTheMission) {
     const std::string path = prepared.places.control_socket(prepared.mission.id);
     std::memcpy(address.sun_path, path.data(), path.size());
     ASSERT_EQ(::connect(client.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
-    const std::string request = "{\"v\":1,\"request\":\"show\"}\n{\"v\":1,\"request\":\"revoke\",\"reason\":\"enough\"}\n";
+    const std::string request =
+        "{\"v\":1,\"request\":\"show\"}\n{\"v\":1,\"request\":\"revoke\",\"reason\":\"enough\"}\n";
     ASSERT_EQ(::send(client.get(), request.data(), request.size(), MSG_NOSIGNAL), static_cast<ssize_t>(request.size()));
 
     const Ending ending = loop->run();
@@ -284,7 +285,8 @@ TEST_F(MissionLoopTest, RevokeOnTheControlSocketEndsTheMission) {
     EXPECT_EQ(ending.exit_code, kExitRevoked);
     EXPECT_THAT(ending.what, HasSubstr("enough"));
     std::string answer(8192, '\0');
-    answer.resize(static_cast<std::size_t>(std::max<ssize_t>(0, ::recv(client.get(), answer.data(), answer.size(), 0))));
+    const ssize_t size = ::recv(client.get(), answer.data(), answer.size(), 0);
+    answer.resize(static_cast<std::size_t>(std::max<ssize_t>(0, size)));
     EXPECT_THAT(answer, HasSubstr("\"state\":\"running\""));
     EXPECT_THAT(answer, HasSubstr("\"processes\":{\"launcher\":" + std::to_string(::getpid())));
     EXPECT_THAT(answer, HasSubstr("\"state\":\"ending\"}\n"));

@@ -24,8 +24,8 @@ TEST(Options, EverythingBehindTheSeparatorBelongsToTheCommand) {
 }
 
 TEST(Options, RepeatedOverridesKeepTheirOrder) {
-    const ParsedOptions parsed = parse({"-c", "mission.ttl=\"1m\"", "-c", "a.b=2", "-e", "CI=1", "-e", "LANG", "--mount",
-                                        "/a:/b:ro", "--", "true"});
+    const ParsedOptions parsed = parse({"-c", "mission.ttl=\"1m\"", "-c", "a.b=2", "-e", "CI=1", "-e", "LANG",
+                                        "--mount", "/a:/b:ro", "--", "true"});
 
     ASSERT_TRUE(parsed.options);
     EXPECT_THAT(parsed.options->settings, ElementsAre("mission.ttl=\"1m\"", "a.b=2"));
@@ -72,8 +72,8 @@ TEST(Options, ACommandWithoutTheSeparatorIsExplained) {
 
 TEST(Options, UnknownAndUnfinishedOptionsAreExit125) {
     for (const std::vector<std::string>& arguments :
-         {std::vector<std::string>{"--learn", "--", "true"}, {"--prompt", "tty", "--", "true"}, {"--status-fd", "x", "--", "true"},
-          {"--status-fd", "-1", "--", "true"}, {"--ttl"}}) {
+         {std::vector<std::string>{"--learn", "--", "true"}, {"--prompt", "tty", "--", "true"},
+          {"--status-fd", "x", "--", "true"}, {"--status-fd", "-1", "--", "true"}, {"--ttl"}}) {
         const ParsedOptions parsed = parse(arguments);
         EXPECT_FALSE(parsed.options) << arguments.front();
         EXPECT_EQ(parsed.exit_code, kExitSetupFailed);

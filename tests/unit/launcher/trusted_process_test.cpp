@@ -48,7 +48,8 @@ TEST(StartProgram, GivesTheChannelAndNothingElse) {
 }
 
 TEST(StartProgram, StdinAndStdoutAreNull) {
-    EXPECT_EQ(heard_from("all=$(/bin/readlink /proc/$$/fd/0 /proc/$$/fd/1 /proc/$$/fd/2); echo \"$all\" >&3"), "/dev/null\n/dev/null\n/dev/null\n");
+    EXPECT_EQ(heard_from("all=$(/bin/readlink /proc/$$/fd/0 /proc/$$/fd/1 /proc/$$/fd/2); echo \"$all\" >&3"),
+              "/dev/null\n/dev/null\n/dev/null\n");
 }
 
 TEST(StartProgram, TheEnvironmentIsExactlyWhatWasBuilt) {

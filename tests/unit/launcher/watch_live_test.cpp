@@ -11,6 +11,7 @@
 #include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <string_view>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -30,7 +31,8 @@ int trap_connect() {
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     }};
     sock_fprog program{static_cast<unsigned short>(code.size()), code.data()};
-    return static_cast<int>(::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program));
+    return static_cast<int>(
+        ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program));
 }
 
 UniqueFd receive_descriptor(int socket) {
@@ -113,7 +115,9 @@ protected:
             for (auto& attempt : *refused) attempts.push_back(std::move(attempt));
         }
         char bytes[8] = {};
-        if (::recv(pair[0], bytes, sizeof bytes, MSG_DONTWAIT) == sizeof bytes) std::memcpy(&cookie, bytes, sizeof cookie);
+        if (::recv(pair[0], bytes, sizeof bytes, MSG_DONTWAIT) == sizeof bytes) {
+            std::memcpy(&cookie, bytes, sizeof cookie);
+        }
         ::close(pair[0]);
         int status = 0;
         EXPECT_EQ(::waitpid(pid, &status, 0), pid);
@@ -164,7 +168,8 @@ TEST_F(WatchLive, AConnectionToAPathIsLetThroughWithoutARecord) {
         const int socket = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
         sockaddr_un address{};
         address.sun_family = AF_UNIX;
-        std::strcpy(address.sun_path, "/nonexistent/nscd");
+        constexpr std::string_view kPath = "/nonexistent/nscd";
+        std::memcpy(address.sun_path, kPath.data(), kPath.size());
         const int result = ::connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address);
         ::_exit(result != 0 && errno == ENOENT ? 0 : 1);
     });

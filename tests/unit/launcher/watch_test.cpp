@@ -122,7 +122,8 @@ TEST(Claims, WithoutACookieThereIsNone) {
 }
 
 TEST(ParseStatus, TakesTheInnermostPid) {
-    const auto facts = parse_status("Name:\tgit-remote-http\nUmask:\t0022\nTgid:\t4242\nPPid:\t4200\nNSpid:\t4242\t12\n");
+    const auto facts =
+        parse_status("Name:\tgit-remote-http\nUmask:\t0022\nTgid:\t4242\nPPid:\t4200\nNSpid:\t4242\t12\n");
 
     ASSERT_TRUE(facts);
     EXPECT_EQ(facts->name, "git-remote-http");
