@@ -239,6 +239,10 @@ std::vector<wire::LeaseChanged> ReceiptBuilder::open_leases() const {
     return out;
 }
 
-std::size_t ReceiptBuilder::open_exchanges() const { return state_->open.size(); }
+std::vector<std::uint64_t> ReceiptBuilder::open_exchanges() const {
+    std::vector<std::uint64_t> out;
+    for (const auto& [exchange, sent] : state_->open) out.push_back(exchange);
+    return out;
+}
 
 }  // namespace sanctum::ledger

@@ -214,8 +214,8 @@ public:
     [[nodiscard]] Receipt build() const;
     /// Leases that were held and have no end yet.
     [[nodiscard]] std::vector<wire::LeaseChanged> open_leases() const;
-    /// Exchanges with an intent and no end yet.
-    [[nodiscard]] std::size_t open_exchanges() const;
+    /// Exchanges with an intent and no end yet, in order.
+    [[nodiscard]] std::vector<std::uint64_t> open_exchanges() const;
 
 private:
     struct State;

@@ -45,6 +45,18 @@ std::uint64_t add_lease_ends(ChainFile& chain, const std::vector<wire::LeaseChan
     return added;
 }
 
+// Every intent gets its outcome: what was sent and how it ended, nobody is left to say.
+std::uint64_t add_unknown_outcomes(ChainFile& chain, WallTime now) {
+    const std::vector<std::uint64_t> open = chain.receipt().open_exchanges();
+    for (const std::uint64_t exchange : open) {
+        wire::ExchangeOutcome outcome;
+        outcome.exchange = exchange;
+        outcome.outcome = "unknown";
+        chain.add(now, outcome);
+    }
+    return open.size();
+}
+
 }  // namespace
 
 Result<Recovery> recover(const std::string& mission_folder, const std::string& mission_id,
@@ -68,11 +80,11 @@ Result<Recovery> recover(const std::string& mission_folder, const std::string& m
     }
     MissionEnded ended{"lost", 0, 0, 0, 0, 0, {}, 0, 0};
     if (!chain.is_ended()) {
+        out.unknown = add_unknown_outcomes(chain, clock.wall());
         out.lease_ends = add_lease_ends(chain, lease_ends, clock.wall());
         const Receipt receipt = chain.receipt().build();
         for (const ReceiptLease& lease : receipt.leases) count_end(ended, lease.state);
     }
-    out.unknown = chain.receipt().open_exchanges();
     SANCTUM_TRY(out.sealed, seal_chain(chain, std::move(ended), receipts_path, Published::Perhaps, clock));
     out.kind = Recovery::Kind::Recovered;
     return out;

@@ -109,9 +109,10 @@ Result<Verification> verify_mission(const std::string& mission_folder, const std
     Verification out;
     out.records = walk.records;
     out.torn_bytes = walk.torn_bytes;
-    out.unknown_outcomes = walk.receipt.open_exchanges();
     out.head = walk.head;
     out.receipt = walk.receipt.build();
+    const auto unknown = out.receipt.counts.outcomes.find("unknown");
+    out.unknown_outcomes = unknown == out.receipt.counts.outcomes.end() ? 0 : unknown->second;
     out.receipt.head = {walk.records == 0 ? 0 : walk.records - 1, walk.head};
     if (walk.bad) {
         call_broken(out, walk.bad->record, walk.bad->why);

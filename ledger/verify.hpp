@@ -40,7 +40,7 @@ struct Verification {
     LedgerState state = LedgerState::Broken;
     std::uint64_t records = 0;
     std::uint64_t torn_bytes = 0;
-    std::uint64_t unknown_outcomes = 0;        ///< intents without an end
+    std::uint64_t unknown_outcomes = 0;        ///< exchanges that may have been sent and whose end nobody saw
     std::optional<std::uint64_t> bad_record;   ///< the first, counted from 0 (its `seq`)
     std::string why;                           ///< for Unsealed and Broken
     wire::Digest head{};

@@ -36,6 +36,8 @@ TEST(Recover, ADeadMissionIsCompletedAndSealed) {
     const Verification verification = verify(scratch);
     EXPECT_EQ(verification.state, LedgerState::Sealed) << verification.why;
     EXPECT_EQ(verification.receipt.end.reason, "lost");
+    EXPECT_EQ(verification.unknown_outcomes, 1U);
+    EXPECT_NE(read(scratch.ledger()).find(R"("exchange":"e1","status":0,"outcome":"unknown")"), std::string::npos);
     EXPECT_EQ(verification.receipt.lease_ends.at("gone"), 1U);
     EXPECT_FALSE(std::filesystem::exists(scratch.mission() + "/reserve"));
 }
