@@ -48,6 +48,9 @@ struct Error {
 /// The same for an errno value taken earlier.
 [[nodiscard]] Error io_error(std::string_view what, int sys_errno);
 
+/// Called by SANCTUM_ASSERT: prints the broken invariant and aborts in every build type.
+[[noreturn]] void assertion_failed(const char* expression, const char* file, int line);
+
 /// A value or an Error. Move-only values are fine; reading the wrong side aborts.
 template <class T>
 class [[nodiscard]] Result {
@@ -57,19 +60,25 @@ public:
 
     [[nodiscard]] bool has_value() const noexcept { return state_.index() == 0; }
     [[nodiscard]] explicit operator bool() const noexcept { return has_value(); }
-    [[nodiscard]] T& value() & { return std::get<0>(state_); }
-    [[nodiscard]] const T& value() const& { return std::get<0>(state_); }
-    [[nodiscard]] T&& value() && { return std::get<0>(std::move(state_)); }
+    [[nodiscard]] T& value() & { return *checked(std::get_if<0>(&state_)); }
+    [[nodiscard]] const T& value() const& { return *checked(std::get_if<0>(&state_)); }
+    [[nodiscard]] T&& value() && { return std::move(*checked(std::get_if<0>(&state_))); }
     [[nodiscard]] T& operator*() & { return value(); }
     [[nodiscard]] const T& operator*() const& { return value(); }
     [[nodiscard]] T&& operator*() && { return std::move(*this).value(); }
     [[nodiscard]] T* operator->() { return &value(); }
     [[nodiscard]] const T* operator->() const { return &value(); }
-    [[nodiscard]] Error& error() & { return std::get<1>(state_); }
-    [[nodiscard]] const Error& error() const& { return std::get<1>(state_); }
-    [[nodiscard]] Error&& error() && { return std::get<1>(std::move(state_)); }
+    [[nodiscard]] Error& error() & { return *checked(std::get_if<1>(&state_)); }
+    [[nodiscard]] const Error& error() const& { return *checked(std::get_if<1>(&state_)); }
+    [[nodiscard]] Error&& error() && { return std::move(*checked(std::get_if<1>(&state_))); }
 
 private:
+    template <class Side>
+    static Side* checked(Side* side) {
+        if (side == nullptr) assertion_failed("the side of a Result that is read", __FILE__, __LINE__);
+        return side;
+    }
+
     std::variant<T, Error> state_;
 };
 
@@ -92,9 +101,6 @@ private:
 };
 
 using Status = Result<void>;
-
-/// Called by SANCTUM_ASSERT: prints the broken invariant and aborts in every build type.
-[[noreturn]] void assertion_failed(const char* expression, const char* file, int line);
 
 }  // namespace sanctum
 
