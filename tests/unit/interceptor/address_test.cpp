@@ -86,7 +86,8 @@ TEST(UpstreamAddress, NothingPermitsMetadataMulticastOrTheSandboxsOwnRange) {
 }
 
 TEST(AddressText, OddSpellingsAreNoAddresses) {
-    for (const char* text : {"", "127.1", "127.0.1", "2130706433", "0x7f.0.0.1", "0177.0.0.1", "127.0.0.01", "127.0.0.1.",
+    for (const char* text : {"", "127.1", "127.0.1", "2130706433", "0x7f.0.0.1", "0177.0.0.1", "127.0.0.01",
+                             "127.0.0.1.",
                              "127.0.0.1 ", " 127.0.0.1", "1.2.3.4.5", "256.0.0.1", "[::1]", "::1%lo", "fe80::1%1",
                              "１２７.0.0.1", "127。0。0。1", "localhost", "0x7f000001", "1.2.3", "::ffff:127.0.0",
                              "1:2:3:4:5:6:7:8:9", "::g", ":::", "12345::"}) {

@@ -61,7 +61,8 @@ struct Seen {
     SslSessionPtr session;
 };
 
-net::awaitable<void> accept(Loop& loop, UniqueFd socket, const AgentTls& tls, AgentHandshake& handshake, Status& result) {
+net::awaitable<void> accept(Loop& loop, UniqueFd socket, const AgentTls& tls, AgentHandshake& handshake,
+                            Status& result) {
     Result<SslPtr> ssl = tls.start(handshake);
     TlsStream stream(loop, Descriptor(loop, std::move(socket)), std::move(*ssl));
     result = co_await stream.handshake(kHelloMax);
@@ -225,7 +226,8 @@ net::awaitable<void> send_bytes(Loop& loop, UniqueFd socket, std::string bytes, 
 
 TEST_F(AgentTlsTest, BytesThatAreNoHandshakeEndTheConnection) {
     const std::string endless = std::string("\x16\x03\x01\x40\x00\x01\x01\xff\xfc", 9) + std::string(200'000, 'a');
-    const std::string rows[] = {std::string(2000, '\x16'), std::string("\x80\x2e\x01\x00\x02", 5) + std::string(60, 'x'),
+    const std::string sslv2 = std::string("\x80\x2e\x01\x00\x02", 5) + std::string(60, 'x');
+    const std::string rows[] = {std::string(2000, '\x16'), sslv2,
                                 "GET / HTTP/1.1\r\nHost: x\r\n\r\n", std::string(3000, '\0'), endless};
     for (const std::string& bytes : rows) {
         auto [server_end, client_end] = loopback::tcp_pair();
@@ -251,8 +253,8 @@ TEST_F(AgentTlsTest, AClientHelloInSingleBytesIsRead) {
         Status result;
         loop_->spawn(accept(*loop_, std::move(server_end), *tls_, handshake, result));
         // An alert at the end, so that the server does not wait for the rest of the handshake.
-        loopback::run(*loop_, send_bytes(*loop_, std::move(client_end), hello + std::string("\x15\x03\x03\x00\x02\x02\x28", 7),
-                                         piece));
+        const std::string bytes_and_alert = hello + std::string("\x15\x03\x03\x00\x02\x02\x28", 7);
+        loopback::run(*loop_, send_bytes(*loop_, std::move(client_end), bytes_and_alert, piece));
         EXPECT_EQ(handshake.server_name, "api.example.test") << piece;
     }
 }

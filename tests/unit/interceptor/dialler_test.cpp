@@ -14,8 +14,6 @@
 namespace sanctum::interceptor {
 namespace {
 
-using namespace std::chrono_literals;
-
 using Names = std::map<std::string, std::vector<std::string>>;
 
 // Answers A questions from a table, everything else with "no data"; remembers what it was asked.
@@ -106,7 +104,8 @@ public:
         auto table = DialTable::create(std::move(entries), config);
         auto resolver = Resolver::create(config.resolver);
         EXPECT_TRUE(table.has_value() && resolver.has_value());
-        dialler_ = std::make_unique<Dialler>(std::move(*table), std::move(*resolver), wire::Channel(std::move(ends->second)));
+        dialler_ = std::make_unique<Dialler>(std::move(*table), std::move(*resolver),
+                                             wire::Channel(std::move(ends->second)));
         thread_ = std::thread([this] {
             ended_ = dialler_->run();
             dialler_.reset();  // closes its end of the channel
@@ -118,7 +117,7 @@ public:
     }
     Answer dial(std::uint32_t entry, const std::string& labels, std::uint16_t port) {
         EXPECT_TRUE(channel_.send(wire::Dial{++last_, entry, labels, port}).has_value());
-        auto packet = channel_.receive_within(30s);
+        auto packet = channel_.receive_within(seconds(30));
         EXPECT_TRUE(packet.has_value());
         Answer answer{*packet->as<wire::Dialled>(), packet->descriptors.size()};
         EXPECT_EQ(answer.dialled.dial, last_);
@@ -127,7 +126,7 @@ public:
     /// Sends what a dialler must not accept and returns how the channel ended.
     Errc break_it() {
         EXPECT_TRUE(channel_.send(wire::Stop{}).has_value());
-        const auto packet = channel_.receive_within(30s);
+        const auto packet = channel_.receive_within(seconds(30));
         return packet ? Errc::Internal : packet.error().code;
     }
 
@@ -181,7 +180,8 @@ TEST(Dialler, RefusesAnAddressThatIsNotPublic) {
 // NET-01: of several answers only the permitted one is used, and there is no second look-up.
 TEST(Dialler, OfAMixedAnswerOnlyPermittedAddressesAreUsed) {
     const loopback::Listener server = loopback::listener();
-    const StubNameServer names(Names{{"api.example.test", {"10.0.0.1", "169.254.169.254", "127.0.0.1", "192.168.0.1"}}});
+    const std::vector<std::string> mixed = {"10.0.0.1", "169.254.169.254", "127.0.0.1", "192.168.0.1"};
+    const StubNameServer names(Names{{"api.example.test", mixed}});
     profiles::UpstreamConfig config;
     config.resolver = names.address();
     config.allow_addresses = {"127.0.0.1"};

@@ -10,7 +10,6 @@
 namespace sanctum::interceptor {
 namespace {
 
-using namespace std::chrono_literals;
 using LeaseResult = Result<std::shared_ptr<HeldLease>>;
 
 net::awaitable<void> ask(LeaseBook& book, wire::LeaseNeed need, std::optional<LeaseResult>& result) {
@@ -52,7 +51,7 @@ protected:
         return made;
     }
     wire::LeaseHeld held(std::uint64_t exchange, const std::string& id, std::uint32_t uses = 0) const {
-        return {exchange, id, "bearer", "", "", clock_.boot().plus(60s).ms, uses};
+        return {exchange, id, "bearer", "", "", clock_.boot().plus(seconds(60)).ms, uses};
     }
     // What the vault was asked, or nullopt.
     std::optional<wire::LeaseNeed> asked() {
@@ -178,7 +177,7 @@ TEST_F(LeaseBookTest, AnExpiredLeaseIsAskedAnew) {
     ASSERT_TRUE(asked());
     vault_says(held(1, "l1"), "token");
     ASSERT_TRUE(hear_from_vault(1).has_value());
-    clock_.advance(59s);
+    clock_.advance(seconds(59));
 
     begin(need(2), second);
 

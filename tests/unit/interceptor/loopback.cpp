@@ -57,7 +57,9 @@ void add_names(X509* certificate, const Wanted& wanted) {
         add(GEN_DNS, bytes);
     }
     for (const std::string& text : wanted.addresses) add(GEN_IPADD, a2i_IPADDRESS(text.c_str()));
-    if (sk_GENERAL_NAME_num(names) > 0) X509_add1_ext_i2d(certificate, NID_subject_alt_name, names, 0, X509V3_ADD_APPEND);
+    if (sk_GENERAL_NAME_num(names) > 0) {
+        X509_add1_ext_i2d(certificate, NID_subject_alt_name, names, 0, X509V3_ADD_APPEND);
+    }
     GENERAL_NAMES_free(names);
 }
 

@@ -10,9 +10,8 @@
 namespace sanctum::interceptor {
 namespace {
 
-using namespace std::chrono_literals;
-
-net::awaitable<void> record(WireRecorder& recorder, std::uint64_t exchange, bool durable, std::optional<Status>& result) {
+net::awaitable<void> record(WireRecorder& recorder, std::uint64_t exchange, bool durable,
+                            std::optional<Status>& result) {
     wire::ExchangeIntent intent;
     intent.exchange = exchange;
     intent.durable = durable;
@@ -127,7 +126,7 @@ TEST_F(RecorderTest, ASlowLauncherHoldsIntentsBackInOrder) {
 }
 
 net::awaitable<void> wait_idle(WireRecorder& recorder, bool& is_idle) {
-    co_await recorder.wait_idle(60s);
+    co_await recorder.wait_idle(seconds(60));
     is_idle = true;
 }
 

@@ -12,8 +12,6 @@
 namespace sanctum::interceptor {
 namespace {
 
-using namespace std::chrono_literals;
-
 const std::string kHost = "api.example.test";
 
 // Connects whatever is asked for and keeps the servers' ends.
@@ -86,7 +84,8 @@ protected:
     std::set<std::string> live_ = {"l1", "l2"};
     FakeDialler dialler_{*loop_};
     std::unique_ptr<UpstreamTls> tls_ = std::move(*UpstreamTls::create("", {}));
-    UpstreamPool pool_{*loop_, entries_, *dialler_.client, *tls_, [this](const std::string& id) { return live_.contains(id); }};
+    UpstreamPool pool_{*loop_, entries_, *dialler_.client, *tls_,
+                       [this](const std::string& id) { return live_.contains(id); }};
 };
 
 net::awaitable<void> open_one(UpstreamPool& pool, std::size_t entry, std::string host, std::uint16_t port,
@@ -193,12 +192,12 @@ TEST(PlainStream, AnEarlierDeadlineEndsAPendingReadWithTimeout) {
     const auto loop = loopback::make_loop();
     auto [one, other] = loopback::tcp_pair();
     PlainStream stream(*loop, Descriptor(*loop, std::move(one)));
-    stream.set_deadline(1h);
+    stream.set_deadline(std::chrono::hours(1));
     std::optional<Result<std::size_t>> result;
     loop->spawn(read_one(stream, result));
     loop->run_ready();
 
-    stream.set_deadline(5ms);
+    stream.set_deadline(milliseconds(5));
     loop->run();
 
     ASSERT_TRUE(result && !result->has_value());
