@@ -4,9 +4,11 @@
 #include "tests/unit/ledger/ledger_fixture.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <numeric>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 namespace sanctum::ledger::test {
 namespace {
@@ -15,6 +17,18 @@ constexpr std::uint64_t kRecords = 200;
 
 std::string joined(const std::vector<std::string>& lines) {
     return std::accumulate(lines.begin(), lines.end(), std::string());
+}
+
+// Exit code of a program found on PATH.
+int run(std::vector<std::string> words) {
+    std::vector<char*> argv;
+    for (std::string& word : words) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    pid_t pid = 0;
+    if (::posix_spawnp(&pid, argv[0], nullptr, nullptr, argv.data(), environ) != 0) return -1;
+    int status = 0;
+    ::waitpid(pid, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 class TamperedLedger : public ::testing::Test {
@@ -151,10 +165,10 @@ TEST_F(TamperedLedger, AnOlderCopyIsFoundByAHeadThatWasKeptElsewhere) {
 TEST(Verify, TheIndependentVerifierFindsTheSame) {
     const Scratch scratch;
     write_sealed(scratch, kRecords);
-    const std::string program = std::string("python3 ") + SANCTUM_SOURCE_DIR + "/tests/support/tamper_ledger.py ";
+    const std::string program = std::string(SANCTUM_SOURCE_DIR) + "/tests/support/tamper_ledger.py";
 
-    const int code = std::system((program + scratch.mission() + " --key " + scratch.public_key() + " --receipts " +
-                                  scratch.receipts()).c_str());
+    const int code = run({"python3", program, scratch.mission(), "--key", scratch.public_key(), "--receipts",
+                          scratch.receipts()});
 
     EXPECT_EQ(code, 0);
 }
