@@ -84,6 +84,12 @@ ledger::MissionStarted first_record(const PreparedMission& prepared) {
     return started;
 }
 
+// A record that could not be opened is of a mission that never was: nothing of it stays. Names only what create() made.
+void discard_record(const std::string& folder) {
+    for (const char* name : {"/ledger.jsonl", "/mission.json", "/reserve"}) ::unlink((folder + name).c_str());
+    static_cast<void>(::unlinkat(AT_FDCWD, folder.c_str(), AT_REMOVEDIR));
+}
+
 // A launcher that lives holds its ledger's lock.
 bool is_unfinished(const std::string& folder) {
     if (::access((folder + "/receipt.json").c_str(), F_OK) == 0) return false;
@@ -127,11 +133,19 @@ Result<std::unique_ptr<MissionRecord>> open_record(const PreparedMission& prepar
     SANCTUM_TRY(ledger::SigningKey key,
                 ledger::SigningKey::load_or_create(places.ledger_key(), places.ledger_public_key()));
     SANCTUM_TRY(const std::string text, mission_json(prepared, times, salt_hex));
-    SANCTUM_TRY(std::unique_ptr<ledger::Ledger> ledger,
-                ledger::Ledger::create(places.mission(prepared.mission.id), prepared.mission.id, text,
-                                       places.receipts(), std::move(key), clock));
-    auto record = std::make_unique<MissionRecord>(std::move(ledger), prepared.mission, prepared.catalog);
-    SANCTUM_CHECK(record->started(first_record(prepared)));
+    const std::string folder = places.mission(prepared.mission.id);
+    if (::access(folder.c_str(), F_OK) == 0) return Error{Errc::Io, folder + " is there already"};
+    auto ledger = ledger::Ledger::create(folder, prepared.mission.id, text, places.receipts(), std::move(key), clock);
+    if (!ledger) {
+        discard_record(folder);
+        return std::move(ledger).error();
+    }
+    auto record = std::make_unique<MissionRecord>(*std::move(ledger), prepared.mission, prepared.catalog);
+    if (Status started = record->started(first_record(prepared)); !started) {
+        record.reset();
+        discard_record(folder);
+        return std::move(started).error();
+    }
     return record;
 }
 
