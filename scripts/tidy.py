@@ -61,14 +61,14 @@ BANNED = [
 ]
 BANNED = [(re.compile(pattern), re.compile(where), instead) for pattern, where, instead in BANNED]
 
-SKIPPED = ("build/", "tests/fuzz/data/", "tests/unit/profiles/golden/")
+SKIPPED = re.compile(r"^build/|^tests/fuzz/data/|^tests/unit/\w+/golden/")
 TEXT = {".cpp", ".hpp", ".c", ".h", ".py", ".cmake", ".sh", ".md", ".txt"}
 
 
 def tracked_files(root):
     listed = subprocess.run(["git", "-C", str(root), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
                             check=True, capture_output=True, text=True).stdout.split("\0")
-    return sorted({name for name in listed if name and not name.startswith(SKIPPED) and (root / name).is_file()})
+    return sorted({name for name in listed if name and not SKIPPED.match(name) and (root / name).is_file()})
 
 
 def is_text(name):

@@ -28,7 +28,8 @@ constexpr PurposeSet kAllowed[] = {
      "symlinkat readlink readlinkat chown lchown fchown fchownat umask utime utimes utimensat futimesat statfs fstatfs "
      "sync syncfs sync_file_range readahead fadvise64 fallocate sendfile splice tee vmsplice copy_file_range "
      "close_range setxattr lsetxattr fsetxattr getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr "
-     "removexattr lremovexattr fremovexattr inotify_init inotify_init1 inotify_add_watch inotify_rm_watch memfd_create cachestat"},
+     "removexattr lremovexattr fremovexattr inotify_init inotify_init1 inotify_add_watch inotify_rm_watch memfd_create "
+     "cachestat"},
     {"waiting for descriptors", 0,
      "pipe pipe2 select pselect6 poll ppoll eventfd eventfd2 epoll_create epoll_create1 epoll_ctl epoll_wait "
      "epoll_pwait epoll_pwait2 signalfd signalfd4"},

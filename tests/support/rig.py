@@ -218,7 +218,8 @@ class Rig:
         arguments = self.command_line(profile, ["--status-fd", str(status_write), *options], command)
         process = subprocess.Popen(
             [*wrap, *arguments], cwd=cwd or self.work, env=dict(self.environment, **(environment or {})), stdin=stdin,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=(status_write, *pass_fds_too), **self.identity.popen, **popen)
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=(status_write, *pass_fds_too),
+            **self.identity.popen, **popen)
         os.close(status_write)
         self._known.add(process.pid)
         return Running(self, process, status_read)
