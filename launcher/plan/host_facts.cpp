@@ -11,6 +11,7 @@
 #include "launcher/plan/root_places.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <fcntl.h>
 #include <linux/seccomp.h>
@@ -55,7 +56,14 @@ void gather_caller(HostFacts& facts) {
     facts.terminal_type = environment_value("TERM");
     facts.time_zone = environment_value("TZ");
     const UniqueFd terminal(::open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC));
-    facts.has_terminal = terminal && (::isatty(0) == 1 || ::isatty(1) == 1 || ::isatty(2) == 1);
+    if (!terminal) return;
+    for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+        if (::isatty(fd) != 1) continue;
+        facts.has_terminal = true;
+        std::array<char, 64> name{};
+        if (::ttyname_r(fd, name.data(), name.size()) == 0) facts.terminal_path = name.data();
+        return;
+    }
 }
 
 void gather_namespaces(HostFacts& facts) {

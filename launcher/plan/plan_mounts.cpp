@@ -132,9 +132,13 @@ void add_settings(Steps& steps, const SandboxPlan& plan, const HostFacts& facts)
     add_trust(steps, facts);
 }
 
-void add_devices(Steps& steps) {
+void add_devices(Steps& steps, const HostFacts& facts) {
     for (const RootPlace& node : device_nodes()) {
         steps.bind(MountKind::Device, std::string(node.path), std::string(node.path), node.reason);
+    }
+    if (!facts.terminal_path.empty()) {
+        // ttyname(3) looks in /dev for the node of descriptor 0; the agent's own /dev/pts does not have it.
+        steps.bind(MountKind::Device, facts.terminal_path, "/dev/console", "the name of the caller's terminal");
     }
     steps.mark(MountKind::Terminals, "/dev/pts", "terminals of its own");
     steps.link("/dev/ptmx", "pts/ptmx", "terminals of its own");
@@ -262,7 +266,7 @@ Status plan_mounts(SandboxPlan& plan, const profiles::Mission& mission, const Ho
     Steps steps(plan, facts);
     for (const RootPlace& folder : system_folders()) steps.system_place(folder);
     add_settings(steps, plan, facts);
-    add_devices(steps);
+    add_devices(steps, facts);
     add_proc(steps, facts);
     add_scratch(steps, plan, mission, facts);
     add_grants(steps, plan, mission, facts);

@@ -38,6 +38,7 @@ struct HostFacts {
     std::string cgroup2_path;        ///< delegated folder where limits may be set
     bool has_cgroup1 = false;        ///< writable v1 memory/pids/cpu controllers (root)
     bool has_terminal = false;       ///< stdin, stdout or stderr is the controlling terminal
+    std::string terminal_path;       ///< its device node, `/dev/pts/3`; empty without a terminal
     uid_t workspace_owner = 0;
     gid_t workspace_group = 0;
     bool workspace_can_be_idmapped = false;

@@ -402,14 +402,9 @@ private:
         const TomlMember* member = top_.table("ledger", {});
         if (member == nullptr) return;
         TableReader reader(member->value, member->at, "[ledger]", diagnostics_);
-        if (const auto witness = reader.text("witness", Need::Optional, "command:/usr/local/bin/publish-head")) {
-            constexpr std::string_view kCommand = "command:/";
-            if (!witness->value.starts_with(kCommand) || witness->value.size() == kCommand.size()) {
-                diagnostics_.error(witness->at, "`witness` cannot be `" + witness->value + "`",
-                                   "write command:/usr/local/bin/publish-head");
-            }
-            config_.witness = witness->value;
-        }
+        // A witness that is configured and never told would be worse than none.
+        reader.refuse("witness", "`witness` is not supported by this version",
+                      "remove it; copy receipts.jsonl to another machine instead");
         if (const auto keep = read_duration(reader, "keep", "400d")) config_.keep_ms = keep->value;
         reader.finish();
     }

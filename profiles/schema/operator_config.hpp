@@ -95,7 +95,6 @@ struct OperatorConfig {
     std::vector<Account> accounts;
     std::vector<Approver> approvers;
     UpstreamConfig upstream;
-    std::string witness;
     std::int64_t keep_ms = 0;
 };
 

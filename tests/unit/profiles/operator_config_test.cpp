@@ -51,7 +51,6 @@ plain_http = ["metrics.corp"]
 [upstream.host."git.quickstart.test"]
 address = "127.0.0.1:18443"
 [ledger]
-witness = "command:/usr/local/bin/publish-head"
 keep = "400d"
 )";
 
