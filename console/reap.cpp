@@ -89,6 +89,15 @@ std::string words_of(const ledger::Recovery& recovery) {
     return out;
 }
 
+// Its launcher died before the first record, so nothing ran: what it had begun to lay out goes away. By name, so that
+// a folder that holds anything else stays.
+Row remove_empty(const Console& console, const std::string& id) {
+    const std::string folder = console.places.mission(id);
+    for (const char* name : {"/ledger.jsonl", "/mission.json", "/reserve"}) ::unlink((folder + name).c_str());
+    if (::rmdir(folder.c_str()) != 0) return {id, "failed", io_error("remove " + folder).what, 0, 0, 0};
+    return {id, "removed", "nothing had been recorded, so nothing had run", 0, 0, 0};
+}
+
 // Nothing to do gives no row.
 std::optional<Row> recover_one(const Console& console, const std::string& id, const LeaseEnds& ends,
                                const std::shared_ptr<const ledger::SigningKey>& key) {
@@ -102,6 +111,7 @@ std::optional<Row> recover_one(const Console& console, const std::string& id, co
         const bool is_broken = recovery.error().code == Errc::Protocol;
         return Row{id, is_broken ? "broken" : "failed", recovery.error().what, 0, 0, 0};
     }
+    if (recovery->kind == ledger::Recovery::Kind::Empty) return remove_empty(console, id);
     if (recovery->kind != ledger::Recovery::Kind::Recovered) return std::nullopt;
     return Row{id, "recovered", words_of(*recovery), recovery->lease_ends, recovery->repaired, recovery->unknown};
 }
@@ -160,7 +170,7 @@ Exit recover_all(Console& console, const std::vector<std::string>& dead, const L
         const std::optional<Row> row = recover_one(console, id, ends, key);
         if (!row) continue;
         print(console, *row, options);
-        if (row->action != "recovered") worst = row->action == "broken" ? Exit::Finding : Exit::Failed;
+        if (row->action != "recovered" && row->action != "removed") worst = row->action == "broken" ? Exit::Finding : Exit::Failed;
     }
     return worst;
 }

@@ -28,9 +28,8 @@ struct Recovery {
 
 /// Continues missions/ID/ledger.jsonl of a dead mission: cuts an unterminated last line, adds an outcome `unknown` for
 /// every intent without an end, the ends in `lease_ends` (the vault's journal), an `orphaned` or `expired` end for
-/// every
-/// other lease without one, mission.ended with reason `lost`, a signed head, and the receipt. May be called again after
-/// it was itself interrupted.
+/// every other lease without one, mission.ended with reason `lost`, a signed head, and the receipt. May be called again
+/// after it was itself interrupted.
 /// Errors: NotFound, Protocol (the chain is broken: it is left as it is, as evidence), Io.
 [[nodiscard]] Result<Recovery> recover(const std::string& mission_folder, const std::string& mission_id,
                                        const std::vector<wire::LeaseChanged>& lease_ends,
