@@ -170,7 +170,8 @@ Exit recover_all(Console& console, const std::vector<std::string>& dead, const L
         const std::optional<Row> row = recover_one(console, id, ends, key);
         if (!row) continue;
         print(console, *row, options);
-        if (row->action != "recovered" && row->action != "removed") worst = row->action == "broken" ? Exit::Finding : Exit::Failed;
+        if (row->action == "broken") worst = Exit::Finding;
+        if (row->action == "failed") worst = Exit::Failed;
     }
     return worst;
 }
