@@ -6,7 +6,12 @@ target_compile_options(sanctum_warnings INTERFACE
   -Wimplicit-fallthrough
   $<$<COMPILE_LANGUAGE:CXX>:-Wold-style-cast -Wnon-virtual-dtor -Woverloaded-virtual>)
 
+# GCC collects its garbage each time its heap has grown by a part; with this much room it never does for one of our
+# files, which saves a tenth of the time.
+set(SANCTUM_COMPILER_ROOM $<$<COMPILE_LANG_AND_ID:CXX,GNU>:--param=ggc-min-heapsize=262144>)
+
 add_library(sanctum_options INTERFACE)
+target_compile_options(sanctum_options INTERFACE ${SANCTUM_COMPILER_ROOM})
 target_link_libraries(sanctum_options INTERFACE sanctum_warnings)
 target_include_directories(sanctum_options INTERFACE ${PROJECT_SOURCE_DIR})
 
@@ -39,9 +44,32 @@ if(SANCTUM_LLD)
   target_link_options(sanctum_options INTERFACE -fuse-ld=lld)
 endif()
 
+# What nearly every file includes is parsed once: the standard library's common headers, never one of ours (a change of
+# ours must not rebuild everything) and never a heavy one (precompiling saves parsing, not instantiation).
+set(SANCTUM_PRECOMPILED <algorithm> <array> <chrono> <cstdint> <cstring> <filesystem> <functional> <map> <memory>
+  <optional> <set> <span> <string> <string_view> <utility> <variant> <vector>)
+
+# sanctum_precompiled(NAME KIND HEADERS …): a target whose only job is to own a precompiled header that others reuse.
+# KIND as of those others, STATIC or PROGRAM: GCC wants the same code model for both.
+function(sanctum_precompiled name kind)
+  file(WRITE ${CMAKE_BINARY_DIR}/precompiled/${name}.cpp "int main() {}\n")
+  if(kind STREQUAL PROGRAM)
+    add_executable(${name} ${CMAKE_BINARY_DIR}/precompiled/${name}.cpp)
+  else()
+    add_library(${name} STATIC ${CMAKE_BINARY_DIR}/precompiled/${name}.cpp)
+  endif()
+  target_link_libraries(${name} PRIVATE sanctum_options)
+  target_precompile_headers(${name} PRIVATE ${ARGN})
+endfunction()
+sanctum_precompiled(sanctum_common_headers STATIC ${SANCTUM_PRECOMPILED})
+
 # A module of ours: a static library named sanctum_<module> with all sources listed by hand.
 function(sanctum_library name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;LINK;PRIVATE_LINK" ${ARGN})
+  cmake_parse_arguments(ARG "" "PRECOMPILED" "SOURCES;LINK;PRIVATE_LINK" ${ARGN})
   add_library(${name} STATIC ${ARG_SOURCES})
   target_link_libraries(${name} PUBLIC sanctum_options ${ARG_LINK} PRIVATE ${ARG_PRIVATE_LINK})
+  if(NOT ARG_PRECOMPILED)
+    set(ARG_PRECOMPILED sanctum_common_headers)
+  endif()
+  target_precompile_headers(${name} REUSE_FROM ${ARG_PRECOMPILED})
 endfunction()

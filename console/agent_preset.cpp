@@ -41,7 +41,7 @@ constexpr std::array<AgentPreset, 4> kPresets = {{
 }};
 
 // A JSON string is a TOML basic string.
-std::string quoted(const std::string& text) {
+std::string quote(const std::string& text) {
     std::string out;
     wire::append_json_string(out, text);
     return out;
@@ -61,16 +61,16 @@ std::string service_text(const AgentPreset& preset, const profiles::OperatorConf
     if (preset.catalog == nullptr) return {};
     const std::string account = account_for(preset, config);
     const std::string catalog = preset.catalog;
-    std::string lines = "[[service]]\nname    = " + quoted(preset.service) + "\ncatalog = " + quoted(catalog) +
-                        "\naccount = " + quoted(account.empty() ? catalog : account) + "\ngrant   = " + preset.grant +
+    std::string lines = "[[service]]\nname    = " + quote(preset.service) + "\ncatalog = " + quote(catalog) +
+                        "\naccount = " + quote(account.empty() ? catalog : account) + "\ngrant   = " + preset.grant +
                         "\n" + preset.more_service;
     if (!account.empty()) return lines + "\n";
     // A comment carries no secret and asks for none: an account names where the credential lies.
     const std::string hosts = catalog == "git-http" ? "  hosts = [\"git.example.com\"]\n  username = \"agent\"\n" : "";
     return "# No account for this yet. Put the credential into the store and name it in your configuration:\n"
            "#   sanctum vault add " + catalog + "\n" +
-           commented("  [[account]]\n  name = " + quoted(catalog) + "\n  catalog = " + quoted(catalog) +
-                     "\n  source = \"local\"\n  item = " + quoted(catalog) + "\n" + hosts) +
+           commented("  [[account]]\n  name = " + quote(catalog) + "\n  catalog = " + quote(catalog) +
+                     "\n  source = \"local\"\n  item = " + quote(catalog) + "\n" + hosts) +
            "# then take the comment signs away here:\n" + commented(lines) + "\n";
 }
 
@@ -94,12 +94,12 @@ std::string profile_text(const AgentPreset& preset, const std::vector<std::strin
                          const profiles::OperatorConfig& config) {
     std::string out = "# Written by `sanctum init --agent " + std::string(preset.name) +
                       "`. Say what the mission is for, then: sanctum check mission.toml\n";
-    out += "schema = 1\n\n[mission]\nname    = " + quoted(preset.name) + "\nagent   = " + quoted(preset.agent) +
-           "\npurpose = " + quoted(preset.purpose) + "\nttl     = " + quoted(preset.ttl) + "\n\n";
+    out += "schema = 1\n\n[mission]\nname    = " + quote(preset.name) + "\nagent   = " + quote(preset.agent) +
+           "\npurpose = " + quote(preset.purpose) + "\nttl     = " + quote(preset.ttl) + "\n\n";
     out += "[sandbox]\nworkspace   = \".\"\n";
     if (!read.empty()) {
         out += "read        = [";
-        for (const std::string& path : read) out += (&path == &read.front() ? "" : ", ") + quoted(path);
+        for (const std::string& path : read) out += (&path == &read.front() ? "" : ", ") + quote(path);
         out += "]\n";
     }
     if (preset.keeps_home) out += "home        = \"kept\"\n";

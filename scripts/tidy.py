@@ -242,9 +242,9 @@ def flags_of(build):
         for argument in arguments:
             if skip or argument in ("-c", entry["file"]):
                 skip = False
-            elif argument in ("-o", "-MF", "-MT"):
+            elif argument in ("-o", "-MF", "-MT", "-include"):  # -include: the precompiled header would hide what lacks
                 skip = True
-            elif argument not in ("-MD", "-Werror"):
+            elif argument not in ("-MD", "-Werror", "-Winvalid-pch"):
                 kept.append(argument)
         flags.setdefault(module, (kept, entry["directory"]))
     return flags

@@ -236,7 +236,7 @@ std::vector<GitVariable> executing_without(const std::vector<GitVariable>& these
     return found;
 }
 
-std::string quoted(std::string_view text) {
+std::string quote(std::string_view text) {
     std::string out = "\"";
     for (const char c : text) {
         if (c == '"' || c == '\\') out += '\\';
@@ -278,8 +278,8 @@ Result<std::string> without_new_executing_variables(std::string_view before, std
     text += after.substr(kept);
     for (const GitVariable& variable : executing_without(old, current)) {
         if (!text.empty() && text.back() != '\n') text += '\n';
-        const std::string below = variable.subsection.empty() ? "" : " " + quoted(variable.subsection);
-        text += "[" + variable.section + below + "]\n\t" + variable.name + " = " + quoted(variable.value) + "\n";
+        const std::string below = variable.subsection.empty() ? "" : " " + quote(variable.subsection);
+        text += "[" + variable.section + below + "]\n\t" + variable.name + " = " + quote(variable.value) + "\n";
     }
     return text;
 }

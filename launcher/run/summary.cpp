@@ -33,7 +33,7 @@ std::string value_or(const std::map<std::string, std::string>& values, const cha
 }
 
 // A TOML basic string is written like a JSON one.
-std::string quoted(const std::string& text) {
+std::string quote(const std::string& text) {
     std::string out;
     wire::append_json_string(out, text);
     return out;
@@ -71,7 +71,7 @@ Ending explain_exec_failure(const Error& error, const PreparedMission& prepared)
     if (outside.empty()) return failed_to_set_up(command + ": command not found", kExitCommandNotFound);
     return failed_to_set_up(command + ": found on this machine as " + outside +
                                 ", but not inside the sandbox; add to " + prepared.mission.profile_path +
-                                ":\n  [sandbox]\n  read = [" + quoted(outside) + "]",
+                                ":\n  [sandbox]\n  read = [" + quote(outside) + "]",
                             kExitCommandNotFound);
 }
 

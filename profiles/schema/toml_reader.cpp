@@ -8,7 +8,7 @@
 namespace sanctum::profiles {
 namespace {
 
-std::string quoted(std::string_view key) { return "`" + std::string(key) + "`"; }
+std::string quote(std::string_view key) { return "`" + std::string(key) + "`"; }
 
 std::string assignment(std::string_view key, std::string_view example) {
     if (example.empty()) return {};
@@ -20,15 +20,15 @@ std::string assignment(std::string_view key, std::string_view example) {
 
 bool check_text(Diagnostics& diagnostics, const TomlValue& value, std::string_view key) {
     if (value.text.empty()) {
-        diagnostics.error(value.at, quoted(key) + " is empty", "leave the key out, or give it a value");
+        diagnostics.error(value.at, quote(key) + " is empty", "leave the key out, or give it a value");
         return false;
     }
     if (value.text.size() > kTextCharsMax) {
-        diagnostics.error(value.at, quoted(key) + " is longer than " + std::to_string(kTextCharsMax) + " characters");
+        diagnostics.error(value.at, quote(key) + " is longer than " + std::to_string(kTextCharsMax) + " characters");
         return false;
     }
     if (!is_printable(value.text)) {
-        diagnostics.error(value.at, quoted(key) + " has characters that cannot be seen",
+        diagnostics.error(value.at, quote(key) + " has characters that cannot be seen",
                           "control characters and characters that change the direction of text are refused");
         return false;
     }
@@ -39,7 +39,7 @@ bool check_text(Diagnostics& diagnostics, const TomlValue& value, std::string_vi
 
 void report_kind(Diagnostics& diagnostics, const TomlValue& value, std::string_view key, std::string_view wanted,
                  std::string_view example) {
-    diagnostics.error(value.at, quoted(key) + " must be " + std::string(wanted) + ", not " + describe(value.kind),
+    diagnostics.error(value.at, quote(key) + " must be " + std::string(wanted) + ", not " + describe(value.kind),
                       assignment(key, example));
 }
 
@@ -47,7 +47,7 @@ std::vector<Placed<std::string>> read_texts(const TomlValue& list, std::string_v
                                             Diagnostics& diagnostics) {
     std::vector<Placed<std::string>> out;
     if (list.elements.size() > kTextListMax) {
-        diagnostics.error(list.at, quoted(key) + " has more than " + std::to_string(kTextListMax) + " elements");
+        diagnostics.error(list.at, quote(key) + " has more than " + std::to_string(kTextListMax) + " elements");
         return out;
     }
     for (const TomlValue& element : list.elements) {
@@ -59,7 +59,7 @@ std::vector<Placed<std::string>> read_texts(const TomlValue& list, std::string_v
         const bool is_repeat =
             std::any_of(out.begin(), out.end(), [&](const auto& seen) { return seen.value == element.text; });
         if (is_repeat) {
-            diagnostics.error(element.at, "`" + element.text + "` is written twice in " + quoted(key),
+            diagnostics.error(element.at, "`" + element.text + "` is written twice in " + quote(key),
                               "remove one of the two");
             continue;
         }
@@ -72,7 +72,7 @@ const TomlMember* TableReader::take(std::string_view key, Need need, std::string
     known_.emplace_back(key);
     const TomlMember* member = table_.find(key);
     if (member == nullptr && need == Need::Required) {
-        diagnostics_.error(at_, title_ + " needs " + quoted(key), std::string(hint));
+        diagnostics_.error(at_, title_ + " needs " + quote(key), std::string(hint));
     }
     return member;
 }
@@ -114,7 +114,7 @@ std::optional<Placed<std::int64_t>> TableReader::integer(std::string_view key, s
     if (member == nullptr) return std::nullopt;
     if (member->value.integer < min || member->value.integer > max) {
         diagnostics_.error(member->value.at,
-                           quoted(key) + " must be between " + std::to_string(min) + " and " + std::to_string(max));
+                           quote(key) + " must be between " + std::to_string(min) + " and " + std::to_string(max));
         return std::nullopt;
     }
     return Placed<std::int64_t>{member->value.integer, member->value.at};
@@ -157,7 +157,7 @@ void TableReader::refuse(std::string_view key, std::string text, std::string hin
 
 void TableReader::report_word(const Placed<std::string>& word, std::string_view key,
                               const std::vector<std::string>& allowed) {
-    diagnostics_.error(word.at, quoted(key) + " cannot be `" + word.value + "`", suggest(word.value, allowed));
+    diagnostics_.error(word.at, quote(key) + " cannot be `" + word.value + "`", suggest(word.value, allowed));
 }
 
 void TableReader::finish() {
@@ -166,7 +166,7 @@ void TableReader::finish() {
             return std::find(keys.begin(), keys.end(), member.key) != keys.end();
         };
         if (is_in(known_) || is_in(refused_)) continue;
-        diagnostics_.error(member.at, "unknown key " + quoted(member.key) + " in " + title_,
+        diagnostics_.error(member.at, "unknown key " + quote(member.key) + " in " + title_,
                            suggest(member.key, known_));
     }
 }
