@@ -60,7 +60,7 @@ Status wait_at_gate(Walk& walk) {
 Status write_released_files(Walk& walk) {
     SANCTUM_TRY(const ReleaseFiles files, read_release_files(walk.files.get()));
     walk.files.reset();
-    return place_release_files(files);
+    return place_release_files(files, walk.agent.plan);
 }
 
 Status seal(Walk&) { return seal_root(); }

@@ -88,6 +88,7 @@ public:
             case MountKind::Symlink: return link(step);
             case MountKind::File: return write_file(step, step.content);
             case MountKind::CopiedFile: return copy_file(step);
+            case MountKind::ShownFile: return mask(step, step.source);
             case MountKind::MaskFile: return mask(step, kEmptyFile);
             case MountKind::MaskFolder: return mask(step, kEmptyFolder);
             case MountKind::ReadOnlyInside: return mask(step, step.target);

@@ -4,8 +4,10 @@
 #include "base/files.hpp"
 #include "base/limits.hpp"
 #include "base/wire/archive.hpp"
+#include "launcher/confine/java_trust_store.hpp"
 #include "launcher/plan/fixed_places.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <fcntl.h>
 #include <memory>
@@ -43,6 +45,23 @@ Status append_to(const std::string& path, const std::string& content) {
     return write_all(file.get(), content);
 }
 
+/// The certificate without its PEM frame is base64 of its bytes, which is what the policy takes.
+std::string browser_policy(const std::string& authority_pem) {
+    std::string base64;
+    for (std::size_t at = 0; at < authority_pem.size();) {
+        const std::size_t end = std::min(authority_pem.find('\n', at), authority_pem.size());
+        const std::string_view line = std::string_view(authority_pem).substr(at, end - at);
+        if (!line.starts_with("-----")) base64 += line;
+        at = end + 1;
+    }
+    return "{\"CACertificates\":[\"" + base64 + "\"]}\n";
+}
+
+bool has_java_trust_store(const SandboxPlan& plan) {
+    return std::any_of(plan.mounts.begin(), plan.mounts.end(),
+                       [](const MountStep& step) { return step.target == kJavaTrustStore; });
+}
+
 }  // namespace
 
 Result<ReleaseFiles> make_release_files(const std::string& ca_pem, const std::string& policy_json) {
@@ -70,11 +89,19 @@ Result<ReleaseFiles> read_release_files(int memfd) {
     return ReleaseFiles{std::move(packed.authority), std::move(packed.subject_hash), std::move(packed.policy)};
 }
 
-Status place_release_files(const ReleaseFiles& files) {
+Status place_release_files(const ReleaseFiles& files, const SandboxPlan& plan) {
     const std::string hashed = std::string(kTrustFolder) + "/" + files.subject_hash + ".0";
     SANCTUM_CHECK(append_to(kTrustBundle, "\n" + files.authority));
     SANCTUM_CHECK(write_new(kMissionAuthority, files.authority));
     if (::symlink(kMissionAuthority, hashed.c_str()) != 0) return io_error("create " + hashed);
+    for (const char* place : kBrowserPolicies) {
+        SANCTUM_CHECK(append_to(place, browser_policy(files.authority)));
+    }
+    if (has_java_trust_store(plan)) {
+        SANCTUM_TRY(const std::string roots, read_file(kTrustBundle, kTrustBundleBytesMax));
+        SANCTUM_TRY(const std::string store, make_java_trust_store(roots));
+        SANCTUM_CHECK(append_to(kJavaTrustStore, store));
+    }
     return write_new(kPolicyFile, files.policy);
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/result.hpp"
 #include "base/unique_fd.hpp"
+#include "launcher/plan/sandbox_plan.hpp"
 
 #include <string>
 
@@ -24,7 +25,8 @@ struct ReleaseFiles {
 /// The inverse, in the held agent. Errors: Protocol, Limit, Io.
 [[nodiscard]] Result<ReleaseFiles> read_release_files(int memfd);
 
-/// Writes them to their places below the new root, which must still be writable. Errors: Io.
-[[nodiscard]] Status place_release_files(const ReleaseFiles& files);
+/// Writes them to their places below the new root, which must still be writable, and the trust store of Java if the plan
+/// has a place for it. Errors: Io; Protocol (the machine's trust bundle is damaged).
+[[nodiscard]] Status place_release_files(const ReleaseFiles& files, const SandboxPlan& plan);
 
 }  // namespace sanctum::launcher

@@ -18,6 +18,14 @@ inline constexpr const char* kTrustBundle = "/etc/ssl/certs/ca-certificates.crt"
 /// The mission's authority alone, for run times that add it to their own list.
 inline constexpr const char* kMissionAuthority = "/etc/ssl/certs/sanctum-mission.pem";
 
+/// The same roots and that authority as Java reads them; shown wherever a JVM of the machine has its own list.
+inline constexpr const char* kJavaTrustStore = "/run/sanctum/java-cacerts";
+
+/// Where Chromium and Chrome read settings of the machine: the mission's authority is one (Chrome enterprise policy
+/// CACertificates), as they read no bundle.
+inline constexpr const char* kBrowserPolicies[] = {"/etc/chromium/policies/managed/sanctum.json",
+                                                   "/etc/opt/chrome/policies/managed/sanctum.json"};
+
 /// What masked places show; both lie on the read-only root.
 inline constexpr const char* kEmptyFile = "/run/sanctum/empty/file";
 inline constexpr const char* kEmptyFolder = "/run/sanctum/empty/folder";

@@ -14,6 +14,7 @@
 #include <array>
 #include <cstdlib>
 #include <fcntl.h>
+#include <glob.h>
 #include <linux/seccomp.h>
 #include <pwd.h>
 #include <sched.h>
@@ -122,6 +123,25 @@ void gather_roots(HostFacts& facts) {
     }
 }
 
+/// Files, not links to one of the others, below what the sandbox shows of the machine.
+void gather_java_trust_stores(HostFacts& facts) {
+    glob_t found{};
+    int flags = GLOB_NOSORT;
+    for (const char* pattern :
+         {"/etc/ssl/certs/java/cacerts", "/etc/ssl/certs/adoptium/cacerts", "/etc/pki/ca-trust/extracted/java/cacerts",
+          "/usr/lib/jvm/*/lib/security/cacerts", "/usr/lib/jvm/*/jre/lib/security/cacerts",
+          "/opt/*/lib/security/cacerts"}) {
+        ::glob(pattern, flags, nullptr, &found);
+        flags |= GLOB_APPEND;
+    }
+    for (std::size_t at = 0; at < found.gl_pathc; ++at) {
+        const std::string path = found.gl_pathv[at];
+        if (real_path(path) == path) facts.java_trust_stores.push_back(path);
+    }
+    ::globfree(&found);
+    std::sort(facts.java_trust_stores.begin(), facts.java_trust_stores.end());
+}
+
 /// Sanctum's folders as they are on this machine, links resolved; those that do not exist yet as they will be.
 void gather_own_folders(HostFacts& facts) {
     const Places places = places_of_this_process();
@@ -204,6 +224,7 @@ Result<HostFacts> gather_host_facts(const profiles::Mission& mission) {
     gather_kernel(facts);
     gather_namespaces(facts);
     gather_roots(facts);
+    gather_java_trust_stores(facts);
     gather_own_folders(facts);
     SANCTUM_CHECK(gather_grants(facts, mission));
     const profiles::SandboxLimits& asked = mission.sandbox.limits;

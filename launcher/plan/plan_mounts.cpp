@@ -39,12 +39,7 @@ public:
     }
 
     void link(std::string target, std::string to, std::string reason) {
-        MountStep step;
-        step.kind = MountKind::Symlink;
-        step.source = std::move(to);
-        step.target = std::move(target);
-        step.reason = std::move(reason);
-        add(std::move(step));
+        bind(MountKind::Symlink, std::move(to), std::move(target), std::move(reason));
     }
 
     void file(std::string target, std::string content, std::string reason) {
@@ -116,6 +111,18 @@ void add_trust(Steps& steps, const HostFacts& facts) {
     }
 }
 
+/// Some programs read lists of their own. They are made when the mission's authority is known; until then the files are
+/// empty.
+void add_lists_of_their_own(Steps& steps, const HostFacts& facts) {
+    for (const char* policy : kBrowserPolicies) steps.file(policy, "", "the mission's authority for browsers");
+    if (facts.java_trust_stores.empty()) return;
+    steps.file(kJavaTrustStore, "", "trusted roots as Java reads them");
+    for (const std::string& store : facts.java_trust_stores) {
+        if (store.starts_with("/etc/")) steps.link(store, kJavaTrustStore, "Java's list of roots");
+        else steps.bind(MountKind::ShownFile, kJavaTrustStore, store, "Java's list of roots");
+    }
+}
+
 void add_settings(Steps& steps, const SandboxPlan& plan, const HostFacts& facts) {
     steps.file("/etc/passwd", passwd_of(plan), "who is who");
     steps.file("/etc/group", group_of(plan), "who is who");
@@ -130,6 +137,7 @@ void add_settings(Steps& steps, const SandboxPlan& plan, const HostFacts& facts)
     steps.link("/etc/mtab", "/proc/self/mounts", "programs that look for mounts");
     for (const RootPlace& place : system_settings()) steps.system_place(place);
     add_trust(steps, facts);
+    add_lists_of_their_own(steps, facts);
 }
 
 void add_devices(Steps& steps, const HostFacts& facts) {

@@ -20,6 +20,7 @@ const char* name_of(MountKind kind) {
         case MountKind::Symlink: return "link";
         case MountKind::File: return "file";
         case MountKind::CopiedFile: return "copy";
+        case MountKind::ShownFile: return "shown";
         case MountKind::MaskFile:
         case MountKind::MaskFolder: return "hidden";
         case MountKind::ReadOnlyInside: return "read-only";

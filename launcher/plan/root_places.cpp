@@ -49,7 +49,6 @@ constexpr RootPlace kSettings[] = {
     {"/etc/redhat-release", "what system this is"},
     {"/etc/services", "names of ports"},
     {"/etc/shells", "which programs are shells"},
-    {"/etc/ssl/certs/java", "Java's own list of roots"},
     {"/etc/ssl/openssl.cnf", "OpenSSL's settings"},
     {"/etc/terminfo", "terminals"},
     {"/etc/timezone", "time zone"},

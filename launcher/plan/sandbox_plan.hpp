@@ -46,6 +46,7 @@ struct HostFacts {
     std::map<std::string, std::string> root_links;  ///< `/bin` → `usr/bin` where the machine has a symlink
     std::string time_zone;
     std::string ca_bundle;           ///< system bundle path, e.g. /etc/ssl/certs/ca-certificates.crt
+    std::vector<std::string> java_trust_stores;  ///< files of roots that JVMs of the machine read, real paths
     std::vector<std::string> sanctum_folders;  ///< data, state, runtime, configuration: never part of a grant
     std::vector<std::string> program_folders;  ///< Sanctum's programs: never inside a writable grant
     std::map<std::string, GrantFacts> grants;  ///< workspace, mounts and kept home, by the path named in the mission
@@ -72,13 +73,14 @@ enum class MountKind : std::uint8_t {
     CopiedFile,      ///< content of a file of the machine, copied: Sanctum adds to it before the command runs
     MaskFile,        ///< hidden behind an empty file
     MaskFolder,      ///< hidden behind an empty folder
+    ShownFile,       ///< a file of the new root, shown read-only at another place of it
     ReadOnlyInside,  ///< what the new root has there already, made read-only
 };
 
 /// One step of building the new root. Targets are absolute inside the new root; parents are made as needed.
 struct MountStep {
     MountKind kind{};
-    std::string source;   ///< Bind*, Device, CopiedFile: place outside; Symlink: what it points to
+    std::string source;   ///< Bind*, Device, CopiedFile: place outside; Symlink: what it points to; ShownFile: place inside
     std::string target;
     std::string content;  ///< File: text written to a read-only file on tmpfs
     std::uint64_t bytes_max = 0;  ///< Tmpfs

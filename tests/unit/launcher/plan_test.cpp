@@ -247,6 +247,25 @@ TEST(PlanSandbox, InheritedTrustVariablesAreOverwritten) {
     EXPECT_EQ(plan.environment.at("LANG"), "C");
 }
 
+TEST(PlanSandbox, EachListOfRootsOfAJvmIsReplacedByTheMissionsOwn) {
+    World world;
+    world.facts.java_trust_stores = {"/etc/ssl/certs/java/cacerts", "/usr/lib/jvm/other/lib/security/cacerts"};
+    const SandboxPlan plan = world.planned();
+    const auto in_settings = steps_at(plan, "/etc/ssl/certs/java/cacerts");
+    const auto in_programs = steps_at(plan, "/usr/lib/jvm/other/lib/security/cacerts");
+    ASSERT_EQ(in_settings.size(), 1U);
+    ASSERT_EQ(in_programs.size(), 1U);
+    EXPECT_EQ(in_settings[0].kind, MountKind::Symlink);
+    EXPECT_EQ(in_programs[0].kind, MountKind::ShownFile);
+    EXPECT_EQ(in_settings[0].source, kJavaTrustStore);
+    EXPECT_EQ(in_programs[0].source, kJavaTrustStore);
+    EXPECT_EQ(steps_at(plan, kJavaTrustStore).size(), 1U);
+}
+
+TEST(PlanSandbox, WithoutAJvmThereIsNoListForOne) {
+    EXPECT_TRUE(steps_at(World().planned(), kJavaTrustStore).empty());
+}
+
 TEST(PlanSandbox, WithoutATerminalTheAgentGetsASessionOfItsOwn) {
     World world;
     EXPECT_FALSE(world.planned().new_session);
