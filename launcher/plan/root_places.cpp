@@ -20,6 +20,7 @@ constexpr RootPlace kFolders[] = {
 constexpr RootPlace kSettings[] = {
     {"/etc/alternatives", "which of several programs a name stands for"},
     {"/etc/bash.bashrc", "interactive shells"},
+    {"/etc/chromium.d", "Chromium's settings"},
     {"/etc/crypto-policies", "OpenSSL's and GnuTLS's settings refer to it"},
     {"/etc/debian_version", "what system this is"},
     {"/etc/fonts", "font configuration"},
@@ -43,6 +44,7 @@ constexpr RootPlace kSettings[] = {
     {"/etc/nanorc", "editor"},
     {"/etc/os-release", "what system this is"},
     {"/etc/perl", "Perl's settings"},
+    {"/etc/php", "PHP's settings and extensions"},
     {"/etc/profile", "login shells"},
     {"/etc/protocols", "names of protocols"},
     {"/etc/python3", "Python's settings"},

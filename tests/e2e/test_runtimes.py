@@ -126,15 +126,13 @@ def test_pip_installs_from_an_index_that_the_profile_names(rig, service, upstrea
 
 def test_apt_updates_and_downloads_from_a_source_that_the_profile_names(rig, service, upstream):
     package = b"not a real archive, but the right bytes"
-    index = (f"Package: demo\nVersion: 1.0\nArchitecture: all\nFilename: demo.deb\nSize: {len(package)}\n"
+    index = (f"Package: demo\nVersion: 1.0\nArchitecture: all\nFilename: pool/demo.deb\nSize: {len(package)}\n"
              f"SHA256: {hashlib.sha256(package).hexdigest()}\nDescription: demo\n").encode()
-    upstream.routes["/debian/./Packages"] = upstream.routes["/debian/Packages"] = (
-        lambda exchange: exchange.respond(200, index))
-    upstream.routes["/debian/./demo.deb"] = upstream.routes["/debian/demo.deb"] = (
-        lambda exchange: exchange.respond(200, package))
+    upstream.routes["/debian/dists/stable/main/binary-amd64/Packages"] = lambda exchange: exchange.respond(200, index)
+    upstream.routes["/debian/pool/demo.deb"] = lambda exchange: exchange.respond(200, package)
     rig.write(rig.work / "apt.conf", APT_CONFIGURATION.replace("@", str(rig.work)))
     for host, listed in ((PLAIN, "sources.list"), ("elsewhere.example.com", "other.list")):
-        rig.write(rig.work / listed, f"deb [trusted=yes] https://{host}/debian ./\n")
+        rig.write(rig.work / listed, f"deb [trusted=yes] https://{host}/debian stable main\n")
     script = ("mkdir -p lists/partial cache/archives/partial && : > status && export APT_CONFIG=$PWD/apt.conf && "
               "apt-get update && apt-get download demo && cat demo*.deb")
 
@@ -199,6 +197,7 @@ Dir::State::lists "@/lists";
 Dir::State::status "@/status";
 Dir::Cache "@/cache";
 Acquire::Languages "none";
+APT::Architecture "amd64";
 """
 
 
