@@ -151,6 +151,7 @@ private:
     std::map<std::string, Place> claimed_;
 };
 
+/// The granted places. Naming the workspace itself as one to read makes it read-only.
 class Mounts {
 public:
     explicit Mounts(Resolving& to) : to_(to) {}
@@ -180,7 +181,14 @@ private:
                 at, "ambiguous: " + mount.target + " is already given by " + to_.diagnostics.name_of(known->second),
                 "keep one of the two");
         }
-        to_.mission.sandbox.mounts.push_back(std::move(mount));
+        Sandbox& sandbox = to_.mission.sandbox;
+        if (mount.source != sandbox.workspace || mount.target != sandbox.workspace) {
+            sandbox.mounts.push_back(std::move(mount));
+        } else if (mount.writable) {
+            to_.diagnostics.error(at, "the workspace is writable already", "remove it from here");
+        } else {
+            sandbox.workspace_writable = false;
+        }
     }
 
     Resolving& to_;

@@ -130,6 +130,14 @@ TEST(ResolveMission, PathsAreCompletedFromTheCaller) {
     EXPECT_EQ(sandbox.home_store, "/home/alice/.local/state/sanctum/homes/test");
 }
 
+TEST(ResolveMission, AWorkspaceThatIsNamedAsOneToReadIsReadOnly) {
+    const World world(profile("[sandbox]\nworkspace = \"src\"\nread = [\"src\"]\n"));
+
+    EXPECT_FALSE(world.mission.sandbox.workspace_writable);
+    EXPECT_TRUE(world.mission.sandbox.mounts.empty());
+    EXPECT_TRUE(World(profile("[sandbox]\nread = [\"src\"]\n")).mission.sandbox.workspace_writable);
+}
+
 TEST(ResolveMission, VariablesArePassedSetAndPresented) {
     const World world(
         profile("[[service]]\nname = \"github\"\ncatalog = \"github\"\naccount = \"alice\"\ngrant = []\npresent = { "
