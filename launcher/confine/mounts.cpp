@@ -61,10 +61,11 @@ Status show_as_user(int tree, int mapping) {
     mount_attr attributes{};
     attributes.attr_set = MOUNT_ATTR_IDMAP;
     attributes.userns_fd = static_cast<__u64>(mapping);
-    if (::mount_setattr(tree, "", AT_EMPTY_PATH, &attributes, sizeof attributes) != 0) {
+    // With everything that is mounted below: what the agent sees there is its own as well.
+    if (::mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof attributes) != 0) {
         Error error = io_error("idmapped mount");
         error.code = Errc::Unsupported;
-        error.what += " (the file system cannot show root's files as another user's: "
+        error.what += " (the file system, or one that is mounted below, cannot show root's files as another user's: "
                       "use a folder that an ordinary user owns)";
         return error;
     }
