@@ -80,7 +80,8 @@ enum class MountKind : std::uint8_t {
 /// One step of building the new root. Targets are absolute inside the new root; parents are made as needed.
 struct MountStep {
     MountKind kind{};
-    std::string source;   ///< Bind*, Device, CopiedFile: place outside; Symlink: what it points to; ShownFile: place inside
+    /// Bind*, Device, CopiedFile: place outside; Symlink: what it points to; ShownFile: place inside
+    std::string source;
     std::string target;
     std::string content;  ///< File: text written to a read-only file on tmpfs
     std::uint64_t bytes_max = 0;  ///< Tmpfs

@@ -69,8 +69,9 @@ def test_a_hook_that_the_agent_adds_is_held_back(rig, service):
     repository(rig)
     hook = "hooks/post-checkout"
 
-    outcome = script(rig, service, f"touch .git/{hook} || echo refused; git init -q inner; echo evil > inner/.git/{hook}; "
-                     f"chmod +x inner/.git/{hook}; mkdir inner/kept; echo kept > inner/kept/file")
+    outcome = script(rig, service, f"touch .git/{hook} || echo refused; git init -q inner; "
+                     f"echo evil > inner/.git/{hook}; chmod +x inner/.git/{hook}; "
+                     "mkdir inner/kept; echo kept > inner/kept/file")
 
     assert outcome.code == 0 and outcome.text == "refused\n", outcome
     assert not (rig.work / "inner/.git" / hook).exists()
@@ -84,7 +85,7 @@ def test_a_hook_that_the_agent_adds_is_held_back(rig, service):
 def test_temporary_files_shared_memory_and_pipes_are_there_and_end_with_the_mission(rig, service):
     text = """
         mktemp > name; test -w "$(cat name)"
-        python3 -c 'from multiprocessing import shared_memory as s; m = s.SharedMemory(create=True, size=65536); m.unlink()'
+        python3 -c 'from multiprocessing import shared_memory as s; s.SharedMemory(create=True, size=65536).unlink()'
         python3 -c 'import multiprocessing as m; print(sum(m.Pool(4).map(abs, range(-3, 3))))'
         mkfifo p; (echo through > p) & cat p; df -P /dev/shm /tmp | tail -n +2 | wc -l
     """
@@ -216,8 +217,8 @@ def test_a_workspace_on_an_overlay_works_unless_root_owns_it(rig, service):
 def test_a_mount_below_the_workspace_is_part_of_it(rig, service):
     identities.require(os.geteuid() == 0, "mounting needs root")
     below = rig.make("home/work/below")
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"uid={rig.identity.uid},gid={rig.identity.gid},mode=755", "tmpfs", below],
-                   check=True)
+    owner = f"uid={rig.identity.uid},gid={rig.identity.gid},mode=755"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", owner, "tmpfs", below], check=True)
     try:
         rig.write(below / "there", "there\n")
         outcome = script(rig, service, "cat below/there; echo x > below/made")

@@ -215,14 +215,16 @@ def answer_json(exchange, value):
 
 def make_wheel():
     """A wheel with one empty module."""
-    files = {"demo/__init__.py": b"", "demo-1.0.dist-info/METADATA": b"Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n",
-             "demo-1.0.dist-info/WHEEL": b"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\n"
-                                         b"Tag: py3-none-any\n"}
-    lines = [f"{name},sha256={base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b'=').decode()},{len(data)}"
-             for name, data in files.items()]
-    files["demo-1.0.dist-info/RECORD"] = ("\n".join([*lines, "demo-1.0.dist-info/RECORD,,"]) + "\n").encode()
+    info = "demo-1.0.dist-info"
+    files = {"demo/__init__.py": b"", f"{info}/METADATA": b"Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n",
+             f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"}
+
+    def line(name, data):
+        digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+        return f"{name},sha256={digest},{len(data)}\n"
+    record = "".join(line(name, data) for name, data in files.items()) + f"{info}/RECORD,,\n"
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w") as archive:
-        for name, data in files.items():
+        for name, data in {**files, f"{info}/RECORD": record.encode()}.items():
             archive.writestr(name, data)
     return made.getvalue()

@@ -86,9 +86,8 @@ TEST(JavaTrustStore, AnEmptyBundleIsAStoreThatTrustsNobody) {
 }
 
 TEST(JavaTrustStore, ADamagedBundleIsRefusedAsAWhole) {
-    for (const std::string& broken :
-         {kOne + "-----BEGIN CERTIFICATE-----\nYWJj\n", kOne + "-----BEGIN CERTIFICATE-----\n*!*\n-----END CERTIFICATE-----\n",
-          std::string("-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n")}) {
+    const std::string begin = "-----BEGIN CERTIFICATE-----\n", end = "-----END CERTIFICATE-----\n";
+    for (const std::string& broken : {kOne + begin + "YWJj\n", kOne + begin + "*!*\n" + end, begin + end}) {
         SCOPED_TRACE(broken);
         EXPECT_FALSE(make_java_trust_store(broken).has_value());
     }
