@@ -49,7 +49,8 @@ PLACES = {
     "body with a length": lambda s: head(framing=b"Content-Length: %d" % (len(s) + 2)) + b"<" + s + b">",
     "body in chunks": lambda s: head(framing=CHUNKED) + chunk(s[:7]) + chunk(s[7:]) + b"0\r\n\r\n",
     "chunk extension": lambda s: head(framing=CHUNKED) + b"5;x=" + s + b"\r\nhello\r\n0\r\n\r\n",
-    "trailer": lambda s: head(b"Trailer: X-Last", framing=CHUNKED) + chunk(b"hello") + b"0\r\nX-Last: " + s + b"\r\n\r\n",
+    "trailer": lambda s: (head(b"Trailer: X-Last", framing=CHUNKED) + chunk(b"hello") + b"0\r\nX-Last: " + s
+                          + b"\r\n\r\n"),
     "body until the end": lambda s: head(framing=b"Connection: close") + b"<" + s + b">",
     "behind the answer": lambda s: head() + b"hello" + head(b"X-Echo: " + s) + b"hello",
 }

@@ -7,13 +7,15 @@ import ctypes
 import json
 import os
 import shutil
+import signal
+import socket
 import subprocess
 from pathlib import Path
 
 import pytest
 
 import identity as identities
-from rig import SUPPORT
+from rig import API, BIN, SUPPORT
 
 PYTHON = "/usr/bin/python3"
 EMPTY = """\
@@ -123,7 +125,7 @@ while True:
         except OSError:
             pass
 """
-LAUNCHES = 60
+LAUNCHES = int(os.environ.get("SANCTUM_RACE_LAUNCHES", "50"))
 
 
 def test_a_link_that_is_swapped_in_while_the_launcher_mounts_leads_nowhere(rig, alone):
@@ -308,7 +310,7 @@ NPM_TOKEN DOCKER_HOST KUBECONFIG HTTP_PROXY https_proxy ALL_PROXY SSL_CERT_DIR N
 
 
 def test_no_variable_arrives_that_was_not_named(rig, alone):
-    """Sixty that activate, execute or authenticate; some begin like one that is passed (LANGCHAIN, LC_SECRET, TERM_)."""
+    """Sixty that activate, execute or authenticate; some begin like one that is passed (LANGCHAIN, TERM_SESSION_ID)."""
     canaries = dict.fromkeys(VARIABLES, CANARY)
     outcome = rig.run("env", "-0", profile=alone, environment={**canaries, "LANG": "C.UTF-8"},
                       options=["-e", "TERMINFO_DIRS"])
@@ -316,3 +318,252 @@ def test_no_variable_arrives_that_was_not_named(rig, alone):
     inside = dict(line.split("=", 1) for line in outcome.text.split("\0") if line)
     assert len(VARIABLES) >= 60
     assert [name for name, value in inside.items() if CANARY in value] == ["TERMINFO_DIRS"], "the twin: the named one"
+
+
+def test_a_socket_is_covered_in_every_place_that_shows_it(rig, alone):
+    """A folder that is granted twice, as part of the workspace and under another name."""
+    rig.make("home/work/sub")
+    path = rig.work / "sub" / "tool.sock"
+    rig.write(rig.work / "reach.py", (SUPPORT / "reach.py").read_bytes())
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen(5)
+        path.chmod(0o777)
+        rig.identity.own(path)
+        places = [str(path), "/other/tool.sock"]
+        attempts = json.dumps({place: ["connect", "AF_UNIX", place] for place in places})
+        outside = subprocess.run([PYTHON, "reach.py", attempts], cwd=rig.work, capture_output=True, check=True,
+                                 **rig.identity.popen)
+
+        inside = rig.run(PYTHON, "reach.py", attempts, profile=alone,
+                         options=["--mount", f"{path.parent}:/other"])
+
+    assert json.loads(outside.stdout)[str(path)] == "ok", "the twin"
+    assert inside.code == 0, inside
+    assert set(json.loads(inside.text).values()) <= {"ECONNREFUSED", "EACCES", "ENOTSOCK"}, inside
+
+
+# ---- our own processes -----------------------------------------------------------------------------------------
+
+ROLES = ("launcher", "interceptor", "dialler", "vault", "init")
+LOOK_INTO = """
+import json, os, sys
+def look(path):
+    try:
+        if path.endswith(("/fd", "/map_files")): return "open" if os.listdir(path) is not None else ""
+        if path.endswith(("/root", "/cwd", "/exe")): return "open" if os.readlink(path) else ""
+        with open(path, "rb") as file: path.endswith("/mem") or file.read(1)
+        return "open"
+    except OSError as error:
+        return error.strerror
+names = ("mem", "environ", "maps", "fd", "root", "cwd", "auxv", "io")
+print(json.dumps({pid: {name: look(f"/proc/{pid}/{name}") for name in names} for pid in sys.argv[1:]}))
+"""
+
+
+@pytest.fixture
+def waiting(rig, service):
+    """A mission with a service whose command waits."""
+    running = rig.start("sh", "-c", "echo ready; read line", profile=service).wait_until_started()
+    assert running.read_line() == "ready"
+    yield running
+    running.send("\n")
+    running.finish()
+
+
+def test_a_process_of_the_same_user_cannot_look_into_ours(rig, waiting):
+    somebody = rig.identity if rig.identity.uid else identities.identity_of("user")
+    with subprocess.Popen(["sleep", "60"], **somebody.popen) as own:
+        pids = [str(waiting.roles()[role]) for role in ROLES]
+        done = subprocess.run([PYTHON, "-c", LOOK_INTO, *pids, str(own.pid)], capture_output=True, check=True,
+                              **somebody.popen)
+        own.kill()
+
+    seen = json.loads(done.stdout)
+    assert set(seen.pop(str(own.pid)).values()) == {"open"}, "the twin: its own process is an open book"
+    for pid, looks in seen.items():
+        assert "open" not in looks.values(), (ROLES[pids.index(pid)], looks)
+
+
+def test_a_crash_leaves_no_core(rig, service):
+    import resource
+    limits = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    if resource.getrlimit(resource.RLIMIT_CORE)[1] != resource.RLIM_INFINITY:
+        identities.require(os.geteuid() == 0, "needs core files to be allowed here")
+    running = rig.start("sh", "-c", f"curl -s https://{API}/hello; echo ready; read line", profile=service,
+                        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, limits)).wait_until_started()
+    assert running.read_line() == "hello from upstream" and running.read_line() == "ready"
+    roles = running.roles()
+    for role in ROLES:
+        lines = Path(f"/proc/{roles[role]}/limits").read_text().splitlines()
+        assert [line.split()[4:6] for line in lines if line.startswith("Max core")] == [["0", "0"]], role
+    os.kill(roles["interceptor"], signal.SIGSEGV)
+    outcome = running.finish()
+
+    assert outcome.code not in (0, 125), outcome
+    cores = [path for path in rig.folder.rglob("core*") if path.is_file()]
+    assert cores == [], cores
+
+
+HOSTILE = """
+LD_LIBRARY_PATH LD_AUDIT GCONV_PATH LOCPATH OPENSSL_CONF OPENSSL_MODULES OPENSSL_ENGINES SSL_CERT_FILE SSL_CERT_DIR
+HTTPS_PROXY HTTP_PROXY ALL_PROXY RES_OPTIONS HOSTALIASES LOCALDOMAIN RESOLV_HOST_CONF MALLOC_TRACE TMPDIR BASH_ENV
+SSLKEYLOGFILE GLIBC_TUNABLES ASAN_OPTIONS SQLITE_TMPDIR NLSPATH CARES_SERVERS
+""".split()
+
+
+def test_hostile_variables_reach_none_of_our_processes(rig, service, upstream):
+    identities.require(os.geteuid() == 0, "needs root to read the environment of the processes")
+    place = rig.make("hostile")
+    variables = {name: str(place / CANARY) for name in HOSTILE}
+    variables["GLIBC_TUNABLES"] = f"glibc.malloc.check=0:{CANARY}=1"
+    running = rig.start("sh", "-c", f"curl -fsS https://{API}/hello; read line", profile=service,
+                        environment=variables).wait_until_started()
+    assert running.read_line() == "hello from upstream"
+    roles = running.roles()
+    environments = {role: Path(f"/proc/{roles[role]}/environ").read_bytes() for role in ROLES}
+    running.send("\n")
+    outcome = running.finish()
+
+    assert len(HOSTILE) > 20 and CANARY.encode() in environments.pop("launcher"), "the twin: the launcher was given it"
+    for role, environment in environments.items():
+        assert CANARY.encode() not in environment, (role, environment)
+    assert outcome.code == 0 and len(upstream.exchanges) == 1
+    assert list(place.iterdir()) == [], "nothing was written where a variable said"
+
+
+FAKED = ["git", "ip", "newuidmap", "newgidmap", "mount", "umount", "sh", "bash", "env", "true", "nft", "iptables",
+         "sanctum", "sanctum-run", "sanctum-interceptor", "sanctum-vault", "sanctum_shipped", "cat", "pinentry"]
+
+
+def test_no_program_is_found_through_the_path_or_the_working_directory(rig, service, upstream):
+    fakes, marker = rig.make("fakes"), rig.folder / "executed"
+    for name in FAKED:
+        for folder in (fakes, rig.work):
+            rig.write(folder / name, f"#!/bin/sh\necho {name} >>{marker}\n", 0o755)
+    environment = {"PATH": f"{fakes}:.:/usr/bin:/bin"}
+    subprocess.run([fakes / "git"], check=True, **rig.identity.popen)
+    assert marker.read_text() == "git\n", "the twin"
+    marker.unlink()
+
+    outcome = rig.run("/usr/bin/curl", "-fsS", f"https://{API}/hello", profile=service, environment=environment)
+    for arguments in (("ps",), ("audit", "verify", outcome.folder.name), ("doctor",), ("reap",)):
+        rig.sanctum(*arguments, environment=environment)
+
+    assert outcome.text == "hello from upstream\n" and not marker.exists(), marker.read_text()
+
+
+# ---- what the agent does to itself ------------------------------------------------------------------------------
+
+SELF_FILTER = """
+import ctypes, errno, os, socket, struct
+libc = ctypes.CDLL(None, use_errno=True)
+number = 42 if os.uname().machine == "x86_64" else 203  # connect
+class Step(ctypes.Structure):
+    _fields_ = [("code", ctypes.c_ushort), ("jt", ctypes.c_ubyte), ("jf", ctypes.c_ubyte), ("k", ctypes.c_uint)]
+class Program(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("steps", ctypes.POINTER(Step))]
+load, equal, answer = 0x20, 0x15, 0x06
+steps = (Step * 4)(Step(load, 0, 0, 0), Step(equal, 0, 1, number), Step(answer, 0, 0, 0x00050000),
+                   Step(answer, 0, 0, 0x7fff0000))
+assert libc.prctl(22, 2, ctypes.byref(Program(4, steps)), 0, 0) == 0, os.strerror(ctypes.get_errno())
+made = socket.socket()
+made.connect(("192.0.2.1", 443))  # the filter says 0 and nothing happens: our notice is never made
+try:
+    made.send(b"x")
+    print("sent")
+except OSError as error:
+    print(errno.errorcode[error.errno])
+"""
+
+
+def test_an_agent_that_hides_its_calls_reaches_nothing_by_it(rig, service, upstream):
+    outcome = rig.run(PYTHON, "-c", SELF_FILTER, profile=service)
+
+    assert outcome.text in ("EPIPE\n", "ENOTCONN\n") and outcome.code == 0, outcome
+    assert upstream.connections == 0
+
+
+FROM_MEMORY = """
+import os, sys
+program = os.memfd_create("program", 0)
+os.write(program, b"") ; os.sendfile(program, os.open("/usr/bin/python3", os.O_RDONLY), 0, 1 << 30)
+os.execve(program, ["python3", "-c", sys.argv[1]], dict(os.environ, PYTHONHOME="/usr"))
+"""
+BY_LOADER = """
+import glob, os, sys
+os.execv(glob.glob("/lib*/ld-linux-*")[0], ["ld", "/usr/bin/python3", "-c", sys.argv[1]])
+"""
+PLAINLY = "import sys; exec(sys.argv[1])"
+CONFINED = """
+import json, os, socket
+status = dict(line.split(":\\t", 1) for line in open("/proc/self/status").read().splitlines() if ":\\t" in line)
+seen = {name: status[name] for name in ("CapEff", "CapBnd", "NoNewPrivs", "Seccomp")}
+def tried(attempt):
+    try:
+        return str(attempt())
+    except OSError as error:
+        return os.strerror(error.errno)
+seen["port"] = tried(lambda: socket.create_connection(("192.0.2.1", 8443), 3))
+seen["file"] = tried(lambda: open("/etc/shadow"))
+seen["init"] = tried(lambda: open("/proc/1/exe", "r+b"))
+seen["itself"] = tried(lambda: open("/proc/self/exe", "r+b"))
+print(json.dumps(seen))
+"""
+
+
+@pytest.mark.parametrize("way", [FROM_MEMORY, BY_LOADER, PLAINLY], ids=["from memory", "by the loader", "plainly"])
+def test_how_a_program_is_started_changes_nothing(rig, alone, way):
+    programs = {name: (BIN / name).read_bytes() for name in ("sanctum-run", "sanctum-interceptor", "sanctum-vault")}
+
+    outcome = rig.run(PYTHON, "-c", way, CONFINED, profile=alone)
+
+    seen = json.loads(outcome.text)
+    assert (seen["CapEff"], seen["CapBnd"], seen["NoNewPrivs"], seen["Seccomp"]) == ("0" * 16, "0" * 16, "1", "2")
+    assert seen["port"] == os.strerror(111) and seen["file"] in (os.strerror(2), os.strerror(13)), seen
+    for exe in (seen["init"], seen["itself"]):
+        assert exe in [os.strerror(number) for number in (1, 2, 13, 26, 30)], seen
+    assert {name: (BIN / name).read_bytes() for name in programs} == programs
+
+
+STORM = """
+import os, socket, sys
+def child():
+    for port in (80, 81):
+        with socket.socket() as made:
+            try:
+                made.connect(("192.0.2.1", port))
+            except OSError:
+                pass
+    os._exit(0)
+for number in range(int(sys.argv[1])):
+    if (pid := os.fork()) == 0:
+        child()
+    if number % 8 == 0:
+        while True:
+            try:
+                os.waitpid(-1, 0)
+            except ChildProcessError:
+                break
+print("done", flush=True)
+input()
+"""
+
+
+def test_storms_of_processes_and_connections_leave_the_launcher_as_it_was(rig, service):
+    script = f"i=0; while [ $i -lt 200 ]; do echo a | cat | cat >/dev/null; i=$((i+1)); done; echo first; read line; " \
+             f"exec {PYTHON} -c \"$1\" 1000"
+    running = rig.start("dash", "-c", script, "dash", STORM, profile=service).wait_until_started()
+    assert running.read_line() == "first"
+    roles = running.roles()
+    count = (lambda role: len(os.listdir(f"/proc/{roles[role]}/fd"))) if os.geteuid() == 0 else (lambda role: 0)
+    before = {role: count(role) for role in ("launcher", "interceptor")}
+    running.send("\n")
+    assert running.read_line() == "done"
+    after = {role: count(role) for role in before}
+    running.send("\n")
+    outcome = running.finish()
+
+    assert outcome.code == 0, outcome
+    assert all(after[role] <= before[role] + 40 for role in before), (before, after)
+    assert len(outcome.of_type("connection.refused")) > 0
