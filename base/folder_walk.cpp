@@ -5,6 +5,7 @@
 #include "base/unique_fd.hpp"
 
 #include <cerrno>
+#include <climits>
 #include <cstring>
 #include <dirent.h>
 #include <fcntl.h>
@@ -41,8 +42,8 @@ Kind kind_of(int folder, const dirent& entry) {
 
 class Walk {
 public:
-    Walk(std::string root, const std::function<Descend(const WalkEntry&)>& visit)
-        : root_(std::move(root)), visit_(visit) {}
+    Walk(std::string root, const std::function<Descend(const WalkEntry&)>& visit, const PassedOver& passed_over)
+        : root_(std::move(root)), visit_(visit), passed_over_(passed_over) {}
 
     Status start() {
         UniqueFd folder(::open(root_.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
@@ -56,7 +57,6 @@ public:
 
 private:
     Status walk(UniqueFd fd, int depth) {
-        if (depth > kWalkDepthMax) return Error{Errc::Limit, root_ + "/" + path_ + ": folders nested too deep"};
         const Folder folder(::fdopendir(fd.get()), &::closedir);
         if (!folder) return io_error(root_ + "/" + path_);
         const int handle = fd.release();  // closed by closedir from here on
@@ -81,22 +81,37 @@ private:
         }
         const Kind kind = kind_of(folder, entry);
         if (visit_({path_, entry.d_name, kind}) == Descend::No || kind != Kind::Folder) return {};
+        if (depth >= kWalkDepthMax) return pass_over_bound("folders nested too deep");
+        // A file in it with the longest name would have a path that the kernel does not take.
+        if (root_.size() + path_.size() + NAME_MAX + 3 > PATH_MAX) return pass_over_bound("its path is too long");
         UniqueFd below(::openat(folder, entry.d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-        if (!below && (errno == EACCES || errno == ENOENT || errno == ELOOP || errno == ENOTDIR)) return {};
-        if (!below) return io_error("open " + root_ + "/" + path_);
-        return walk(std::move(below), depth + 1);
+        if (below) return walk(std::move(below), depth + 1);
+        if (errno == EACCES) {
+            if (passed_over_) passed_over_(path_, "its owner may not look into it");
+            return {};
+        }
+        if (errno == ENOENT || errno == ELOOP || errno == ENOTDIR) return {};
+        return io_error("open " + root_ + "/" + path_);
+    }
+
+    Status pass_over_bound(const char* why) {
+        if (!passed_over_) return Error{Errc::Limit, root_ + "/" + path_ + ": " + why};
+        passed_over_(path_, why);
+        return {};
     }
 
     std::string root_;
     const std::function<Descend(const WalkEntry&)>& visit_;
+    const PassedOver& passed_over_;
     std::string path_;
     std::size_t seen_ = 0;
 };
 
 }  // namespace
 
-Status walk_folder(const std::string& root, const std::function<Descend(const WalkEntry&)>& visit) {
-    return Walk(root, visit).start();
+Status walk_folder(const std::string& root, const std::function<Descend(const WalkEntry&)>& visit,
+                   const PassedOver& passed_over) {
+    return Walk(root, visit, passed_over).start();
 }
 
 }  // namespace sanctum

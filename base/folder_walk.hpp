@@ -20,9 +20,14 @@ struct WalkEntry {
 /// What to do with a folder after it was seen.
 enum class Descend : unsigned char { Yes, No };
 
+/// Told about a folder that is there and is not walked: its path relative to the root, and why.
+using PassedOver = std::function<void(const std::string& path, const char* why)>;
+
 /// Calls `visit` for every entry below `root`, a folder before its content, entries of one folder in no order.
-/// A folder that may not be read is passed over: the agent's user cannot read it either. Errors: Io, NotFound, Limit
-/// (kWalkEntriesMax, kWalkDepthMax).
-[[nodiscard]] Status walk_folder(const std::string& root, const std::function<Descend(const WalkEntry&)>& visit);
+/// Folders that may not be read, lie too deep or have too long a path are told to `passed_over`, and the walk goes on.
+/// Without it those that may not be read are passed over (the agent's user cannot read them either) and the others are
+/// an error. Errors: Io, NotFound, Limit (kWalkEntriesMax; kWalkDepthMax, PATH_MAX).
+[[nodiscard]] Status walk_folder(const std::string& root, const std::function<Descend(const WalkEntry&)>& visit,
+                                 const PassedOver& passed_over = nullptr);
 
 }  // namespace sanctum

@@ -15,9 +15,11 @@
 #include <functional>
 #include <linux/openat2.h>
 #include <string_view>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <utility>
 
 namespace sanctum::runs_later {
 namespace {
@@ -128,7 +130,7 @@ Result<std::string> digest_of(const std::string& path) {
 
 /// Visits every file of the list: with its relative path, its match and whether it is git's configuration.
 using Visit = std::function<Status(const std::string& path, const Match& match)>;
-Status visit_places(const std::string& workspace, const Visit& visit) {
+Status visit_places(const std::string& workspace, const Visit& visit, const PassedOver& passed_over) {
     const Matcher matcher(workspace);
     Status outcome;
     // Folders of the list that the walk is in or has been in; a folder's entries come right behind it.
@@ -153,7 +155,7 @@ Status visit_places(const std::string& workspace, const Visit& visit) {
             outcome = visit(entry.path, {Match::What::File, reason});
         }
         return Descend::Yes;
-    });
+    }, passed_over);
     if (!walked) return walked;
     return outcome;
 }
@@ -172,11 +174,76 @@ Result<UniqueFd> open_folder(const std::string& path) {
     return folder;
 }
 
+/// What changes when somebody opens a closed folder, or makes or renames something in it.
+std::string state_of_folder(const std::string& path) {
+    struct stat status {};
+    if (::lstat(path.c_str(), &status) != 0) return "unknown";
+    return std::to_string(status.st_ino) + " " + std::to_string(status.st_uid) + " " + std::to_string(status.st_mode) +
+           " " + std::to_string(status.st_ctim.tv_sec) + "." + std::to_string(status.st_ctim.tv_nsec);
+}
+
+/// A folder in which its owner may rename for as long as this lives, although the agent took the permission away.
+class WritableFolder {
+public:
+    static Result<WritableFolder> open(const std::string& path) {
+        SANCTUM_TRY(UniqueFd folder, open_folder(path));
+        struct stat status {};
+        if (::fstat(folder.get(), &status) != 0) return io_error("stat " + path);
+        WritableFolder writable(std::move(folder), status.st_mode & 07777);
+        if (status.st_uid == ::geteuid() && (status.st_mode & kNeeded) != kNeeded) {
+            SANCTUM_CHECK(writable.set_mode(writable.mode_ | kNeeded));
+            writable.is_changed_ = true;
+        }
+        return writable;
+    }
+    WritableFolder(WritableFolder&& other) noexcept
+        : folder_(std::move(other.folder_)), mode_(other.mode_), is_changed_(std::exchange(other.is_changed_, false)) {}
+    WritableFolder& operator=(WritableFolder&&) = delete;
+    ~WritableFolder() {
+        if (is_changed_) static_cast<void>(set_mode(mode_));
+    }
+    [[nodiscard]] int get() const { return folder_.get(); }
+
+private:
+    static constexpr mode_t kNeeded = S_IWUSR | S_IXUSR;
+
+    WritableFolder(UniqueFd folder, mode_t mode) : folder_(std::move(folder)), mode_(mode) {}
+
+    [[nodiscard]] Status set_mode(mode_t mode) const {
+        const std::string itself = "/proc/self/fd/" + std::to_string(folder_.get());
+        return ::chmod(itself.c_str(), mode) == 0 ? Status() : Status(io_error("make the folder writable"));
+    }
+
+    UniqueFd folder_;
+    mode_t mode_;
+    bool is_changed_ = false;
+};
+
 std::string name_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
-Status rename_in_folder(const std::string& path, const std::string& from, const std::string& to) {
-    SANCTUM_TRY(const UniqueFd folder, open_folder(folder_of(path)));
-    if (::renameat(folder.get(), from.c_str(), folder.get(), to.c_str()) != 0) {
+bool is_in_the_way(int error) {
+    return error == EISDIR || error == ENOTDIR || error == ENOTEMPTY || error == EEXIST;
+}
+
+/// Gives what the agent put in the way a name that it could not foresee.
+Status move_aside(int folder, const std::string& name) {
+    std::uint64_t number = 0;
+    if (::getrandom(&number, sizeof number, 0) != sizeof number) return io_error("getrandom");
+    const std::string aside = name + "." + std::to_string(number);
+    if (::renameat(folder, name.c_str(), folder, aside.c_str()) != 0) return io_error("move aside " + name);
+    return {};
+}
+
+enum class InTheWay : unsigned char { MoveAside, Stays };
+
+Status rename_in_folder(const std::string& path, const std::string& from, const std::string& to, InTheWay what) {
+    SANCTUM_TRY(const WritableFolder folder, WritableFolder::open(folder_of(path)));
+    int renamed = ::renameat(folder.get(), from.c_str(), folder.get(), to.c_str());
+    if (renamed != 0 && what == InTheWay::MoveAside && is_in_the_way(errno)) {
+        SANCTUM_CHECK(move_aside(folder.get(), to));
+        renamed = ::renameat(folder.get(), from.c_str(), folder.get(), to.c_str());
+    }
+    if (renamed != 0) {
         Error error = io_error("rename " + from + " to " + to);
         if (error.sys_errno == ENOENT) error.code = Errc::NotFound;
         return std::move(error).in(folder_of(path));
@@ -184,16 +251,21 @@ Status rename_in_folder(const std::string& path, const std::string& from, const 
     return {};
 }
 
+Status move_to_held(const std::string& path) {
+    return rename_in_folder(path, name_of(path), name_of(path) + std::string(kHeld), InTheWay::MoveAside);
+}
+
 Status hold_configuration(const Change& change, const Snapshot& before) {
     const std::string relative = change.path.substr(before.workspace.size() + 1);
     const auto found = before.configurations.find(relative);
     const std::string old = found == before.configurations.end() ? "" : found->second;
+    SANCTUM_TRY([[maybe_unused]] const WritableFolder folder, WritableFolder::open(folder_of(change.path)));
     SANCTUM_TRY(const std::string current, read_file(change.path, kRunsLaterFileBytesMax));
     struct stat status {};
     if (::lstat(change.path.c_str(), &status) != 0) return io_error(change.path);
     // What cannot be read as git reads it is not kept in part.
     const Result<std::string> cleaned = without_new_executing_variables(old, current);
-    SANCTUM_CHECK(rename_in_folder(change.path, name_of(change.path), name_of(change.path) + std::string(kHeld)));
+    SANCTUM_CHECK(move_to_held(change.path));
     SANCTUM_CHECK(write_file_atomically(change.path, cleaned ? *cleaned : old, status.st_mode & 0777));
     // Root holds back in other users' workspaces too.
     const bool stays_owned = ::geteuid() != 0 || ::lchown(change.path.c_str(), status.st_uid, status.st_gid) == 0;
@@ -235,8 +307,8 @@ Result<std::vector<std::string>> find_existing(const std::string& workspace) {
 }
 
 Result<Snapshot> remember(const std::string& workspace) {
-    Snapshot snapshot{workspace, {}, {}};
-    SANCTUM_CHECK(visit_places(workspace, [&](const std::string& path, const Match& match) -> Status {
+    Snapshot snapshot{workspace, {}, {}, {}};
+    const auto visit = [&](const std::string& path, const Match& match) -> Status {
         const std::string whole = workspace + "/" + path;
         if (match.what == Match::What::GitConfiguration) {
             SANCTUM_TRY(snapshot.configurations[path], read_file(whole, kRunsLaterFileBytesMax));
@@ -244,33 +316,44 @@ Result<Snapshot> remember(const std::string& workspace) {
         }
         SANCTUM_TRY(snapshot.digests[path], digest_of(whole));
         return {};
+    };
+    SANCTUM_CHECK(visit_places(workspace, visit, [&](const std::string& path, const char*) {
+        snapshot.closed[path] = state_of_folder(workspace + "/" + path);
     }));
     return snapshot;
 }
 
-Result<std::vector<Change>> find_changes(const Snapshot& before) {
-    std::vector<Change> changes;
-    SANCTUM_CHECK(visit_places(before.workspace, [&](const std::string& path, const Match& match) -> Status {
+Changes find_changes(const Snapshot& before) {
+    Changes changes;
+    std::vector<Change>& found = changes.found;
+    const auto visit = [&](const std::string& path, const Match& match) -> Status {
         const std::string whole = before.workspace + "/" + path;
         if (match.what == Match::What::GitConfiguration) {
             const auto old = before.configurations.find(path);
             Result<std::string> current = read_file(whole, kRunsLaterFileBytesMax);
             if (!current) {
-                changes.push_back({whole, "git executes what it says", Change::Kind::File, {}});
+                found.push_back({whole, "git executes what it says", Change::Kind::File, {}});
                 return {};
             }
             auto change = compare_configuration(whole, old == before.configurations.end() ? "" : old->second, *current);
-            if (change) changes.push_back(std::move(*change));
+            if (change) found.push_back(std::move(*change));
             return {};
         }
-        SANCTUM_TRY(const std::string digest, digest_of(whole));
+        const Result<std::string> digest = digest_of(whole);
         const auto old = before.digests.find(path);
-        if (old == before.digests.end() || old->second != digest) {
-            changes.push_back({whole, match.reason, Change::Kind::File, {}});
+        if (!digest || old == before.digests.end() || old->second != *digest) {
+            found.push_back({whole, match.reason, Change::Kind::File, {}});
         }
         return {};
-    }));
-    std::sort(changes.begin(), changes.end(),
+    };
+    changes.whole = visit_places(before.workspace, visit, [&](const std::string& path, const char* why) {
+        if (path.ends_with(kHeld)) return;
+        const std::string whole = before.workspace + "/" + path;
+        const auto old = before.closed.find(path);
+        if (old != before.closed.end() && old->second == state_of_folder(whole)) return;
+        found.push_back({whole, why, Change::Kind::File, {}});
+    });
+    std::sort(found.begin(), found.end(),
               [](const Change& left, const Change& right) { return left.path < right.path; });
     return changes;
 }
@@ -280,8 +363,7 @@ Status hold(const std::vector<Change>& changes, const Snapshot& before) {
     for (const Change& change : changes) {
         const Status held = change.kind == Change::Kind::ConfigurationKeys
                                 ? hold_configuration(change, before)
-                                : rename_in_folder(change.path, name_of(change.path),
-                                                   name_of(change.path) + std::string(kHeld));
+                                : move_to_held(change.path);
         if (!held) failures += (failures.empty() ? "" : "; ") + change.path + ": " + held.error().what;
     }
     if (failures.empty()) return {};
@@ -289,7 +371,7 @@ Status hold(const std::vector<Change>& changes, const Snapshot& before) {
 }
 
 Status accept(const std::string& original) {
-    return rename_in_folder(original, name_of(original) + std::string(kHeld), name_of(original));
+    return rename_in_folder(original, name_of(original) + std::string(kHeld), name_of(original), InTheWay::Stays);
 }
 
 Result<std::vector<std::string>> find_held(const std::string& workspace) {

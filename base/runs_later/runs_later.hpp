@@ -32,6 +32,7 @@ struct Snapshot {
     std::string workspace;
     std::map<std::string, std::string> digests;         ///< hex SHA-256; symbolic links: of what they point to
     std::map<std::string, std::string> configurations;  ///< `.git/config` and the like: content
+    std::map<std::string, std::string> closed;          ///< folders that were not walked: their state
 };
 
 /// Takes the snapshot. Errors: as walk_folder; Io.
@@ -45,8 +46,15 @@ struct Change {
     std::vector<std::string> keys;  ///< ConfigurationKeys: `core.hookspath`, …
 };
 
-/// Compares the workspace with a snapshot. Errors: as remember().
-[[nodiscard]] Result<std::vector<Change>> find_changes(const Snapshot& before);
+/// What is new or changed.
+struct Changes {
+    std::vector<Change> found;  ///< by path
+    Status whole;               ///< an error: there may be more
+};
+
+/// Compares the workspace with a snapshot. FAIL-CLOSED: what cannot be looked at (a file, a folder that its owner may
+/// not read, one that lies too deep) counts as changed, and nothing in one place hides another. `whole`: Io, Limit.
+[[nodiscard]] Changes find_changes(const Snapshot& before);
 
 /// Holds changes back: files are renamed to `NAME.sanctum-held`; configuration keys are taken out, the file as the
 /// agent left it kept beside as `config.sanctum-held`. Goes on after a failure and names all at the end. Errors: Io.

@@ -9,7 +9,8 @@
 
 namespace sanctum::launcher {
 
-/// Brings up `lo` with an address of its own and makes all of IPv4 and IPv6 local. Needs CAP_NET_ADMIN inside.
+/// Brings up `lo` with an address of its own, makes all of IPv4 and IPv6 local, and adds a decorative `eth0` with the
+/// same address, both ends of which are inside. Needs CAP_NET_ADMIN inside.
 /// See: rtnetlink(7). Errors: Io.
 [[nodiscard]] Status make_every_address_local(const SandboxPlan& plan);
 

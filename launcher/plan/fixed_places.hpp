@@ -8,6 +8,9 @@ namespace sanctum::launcher {
 inline constexpr const char* kSandboxAddress = "198.18.0.1";
 inline constexpr const char* kSandboxAddress6 = "fd53:616e:6374::1";
 inline constexpr const char* kNameServer = "198.18.0.2";
+/// The interface for programs that ask whether the machine is online, and its other end.
+inline constexpr const char* kLinkName = "eth0";
+inline constexpr const char* kLinkEndName = "eth0-end";
 inline constexpr const char* kHostName = "sanctum";
 
 inline constexpr const char* kPolicyFile = "/run/sanctum/policy.json";

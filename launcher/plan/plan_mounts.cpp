@@ -197,16 +197,20 @@ void add_grants(Steps& steps, SandboxPlan& plan, const profiles::Mission& missio
     }
 }
 
-/// Where a place of the machine is seen inside: below the innermost grant that holds it.
-std::string inside_path(const std::string& path, const profiles::Mission& mission) {
-    std::string inside = path;
-    std::size_t best = 0;
-    for (const profiles::Mount& grant : mission.sandbox.mounts) {
-        if (grant.source.size() < best || !is_same_or_below(path, grant.source)) continue;
-        best = grant.source.size();
-        inside = grant.target + path.substr(grant.source.size());
+/// Everywhere a place of the machine is seen inside: below each grant that holds it, unless another grant lies on top.
+std::set<std::string> inside_paths(const std::string& path, const profiles::Mission& mission) {
+    std::vector<profiles::Mount> grants = mission.sandbox.mounts;
+    grants.push_back({mission.sandbox.workspace, mission.sandbox.workspace, mission.sandbox.workspace_writable});
+    std::set<std::string> paths;
+    for (const profiles::Mount& grant : grants) {
+        if (!is_same_or_below(path, grant.source)) continue;
+        const std::string inside = grant.target + path.substr(grant.source.size());
+        const bool is_covered = std::any_of(grants.begin(), grants.end(), [&](const profiles::Mount& other) {
+            return other.target.size() > grant.target.size() && is_same_or_below(inside, other.target);
+        });
+        if (!is_covered) paths.insert(inside);
     }
-    return inside;
+    return paths;
 }
 
 void add_masks(Steps& steps, const profiles::Mission& mission, const HostFacts& facts) {
@@ -215,14 +219,18 @@ void add_masks(Steps& steps, const profiles::Mission& mission, const HostFacts& 
                            [&](const profiles::Mount& grant) { return grant.source == path; });
     };
     for (const std::string& socket : facts.sockets) {
-        steps.mark(MountKind::MaskFile, inside_path(socket, mission), "a socket of the machine");
+        for (const std::string& inside : inside_paths(socket, mission)) {
+            steps.mark(MountKind::MaskFile, inside, "a socket of the machine");
+        }
     }
     for (const std::string& secret : facts.secrets) {
         const bool is_folder = secret.ends_with('/');
         const std::string path = is_folder ? secret.substr(0, secret.size() - 1) : secret;
         if (is_granted_by_name(path)) continue;
-        steps.mark(is_folder ? MountKind::MaskFolder : MountKind::MaskFile, inside_path(path, mission),
-                   "a place of secrets that the profile does not name");
+        for (const std::string& inside : inside_paths(path, mission)) {
+            steps.mark(is_folder ? MountKind::MaskFolder : MountKind::MaskFile, inside,
+                       "a place of secrets that the profile does not name");
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 #include "launcher/plan/sandbox_plan.hpp"
 
 #include "launcher/plan/call_numbers.hpp"
+#include "launcher/plan/fixed_places.hpp"
 
 #include <sstream>
 
@@ -77,7 +78,10 @@ void render_mounts(std::ostream& out, const SandboxPlan& plan) {
 void render_network(std::ostream& out, const SandboxPlan& plan) {
     out << "network     empty namespace, every address is local; Sanctum listens on 53";
     for (const std::uint16_t port : plan.ports) out << " " << port;
-    out << (plan.has_ipv6 ? "" : " (IPv4 only)") << "\n"
+    out << "\n"
+        << "interface   " << kLinkName << " with " << kSandboxAddress;
+    if (plan.has_ipv6) out << " and " << kSandboxAddress6;
+    out << (plan.has_ipv6 ? "" : " (IPv4 only)") << ", leads nowhere\n"
         << "watch       " << (plan.attribute ? "connections are attributed to processes" : "off") << "\n";
 }
 

@@ -96,7 +96,7 @@ std::string last_lines(const std::string& mission, const Counts& counts,
 void report_workspace(const Result<WorkspaceFindings>& findings, ledger::MissionEnded& ended, const Speaker& speaker) {
     if (!findings || !findings->error.empty()) {
         speaker.error("files that run later could not all be looked at or held back: " +
-                      (findings ? findings->error : findings.error().what) +
+                      ledger::printable(findings ? findings->error : findings.error().what) +
                       "; look at the workspace before you run anything in it");
     }
     if (!findings || findings->files.empty()) return;

@@ -24,19 +24,16 @@ WorkspaceFindings care_for_workspace_as_owner(const WorkspaceCare& care) {
         findings.error = owner.error().what;
         return findings;
     }
-    const Result<std::vector<runs_later::Change>> changes = runs_later::find_changes(care.before);
-    if (!changes) {
-        findings.error = changes.error().what;
-        return findings;
-    }
-    for (const runs_later::Change& change : *changes) {
+    const runs_later::Changes changes = runs_later::find_changes(care.before);
+    if (!changes.whole) findings.error = changes.whole.error().what;
+    for (const runs_later::Change& change : changes.found) {
         findings.files.push_back(change.path);
         findings.reasons.push_back(change.reason);
     }
-    if (changes->empty() || care.policy == profiles::RunsLater::Report) return findings;
-    const Status held = runs_later::hold(*changes, care.before);
+    if (changes.found.empty() || care.policy == profiles::RunsLater::Report) return findings;
+    const Status held = runs_later::hold(changes.found, care.before);
     findings.are_held = held.has_value();
-    if (!held) findings.error = held.error().what;
+    if (!held) findings.error += (findings.error.empty() ? "" : "; ") + held.error().what;
     return findings;
 }
 

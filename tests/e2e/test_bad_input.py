@@ -2,10 +2,15 @@
 """Bad input of every kind: a clear error that names place and remedy, 125 where nothing ran, no partial mission,
 nothing sent upstream that was not recorded, nothing lost from store or ledger."""
 
+import contextlib
+import json
 import os
 import subprocess
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 import identity as identities
 from rig import API, BIN, PLAIN, SUPPORT
@@ -311,23 +316,60 @@ def test_no_file_descriptors_left(rig, service):
 
 # ---- upstream -------------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("kind", ["expired", "future", "wrong name", "unknown authority"])
-def test_an_upstream_with_a_bad_certificate_gets_no_byte(rig, authority, tmp_path, kind):
+# Name → the certificate that a server of that name shows.
+BAD_CERTIFICATES = {
+    "expired": lambda ca, other, name: ca.issue(name, valid="expired"),
+    "future": lambda ca, other, name: ca.issue(name, valid="future"),
+    "wrong-name": lambda ca, other, name: ca.issue("other.sanctum.test"),
+    "unknown-authority": lambda ca, other, name: other.issue(name),
+    "self-signed": lambda ca, other, name: ca.issue(name, issuer="self"),
+    "for-clients": lambda ca, other, name: ca.issue(name, usage=ExtendedKeyUsageOID.CLIENT_AUTH),
+    "nul": lambda ca, other, name: ca.issue(f"{name}\0.example.com", label=name),
+    "address": lambda ca, other, name: ca.issue("127.0.0.1", label=name),
+    "wide-wildcard": lambda ca, other, name: ca.issue("*.test", label=name),
+    "partial-wildcard": lambda ca, other, name: ca.issue("partial-w*.sanctum.test", label=name),
+    "sha1": lambda ca, other, name: ca.issue(name, digest=hashes.SHA1()),
+    "short-key": lambda ca, other, name: ca.issue(name, key=rsa.generate_private_key(65537, 1024)),
+    "common-name-only": lambda ca, other, name: ca.issue(name, has_alternatives=False),
+    "common-name-beside": lambda ca, other, name: ca.issue("other.sanctum.test", common_name=name, label=name),
+    "signed-by-a-server": lambda ca, other, name: ca.issue_through(name, intermediate={"is_authority": False}),
+    "no-intermediate": lambda ca, other, name: ca.issue_through(name, send=False),
+    "expired-intermediate": lambda ca, other, name: ca.issue_through(name, intermediate={"valid": "expired"}),
+    "excluded-name": lambda ca, other, name: ca.issue_through(name, intermediate={"excluded": "sanctum.test"}),
+}
+GOOD_CERTIFICATES = {
+    "good": lambda ca, other, name: ca.issue(name),
+    "good-wildcard": lambda ca, other, name: ca.issue("*.sanctum.test", label=name),
+    "good-intermediate": lambda ca, other, name: ca.issue_through(name),
+}
+
+
+def test_an_upstream_with_a_bad_certificate_gets_no_byte(rig, tmp_path):
+    """One server for each; the twins show that wildcards and intermediate certificates as such are taken."""
     from authority import Authority
     from conftest import PROFILE
-    made = {"expired": lambda: authority.issue(API, valid="expired", label="expired"),
-            "future": lambda: authority.issue(API, valid="future", label="future"),
-            "wrong name": lambda: authority.issue("other.sanctum.test"),
-            "unknown authority": lambda: Authority(tmp_path / "unknown").issue(API)}[kind]()
-    with RecordingUpstream(*made) as server:
-        rig.host(API, server, authority.ca_file).host(PLAIN, server)
-        rig.account("api", f'catalog = "http-bearer"\nhosts = ["{API}"]\nsource = "local"\nitem = "api"')
+    ca, other = Authority(tmp_path / "ca"), Authority(tmp_path / "unknown", "Another authority")
+    made = {**BAD_CERTIFICATES, **GOOD_CERTIFICATES}
+    servers = {}
+    with contextlib.ExitStack() as running:
+        for kind, make in made.items():
+            name = f"{kind}.sanctum.test"
+            servers[kind] = running.enter_context(RecordingUpstream(*make(ca, other, name)))
+            rig.host(name, servers[kind], ca.ca_file if kind == "good" else None)
+        rig.host(PLAIN, servers["good"])
+        hosts = json.dumps([f"{kind}.sanctum.test" for kind in made])
+        rig.account("api", f'catalog = "http-bearer"\nhosts = {hosts}\nsource = "local"\nitem = "api"')
         rig.configure()
+        script = 'for kind; do curl -sS -w "\\n%{http_code}\\n--\\n" https://$kind.sanctum.test/hello; done'
 
-        outcome = rig.run("curl", "-sS", "-w", "%{http_code}", f"https://{API}/hello", profile=rig.profile(PROFILE))
+        outcome = rig.run("sh", "-c", script, "sh", *made, profile=rig.profile(PROFILE))
 
-        assert "upstream_certificate" in outcome.text and outcome.text.endswith("502"), outcome
-        assert server.exchanges == []
+        answers = dict(zip(made, outcome.text.split("\n--\n")))
+        for kind in BAD_CERTIFICATES:
+            assert "upstream_certificate" in answers[kind] and answers[kind].endswith("502"), (kind, answers[kind])
+            assert servers[kind].exchanges == [], kind
+        for kind in GOOD_CERTIFICATES:
+            assert answers[kind] == "hello from upstream\n\n200", (kind, answers[kind])
 
 
 def test_an_upstream_that_is_not_there(rig, authority, certificate):

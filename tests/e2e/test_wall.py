@@ -134,6 +134,31 @@ def test_a_name_cannot_be_used_for_another(rig, service, upstream):
     assert outcome.text.count("name_mismatch") >= 2 and "plain_http" in outcome.text, outcome
 
 
+ASK_FOR_NAMES = f"""
+import json, socket
+def ask(family):
+    try:
+        found = socket.getaddrinfo('{API}', 443, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+        return [address[0] for *_, address in found]
+    except socket.gaierror as error:
+        return error.errno
+print(json.dumps({{"any": ask(0), "v4": ask(socket.AF_INET), "v6": ask(socket.AF_INET6),
+                  "interfaces": [name for _, name in socket.if_nameindex()]}}))
+"""
+
+
+def test_a_program_that_asks_only_for_addresses_it_could_use_gets_them(rig, service):
+    """AI_ADDRCONFIG leaves out a family in which no interface has an address. Names have IPv4 addresses only: IPv6 is
+    answered at once with "there is none", and is no way around."""
+    outcome = rig.run(PYTHON, "-c", ASK_FOR_NAMES, profile=service)
+
+    seen = json.loads(outcome.text)
+    assert len(seen["v4"]) == 1 and seen["v4"][0].startswith(("198.18.", "198.19.")), seen
+    assert seen["any"] == seen["v4"], seen
+    assert seen["v6"] in (socket.EAI_NODATA, socket.EAI_NONAME), seen
+    assert "eth0" in seen["interfaces"], seen
+
+
 ALLOWED_FAMILIES = {socket.AF_UNIX, socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK}
 
 

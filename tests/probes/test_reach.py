@@ -37,6 +37,74 @@ def test_a_connection_without_connect_leads_to_us_or_nowhere(box):
     assert box.probe("probe_network", "fastopen", "192.0.2.1", "81", options=SERVE).only["errno"] == "ECONNREFUSED"
 
 
+OWN = {"IPv4": "198.18.0.1", "IPv6": "fd53:616e:6374::1"}
+ONLINE = """
+import json, socket
+interfaces = [name for _, name in socket.if_nameindex()]
+print(json.dumps({"op": "online", "interfaces": interfaces}))
+"""
+
+
+def test_a_program_that_asks_whether_it_is_online_sees_an_interface(box):
+    seen = box.probe("probe_network", "interfaces").only["seen"]
+    assert {f"eth0 {address}" for address in OWN.values()} <= set(seen)
+    others = {each.split()[0] for each in seen} - {"eth0"}
+    assert others == {"lo"}, "an address that the kernel made up"
+    interfaces = box.run("/usr/bin/python3", "-c", ONLINE).only["interfaces"]
+    assert {"lo", "eth0", "eth0-end"} <= set(interfaces)
+
+
+@pytest.mark.parametrize("family", OWN)
+def test_the_address_on_the_link_is_ours_as_well(box, family):
+    assert box.probe("probe_network", "connect", OWN[family], "443", options=SERVE).only["data"] == OWN[family]
+    assert box.probe("probe_network", "connect", OWN[family], "444", options=SERVE).only["errno"] == "ECONNREFUSED"
+    assert box.probe("probe_network", "udp", OWN[family], "9", options=SERVE).only["errno"] == "ECONNREFUSED"
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1", "2001:db8::1"])
+@pytest.mark.parametrize("interface", ["eth0", "eth0-end"])
+def test_a_socket_tied_to_the_link_reaches_nobody(box, address, interface):
+    tied = box.probe("probe_network", "connect", address, "443", interface, options=SERVE).only
+    assert tied["errno"] in ("ENETUNREACH", "EHOSTUNREACH", "EINPROGRESS", "EAGAIN"), tied
+    assert box.probe("probe_network", "udp", address, "53", interface, options=SERVE).only["result"] == "refused"
+    twin = box.probe("probe_network", "connect", address, "443", "lo", options=SERVE).only
+    assert twin["data"] == address
+
+
+FRAMES = """
+import json, socket
+def sent():
+    lines = [line.split() for line in open("/proc/net/dev").read().splitlines()[2:]]
+    return {words[0].rstrip(":"): int(words[10]) for words in lines}
+before = sent()
+for family, address in ((socket.AF_INET, "192.0.2.%d"), (socket.AF_INET6, "2001:db8::%x")):
+    for last in range(1, 40):
+        for kind, port in ((socket.SOCK_STREAM, 80), (socket.SOCK_STREAM, 81), (socket.SOCK_DGRAM, 123)):
+            with socket.socket(family, kind) as made:
+                try:
+                    made.connect((address % last, port))
+                    made.send(b"x")
+                except OSError:
+                    pass
+after = sent()
+print(json.dumps({"op": "frames", **{name: after[name] - before[name] for name in before}}))
+"""
+
+
+def test_no_frame_leaves_over_the_link(box):
+    sent = box.run("/usr/bin/python3", "-c", FRAMES, options=SERVE).only
+    assert sent["lo"] > 200, "the twin: everything stays here"
+    assert sent["eth0"] == sent["eth0-end"] == 0, sent
+
+
+@pytest.mark.parametrize("interface", ["lo", "eth0", "eth0-end"])
+def test_the_network_cannot_be_changed_from_inside(box, interface):
+    assert box.probe("probe_network", "take_down", interface).only["errno"] == "EPERM"
+    assert box.probe("probe_network", "add_route", interface).only["errno"] == "EPERM"
+    routes = box.run("/bin/cat", "/proc/net/route").stdout.splitlines()[1:]
+    assert routes == [], "a route besides the local ones"
+
+
 @pytest.mark.parametrize("bits", [(), ("high",)])
 def test_exactly_four_socket_families_exist(box, bits):
     opened = box.probe("probe_network", "families", *bits).only["opened"]

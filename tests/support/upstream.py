@@ -130,6 +130,7 @@ class RecordingUpstream:
         self._context = None
         if certificate:
             self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._context.set_ciphers("DEFAULT:@SECLEVEL=0")  # weak certificates are for the other side to refuse
             self._context.load_cert_chain(certificate, key)
             self._context.set_alpn_protocols(["http/1.1"])
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)

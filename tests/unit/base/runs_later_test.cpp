@@ -6,8 +6,13 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <fcntl.h>
 #include <filesystem>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <utility>
 
 namespace sanctum::runs_later {
 namespace {
@@ -47,8 +52,8 @@ protected:
     std::vector<std::string> changed_since(const Snapshot& before) const {
         std::vector<std::string> paths;
         const auto changes = find_changes(before);
-        EXPECT_TRUE(changes.has_value());
-        for (const Change& change : *changes) paths.push_back(change.path.substr(workspace_.size() + 1));
+        EXPECT_TRUE(changes.whole.has_value());
+        for (const Change& change : changes.found) paths.push_back(change.path.substr(workspace_.size() + 1));
         return paths;
     }
 
@@ -110,17 +115,16 @@ TEST_F(RunsLater, OnlyExecutingKeysOfAConfigurationCount) {
                          "[remote \"origin\"]\n\turl = https://a.test/x\n");
     EXPECT_EQ(changed_since(before), Paths{});
     write(".git/config", "[core]\n\tbare = false\n\thooksPath = /tmp/evil\n[filter \"x\"]\n\tclean = touch /tmp/y\n");
-    const auto changes = find_changes(before);
-    ASSERT_EQ(changes->size(), 1U);
-    EXPECT_EQ(changes->front().keys, (Paths{"core.hookspath", "filter.x.clean"}));
+    const Changes changes = find_changes(before);
+    ASSERT_EQ(changes.found.size(), 1U);
+    EXPECT_EQ(changes.found.front().keys, (Paths{"core.hookspath", "filter.x.clean"}));
 }
 
 TEST_F(RunsLater, HeldFilesAreOutOfPlaceUntilAccepted) {
     const Snapshot before = remembered();
     write(".mcp.json", "{\"new\":1}");
     write(".git/config", "[core]\n\tbare = false\n\tpager = evil\n[user]\n\tname = agent\n");
-    const auto changes = find_changes(before);
-    ASSERT_TRUE(hold(*changes, before).has_value());
+    ASSERT_TRUE(hold(find_changes(before).found, before).has_value());
     EXPECT_EQ(text_of(".mcp.json"), "(absent)");
     EXPECT_EQ(text_of(".git/config"), "[core]\n\tbare = false\n\t\n[user]\n\tname = agent\n");
     EXPECT_EQ(changed_since(before), Paths{});
@@ -133,8 +137,95 @@ TEST_F(RunsLater, HeldFilesAreOutOfPlaceUntilAccepted) {
 TEST_F(RunsLater, AConfigurationThatCannotBeReadIsPutBackWhole) {
     const Snapshot before = remembered();
     write(".git/config", "[core\n\tpager = evil\n");
-    ASSERT_TRUE(hold(*find_changes(before), before).has_value());
+    ASSERT_TRUE(hold(find_changes(before).found, before).has_value());
     EXPECT_EQ(text_of(".git/config"), "[core]\n\tbare = false\n");
+}
+
+/// Root may look and write everywhere, so these are made as an ordinary user in a child.
+template <class Claim>
+int as_ordinary_user(const std::string& workspace, Claim claim) {
+    constexpr uid_t kOrdinary = 61234;
+    const pid_t child = ::fork();
+    if (child == 0) {
+        if (::geteuid() == 0) {
+            for (const auto& entry : fs::recursive_directory_iterator(workspace)) {
+                if (::lchown(entry.path().c_str(), kOrdinary, kOrdinary) != 0) ::_exit(2);
+            }
+            if (::chown(workspace.c_str(), kOrdinary, kOrdinary) != 0 || ::setuid(kOrdinary) != 0) ::_exit(2);
+        }
+        ::_exit(claim() ? 0 : 1);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    return status;
+}
+
+TEST_F(RunsLater, AFolderThatNobodyMayLookIntoIsHeldAndOneThatAlwaysWasIsNot) {
+    write("closed/.envrc", "of the owner\n");
+    write("shut/.envrc", "of the owner\n");
+    write(".vscode/tasks.json", "{}");
+    EXPECT_EQ(as_ordinary_user(workspace_, [&] {
+        ::chmod((workspace_ + "/closed").c_str(), 0111);
+        const auto before = remember(workspace_);
+        const bool is_quiet = find_changes(*before).found.empty();
+        ::chmod((workspace_ + "/.vscode").c_str(), 0111);
+        ::chmod((workspace_ + "/shut").c_str(), 0);
+        const Changes changes = find_changes(*before);
+        return is_quiet && changes.whole && changes.found.size() == 2 && hold(changes.found, *before) &&
+               !fs::exists(workspace_ + "/.vscode") && fs::exists(workspace_ + "/shut.sanctum-held") &&
+               fs::exists(workspace_ + "/closed");
+    }), 0);
+}
+
+TEST_F(RunsLater, AFolderWithoutWritePermissionKeepsNothingInPlace) {
+    const Snapshot before = remembered();
+    write(".vscode/tasks.json", "{}");
+    EXPECT_EQ(as_ordinary_user(workspace_, [&] {
+        ::chmod((workspace_ + "/.vscode").c_str(), 0555);
+        const bool is_held = hold(find_changes(before).found, before).has_value();
+        struct stat status {};
+        return is_held && !fs::exists(workspace_ + "/.vscode/tasks.json") &&
+               ::stat((workspace_ + "/.vscode").c_str(), &status) == 0 && (status.st_mode & 0777) == 0555;
+    }), 0);
+}
+
+TEST_F(RunsLater, NothingInOnePlaceHidesWhatIsInAnother) {
+    const Snapshot before = remembered();
+    write(".mcp.json", "{}");
+    const int workspace = ::open(workspace_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int folder = ::dup(workspace);
+    const std::string name(200, 'd');  // too long a path after twenty of them, too deep after 128
+    for (const auto& [each, count] : {std::pair<std::string, int>{name, 25}, {"deep", 140}}) {
+        ::close(folder);
+        folder = ::dup(workspace);
+        for (int level = 0; level < count; ++level) {
+            ASSERT_EQ(::mkdirat(folder, each.c_str(), 0755), 0);
+            const int below = ::openat(folder, each.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+            ::close(folder);
+            folder = below;
+        }
+        ::close(::openat(folder, ".envrc", O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+    }
+    ::close(folder);
+    ::close(workspace);
+    const Changes changes = find_changes(before);
+    EXPECT_TRUE(changes.whole.has_value());
+    EXPECT_EQ(changes.found.size(), 3U);
+    EXPECT_TRUE(hold(changes.found, before).has_value());
+    EXPECT_EQ(text_of(".mcp.json"), "(absent)");
+    EXPECT_TRUE(find_changes(before).found.empty());
+}
+
+TEST_F(RunsLater, WhatStandsInTheWayIsMovedAside) {
+    const Snapshot before = remembered();
+    write(".mcp.json", "{\"new\":1}");
+    write(".mcp.json.sanctum-held/in-the-way", "x");
+    ASSERT_TRUE(hold(find_changes(before).found, before).has_value());
+    EXPECT_EQ(text_of(".mcp.json"), "(absent)");
+    EXPECT_EQ(text_of(".mcp.json.sanctum-held"), "{\"new\":1}");
+    fs::create_directories(workspace_ + "/.mcp.json/of-the-user");
+    EXPECT_FALSE(accept(workspace_ + "/.mcp.json").has_value());
+    EXPECT_TRUE(fs::exists(workspace_ + "/.mcp.json/of-the-user"));
 }
 
 TEST(GitConfiguration, IsReadAsGitReadsIt) {

@@ -202,6 +202,28 @@ TEST(PlanSandbox, SecretsBelowAGrantAreMaskedUnlessNamed) {
     EXPECT_EQ(steps_at(world.planned(), "/srv/data/.ssh").size(), 1U);
 }
 
+TEST(PlanSandbox, ASocketIsHiddenInEveryPlaceWhereItWouldBeSeen) {
+    World world;
+    world.place("/home/alice/project/sub");
+    world.mission.sandbox.mounts.push_back({"/home/alice/project/sub", "/other", false});
+    world.facts.sockets = {"/home/alice/project/sub/tool.sock"};
+    world.facts.secrets = {"/home/alice/project/sub/.netrc"};
+    const SandboxPlan plan = world.planned();
+    for (const char* place : {"/home/alice/project/sub/tool.sock", "/other/tool.sock",
+                              "/home/alice/project/sub/.netrc", "/other/.netrc"}) {
+        ASSERT_EQ(steps_at(plan, place).size(), 1U) << place;
+        EXPECT_EQ(steps_at(plan, place).front().kind, MountKind::MaskFile) << place;
+    }
+}
+
+TEST(PlanSandbox, ASocketBehindAnotherGrantNeedsNoMask) {
+    World world;
+    world.place("/srv/data");
+    world.mission.sandbox.mounts.push_back({"/srv/data", "/home/alice/project/sub", false});
+    world.facts.sockets = {"/home/alice/project/sub/tool.sock"};
+    EXPECT_TRUE(steps_at(world.planned(), "/home/alice/project/sub/tool.sock").empty());
+}
+
 TEST(PlanSandbox, MasksFollowAMountThatIsMoved) {
     World world;
     world.place("/srv/data");
