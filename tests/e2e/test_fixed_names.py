@@ -39,6 +39,13 @@ def test_each_script_prints_help(script):
     assert shown.returncode == 0 and "usage: scripts/" + script in shown.stdout, shown
 
 
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_each_script_refuses_an_option_that_it_does_not_know(script):
+    done = subprocess.run([SOURCE / "scripts" / script, "--no-such-option"], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 2 and "--no-such-option" in done.stderr, done
+
+
 @pytest.mark.parametrize("option", ["--agents", "--soak"])
 def test_a_part_that_does_not_exist_yet_is_no_success(option):
     if (SOURCE / "tests" / option.strip("-")).is_dir():
