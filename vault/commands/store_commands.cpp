@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
+#include <utility>
 #include <variant>
 #include <unistd.h>
 
@@ -290,7 +291,8 @@ int run_store_command(int argc, char** argv) {
     Action chosen = nullptr;
     CLI::App app("The sealed store of credentials on this machine", "sanctum vault");
     describe(app, options, chosen);
-    if (argc > 1 && argv[1][0] != '-' && app.get_subcommand_no_throw(argv[1]) == nullptr) {
+    const auto is_named = [&](const CLI::App* known) { return known->get_name() == argv[1]; };
+    if (argc > 1 && argv[1][0] != '-' && std::as_const(app).get_subcommands(is_named).empty()) {
         std::string word;
         wire::append_json_string(word, argv[1]);  // escapes what a terminal would obey
         std::fprintf(stderr, "sanctum vault: unknown command %s (sanctum vault --help lists them)\n", word.c_str());
