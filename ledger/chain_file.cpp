@@ -25,7 +25,10 @@ Status make_reserve(const std::string& folder) {
     if (failed == 0) return {};
     ::unlink(path.c_str());
     Error error = io_error("reserve space in " + folder, failed);
-    if (failed == ENOSPC || failed == EDQUOT || failed == EFBIG) error.code = Errc::Limit;
+    const bool is_disk = failed == ENOSPC || failed == EDQUOT;
+    if (is_disk || failed == EFBIG) error.code = Errc::Limit;
+    if (is_disk) error.what += " (the disk is full: make room)";
+    else if (failed == EFBIG) error.what += " (larger files are forbidden: raise `ulimit -f`)";
     return error;
 }
 

@@ -303,6 +303,14 @@ def test_a_full_disk_in_the_middle_sends_nothing_unrecorded(rig, service, upstre
     rig.check_everything()
 
 
+def test_a_file_size_limit_that_leaves_no_room_for_the_record(rig, service):
+    """`ulimit -f` kills whoever writes too much, with a signal, unless it is prepared for it."""
+    outcome = rig.run("touch", "ran", profile=service, wrap=["prlimit", "--fsize=300000:300000"])
+
+    expect_nothing_ran(rig, outcome, "File too large", "ulimit -f")
+    assert rig.run("touch", "ran", profile=service, wrap=["prlimit", "--fsize=unlimited"]).code == 0
+
+
 def test_no_file_descriptors_left(rig, service):
     outcome = rig.run("touch", "ran", profile=service, wrap=["prlimit", "--nofile=12:12"])
 

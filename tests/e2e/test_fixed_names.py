@@ -138,6 +138,19 @@ def test_the_receipt_is_a_signed_envelope(rig, service):
     assert outcome.receipt["payload"] and outcome.receipt["signatures"][0]["sig"]
 
 
+def test_a_receipt_that_was_taken_out_of_the_machines_chain_is_missed(rig, service):
+    outcome = rig.run("true", profile=service)
+    chain = rig.state / "receipts.jsonl"
+    whole = chain.read_bytes()
+    rig.write(chain, whole[:whole[:-1].rfind(b"\n") + 1], 0o600)
+
+    found = rig.sanctum("audit", "verify")
+    rig.write(chain, whole, 0o600)
+
+    assert found.returncode == 3 and f"{outcome.folder.name} unsealed".encode() in found.stdout, found
+    assert rig.sanctum("audit", "verify").returncode == 0
+
+
 def test_a_changed_ledger_fails_verification_in_both_verifiers(rig, service):
     outcome = rig.run("curl", "-fsS", f"https://{API}/describe", profile=service)
     ledger = outcome.folder / "ledger.jsonl"
