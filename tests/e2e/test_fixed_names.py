@@ -67,13 +67,24 @@ def test_each_command_has_help_with_an_example(command):
     assert re.search(r"(?i)example", shown.stdout) and f"sanctum {command}" in shown.stdout, shown
 
 
-@pytest.mark.parametrize("command", [["version"], ["doctor"], ["ps"], ["vault", "list"], ["schema"]])
-def test_each_reading_command_speaks_json(rig, service, command):
-    shown = rig.sanctum(*command, *([] if command == ["schema"] else ["--json"]))
+def test_each_reading_command_speaks_json_with_a_schema(rig, service):
+    script = f"curl -sS https://{API}/describe; curl -sS https://unknown.test/; echo x >.envrc"
+    refused, = rig.run("sh", "-c", script, profile=service).of_type("exchange.refused")
+    rig.expect_ok(rig.sanctum("trust", str(rig.write(rig.work / "mission.toml", service.read_text()))))
+    request = ["GET", f"https://{API}/describe"]
+    commands = [["version"], ["doctor"], ["ps", "--all"], ["vault", "list"], ["show", "last"], ["audit", "show", "last"],
+                ["audit", "verify"], ["check", str(service)], ["explain", str(service)],
+                ["explain", str(service), *request], ["explain", f"{refused['mission']}-{refused['exchange']}"],
+                ["trust", "--list"], ["accept", "last", "--dry-run"]]
+    for command in commands:
+        shown = rig.sanctum(*command, "--json")
 
-    assert shown.returncode in (0, 1, 3), shown
-    for line in [shown.stdout] if shown.stdout.lstrip().startswith((b"{", b"[")) else shown.stdout.splitlines():
-        json.loads(line)
+        assert shown.returncode == 0 or command == ["doctor"], shown
+        lines = shown.stdout.splitlines()
+        assert lines, f"{command} said nothing"
+        documents = [json.loads(line) for line in lines]
+        assert documents[0]["schema"].startswith("sanctum."), (command, documents[0])
+    assert json.loads(rig.expect_ok(rig.sanctum("schema")).stdout)["$schema"]
 
 
 def test_the_records_have_the_members_of_the_format(rig, service, upstream):
