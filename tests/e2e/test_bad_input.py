@@ -338,6 +338,40 @@ def test_an_upstream_with_a_bad_certificate_gets_no_byte(rig, authority, tmp_pat
         assert server.exchanges == []
 
 
+def test_an_upstream_that_does_not_take_the_credential_is_told_with_its_account(rig, service, upstream):
+    def unauthorized(exchange):
+        exchange.read_body()
+        exchange.respond(401, b"no", reason="Unauthorized")
+    upstream.routes["/private"] = unauthorized
+
+    refused = rig.run("curl", "-sS", f"https://{API}/private", profile=service, options=["-v"])
+    taken = rig.run("curl", "-sS", f"https://{API}/hello", profile=service, options=["-v"])
+
+    assert "account api: its server refused the credential (401) 1 time" in refused.errors, refused
+    assert "refused the credential" not in taken.errors, taken
+
+
+def test_names_that_the_mission_does_not_know_are_never_looked_up(rig, service, upstream):
+    """DNS is no way out: the operator's resolver hears of names of the mission only."""
+    import socket
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as resolver:
+        resolver.bind(("127.0.0.1", 0))
+        resolver.setblocking(False)
+        config = rig.configuration / "config.toml"
+        named = f'[upstream]\nresolver = "127.0.0.1:{resolver.getsockname()[1]}"'
+        rig.write(config, config.read_text().replace("[upstream]", named, 1), 0o600)
+        urls = [f"https://secret{number}.leak.test/" for number in range(20)]
+        listed = rig.profile(service.read_text() + '[[host]]\nname = "listed.test"\nmatch = ["GET /**"]\n', "listed")
+
+        unknown = rig.run("curl", "-sS", *urls, profile=service)
+        with pytest.raises(BlockingIOError):
+            resolver.recv(2048)
+        rig.run("curl", "-sS", "--max-time", "2", "https://listed.test/", profile=listed)
+
+        assert len(unknown.refused) == len(urls)
+        assert b"\x06listed\x04test" in resolver.recv(2048), "the twin: a name of the mission is asked for"
+
+
 def test_an_upstream_that_is_not_there(rig, authority, certificate):
     from conftest import PROFILE
     server = RecordingUpstream(*certificate)

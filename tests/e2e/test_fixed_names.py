@@ -41,7 +41,8 @@ def test_each_script_prints_help(script):
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_each_script_refuses_an_option_that_it_does_not_know(script):
-    done = subprocess.run([SOURCE / "scripts" / script, "--no-such-option"], capture_output=True, text=True, check=False)
+    done = subprocess.run([SOURCE / "scripts" / script, "--no-such-option"], capture_output=True, text=True,
+                          check=False)
 
     assert done.returncode == 2 and "--no-such-option" in done.stderr, done
 
@@ -72,8 +73,8 @@ def test_each_reading_command_speaks_json_with_a_schema(rig, service):
     refused, = rig.run("sh", "-c", script, profile=service).of_type("exchange.refused")
     rig.expect_ok(rig.sanctum("trust", str(rig.write(rig.work / "mission.toml", service.read_text()))))
     request = ["GET", f"https://{API}/describe"]
-    commands = [["version"], ["doctor"], ["ps", "--all"], ["vault", "list"], ["show", "last"], ["audit", "show", "last"],
-                ["audit", "verify"], ["check", str(service)], ["explain", str(service)],
+    commands = [["version"], ["doctor"], ["ps", "--all"], ["vault", "list"], ["show", "last"],
+                ["audit", "show", "last"], ["audit", "verify"], ["check", str(service)], ["explain", str(service)],
                 ["explain", str(service), *request], ["explain", f"{refused['mission']}-{refused['exchange']}"],
                 ["trust", "--list"], ["accept", "last", "--dry-run"]]
     for command in commands:
