@@ -128,7 +128,8 @@ private:
         json(ps, ps_.format);
 
         CLI::App* show = command(app_, "show", "Show a mission: processes and places while it runs, then its receipt",
-                                 "sanctum show\n  sanctum show 01kabc --json", [this] { return run_show(console_, show_); });
+                                 "sanctum show\n  sanctum show 01kabc --json",
+                                 [this] { return run_show(console_, show_); });
         mission_or_last(show, show_.mission);
         json(show, show_.format);
 
