@@ -113,6 +113,12 @@ def test_a_workspace_that_holds_home_or_our_own_folders(rig, service, workspace)
     expect_nothing_ran(rig, rig.run("touch", "ran", profile=profile), "workspace")
 
 
+def test_a_mount_that_is_not_there_is_named_with_its_option(rig, service):
+    options = ["--mount", "/nonexistent/folder:/data"]
+
+    expect_nothing_ran(rig, rig.run("touch", "ran", profile=service, options=options), "/nonexistent/folder", "--mount")
+
+
 # ---- the store ------------------------------------------------------------------------------------------------------
 
 def test_a_missing_key_file(rig, service):
