@@ -99,7 +99,13 @@ struct Checker {
             return {};
         }
         if (!verified) return verified.error();
-        report(verdict_of(id, *verified));
+        Verdict verdict = verdict_of(id, *verified);
+        // A receipt goes into the chain before it goes into its folder: what is sealed and not in it was taken out.
+        if (verified->state == LedgerState::Sealed && !chain.find(id)) {
+            verdict.state = ledger::name_of(LedgerState::Unsealed);
+            verdict.why = "its receipt is missing from receipts.jsonl (put back a copy of that file)";
+        }
+        report(verdict);
         return {};
     }
 

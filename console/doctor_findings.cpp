@@ -155,7 +155,8 @@ void examine_secrets(const MachineFacts& facts, Group group) {
     }
     if (!facts.configuration_fault.empty()) group.bad(facts.configuration_fault, "mend the file");
     else if (facts.has_configuration) group.good("configuration " + facts.configuration);
-    else group.warn("no configuration (" + facts.configuration + "): only plain hosts can be used", "write one");
+    else group.warn("no configuration (" + facts.configuration + "): only plain hosts can be used",
+                    "write one as in step 3 of README.md, or take over what `sanctum init --agent NAME` prints");
     for (const std::string& folder : facts.writable_by_others) {
         group.bad(folder + " can be changed by others", "chmod go-w " + folder);
     }

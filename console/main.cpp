@@ -3,6 +3,7 @@
 #include "base/confinement/self_confinement.hpp"
 #include "console/console.hpp"
 
+#include <csignal>
 #include <iostream>
 
 int main(int argc, char** argv) {
@@ -13,6 +14,8 @@ int main(int argc, char** argv) {
     if (const Status undumpable = become_undumpable(); !undumpable) {
         return static_cast<int>(console::fail(console, undumpable.error()));
     }
+    // Under `ulimit -f` a write fails with EFBIG, like one to a full disk, instead of killing the process half-way.
+    std::signal(SIGXFSZ, SIG_IGN);
     const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
     const console::Exit code = console::run_console(arguments, console);
     std::cout.flush();

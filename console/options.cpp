@@ -128,8 +128,9 @@ private:
         json(ps, ps_.format);
 
         CLI::App* show = command(app_, "show", "Show a mission: processes and places while it runs, then its receipt",
-                                 "sanctum show last", [this] { return run_show(console_, show_); });
-        mission(show, show_.mission);
+                                 "sanctum show\n  sanctum show 01kabc --json",
+                                 [this] { return run_show(console_, show_); });
+        mission_or_last(show, show_.mission);
         json(show, show_.format);
 
         CLI::App* revoke = command(app_, "revoke", "End a mission now and take its credentials back",
@@ -157,7 +158,7 @@ private:
         audit->footer("Example:\n  sanctum audit verify\n  sanctum audit show last");
         CLI::App* show = command(*audit, "show", "Print every record of a mission, and its receipt in words",
                                  "sanctum audit show last", [this] { return run_audit_show(console_, audit_show_); });
-        mission(show, audit_show_.mission);
+        mission_or_last(show, audit_show_.mission);
         json(show, audit_show_.format);
 
         CLI::App* verify =
@@ -191,6 +192,12 @@ private:
 
     static void mission(CLI::App* command, std::string& id) {
         command->add_option("MISSION", id, "Id, unique beginning of one, or `last`")->required();
+    }
+
+    // What only reads may do without a name.
+    static void mission_or_last(CLI::App* command, std::string& id) {
+        id = "last";
+        command->add_option("MISSION", id, "Id, unique beginning of one, or `last`")->capture_default_str();
     }
 
     Console& console_;

@@ -56,7 +56,7 @@ bool has_living_vault(const Places& places, const std::string& id) {
 
 struct Row {
     std::string mission;
-    std::string action;  // recovered, waiting, broken, failed, socket-removed, would-recover
+    std::string action;  // recovered, removed, waiting, broken, failed, socket-removed, would-recover
     std::string words;
     std::uint64_t lease_ends = 0;
     std::uint64_t repaired = 0;
@@ -89,15 +89,6 @@ std::string words_of(const ledger::Recovery& recovery) {
     return out;
 }
 
-// Its launcher died before the first record, so nothing ran: what it had begun to lay out goes away. By name, so that
-// a folder that holds anything else stays.
-Row remove_empty(const Console& console, const std::string& id) {
-    const std::string folder = console.places.mission(id);
-    for (const char* name : {"/ledger.jsonl", "/mission.json", "/reserve"}) ::unlink((folder + name).c_str());
-    if (::rmdir(folder.c_str()) != 0) return {id, "failed", io_error("remove " + folder).what, 0, 0, 0};
-    return {id, "removed", "nothing had been recorded, so nothing had run", 0, 0, 0};
-}
-
 // Nothing to do gives no row.
 std::optional<Row> recover_one(const Console& console, const std::string& id, const LeaseEnds& ends,
                                const std::shared_ptr<const ledger::SigningKey>& key) {
@@ -106,12 +97,13 @@ std::optional<Row> recover_one(const Console& console, const std::string& id, co
     const Result<ledger::Recovery> recovery =
         ledger::recover(console.places.mission(id), id, own == ends.end() ? kNone : own->second,
                         console.places.receipts(), key, console.clock);
-    if (!recovery && recovery.error().code == Errc::NotFound) return std::nullopt;  // died before its ledger began
     if (!recovery) {
         const bool is_broken = recovery.error().code == Errc::Protocol;
         return Row{id, is_broken ? "broken" : "failed", recovery.error().what, 0, 0, 0};
     }
-    if (recovery->kind == ledger::Recovery::Kind::Empty) return remove_empty(console, id);
+    if (recovery->kind == ledger::Recovery::Kind::Removed) {
+        return Row{id, "removed", "nothing had been recorded, so nothing had run", 0, 0, 0};
+    }
     if (recovery->kind != ledger::Recovery::Kind::Recovered) return std::nullopt;
     return Row{id, "recovered", words_of(*recovery), recovery->lease_ends, recovery->repaired, recovery->unknown};
 }

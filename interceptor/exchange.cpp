@@ -50,7 +50,8 @@ private:
     [[nodiscard]] bool may_repeat(const RelayResult& result) const;
     [[nodiscard]] net::awaitable<bool> skip_small_body();
     [[nodiscard]] RefusalOptions refusal_options(bool closes) const;
-    [[nodiscard]] std::string encode_break(std::string_view reason) const;
+    [[nodiscard]] bool is_revoked() const { return services_.is_ending || (lease_ && !lease_->is_live); }
+    [[nodiscard]] std::string encode_break(const RelayResult& result) const;
     void settle_upstream(const RelayResult& result);
     void finish_record(const RelayResult& result);
     [[nodiscard]] std::string decision_id() const {
@@ -225,23 +226,26 @@ net::awaitable<MaybeRefusal> Exchange::record_intent() {
 
 /// What the agent is told when nothing of an answer has reached it. (No coroutine: GCC 12 destroys an aggregate that is
 /// a local variable of one twice.)
-std::string Exchange::encode_break(std::string_view reason) const {
-    return encode_refusal(Refusal{.reason = std::string(reason)}, decision_id(), refusal_options(true));
+std::string Exchange::encode_break(const RelayResult& result) const {
+    Refusal refusal{.reason = "upstream_unreachable"};
+    if (is_revoked()) refusal.reason = "credential_unavailable";
+    else if (result.is_request_broken) refusal = {.reason = "request_invalid", .explanation = result.detail};
+    return encode_refusal(refusal, decision_id(), refusal_options(true));
 }
 
 net::awaitable<Next> Exchange::send_and_answer() {
     RelayResult result;
-    const bool is_revoked = services_.is_ending || (lease_ && !lease_->is_live);
     const Status continued = co_await send_continue();
-    if (is_revoked || !continued.has_value()) {
+    if (is_revoked() || !continued.has_value()) {
         // FAIL-CLOSED: the credential was taken back, or the agent left, while the record was being written.
-        result.outcome = is_revoked ? "mission_ended" : "agent_closed";
+        result.outcome = is_revoked() ? "mission_ended" : "agent_closed";
         upstream_->close();
     } else {
         result = co_await relay_once();
         if (may_repeat(result)) {
             const MaybeRefusal refusal = co_await open_upstream(Upstreams::Pool::OnlyFresh);
-            if (!refusal) result = co_await relay_once();
+            // FAIL-CLOSED: dialling again takes time, in which the credential may have been taken back.
+            if (!refusal && !is_revoked()) result = co_await relay_once();
         }
     }
     settle_upstream(result);
@@ -252,7 +256,7 @@ net::awaitable<Next> Exchange::send_and_answer() {
         co_return goes_on ? Next::KeepAlive : Next::Close;
     }
     if (agent_.is_gone()) co_return Next::Close;
-    std::string told = encode_break(is_revoked ? "credential_unavailable" : "upstream_unreachable");
+    std::string told = encode_break(result);
     co_return co_await answer_refusal(agent_, std::move(told), Next::Close);
 }
 

@@ -35,7 +35,7 @@ private:
         append_body(out, needs_.held_body);
         while (true) {
             Result<RequestEvent> event = needs_.agent.poll_body();
-            if (!event.has_value()) co_return fail_request("agent_closed", event.error());
+            if (!event.has_value()) co_return fail_request("request_invalid", event.error());
             if (const auto* chunk = std::get_if<BodyChunk>(&*event)) {
                 append_body(out, {chunk->bytes.data(), chunk->bytes.size()});
                 continue;
@@ -81,6 +81,7 @@ private:
     /// The agent broke its own request: it must not look complete upstream.
     void fail_request(std::string outcome, const Error& error) {
         if (is_response_over_) return;
+        result_.is_request_broken = !has_failed_;
         fail(std::move(outcome), error.what);
         needs_.upstream.close();
     }

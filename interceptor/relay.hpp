@@ -36,6 +36,7 @@ struct RelayResult {
     std::size_t cookies_kept = 0;
     bool has_answered_agent = false;   ///< a byte of a final response went to the agent
     bool is_request_whole = false;     ///< all of it was written
+    bool is_request_broken = false;    ///< the agent broke its own request, which is what ended the exchange
     bool is_response_whole = false;
     bool upstream_closes = false;
     bool agent_closes = false;         ///< the framing sent to the agent ends its connection

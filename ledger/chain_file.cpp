@@ -25,7 +25,10 @@ Status make_reserve(const std::string& folder) {
     if (failed == 0) return {};
     ::unlink(path.c_str());
     Error error = io_error("reserve space in " + folder, failed);
-    if (failed == ENOSPC || failed == EDQUOT) error.code = Errc::Limit;
+    const bool is_disk = failed == ENOSPC || failed == EDQUOT;
+    if (is_disk || failed == EFBIG) error.code = Errc::Limit;
+    if (is_disk) error.what += " (the disk is full: make room)";
+    else if (failed == EFBIG) error.what += " (larger files are forbidden: raise `ulimit -f`)";
     return error;
 }
 
@@ -42,9 +45,14 @@ Result<ChainFile> ChainFile::create(const std::string& mission_folder, std::stri
     const std::string path = ledger_path(mission_folder);
     UniqueFd fd(::open(path.c_str(), O_RDWR | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!fd) return io_error("create " + path);
-    // Waits: a reaper that looks at the new, empty file lets go of it at once.
+    // Waits: a reaper that looks at the new, empty file is done with it at once.
     while (::flock(fd.get(), LOCK_EX) != 0) {
         if (errno != EINTR) return io_error("lock " + path);
+    }
+    // FAIL-CLOSED: a reaper that held the lock first has removed the empty file; records in it would be nowhere.
+    struct stat status {};
+    if (::fstat(fd.get(), &status) != 0 || status.st_nlink == 0) {
+        return Error{Errc::Cancelled, path + ": was removed by `sanctum reap` while it was being made; start again"};
     }
     SANCTUM_CHECK(make_reserve(mission_folder));
     const UniqueFd folder(::open(mission_folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));

@@ -3,6 +3,9 @@
 
 #include "ledger/seal.hpp"
 
+#include <cerrno>
+#include <fcntl.h>
+#include <filesystem>
 #include <set>
 #include <unistd.h>
 
@@ -57,7 +60,26 @@ std::uint64_t add_unknown_outcomes(ChainFile& chain, WallTime now) {
     return open.size();
 }
 
+// The launcher died between making the folder and making the ledger. With a receipt it is a ledger that was taken away.
+bool is_without_ledger(const std::string& folder) {
+    const auto is_absent = [&](const char* name) {
+        return ::access((folder + name).c_str(), F_OK) != 0 && errno == ENOENT;
+    };
+    return ::access(folder.c_str(), F_OK) == 0 && is_absent("/ledger.jsonl") && is_absent("/receipt.json");
+}
+
 }  // namespace
+
+Status remove_unrecorded(const std::string& mission_folder) {
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(mission_folder, error)) {
+        const std::string name = entry.path().filename().string();
+        const bool is_ours = name == "ledger.jsonl" || name == "reserve" || name.starts_with("mission.json");
+        if (is_ours) ::unlink(entry.path().c_str());
+    }
+    const bool is_gone = ::unlinkat(AT_FDCWD, mission_folder.c_str(), AT_REMOVEDIR) == 0;
+    return is_gone ? Status() : io_error("remove " + mission_folder);
+}
 
 Result<Recovery> recover(const std::string& mission_folder, const std::string& mission_id,
                          const std::vector<wire::LeaseChanged>& lease_ends, const std::string& receipts_path,
@@ -65,11 +87,17 @@ Result<Recovery> recover(const std::string& mission_folder, const std::string& m
     Recovery out;
     Result<ChainFile> resumed = ChainFile::resume(mission_folder, mission_id, std::move(key));
     if (!resumed && resumed.error().code == Errc::Cancelled) return out;
+    if (!resumed && is_without_ledger(mission_folder)) {
+        SANCTUM_CHECK(remove_unrecorded(mission_folder));
+        out.kind = Recovery::Kind::Removed;
+        return out;
+    }
     if (!resumed) return std::move(resumed).error();
     ChainFile& chain = *resumed;
     out.repaired = chain.repaired();
     if (chain.records() == 0) {
-        out.kind = Recovery::Kind::Empty;
+        SANCTUM_CHECK(remove_unrecorded(mission_folder));
+        out.kind = Recovery::Kind::Removed;
         return out;
     }
     const bool has_receipt = ::access((mission_folder + "/receipt.json").c_str(), F_OK) == 0;

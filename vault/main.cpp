@@ -6,6 +6,7 @@
 #include "vault/commands/store_commands.hpp"
 #include "vault/mission_process.hpp"
 
+#include <csignal>
 #include <cstdio>
 #include <string_view>
 #include <sys/socket.h>
@@ -24,6 +25,8 @@ bool is_started_by_a_launcher() {
 
 int main(int argc, char** argv) {
     if (!sanctum::become_undumpable()) return 1;
+    // Under `ulimit -f` a write fails with EFBIG, like one to a full disk, instead of killing the process half-way.
+    std::signal(SIGXFSZ, SIG_IGN);
     const std::string_view mode = argc > 1 ? argv[1] : "mission";
     if (mode == "store") return sanctum::vault::run_store_command(argc - 1, argv + 1);
     if (mode == "reap") return sanctum::vault::run_reap_command(argc - 1, argv + 1);

@@ -251,7 +251,8 @@ struct ExchangeOutcome {
     static constexpr bool is_json = false;
     std::uint64_t exchange = 0;
     std::uint16_t status = 0;     ///< upstream's status, 0 when none came
-    /// complete | agent_closed | upstream_closed | upstream_protocol | timeout | scrub_stopped | mission_ended
+    /// complete | agent_closed | request_invalid | upstream_closed |
+    /// upstream_protocol | timeout | scrub_stopped | mission_ended
     std::string outcome;
     std::uint64_t sent = 0;       ///< request body bytes
     std::uint64_t received = 0;   ///< response body bytes

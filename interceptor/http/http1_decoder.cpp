@@ -135,6 +135,7 @@ public:
             has_started_ = true;
             if (!head_told_) head_bytes_ += used;
             if (parser_->refusal) return *parser_->refusal;
+            if (ec == http::error::header_limit) return too_large_head();
             if (ec && ec != http::error::need_more) return Error{Errc::Protocol, "RFC 9112: " + ec.message()};
             SANCTUM_CHECK(check_head_size());
             if (ec) return keep_rest();
@@ -188,6 +189,9 @@ private:
         // What Beast left over before the head is done is head as well.
         const std::size_t rest = parser_->is_header_done() ? 0 : input_.size();
         if (head_bytes_ + rest <= kHeadBytesMax) return {};
+        return too_large_head();
+    }
+    static Error too_large_head() {
         return Error{Errc::Limit, "RFC 9110 5.4: the header section is larger than 32 KiB"};
     }
     /// Beast wants an unfinished line again, with more behind it; the lent buffer will be overwritten by then.

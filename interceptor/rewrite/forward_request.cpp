@@ -30,13 +30,19 @@ constexpr std::array<std::string_view, 20> kCredentialFields{
     "x-auth-key",      "x-session-token",     "x-goog-api-key", "x-goog-iam-authorization-token",
     "x-github-token",  "x-gitlab-token",      "private-token", "job-token",      "x-vault-token", "authentication"};
 /// Fields that make a server see another method, path, host, client or user than was decided on.
-constexpr std::array<std::string_view, 16> kRerouteFields{
-    "x-http-method", "x-http-method-override", "x-method-override", "forwarded",      "via",
-    "x-real-ip",     "x-client-ip",            "true-client-ip",    "x-host",         "x-url-scheme",
-    "sudo",          "x-remote-user",          "x-user",            "front-end-https", "x-wap-profile", "x-arr-log-id"};
-constexpr std::array<std::string_view, 11> kReroutePrefixes{
-    "x-forwarded-", "x-original-", "x-rewrite-", "impersonate-", "x-impersonate", "proxy-", "x-amz-security-",
-    "x-sanctum-",   "sanctum-",    "x-envoy-",   "x-remote-"};
+constexpr std::array<std::string_view, 35> kRerouteFields{
+    "x-http-method",       "x-http-method-override", "x-method-override",   "x-http-path-override", "x-override-url",
+    "x-http-destinationurl", "destination",          "base-url",            "request-uri",          "http-url",
+    "forwarded",           "x-forwarded",            "via",                 "x-host",               "x-url-scheme",
+    "front-end-https",     "x-accel-redirect",       "x-real-ip",           "x-client-ip",          "client-ip",
+    "true-client-ip",      "cf-connecting-ip",       "fastly-client-ip",    "x-cluster-client-ip",
+    "x-custom-ip-authorization", "sudo",             "x-user",              "remote-user",          "x-webauth-user",
+    "x-as-user",           "on-behalf-of",           "x-on-behalf-of",      "x-vault-namespace",    "x-wap-profile",
+    "x-arr-log-id"};
+constexpr std::array<std::string_view, 14> kReroutePrefixes{
+    "x-forwarded-", "x-original-", "x-rewrite-", "impersonate-", "x-impersonate",   "proxy-",   "x-proxy",
+    "x-remote-",    "x-envoy-",    "x-sanctum-", "sanctum-",     "x-amz-security-", "x-auth-request-",
+    "x-ms-client-principal"};
 /// A partial or encoded answer would pass the scrubber in pieces or unread.
 constexpr std::array<std::string_view, 4> kScanFields{"range", "if-range", "request-range", "accept-encoding"};
 

@@ -54,7 +54,8 @@ Status check_writable(const std::string& what, const std::string& path, const Ho
 Status check_grant(const std::string& what, const profiles::Mount& grant, const HostFacts& facts) {
     const auto found = facts.grants.find(grant.source);
     if (found == facts.grants.end() || found->second.real_path.empty()) {
-        return refused(what, grant.source, "does not exist or may not be looked at");
+        return refused(what, grant.source,
+                       "does not exist or may not be looked at (named in [sandbox] of the profile or by --mount)");
     }
     const std::string& real = found->second.real_path;
     SANCTUM_CHECK(check_target(what, grant.target));

@@ -9,6 +9,9 @@
 namespace sanctum::launcher {
 namespace {
 
+// The interceptor's word for a 401 that answered a request with an injected credential.
+constexpr const char* kRejectedCredential = "upstream_rejected_credential";
+
 bool contains(const std::vector<std::string>& sorted, const std::string& value) {
     return std::find(sorted.begin(), sorted.end(), value) != sorted.end();
 }
@@ -50,9 +53,10 @@ Status MissionRecord::attempted(ledger::ConnectionRefused attempt) {
 Status MissionRecord::intent(wire::ExchangeIntent intent) {
     SANCTUM_CHECK(use_number(intent.exchange));
     if (open_.size() >= kOpenExchangesMax) return Error{Errc::Limit, "interceptor: too many exchanges without an end"};
-    open_.insert(intent.exchange);
+    const profiles::Service* service = find_service(intent.service);
+    open_.emplace(intent.exchange, service == nullptr ? "" : service->account);
     ++counts_.allowed;
-    note_scopes(intent);
+    if (service != nullptr) note_scopes(*service, intent);
     const std::uint64_t exchange = intent.exchange;
     if (intent.durable) ledger_->append_durable(std::move(intent), exchange);
     else ledger_->append(std::move(intent));
@@ -73,9 +77,12 @@ Status MissionRecord::refused(wire::ExchangeRefused refused) {
 }
 
 Status MissionRecord::outcome(wire::ExchangeOutcome outcome) {
-    if (open_.erase(outcome.exchange) == 0) {
+    const auto found = open_.find(outcome.exchange);
+    if (found == open_.end()) {
         return out_of_order("an outcome without an intent for exchange", outcome.exchange);
     }
+    if (outcome.evidence.contains(kRejectedCredential)) ++counts_.rejected_by_account[found->second];
+    open_.erase(found);
     ledger_->append(std::move(outcome));
     return check_ledger();
 }
@@ -98,7 +105,7 @@ Status MissionRecord::leases(const std::vector<wire::LeaseChanged>& leases) {
 
 Result<ledger::Sealed> MissionRecord::seal(ledger::MissionEnded ended) {
     // The interceptor died or was cut off before it could say how these ended: sent, perhaps, and nobody knows how far.
-    for (const std::uint64_t exchange : open_) {
+    for (const auto& [exchange, account] : open_) {
         wire::ExchangeOutcome outcome;
         outcome.exchange = exchange;
         outcome.outcome = "mission_ended";
@@ -114,12 +121,15 @@ Status MissionRecord::use_number(std::uint64_t exchange) {
     return Error{Errc::Limit, "interceptor: too many gaps in its numbers"};
 }
 
-void MissionRecord::note_scopes(const wire::ExchangeIntent& intent) {
-    const auto is_named = [&](const profiles::Service& candidate) { return candidate.name == intent.service; };
+const profiles::Service* MissionRecord::find_service(const std::string& name) const {
+    const auto is_named = [&](const profiles::Service& candidate) { return candidate.name == name; };
     const auto service = std::find_if(mission_.services.begin(), mission_.services.end(), is_named);
-    if (service == mission_.services.end()) return;
-    for (const std::string& scope : scopes_used(*service, catalog_.find(service->catalog), intent.needed)) {
-        used_scopes_.insert(service->name + ":" + scope);
+    return service == mission_.services.end() ? nullptr : &*service;
+}
+
+void MissionRecord::note_scopes(const profiles::Service& service, const wire::ExchangeIntent& intent) {
+    for (const std::string& scope : scopes_used(service, catalog_.find(service.catalog), intent.needed)) {
+        used_scopes_.insert(service.name + ":" + scope);
     }
 }
 

@@ -26,6 +26,7 @@ struct Counts {
     std::uint64_t refused = 0;
     std::uint64_t attempts_refused = 0;  ///< connections that never were one
     std::map<std::string, std::uint64_t> refused_by_reason;
+    std::map<std::string, std::uint64_t> rejected_by_account;  ///< times that a server did not take the credential
 };
 
 /// Owns the ledger. Every function that takes a message returns Errors: Protocol (an end without a beginning, a number
@@ -60,14 +61,15 @@ public:
 
 private:
     [[nodiscard]] Status use_number(std::uint64_t exchange);
-    void note_scopes(const wire::ExchangeIntent& intent);
+    [[nodiscard]] const profiles::Service* find_service(const std::string& name) const;
+    void note_scopes(const profiles::Service& service, const wire::ExchangeIntent& intent);
 
     std::unique_ptr<ledger::Ledger> ledger_;
     const profiles::Mission& mission_;
     const profiles::CatalogSet& catalog_;
     Counts counts_;
     UsedNumbers used_numbers_;
-    std::set<std::uint64_t> open_;
+    std::map<std::uint64_t, std::string> open_;  ///< exchanges without an end, each with its account's name
     std::map<std::string, wire::LeaseChanged> leases_;
     std::set<std::string> used_scopes_;
 };

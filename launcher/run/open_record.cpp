@@ -5,6 +5,7 @@
 #include "base/limits.hpp"
 #include "base/mission_id.hpp"
 #include "ledger/keys.hpp"
+#include "ledger/recover.hpp"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -84,15 +85,14 @@ ledger::MissionStarted first_record(const PreparedMission& prepared) {
     return started;
 }
 
-// A record that could not be opened is of a mission that never was: nothing of it stays. Names only what create() made.
-void discard_record(const std::string& folder) {
-    for (const char* name : {"/ledger.jsonl", "/mission.json", "/reserve"}) ::unlink((folder + name).c_str());
-    static_cast<void>(::unlinkat(AT_FDCWD, folder.c_str(), AT_REMOVEDIR));
-}
+// A record that could not be opened is of a mission that never was: nothing of it stays. What cannot be removed now,
+// `sanctum reap` removes.
+void discard_record(const std::string& folder) { static_cast<void>(ledger::remove_unrecorded(folder).has_value()); }
 
 // A launcher that lives holds its ledger's lock.
 bool is_unfinished(const std::string& folder) {
     if (::access((folder + "/receipt.json").c_str(), F_OK) == 0) return false;
+    if (::access((folder + "/ledger.jsonl").c_str(), F_OK) != 0) return true;
     const UniqueFd ledger(::open((folder + "/ledger.jsonl").c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
     return ledger.is_open() && ::flock(ledger.get(), LOCK_SH | LOCK_NB) == 0;
 }

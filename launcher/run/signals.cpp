@@ -22,6 +22,7 @@ Result<Signals> Signals::block() {
     sigaddset(&blocked, SIGTTOU);
     sigaddset(&blocked, SIGTTIN);
     sigaddset(&blocked, SIGPIPE);
+    sigaddset(&blocked, SIGXFSZ);  // under `ulimit -f` a write then fails with EFBIG, like one to a full disk
     if (::sigprocmask(SIG_BLOCK, &blocked, nullptr) != 0) return io_error("signals: sigprocmask");
     // An ignored CHLD (inherited from a careless parent) would reap our children before we can ask how they ended.
     // The others keep their disposition, so that an agent under nohup(1) inherits what a plain exec would give it.

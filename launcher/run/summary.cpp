@@ -88,9 +88,15 @@ std::string last_lines(const std::string& mission, const Counts& counts,
     if (counts.attempts_refused > 0) {
         first += ", " + std::to_string(counts.attempts_refused) + " connections to nowhere";
     }
+    std::string rejected;
+    for (const auto& [account, count] : counts.rejected_by_account) {
+        rejected += "\nsanctum-run: account " + account + ": its server refused the credential (401) " +
+                    std::to_string(count) + (count == 1 ? " time" : " times") +
+                    "; renew it (a store's item: sanctum vault add ITEM --replace)";
+    }
     const std::string second = unused_scopes.empty() ? "every granted scope was used"
                                                      : "never used: " + joined(unused_scopes, kScopesNamedMax);
-    return first + "\nsanctum-run: " + second + "\nsanctum-run: see: sanctum show " + mission;
+    return first + rejected + "\nsanctum-run: " + second + "\nsanctum-run: see: sanctum show " + mission;
 }
 
 void report_workspace(const Result<WorkspaceFindings>& findings, ledger::MissionEnded& ended, const Speaker& speaker) {

@@ -92,9 +92,12 @@ Result<Ending> run_mission(const PreparedMission& prepared, const Options& optio
     return ending;
 }
 
-int print_plan(const PreparedMission& prepared) {
+int print_plan(const PreparedMission& prepared, const Speaker& speaker) {
     const std::string text = profiles::explain_mission(prepared.mission) + "\n" + render_plan(prepared.plan);
-    return write_all(STDOUT_FILENO, text) ? 0 : kExitSetupFailed;
+    const Status written = write_all(STDOUT_FILENO, text);
+    if (written) return 0;
+    speaker.error("standard output: " + written.error().what);
+    return kExitSetupFailed;
 }
 
 }  // namespace
@@ -109,7 +112,7 @@ int supervise(const Options& options) {
     }
     const SystemClock clock;
     const Result<PreparedMission> prepared = prepare_mission(options, clock);
-    if (prepared && options.dry_run) return print_plan(*prepared);
+    if (prepared && options.dry_run) return print_plan(*prepared, speaker);
 
     Result<Ending> ran = prepared ? run_mission(*prepared, options, speaker, *status, clock)
                                   : Result<Ending>(failed_to_set_up(prepared.error().what));

@@ -83,6 +83,9 @@ Result<std::string> read_owned_file(const std::string& path, Secrecy secrecy) {
 Result<std::string> read_owned_file(const std::string& path, Secrecy secrecy, std::size_t bytes_max) {
     SANCTUM_TRY(const std::string real, real_path(path));
     const UniqueFd fd(::open(real.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW));
+    if (!fd && errno == EACCES) {
+        return not_permitted(path, "may not be read", "chown it to yourself, or chmod u+r " + path);
+    }
     if (!fd) return io_error(path);
     struct stat status {};
     if (::fstat(fd.get(), &status) != 0) return io_error("stat " + path);

@@ -96,7 +96,7 @@ Result<ProfileFile> read_profile_file(const std::string& path) {
 
 Result<std::string> find_profile(const std::string& named, const std::string& from_environment, const Places& places) {
     const std::string& wanted = named.empty() ? from_environment : named;
-    const std::string origin = named.empty() ? "SANCTUM_PROFILE" : "--profile";
+    const std::string origin = named.empty() ? "SANCTUM_PROFILE: " : "";
     if (wanted.empty()) {
         if (is_file("./mission.toml")) return std::string("./mission.toml");
         return Error{Errc::NotFound,
@@ -113,7 +113,8 @@ Result<std::string> find_profile(const std::string& named, const std::string& fr
             looked += ", " + path;
         }
     }
-    return Error{Errc::NotFound, origin + ": there is no profile `" + wanted + "` (looked for " + looked + ")"};
+    return Error{Errc::NotFound, origin + "there is no profile `" + wanted + "` (looked for " + looked +
+                                    "; `sanctum init` writes one)"};
 }
 
 Result<Trust> trust_of(const ProfileFile& file, const Places& places) {

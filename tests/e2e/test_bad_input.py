@@ -118,6 +118,12 @@ def test_a_workspace_that_holds_home_or_our_own_folders(rig, service, workspace)
     expect_nothing_ran(rig, rig.run("touch", "ran", profile=profile), "workspace")
 
 
+def test_a_mount_that_is_not_there_is_named_with_its_option(rig, service):
+    options = ["--mount", "/nonexistent/folder:/data"]
+
+    expect_nothing_ran(rig, rig.run("touch", "ran", profile=service, options=options), "/nonexistent/folder", "--mount")
+
+
 # ---- the store ------------------------------------------------------------------------------------------------------
 
 def test_a_missing_key_file(rig, service):
@@ -308,6 +314,14 @@ def test_a_full_disk_in_the_middle_sends_nothing_unrecorded(rig, service, upstre
     rig.check_everything()
 
 
+def test_a_file_size_limit_that_leaves_no_room_for_the_record(rig, service):
+    """`ulimit -f` kills whoever writes too much, with a signal, unless it is prepared for it."""
+    outcome = rig.run("touch", "ran", profile=service, wrap=["prlimit", "--fsize=300000:300000"])
+
+    expect_nothing_ran(rig, outcome, "File too large", "ulimit -f")
+    assert rig.run("touch", "ran", profile=service, wrap=["prlimit", "--fsize=unlimited"]).code == 0
+
+
 def test_no_file_descriptors_left(rig, service):
     outcome = rig.run("touch", "ran", profile=service, wrap=["prlimit", "--nofile=12:12"])
 
@@ -370,6 +384,40 @@ def test_an_upstream_with_a_bad_certificate_gets_no_byte(rig, tmp_path):
             assert servers[kind].exchanges == [], kind
         for kind in GOOD_CERTIFICATES:
             assert answers[kind] == "hello from upstream\n\n200", (kind, answers[kind])
+
+
+def test_an_upstream_that_does_not_take_the_credential_is_told_with_its_account(rig, service, upstream):
+    def unauthorized(exchange):
+        exchange.read_body()
+        exchange.respond(401, b"no", reason="Unauthorized")
+    upstream.routes["/private"] = unauthorized
+
+    refused = rig.run("curl", "-sS", f"https://{API}/private", profile=service, options=["-v"])
+    taken = rig.run("curl", "-sS", f"https://{API}/hello", profile=service, options=["-v"])
+
+    assert "account api: its server refused the credential (401) 1 time" in refused.errors, refused
+    assert "refused the credential" not in taken.errors, taken
+
+
+def test_names_that_the_mission_does_not_know_are_never_looked_up(rig, service, upstream):
+    """DNS is no way out: the operator's resolver hears of names of the mission only."""
+    import socket
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as resolver:
+        resolver.bind(("127.0.0.1", 0))
+        resolver.setblocking(False)
+        config = rig.configuration / "config.toml"
+        named = f'[upstream]\nresolver = "127.0.0.1:{resolver.getsockname()[1]}"'
+        rig.write(config, config.read_text().replace("[upstream]", named, 1), 0o600)
+        urls = [f"https://secret{number}.leak.test/" for number in range(20)]
+        listed = rig.profile(service.read_text() + '[[host]]\nname = "listed.test"\nmatch = ["GET /**"]\n', "listed")
+
+        unknown = rig.run("curl", "-sS", *urls, profile=service)
+        with pytest.raises(BlockingIOError):
+            resolver.recv(2048)
+        rig.run("curl", "-sS", "--max-time", "2", "https://listed.test/", profile=listed)
+
+        assert len(unknown.refused) == len(urls)
+        assert b"\x06listed\x04test" in resolver.recv(2048), "the twin: a name of the mission is asked for"
 
 
 def test_an_upstream_that_is_not_there(rig, authority, certificate):

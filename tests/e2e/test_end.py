@@ -80,6 +80,30 @@ def test_sigkill_of_all_trusted_processes_at_once(rig, busy):
     assert finish_after_death(rig, busy).ended["reason"] == "lost"
 
 
+@pytest.mark.parametrize("left", [(), ("ledger.jsonl",), ("ledger.jsonl", "reserve", "mission.json.new-0123456789ab")])
+def test_what_a_launcher_left_that_died_before_its_first_record_goes_away(rig, service, left):
+    assert rig.run("true", profile=service).code == 0
+    folder = rig.make("state/sanctum/missions/01m8a0heqmvzbc0g1fe8rrftrq", 0o700)
+    for name in left:
+        rig.write(folder / name, "", 0o600)
+
+    rig.expect_ok(rig.sanctum("reap"))
+
+    assert not folder.exists()
+    rig.expect_ok(rig.sanctum("audit", "verify"))
+
+
+def test_a_mission_without_a_ledger_whose_receipt_is_there_is_left_as_evidence(rig, service):
+    outcome = rig.run("true", profile=service)
+    (outcome.folder / "ledger.jsonl").rename(rig.folder / "ledger.jsonl")
+
+    rig.sanctum("reap")
+
+    assert (outcome.folder / "receipt.json").exists()
+    assert rig.sanctum("audit", "verify").returncode == 3
+    (rig.folder / "ledger.jsonl").rename(outcome.folder / "ledger.jsonl")
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_a_signal_to_the_launchers_whole_group(rig, service, upstream, number):
     running = rig.start("bash", "-c", BUSY, profile=service, start_new_session=True).wait_until_started()

@@ -39,6 +39,14 @@ def test_each_script_prints_help(script):
     assert shown.returncode == 0 and "usage: scripts/" + script in shown.stdout, shown
 
 
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_each_script_refuses_an_option_that_it_does_not_know(script):
+    done = subprocess.run([SOURCE / "scripts" / script, "--no-such-option"], capture_output=True, text=True,
+                          check=False)
+
+    assert done.returncode == 2 and "--no-such-option" in done.stderr, done
+
+
 @pytest.mark.parametrize("option", ["--agents", "--soak"])
 def test_a_part_that_does_not_exist_yet_is_no_success(option):
     if (SOURCE / "tests" / option.strip("-")).is_dir():
@@ -60,13 +68,24 @@ def test_each_command_has_help_with_an_example(command):
     assert re.search(r"(?i)example", shown.stdout) and f"sanctum {command}" in shown.stdout, shown
 
 
-@pytest.mark.parametrize("command", [["version"], ["doctor"], ["ps"], ["vault", "list"], ["schema"]])
-def test_each_reading_command_speaks_json(rig, service, command):
-    shown = rig.sanctum(*command, *([] if command == ["schema"] else ["--json"]))
+def test_each_reading_command_speaks_json_with_a_schema(rig, service):
+    script = f"curl -sS https://{API}/describe; curl -sS https://unknown.test/; echo x >.envrc"
+    refused, = rig.run("sh", "-c", script, profile=service).of_type("exchange.refused")
+    rig.expect_ok(rig.sanctum("trust", str(rig.write(rig.work / "mission.toml", service.read_text()))))
+    request = ["GET", f"https://{API}/describe"]
+    commands = [["version"], ["doctor"], ["ps", "--all"], ["vault", "list"], ["show", "last"],
+                ["audit", "show", "last"], ["audit", "verify"], ["check", str(service)], ["explain", str(service)],
+                ["explain", str(service), *request], ["explain", f"{refused['mission']}-{refused['exchange']}"],
+                ["trust", "--list"], ["accept", "last", "--dry-run"]]
+    for command in commands:
+        shown = rig.sanctum(*command, "--json")
 
-    assert shown.returncode in (0, 1, 3), shown
-    for line in [shown.stdout] if shown.stdout.lstrip().startswith((b"{", b"[")) else shown.stdout.splitlines():
-        json.loads(line)
+        assert shown.returncode == 0 or command == ["doctor"], shown
+        lines = shown.stdout.splitlines()
+        assert lines, f"{command} said nothing"
+        documents = [json.loads(line) for line in lines]
+        assert documents[0]["schema"].startswith("sanctum."), (command, documents[0])
+    assert json.loads(rig.expect_ok(rig.sanctum("schema")).stdout)["$schema"]
 
 
 def test_the_records_have_the_members_of_the_format(rig, service, upstream):
@@ -129,6 +148,19 @@ def test_the_receipt_is_a_signed_envelope(rig, service):
 
     assert outcome.receipt["payloadType"] == "application/vnd.sanctum.receipt+json"
     assert outcome.receipt["payload"] and outcome.receipt["signatures"][0]["sig"]
+
+
+def test_a_receipt_that_was_taken_out_of_the_machines_chain_is_missed(rig, service):
+    outcome = rig.run("true", profile=service)
+    chain = rig.state / "receipts.jsonl"
+    whole = chain.read_bytes()
+    rig.write(chain, whole[:whole[:-1].rfind(b"\n") + 1], 0o600)
+
+    found = rig.sanctum("audit", "verify")
+    rig.write(chain, whole, 0o600)
+
+    assert found.returncode == 3 and f"{outcome.folder.name} unsealed".encode() in found.stdout, found
+    assert rig.sanctum("audit", "verify").returncode == 0
 
 
 def test_a_changed_ledger_fails_verification_in_both_verifiers(rig, service):

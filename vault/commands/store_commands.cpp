@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
+#include <utility>
 #include <variant>
 #include <unistd.h>
 
@@ -153,7 +154,7 @@ void print_items(const Options& options, const std::string& path, const StoredIt
         }
         return;
     }
-    std::string out = "{\"store\":";
+    std::string out = "{\"schema\":\"sanctum.vault.list/1\",\"store\":";
     wire::append_json_string(out, path);
     out += ",\"items\":[";
     for (const auto& [name, item] : items) {
@@ -290,6 +291,13 @@ int run_store_command(int argc, char** argv) {
     Action chosen = nullptr;
     CLI::App app("The sealed store of credentials on this machine", "sanctum vault");
     describe(app, options, chosen);
+    const auto is_named = [&](const CLI::App* known) { return known->get_name() == argv[1]; };
+    if (argc > 1 && argv[1][0] != '-' && std::as_const(app).get_subcommands(is_named).empty()) {
+        std::string word;
+        wire::append_json_string(word, argv[1]);  // escapes what a terminal would obey
+        std::fprintf(stderr, "sanctum vault: unknown command %s (sanctum vault --help lists them)\n", word.c_str());
+        return kUsage;
+    }
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

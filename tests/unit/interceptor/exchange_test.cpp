@@ -361,6 +361,22 @@ TEST(Exchange, ASafeRequestIsRepeatedOnceWhenAKeptConnectionWasGone) {
         .run();
 }
 
+TEST(Exchange, ACredentialTakenBackMeanwhileIsNotSentAgain) {
+    Script()
+        .given([](World& world) { world.upstreams.is_first_reused = true; })
+        .agent_sends(kGet)
+        .upstream_expects(kGetSent)
+        .then([](World& world, Wire&) { world.leases.lease->is_live = false; })
+        .upstream_closes()
+        .agent_expects_containing("sanctum-reason: credential_unavailable\r\n")
+        .checks([](World& world, Wire&) {
+            EXPECT_EQ(world.upstreams.opened, 2U);
+            EXPECT_EQ(world.upstreams.wires[1]->written, "");
+        })
+        .completed("upstream_closed")
+        .run();
+}
+
 TEST(Exchange, AnAgentThatLeavesEndsTheUpstreamExchange) {
     Script()
         .agent_sends(kGet)
@@ -380,11 +396,14 @@ TEST(Exchange, ABodyThatBreaksItsFramingIsNotMadeToLookComplete) {
     Script()
         .agent_sends("POST /items/1 HTTP/1.1\r\nHost: api.test\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
         .agent_sends("zz\r\n")
-        .checks([](World& world, Wire&) {
+        .agent_expects_containing("HTTP/1.1 400 Bad Request\r\n")
+        .agent_sees_close()
+        .checks([](World& world, Wire& agent) {
+            EXPECT_NE(agent.written.find("sanctum-reason: request_invalid\r\n"), std::string::npos);
             EXPECT_EQ(world.upstreams.wires[0]->written.find("\r\n0\r\n"), std::string::npos);
             EXPECT_TRUE(world.upstreams.wires[0]->is_closed);
         })
-        .completed("agent_closed")
+        .completed("request_invalid")
         .run_with_failure_at_every_step();
 }
 

@@ -271,7 +271,8 @@ TEST(RequestGate, HeadLimitsHold) {
     const std::string long_target = "/" + std::string(kTargetBytesMax, 'a');
 
     EXPECT_NE(decode_requests(post(many), 4096).error, "");
-    EXPECT_NE(decode_requests(post(large), 4096).error, "");
+    EXPECT_EQ(decode_requests(post(large), 4096).error, "RFC 9110 5.4: the header section is larger than 32 KiB");
+    EXPECT_EQ(decode_requests(post(large), 1).error, "RFC 9110 5.4: the header section is larger than 32 KiB");
     EXPECT_NE(decode_requests(get(long_target), 4096).error, "");
     EXPECT_NE(decode_requests(std::string(40000, 'A'), 4096).error, "");
     EXPECT_EQ(decode_requests(post(many.substr(0, many.size() - 12)), 4096).error, "");

@@ -19,6 +19,7 @@ protected:
         profiles::Service git;
         git.name = "git";
         git.catalog = "git-http";
+        git.account = "alice";
         git.grant = {"fetch", "push"};
         git.implied = {"fetch", "push"};
         mission.services.push_back(git);
@@ -59,6 +60,18 @@ TEST_F(MissionRecordTest, AnExchangeIsOpenBetweenIntentAndOutcome) {
     EXPECT_EQ(record->open_exchanges(), 0U);
     EXPECT_EQ(record->counts().allowed, 1U);
     EXPECT_EQ(log.records.size(), 2U);
+}
+
+TEST_F(MissionRecordTest, ACredentialThatAServerDidNotTakeIsCountedForItsAccount) {
+    wire::ExchangeOutcome rejected = outcome(1);
+    rejected.evidence["upstream_rejected_credential"] = "401";
+    ASSERT_TRUE(record->intent(intent(1)));
+    ASSERT_TRUE(record->intent(intent(2)));
+
+    ASSERT_TRUE(record->outcome(rejected));
+    ASSERT_TRUE(record->outcome(outcome(2)));
+
+    EXPECT_THAT(record->counts().rejected_by_account, testing::ElementsAre(testing::Pair("alice", 1)));
 }
 
 TEST_F(MissionRecordTest, AnOutcomeWithoutAnIntentIsAnErrorAndIsNotRecorded) {

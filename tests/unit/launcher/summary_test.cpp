@@ -47,6 +47,15 @@ TEST(LastLines, SayWhatHappenedWhatWasNotNeededAndWhatIsNext) {
                      "sanctum-run: see: sanctum show 01kabc");
 }
 
+TEST(LastLines, NameTheAccountWhoseCredentialItsServerDidNotTake) {
+    Counts counts;
+    counts.rejected_by_account = {{"alice", 2}};
+
+    EXPECT_THAT(last_lines("01kabc", counts, {}),
+                HasSubstr("\nsanctum-run: account alice: its server refused the credential (401) 2 times; renew it"));
+    EXPECT_THAT(last_lines("01kabc", {}, {}), testing::Not(HasSubstr("refused the credential")));
+}
+
 TEST(LastLines, AreShortWhenManyScopesWereNotNeeded) {
     const std::vector<std::string> scopes(20, "github:contents:read");
 

@@ -140,15 +140,44 @@ TEST(Recover, ACrashBetweenTheTwoReceiptFilesGivesOneReceipt) {
     EXPECT_EQ(verify(scratch).state, LedgerState::Sealed);
 }
 
-TEST(Recover, AMissionThatDiedBeforeItsFirstRecordIsEmpty) {
+// The launcher may be killed anywhere between making the folder and writing the first record.
+TEST(Recover, AMissionThatDiedBeforeItsFirstRecordIsRemovedWhereverItStopped) {
+    for (const char* left : {"", "/mission.json.new-0123456789ab", "/mission.json"}) {
+        SCOPED_TRACE(left);
+        const Scratch scratch;
+        const ManualClock clock;
+        if (std::string(left) == "/mission.json") {
+            create(scratch, clock).reset();
+        } else {
+            std::filesystem::create_directories(scratch.mission());
+            if (*left != '\0') {
+                write(scratch.mission() + left, "{");
+                write(scratch.ledger(), "");
+            }
+        }
+
+        const Result<Recovery> recovery = recover_now(scratch);
+
+        ASSERT_TRUE(recovery) << recovery.error().what;
+        EXPECT_EQ(recovery->kind, Recovery::Kind::Removed);
+        EXPECT_FALSE(std::filesystem::exists(scratch.mission()));
+    }
+}
+
+TEST(Recover, AFolderWithAReceiptOrAnythingUnknownIsNeverRemoved) {
     const Scratch scratch;
-    const ManualClock clock;
-    create(scratch, clock).reset();
+    write_sealed(scratch, 12);
+    std::filesystem::remove(scratch.ledger());
+    const Scratch other;
+    std::filesystem::create_directories(other.mission());
+    write(other.mission() + "/notes", "of somebody");
 
-    const Result<Recovery> recovery = recover_now(scratch);
+    EXPECT_EQ(recover_now(scratch).error().code, Errc::NotFound);
+    EXPECT_FALSE(recover_now(other));
 
-    ASSERT_TRUE(recovery);
-    EXPECT_EQ(recovery->kind, Recovery::Kind::Empty);
+    EXPECT_TRUE(std::filesystem::exists(scratch.mission() + "/receipt.json"));
+    EXPECT_TRUE(std::filesystem::exists(scratch.mission() + "/mission.json"));
+    EXPECT_TRUE(std::filesystem::exists(other.mission() + "/notes"));
 }
 
 }  // namespace

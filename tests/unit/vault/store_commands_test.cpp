@@ -21,6 +21,7 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::StartsWith;
 
 constexpr int kGenerousMs = 60'000;
 
@@ -106,6 +107,7 @@ TEST_F(StoreCommands, AValueComesFromStandardInputAndIsNeverShown) {
 
     EXPECT_EQ(added.code, 0) << added.errors;
     EXPECT_THAT(listed.output, HasSubstr("team"));
+    EXPECT_THAT(as_json.output, StartsWith("{\"schema\":\"sanctum.vault.list/1\",\"store\":"));
     EXPECT_THAT(as_json.output, HasSubstr("{\"name\":\"team\",\"created\":\""));
     EXPECT_THAT(as_json.output, HasSubstr("\"note\":\"the team's\""));
     for (const Ran& ran : {added, listed, as_json}) {
@@ -115,6 +117,13 @@ TEST_F(StoreCommands, AValueComesFromStandardInputAndIsNeverShown) {
     const SealedBytes sealed = load_store(store()).value();
     const LockedBytes data_key = open_key_slot(sealed.header.id, sealed.header.slots[0], key).value();
     EXPECT_EQ(open_store(sealed, data_key)->at("team").value.reveal(), "canary-value");
+}
+
+TEST_F(StoreCommands, AnUnknownCommandIsNamedAndChangesNothing) {
+    const Ran ran = run({"l\x1bst"});
+
+    EXPECT_EQ(ran.code, 2);
+    EXPECT_THAT(ran.errors, HasSubstr("unknown command \"l\\u001bst\""));
 }
 
 TEST_F(StoreCommands, WithoutATerminalInitAsksForAKeyFileAndMakesNothing) {
