@@ -26,12 +26,12 @@ def typed(rig):
     environment.update(TERM="xterm", PATH=f"{BIN}:{environment['PATH']}")
 
     def run(command, *answers):
-        screen = Terminal(["bash", "-c", f"{command}; echo code $?"], environment, rig.work, rig.identity)
+        screen = Terminal(["bash", "-c", f"{command}; echo =ended= $?"], environment, rig.work, rig.identity)
         rig._known.add(screen.process.pid)
         for prompt, answer in answers:
             screen.read_until(prompt)
             screen.type(answer + "\n")
-        found = screen.read_until(r"(?s)(.*)code (\d+)\r\n")
+        found = screen.read_until(r"(?s)(.*)=ended= (\d+)\r\n")
         screen.wait()
         screen.close()
         assert TOKEN not in found.group(1)
