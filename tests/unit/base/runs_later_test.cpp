@@ -216,6 +216,25 @@ TEST_F(RunsLater, NothingInOnePlaceHidesWhatIsInAnother) {
     EXPECT_TRUE(find_changes(before).found.empty());
 }
 
+TEST_F(RunsLater, WhatALinkOfTheListLeadsToCountsAsLongAsTheAgentCanChangeIt) {
+    write("tools/vscode/tasks.json", "{}");
+    write("tools/mcp.json", "{}");
+    fs::create_directory_symlink("tools/vscode", workspace_ + "/.vscode");
+    fs::create_symlink("tools/mcp.json", workspace_ + "/.mcp.json");
+    fs::create_directory_symlink("/usr/share", workspace_ + "/.idea");
+    const Snapshot before = remembered();
+    EXPECT_EQ(changed_since(before), Paths{});
+    write("tools/elsewhere.json", "{}");
+    EXPECT_EQ(changed_since(before), Paths{});
+    write("tools/mcp.json", "{\"new\":1}");
+    EXPECT_EQ(changed_since(before), Paths{".mcp.json"});
+    write("tools/vscode/new/settings.json", "{}");
+    EXPECT_EQ(changed_since(before), (Paths{".mcp.json", ".vscode"}));
+    ASSERT_TRUE(hold(find_changes(before).found, before).has_value());
+    EXPECT_EQ(text_of(".mcp.json"), "(absent)");
+    EXPECT_EQ(text_of("tools/mcp.json"), "{\"new\":1}");
+}
+
 TEST_F(RunsLater, WhatStandsInTheWayIsMovedAside) {
     const Snapshot before = remembered();
     write(".mcp.json", "{\"new\":1}");
