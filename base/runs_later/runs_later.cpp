@@ -82,6 +82,10 @@ private:
         const bool is_hooks = name == "hooks";
         const bool is_configuration = name == "config" || name == "config.worktree";
         const bool is_attributes = name == "attributes" && ends_in(entry.path, "info/attributes");
+        // gitrepository-layout(5): configuration, hooks and objects are then taken from the place that it names.
+        if (name == "commondir" && entry.kind != Kind::Folder && has(folder_of(entry.path), "HEAD")) {
+            return {Match::What::File, kPointerReason};
+        }
         if (!is_hooks && !is_configuration && !is_attributes) return {};
         const std::string folder = folder_of(entry.path);
         if (!is_repository(is_attributes ? folder_of(folder) : folder)) return {};
@@ -92,8 +96,12 @@ private:
 
     bool is_repository(const std::string& folder) const {
         if (ends_in(folder, ".git")) return true;
+        return has(folder, "objects") && (has(folder, "HEAD") || has(folder, "refs"));
+    }
+
+    bool has(const std::string& folder, const char* name) const {
         const std::string path = folder.empty() ? workspace_ : workspace_ + "/" + folder;
-        return ::access((path + "/HEAD").c_str(), F_OK) == 0 && ::access((path + "/objects").c_str(), F_OK) == 0;
+        return ::faccessat(AT_FDCWD, (path + "/" + name).c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
     }
 
     /// `.vscode` as a link would hide what it leads to from a walk that follows none.

@@ -235,6 +235,19 @@ TEST_F(RunsLater, WhatALinkOfTheListLeadsToCountsAsLongAsTheAgentCanChangeIt) {
     EXPECT_EQ(text_of("tools/mcp.json"), "{\"new\":1}");
 }
 
+TEST_F(RunsLater, ARepositoryWhoseConfigurationLiesElsewhereIsOne) {
+    const Snapshot before = remembered();
+    write("nested/.git/HEAD", "ref: refs/heads/main\n");
+    write("nested/.git/commondir", "../../common\n");
+    fs::create_directories(workspace_ + "/common/objects");
+    fs::create_directories(workspace_ + "/common/refs");
+    write("common/config", "[core]\n\tfsmonitor = evil\n");
+    write("common/hooks/post-checkout", "#!/bin/sh\n");
+    write("ordinary/config", "[core]\n\tfsmonitor = evil\n");
+    write("ordinary/commondir", "a file of that name\n");
+    EXPECT_EQ(changed_since(before), (Paths{"common/config", "common/hooks/post-checkout", "nested/.git/commondir"}));
+}
+
 TEST_F(RunsLater, WhatStandsInTheWayIsMovedAside) {
     const Snapshot before = remembered();
     write(".mcp.json", "{\"new\":1}");
