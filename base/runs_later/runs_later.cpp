@@ -11,9 +11,13 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
+#include <cstdlib>
 #include <fcntl.h>
 #include <functional>
 #include <linux/openat2.h>
+#include <memory>
+#include <optional>
 #include <string_view>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -62,8 +66,9 @@ public:
             const bool is_folder = path.ends_with('/');
             if (!ends_in(entry.path, is_folder ? path.substr(0, path.size() - 1) : path)) continue;
             if (is_folder && entry.kind == Kind::Folder) return {Match::What::Folder, pattern.reason};
-            if (is_folder == (entry.kind == Kind::Link)) return {Match::What::File, pattern.reason};
-            if (!is_folder && entry.kind == Kind::File) return {Match::What::File, pattern.reason};
+            // A link is as good as what it leads to: a file's place is taken by either.
+            const bool is_file = is_folder ? entry.kind == Kind::Link : entry.kind != Kind::Folder;
+            if (is_file) return {Match::What::File, pattern.reason};
         }
         return {};
     }
@@ -77,6 +82,10 @@ private:
         const bool is_hooks = name == "hooks";
         const bool is_configuration = name == "config" || name == "config.worktree";
         const bool is_attributes = name == "attributes" && ends_in(entry.path, "info/attributes");
+        // gitrepository-layout(5): configuration, hooks and objects are then taken from the place that it names.
+        if (name == "commondir" && entry.kind != Kind::Folder && has(folder_of(entry.path), "HEAD")) {
+            return {Match::What::File, kPointerReason};
+        }
         if (!is_hooks && !is_configuration && !is_attributes) return {};
         const std::string folder = folder_of(entry.path);
         if (!is_repository(is_attributes ? folder_of(folder) : folder)) return {};
@@ -87,8 +96,12 @@ private:
 
     bool is_repository(const std::string& folder) const {
         if (ends_in(folder, ".git")) return true;
+        return has(folder, "objects") && (has(folder, "HEAD") || has(folder, "refs"));
+    }
+
+    bool has(const std::string& folder, const char* name) const {
         const std::string path = folder.empty() ? workspace_ : workspace_ + "/" + folder;
-        return ::access((path + "/HEAD").c_str(), F_OK) == 0 && ::access((path + "/objects").c_str(), F_OK) == 0;
+        return ::faccessat(AT_FDCWD, (path + "/" + name).c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
     }
 
     /// `.vscode` as a link would hide what it leads to from a walk that follows none.
@@ -105,11 +118,8 @@ private:
     std::string workspace_;
 };
 
-/// Content and executable bit of a file, or where a link points to.
-Result<std::string> digest_of(const std::string& path) {
-    char target[PATH_MAX];
-    const ssize_t size = ::readlink(path.c_str(), target, sizeof target);
-    if (size >= 0) return wire::to_hex(sha256("link " + std::string(target, static_cast<std::size_t>(size))));
+/// Content and executable bit of a file.
+Result<std::string> digest_of_file(const std::string& path) {
     const UniqueFd file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
     if (!file && errno == EACCES) return std::string("unreadable");
     if (!file) return io_error(path);
@@ -126,6 +136,57 @@ Result<std::string> digest_of(const std::string& path) {
         if (got == 0) return wire::to_hex(hash.finish());
         hash.update({chunk, static_cast<std::size_t>(got)});
     }
+}
+
+/// Where a link points to as written; nullopt: no link.
+std::optional<std::string> target_of_link(const std::string& path) {
+    char target[PATH_MAX];
+    const ssize_t size = ::readlink(path.c_str(), target, sizeof target);
+    if (size < 0) return std::nullopt;
+    return std::string(target, static_cast<std::size_t>(size));
+}
+
+/// What changes when somebody opens a closed folder, or makes or renames something in it.
+std::string state_of_folder(const std::string& path) {
+    struct stat status {};
+    if (::lstat(path.c_str(), &status) != 0) return "unknown";
+    return std::to_string(status.st_ino) + " " + std::to_string(status.st_uid) + " " + std::to_string(status.st_mode) +
+           " " + std::to_string(status.st_ctim.tv_sec) + "." + std::to_string(status.st_ctim.tv_nsec);
+}
+
+/// All that is in a folder, in one digest. Links in it count as written.
+Result<std::string> digest_of_folder(const std::string& path) {
+    std::map<std::string, std::string> digests;
+    const auto visit = [&](const WalkEntry& entry) {
+        const std::string whole = path + "/" + entry.path;
+        if (entry.kind == Kind::Link) digests[entry.path] = target_of_link(whole).value_or("");
+        if (entry.kind != Kind::File) return Descend::Yes;
+        const Result<std::string> digest = digest_of_file(whole);
+        digests[entry.path] = digest ? *digest : "unreadable";
+        return Descend::Yes;
+    };
+    SANCTUM_CHECK(walk_folder(path, visit, [&](const std::string& closed, const char*) {
+        digests[closed] = state_of_folder(path + "/" + closed);
+    }));
+    Sha256 hash;
+    for (const auto& [name, digest] : digests) hash.update(name + '\0' + digest + '\0');
+    return wire::to_hex(hash.finish());
+}
+
+/// Of a link: where it points to and, inside the workspace where an agent can change it, what it leads to.
+Result<std::string> digest_of(const std::string& path, const std::string& workspace) {
+    const std::optional<std::string> target = target_of_link(path);
+    if (!target) return digest_of_file(path);
+    std::string led_to;
+    const std::unique_ptr<char, void (*)(void*)> place(::realpath(path.c_str(), nullptr), &std::free);
+    const std::unique_ptr<char, void (*)(void*)> root(::realpath(workspace.c_str(), nullptr), &std::free);
+    if (place && root && std::string_view(place.get()).starts_with(std::string(root.get()) + "/")) {
+        struct stat status {};
+        if (::stat(place.get(), &status) != 0) return io_error(path);
+        const bool is_folder = S_ISDIR(status.st_mode);
+        SANCTUM_TRY(led_to, is_folder ? digest_of_folder(place.get()) : digest_of_file(place.get()));
+    }
+    return wire::to_hex(sha256("link " + *target + '\0' + led_to));
 }
 
 /// Visits every file of the list: with its relative path, its match and whether it is git's configuration.
@@ -172,14 +233,6 @@ Result<UniqueFd> open_folder(const std::string& path) {
         return error;
     }
     return folder;
-}
-
-/// What changes when somebody opens a closed folder, or makes or renames something in it.
-std::string state_of_folder(const std::string& path) {
-    struct stat status {};
-    if (::lstat(path.c_str(), &status) != 0) return "unknown";
-    return std::to_string(status.st_ino) + " " + std::to_string(status.st_uid) + " " + std::to_string(status.st_mode) +
-           " " + std::to_string(status.st_ctim.tv_sec) + "." + std::to_string(status.st_ctim.tv_nsec);
 }
 
 /// A folder in which its owner may rename for as long as this lives, although the agent took the permission away.
@@ -314,7 +367,7 @@ Result<Snapshot> remember(const std::string& workspace) {
             SANCTUM_TRY(snapshot.configurations[path], read_file(whole, kRunsLaterFileBytesMax));
             return {};
         }
-        SANCTUM_TRY(snapshot.digests[path], digest_of(whole));
+        SANCTUM_TRY(snapshot.digests[path], digest_of(whole, workspace));
         return {};
     };
     SANCTUM_CHECK(visit_places(workspace, visit, [&](const std::string& path, const char*) {
@@ -339,7 +392,7 @@ Changes find_changes(const Snapshot& before) {
             if (change) found.push_back(std::move(*change));
             return {};
         }
-        const Result<std::string> digest = digest_of(whole);
+        const Result<std::string> digest = digest_of(whole, before.workspace);
         const auto old = before.digests.find(path);
         if (!digest || old == before.digests.end() || old->second != *digest) {
             found.push_back({whole, match.reason, Change::Kind::File, {}});

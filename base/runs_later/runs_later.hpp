@@ -30,7 +30,7 @@ struct Pattern {
 /// What was there before a run: per relative path a digest, and git configurations whole, to put them back.
 struct Snapshot {
     std::string workspace;
-    std::map<std::string, std::string> digests;         ///< hex SHA-256; symbolic links: of what they point to
+    std::map<std::string, std::string> digests;         ///< hex SHA-256; links: of name and content of their target
     std::map<std::string, std::string> configurations;  ///< `.git/config` and the like: content
     std::map<std::string, std::string> closed;          ///< folders that were not walked: their state
 };

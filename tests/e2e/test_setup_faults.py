@@ -28,14 +28,17 @@ def family(number):
         socket.socket(number, socket.SOCK_DGRAM).close(); return "made"
     except OSError as error:
         return error.errno
+def table(name):
+    path = "/proc/net/" + name
+    return open(path).read().splitlines() if os.path.exists(path) else []
 seen = {
     "ids": [status["Uid"].split(), status["Gid"].split(), status["Groups"].split()],
     "privileges": [status[name] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs",
                                              "Seccomp")],
     "pid": os.getpid() < 5, "init": open("/proc/1/comm").read(),
     "interfaces": sorted(name for _, name in socket.if_nameindex()),
-    "routes": [sorted(open("/proc/net/" + name).read().splitlines())
-               for name in ("route", "ipv6_route", "if_inet6", "fib_trie") if os.path.exists("/proc/net/" + name)],
+    "addresses": sorted(table("if_inet6")), "routes": [sorted(table("route")), sorted(table("fib_trie"))],
+    "routes of IPv6": sorted((line.split()[:2], line.split()[-1]) for line in table("ipv6_route")),
     "root": sorted(os.listdir("/")), "home": opened(os.environ["HOME"]),
     "mounts": sorted((line.split()[4], line.split()[5]) for line in open("/proc/self/mountinfo")),
     "descriptors": sorted(os.listdir("/proc/self/fd"))[:4], "host": socket.gethostname(),

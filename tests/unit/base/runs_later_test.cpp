@@ -216,6 +216,38 @@ TEST_F(RunsLater, NothingInOnePlaceHidesWhatIsInAnother) {
     EXPECT_TRUE(find_changes(before).found.empty());
 }
 
+TEST_F(RunsLater, WhatALinkOfTheListLeadsToCountsAsLongAsTheAgentCanChangeIt) {
+    write("tools/vscode/tasks.json", "{}");
+    write("tools/mcp.json", "{}");
+    fs::create_directory_symlink("tools/vscode", workspace_ + "/.vscode");
+    fs::create_symlink("tools/mcp.json", workspace_ + "/.mcp.json");
+    fs::create_directory_symlink("/usr/share", workspace_ + "/.idea");
+    const Snapshot before = remembered();
+    EXPECT_EQ(changed_since(before), Paths{});
+    write("tools/elsewhere.json", "{}");
+    EXPECT_EQ(changed_since(before), Paths{});
+    write("tools/mcp.json", "{\"new\":1}");
+    EXPECT_EQ(changed_since(before), Paths{".mcp.json"});
+    write("tools/vscode/new/settings.json", "{}");
+    EXPECT_EQ(changed_since(before), (Paths{".mcp.json", ".vscode"}));
+    ASSERT_TRUE(hold(find_changes(before).found, before).has_value());
+    EXPECT_EQ(text_of(".mcp.json"), "(absent)");
+    EXPECT_EQ(text_of("tools/mcp.json"), "{\"new\":1}");
+}
+
+TEST_F(RunsLater, ARepositoryWhoseConfigurationLiesElsewhereIsOne) {
+    const Snapshot before = remembered();
+    write("nested/.git/HEAD", "ref: refs/heads/main\n");
+    write("nested/.git/commondir", "../../common\n");
+    fs::create_directories(workspace_ + "/common/objects");
+    fs::create_directories(workspace_ + "/common/refs");
+    write("common/config", "[core]\n\tfsmonitor = evil\n");
+    write("common/hooks/post-checkout", "#!/bin/sh\n");
+    write("ordinary/config", "[core]\n\tfsmonitor = evil\n");
+    write("ordinary/commondir", "a file of that name\n");
+    EXPECT_EQ(changed_since(before), (Paths{"common/config", "common/hooks/post-checkout", "nested/.git/commondir"}));
+}
+
 TEST_F(RunsLater, WhatStandsInTheWayIsMovedAside) {
     const Snapshot before = remembered();
     write(".mcp.json", "{\"new\":1}");
