@@ -239,12 +239,11 @@ def test_a_token_with_illegal_bytes_from_a_command_is_never_sent(rig, upstream, 
 # ---- the machine ----------------------------------------------------------------------------------------------------
 
 def test_no_user_namespaces(rig, service):
-    limit = "echo 0 >/proc/sys/user/max_user_namespaces && exec \"$@\""
-    if rig.identity.uid != 0:
-        pytest.skip("shown as root: an ordinary user's namespace has no owner for /tmp, which is refused before")
-    wrap = ["unshare", "--user", "--map-root-user", "sh", "-c", limit, "sh"]
+    identities.require(os.geteuid() == 0, "making such a namespace needs root")
+    wrap = ["/usr/bin/python3", SUPPORT / "without_namespaces.py", str(rig.identity.uid)]
+    as_root = {"user": 0, "group": 0}
 
-    expect_nothing_ran(rig, rig.run("touch", "ran", profile=service, wrap=wrap), "user namespace")
+    expect_nothing_ran(rig, rig.run("touch", "ran", profile=service, wrap=wrap, **as_root), "user namespace")
 
 
 def test_a_state_folder_that_is_a_file(rig, service):

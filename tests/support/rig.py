@@ -213,13 +213,13 @@ class Rig:
 
     def start(self, *command, profile=None, options=(), environment=None, cwd=None, stdin=subprocess.PIPE, wrap=(),
               pass_fds_too=(), **popen):
-        """Starts a mission; `wrap` is a command line put in front of sanctum-run."""
+        """Starts a mission; `wrap` is a command line put in front of sanctum-run, `popen` wins over the identity."""
         status_read, status_write = os.pipe()
         arguments = self.command_line(profile, ["--status-fd", str(status_write), *options], command)
         process = subprocess.Popen(
             [*wrap, *arguments], cwd=cwd or self.work, env=dict(self.environment, **(environment or {})), stdin=stdin,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=(status_write, *pass_fds_too),
-            **self.identity.popen, **popen)
+            **dict(self.identity.popen, **popen))
         os.close(status_write)
         self._known.add(process.pid)
         return Running(self, process, status_read)
