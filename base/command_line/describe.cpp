@@ -33,7 +33,10 @@ OptionFacts describe(const CLI::Option& option) {
     if (option.get_items_expected_max() == 0) return facts;
     facts.value = option.get_type_name();
     facts.choices = take_choices(facts.value);
-    if (const std::size_t check = facts.value.find(':'); check != std::string::npos) facts.value.erase(check);
+    // A range check stands behind the value's name: `N:INT in [0 - 9]`.
+    if (const std::size_t range = facts.value.find(" in ["); range != std::string::npos) {
+        facts.value.erase(facts.value.find(':'));
+    }
     facts.repeats = option.get_expected_max() > 1;
     return facts;
 }

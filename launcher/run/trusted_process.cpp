@@ -45,7 +45,7 @@ int read_exec_error(int report) {
 Error exec_error(const std::string& path, int error) {
     Error failed = io_error("start " + path, error);
     if (error == ENOENT) {
-        failed.code = Errc::NotFound;
+        failed.code = Errc::Unsupported;  // not NotFound, which is the command's
         failed.what += " (is Sanctum installed as a whole?)";
     }
     return failed;

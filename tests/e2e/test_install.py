@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,8 @@ def install(prefix):
 @pytest.fixture(scope="module")
 def whole():
     """One installation for all tests, readable by everybody, as a package's is."""
-    folder = Path(identities.make_folder(identities.identity_of("user"), "sanctum-prefix-"))
+    folder = Path(tempfile.mkdtemp(prefix="sanctum-prefix-"))
+    folder.chmod(0o755)
     yield install(folder / "prefix")
     shutil.rmtree(folder)
 
@@ -127,7 +129,7 @@ def help_of(whole, *path):
 def commands_by_help(whole, *path):
     """All paths of commands, found by walking --help and nothing else."""
     yield path
-    for line in help_of(whole, *path).partition("Subcommands:")[2].splitlines():
+    for line in help_of(whole, *path).partition("Subcommands:")[2].partition("\n\n")[0].splitlines():
         found = re.match(r"^  ([a-z]+)", line)
         if found:
             yield from commands_by_help(whole, *path, found.group(1))

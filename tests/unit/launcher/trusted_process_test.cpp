@@ -75,7 +75,7 @@ TEST(StartProgram, AMissingProgramIsNamedWithTheRemedy) {
     const auto started = start_program({"vault", {"/nonexistent/sanctum-vault"}, {}, ChildStderr::Null});
 
     ASSERT_FALSE(started);
-    EXPECT_EQ(started.error().code, Errc::NotFound);
+    EXPECT_EQ(started.error().code, Errc::Unsupported);
     EXPECT_THAT(started.error().what, HasSubstr("installed as a whole"));
 }
 
