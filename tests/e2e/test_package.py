@@ -30,9 +30,9 @@ cd /; exec bash -euo pipefail -s
 """
 
 
-def build_package(folder, release):
+def build_package(folder, release, umask=-1, **environment):
     done = subprocess.run(["cpack", "-B", folder, "-D", f"CPACK_DEBIAN_PACKAGE_RELEASE={release}"], cwd=BUILD,
-                          capture_output=True, text=True, check=False)
+                          capture_output=True, text=True, check=False, umask=umask, env={**os.environ, **environment})
     assert done.returncode == 0, done.stdout + done.stderr
     package, = folder.glob(f"sanctum_*-{release}_*.deb")
     return package
@@ -56,13 +56,17 @@ def in_throw_away_root(packages, script, tmp_path):
     return done
 
 
+def listing_of(package):
+    return subprocess.run(["dpkg-deb", "-c", package], capture_output=True, text=True, check=True).stdout.splitlines()
+
+
 def dpkg_field(package, field):
     return subprocess.run(["dpkg-deb", "-f", package, field], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def test_it_holds_what_belongs_in_and_nothing_with_more_rights(packages):
-    listing = subprocess.run(["dpkg-deb", "-c", packages[1]], capture_output=True, text=True, check=True).stdout
-    rows = [(line.split()[0], line.split()[1], line.split()[5].removeprefix(".")) for line in listing.splitlines()]
+    listing = listing_of(packages[1])
+    rows = [(line.split()[0], line.split()[1], line.split()[5].removeprefix(".")) for line in listing]
     paths = {path for _, _, path in rows}
     for wanted in ("/usr/bin/sanctum", "/usr/bin/sanctum-run", "/usr/libexec/sanctum/sanctum-vault",
                    "/usr/libexec/sanctum/sanctum-interceptor", "/usr/share/sanctum/catalog/github.entry",
@@ -130,6 +134,25 @@ def test_without_its_libraries_it_does_not_install(packages, tmp_path):
                               "dpkg -i /packages/sanctum_*-1_*.deb\n", tmp_path)
     assert done.returncode != 0
     assert "libsodium23" in done.stderr, done.stderr
+
+
+def test_the_same_programs_give_the_same_bytes(packages, tmp_path):
+    """`scripts/reproducible` shows the same for the programs themselves; here it is the packing."""
+    then = {"SOURCE_DATE_EPOCH": "1795600000"}
+    first = build_package(tmp_path / "1", 1, umask=0o022, TZ="UTC", LC_ALL="C", **then)
+    second = build_package(tmp_path / "2", 1, umask=0o022, TZ="Asia/Tokyo", LC_ALL="C.UTF-8", **then)
+    later = build_package(tmp_path / "3", 1, umask=0o022, SOURCE_DATE_EPOCH="1795600001")
+
+    assert first.read_bytes() == second.read_bytes()
+    assert first.read_bytes() != later.read_bytes()
+
+
+def test_a_builder_with_a_narrow_umask_makes_no_folder_that_others_cannot_enter(tmp_path):
+    """Unpacked as root, such a folder would take `/usr` away from everybody."""
+    package = build_package(tmp_path, 1, umask=0o077)
+
+    modes = {line.split()[0] for line in listing_of(package) if line.startswith("d")}
+    assert modes == {"drwxr-xr-x"}
 
 
 def test_lintian_finds_no_error(packages):
