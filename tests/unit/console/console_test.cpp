@@ -27,7 +27,8 @@ match = ["GET /simple/**"]
 using Help = ConsoleTest;
 TEST_F(Help, EveryCommandHasAnExample) {
     for (const std::string name : {"init", "check", "explain", "schema", "trust", "ps", "show", "revoke", "accept",
-                                   "audit", "prune", "reap", "doctor", "version", "vault"}) {
+                                   "audit", "prune", "reap", "doctor", "completion", "manual", "version",
+                                   "vault"}) {
         EXPECT_EQ(run({name, "--help"}), Exit::Ok) << name;
         EXPECT_THAT(out(), HasSubstr("Example:\n  sanctum " + name)) << name;
     }
