@@ -268,4 +268,5 @@ def test_the_container_recipe_uses_what_exists(whole):
         assert (SOURCE / script).is_file(), script
     presets = {preset["name"] for preset in json.loads((SOURCE / "CMakePresets.json").read_text())["configurePresets"]}
     assert set(re.findall(r"--preset (\w+)", recipe)) <= presets
+    assert "build" in (SOURCE / ".dockerignore").read_text().split(), "a cache of this machine's paths stays outside"
     assert instructions[-2][0] == "WORKDIR" and ["USER", "agent"] in instructions, "the entry point is not root"
