@@ -233,6 +233,21 @@ def test_each_shell_accepts_its_script(whole, shell, path):
     assert done.returncode == 0 and done.stderr == "", done.stderr
 
 
+def test_fish_completes_commands_options_and_values(whole):
+    if shutil.which("fish") is None:
+        pytest.skip("fish is not installed (scripts/setup package)")
+
+    def offered(line):
+        program = f"source {whole}/share/fish/vendor_completions.d/sanctum.fish; complete -C '{line}'"
+        done = subprocess.run(["fish", "--no-config", "-c", program], capture_output=True, text=True, check=True)
+        return {row.split("\t")[0] for row in done.stdout.splitlines()}
+    assert offered("sanctum pru") == {"prune"}
+    assert offered("sanctum audit ") == {"list", "show", "verify"}
+    assert offered("sanctum init --agent c") == {"claude", "codex"}
+    listed = offered("sanctum audit list --")
+    assert {"--agent", "--since"} <= listed and "--ttl" not in listed
+
+
 def test_completion_from_half_an_installation_is_a_clear_error(prefix):
     (prefix / INNER / "sanctum-vault").unlink()
     done = subprocess.run([prefix / "bin/sanctum", "completion", "bash"], capture_output=True, text=True, check=False)
