@@ -145,6 +145,8 @@ inline constexpr milliseconds kJournalBusyTimeout{5000};
 inline constexpr std::chrono::hours kJournalKeep{24 * 90};
 /// Missions that one run of the reaper looks at; the next run goes on.
 inline constexpr std::size_t kReapMissionsMax = 1000;
+/// Unsettled missions that can be told to `sanctum prune`; with more of them it must refuse (27 bytes each).
+inline constexpr std::size_t kUnfinishedMissionsMax = 256 * 1024;
 
 // --- profiles -----------------------------------------------------------------------------------------------------
 /// Mistakes of one file reported together; more would scroll the first, which is usually the cause, off the screen.
@@ -337,5 +339,9 @@ inline constexpr std::size_t kControlReplyBytesMax = 1024 * 1024;
 inline constexpr milliseconds kControlAnswerTimeout{3000};
 /// Output of `sanctum-vault reap`: one line per lease that ended without its launcher.
 inline constexpr std::size_t kReapOutputBytesMax = 16 * 1024 * 1024;
+/// The description of a program's command line; the longest is some 10 KiB.
+inline constexpr std::size_t kDescriptionBytesMax = 1024 * 1024;
+/// Missions that `sanctum prune` removes when nobody says otherwise ended longer ago than this: a year and a month.
+inline constexpr std::chrono::hours kPruneOlderDefault{24 * 400};
 
 }  // namespace sanctum

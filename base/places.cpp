@@ -4,6 +4,7 @@
 #include <array>
 #include <climits>
 #include <cstdlib>
+#include <string_view>
 #include <unistd.h>
 
 namespace sanctum {
@@ -22,9 +23,21 @@ std::string shipped_beside(const std::string& programs) {
     return programs + "/../share/sanctum";
 }
 
+// What users run is in PREFIX/bin, what only we run in PREFIX/libexec/sanctum; a build tree has one folder for all.
+void find_programs(Places& places, const std::string& own) {
+    static constexpr std::string_view kInner = "/libexec/sanctum";
+    places.commands = places.programs = own;
+    if (own.ends_with(kInner)) {
+        places.commands = own.substr(0, own.size() - kInner.size()) + "/bin";
+    } else if (const std::size_t slash = own.rfind('/'); slash != std::string::npos) {
+        const std::string inner = own.substr(0, slash) + std::string(kInner);
+        if (::access(inner.c_str(), X_OK) == 0) places.programs = inner;
+    }
+}
+
 }  // namespace
 
-Places find_places(const std::map<std::string, std::string>& environment, uid_t user, const std::string& programs) {
+Places find_places(const std::map<std::string, std::string>& environment, uid_t user, const std::string& own) {
     const auto value = [&](const char* name) {
         const auto found = environment.find(name);
         // XDG: a relative path is invalid and ignored.
@@ -46,8 +59,8 @@ Places find_places(const std::map<std::string, std::string>& environment, uid_t 
     if (const std::string runtime = value("XDG_RUNTIME_DIR"); !runtime.empty()) places.runtime = runtime + "/sanctum";
     else if (user == 0 && value("XDG_STATE_HOME").empty()) places.runtime = "/run/sanctum";
     else places.runtime = places.state + "/run";
-    places.programs = programs;
-    places.shipped = shipped_beside(programs);
+    find_programs(places, own);
+    places.shipped = shipped_beside(own);
     return places;
 }
 

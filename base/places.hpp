@@ -17,7 +17,13 @@ struct Places {
     std::string state;          ///< missions/, state.db, trust.json, receipts.jsonl
     std::string runtime;        ///< control sockets
     std::string shipped;        ///< share/sanctum: catalog/, profiles/, schema/
+    std::string commands;       ///< where sanctum and sanctum-run are
     std::string programs;       ///< where sanctum-interceptor and sanctum-vault are
+
+    [[nodiscard]] std::string console() const { return commands + "/sanctum"; }
+    [[nodiscard]] std::string launcher() const { return commands + "/sanctum-run"; }
+    [[nodiscard]] std::string interceptor() const { return programs + "/sanctum-interceptor"; }
+    [[nodiscard]] std::string vault() const { return programs + "/sanctum-vault"; }
 
     [[nodiscard]] std::string store() const { return data + "/store.sealed"; }
     [[nodiscard]] std::string ledger_key() const { return data + "/ledger.key"; }
@@ -27,14 +33,16 @@ struct Places {
     [[nodiscard]] std::string state_database() const { return state + "/state.db"; }
     [[nodiscard]] std::string trust() const { return state + "/trust.json"; }
     [[nodiscard]] std::string receipts() const { return state + "/receipts.jsonl"; }
+    [[nodiscard]] std::string pruned() const { return state + "/pruned.jsonl"; }
     [[nodiscard]] std::string control_socket(const std::string& id) const { return runtime + "/" + id + ".sock"; }
 };
 
 /// Resolves formats 2 for a user. `environment`: HOME, XDG_CONFIG_HOME, XDG_DATA_HOME, XDG_STATE_HOME,
 /// XDG_RUNTIME_DIR, SANCTUM_CONFIG are looked at. Root (uid 0) uses /etc/sanctum, /var/lib/sanctum and /run/sanctum,
-/// unless an XDG variable is set, which then wins. `programs`: folder of the running executable.
+/// unless an XDG variable is set, which then wins. `own`: folder of the running executable; the others are beside it (a
+/// build tree) or in PREFIX/bin and PREFIX/libexec/sanctum (an installation).
 [[nodiscard]] Places find_places(const std::map<std::string, std::string>& environment, uid_t user,
-                                 const std::string& programs);
+                                 const std::string& own);
 
 /// find_places for this process: getenv, geteuid and /proc/self/exe.
 [[nodiscard]] Places places_of_this_process();

@@ -16,6 +16,8 @@ target_link_libraries(sanctum_options INTERFACE sanctum_warnings)
 target_include_directories(sanctum_options INTERFACE ${PROJECT_SOURCE_DIR})
 
 if(CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo" OR CMAKE_BUILD_TYPE STREQUAL "Release")
+  # No path of the building machine gets into the programs: two builds in two folders give the same bytes.
+  add_compile_options(-ffile-prefix-map=${CMAKE_BINARY_DIR}=build -ffile-prefix-map=${PROJECT_SOURCE_DIR}=.)
   # When optimising, GCC reports the frame allocator of Asio's coroutines, of whose pair of operator new and delete it
   # sees only half. (-Wnull-dereference, above for Debug only, would report paths inside inlined library code.)
   target_compile_options(sanctum_options INTERFACE

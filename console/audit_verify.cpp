@@ -5,6 +5,7 @@
 #include "console/commands.hpp"
 #include "console/missions.hpp"
 #include "ledger/printable.hpp"
+#include "ledger/pruned.hpp"
 #include "ledger/receipt_file.hpp"
 #include "ledger/verify.hpp"
 
@@ -75,7 +76,9 @@ Verdict verdict_of(const std::string& id, const ledger::Verification& verified) 
     return out;
 }
 
-bool is_finding(const Verdict& verdict) { return verdict.state != "sealed" && verdict.state != "open"; }
+bool is_finding(const Verdict& verdict) {
+    return verdict.state != "sealed" && verdict.state != "open" && verdict.state != "pruned";
+}
 
 // A machine on which nothing ever ran.
 bool has_no_traces(const Places& places) {
@@ -87,6 +90,7 @@ struct Checker {
     Console& console;
     const ledger::VerifyingKey& key;
     const ledger::ReceiptChain& chain;
+    const ledger::PrunedMissions& pruned;
     Format format;
     std::optional<ledger::KnownHead> at_least;
     bool has_findings = false;
@@ -114,16 +118,27 @@ struct Checker {
         print(console, verdict, format);
     }
 
-    // The machine's chain: damaged lines, and missions that have a receipt and no folder any more.
+    // A mission with a receipt and no folder: taken away on purpose, as a signed line says, or missing.
+    [[nodiscard]] Verdict verdict_of_absent(const ledger::ChainedReceipt& receipt) const {
+        if (const ledger::Pruned* line = pruned.find(receipt.mission, receipt.envelope)) {
+            return {receipt.mission, "pruned", "on " + line->pruned + ", its receipt is in the chain",
+                    line->head.seq + 1, {}, 0, std::to_string(line->head.seq) + ":" + wire::to_hex(line->head.hash)};
+        }
+        return {receipt.mission, "missing", "its receipt is in the chain, its folder is gone", 0, {}, 0, {}};
+    }
+
+    // The machine's chain: damaged lines, and missions without a folder.
     void check_chain(const std::vector<std::string>& ids) {
         if (chain.bad_line) {
             report({"receipts.jsonl", "broken", "line " + std::to_string(*chain.bad_line) + ": " + chain.why, 0, {}, 0,
                     {}});
         }
+        if (pruned.bad_line) {
+            report({"pruned.jsonl", "broken", "line " + std::to_string(*pruned.bad_line) + ": " + pruned.why, 0, {}, 0,
+                    {}});
+        }
         for (const ledger::ChainedReceipt& receipt : chain.receipts) {
-            if (!std::binary_search(ids.begin(), ids.end(), receipt.mission)) {
-                report({receipt.mission, "missing", "its receipt is in the chain, its folder is gone", 0, {}, 0, {}});
-            }
+            if (!std::binary_search(ids.begin(), ids.end(), receipt.mission)) report(verdict_of_absent(receipt));
         }
     }
 };
@@ -148,7 +163,9 @@ Exit run_audit_verify(Console& console, const AuditVerifyOptions& options) {
     }
     const Result<ledger::ReceiptChain> chain = ledger::read_receipts(console.places.receipts(), *key);
     if (!chain) return fail(console, chain.error());
-    Checker checker{console, *key, *chain, options.format, at_least};
+    const Result<ledger::PrunedMissions> pruned = ledger::read_pruned(console.places.pruned(), *key);
+    if (!pruned) return fail(console, pruned.error());
+    Checker checker{console, *key, *chain, *pruned, options.format, at_least};
     std::vector<std::string> ids;
     for (const std::string& word : options.missions) {
         const Result<std::string> id = find_mission(console.places, word);

@@ -2,6 +2,7 @@
 // The commands of `sanctum`: one options struct and one function each, one file each. options.cpp fills the structs.
 #pragma once
 
+#include "base/command_line/command_facts.hpp"
 #include "console/console.hpp"
 
 #include <cstdint>
@@ -84,6 +85,20 @@ struct AuditVerifyOptions {
 };
 Exit run_audit_verify(Console& console, const AuditVerifyOptions& options);
 
+struct AuditListOptions {
+    std::string agent;  ///< empty: any
+    std::string since;  ///< a duration like `7d`; empty: from the beginning
+    Format format = Format::Words;
+};
+Exit run_audit_list(Console& console, const AuditListOptions& options);
+
+struct PruneOptions {
+    std::string older;  ///< a duration; empty: the operator's `[ledger] keep`, at least kPruneOlderDefault
+    bool is_dry = false;
+    Format format = Format::Words;
+};
+Exit run_prune(Console& console, const PruneOptions& options);
+
 struct ReapOptions {
     bool is_background = false;
     bool is_dry = false;
@@ -96,6 +111,12 @@ struct DoctorOptions {
     Format format = Format::Words;
 };
 Exit run_doctor(Console& console, const DoctorOptions& options);
+
+/// `shell`: bash, zsh or fish. `own`: this program's command line.
+Exit run_completion(Console& console, const std::string& shell, CommandFacts own);
+
+/// `page`: sanctum, sanctum-run or sanctum-profile.
+Exit run_manual(Console& console, const std::string& page, CommandFacts own);
 
 Exit run_version(Console& console, Format format);
 

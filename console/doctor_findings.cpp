@@ -58,7 +58,8 @@ std::string mend_namespaces(const MachineFacts& facts) {
     if (facts.max_user_namespaces == 0) return "sysctl -w user.max_user_namespaces=15000";
     if (facts.uid != 0 && facts.unprivileged_userns_clone == 0) return "sysctl -w kernel.unprivileged_userns_clone=1";
     if (facts.uid != 0 && facts.apparmor_restricts_userns == 1) {
-        return "AppArmor forbids it to ordinary programs: load Sanctum's AppArmor profile, or sysctl -w "
+        return "AppArmor forbids it to ordinary programs: load Sanctum's AppArmor profile "
+               "(share/sanctum/apparmor/sanctum-run says how), or sysctl -w "
                "kernel.apparmor_restrict_unprivileged_userns=0";
     }
     if (facts.is_container && facts.trial.failed_at == "mounting /proc") {

@@ -153,8 +153,8 @@ void look_at_folders(MachineFacts& facts, const Places& places) {
 }
 
 void look_at_installation(MachineFacts& facts, const Console& console) {
-    for (const char* program : {"sanctum-run", "sanctum-interceptor", "sanctum-vault"}) {
-        const std::string path = console.places.programs + "/" + program;
+    const Places& places = console.places;
+    for (const std::string& path : {places.launcher(), places.interceptor(), places.vault()}) {
         if (::access(path.c_str(), X_OK) != 0) facts.missing_programs.push_back(path);
     }
     facts.has_catalog = exists(console.places.shipped + "/catalog");

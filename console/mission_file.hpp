@@ -12,6 +12,7 @@ namespace sanctum::console {
 
 /// The members the console uses; the launcher writes more.
 struct MissionFile {
+    std::int64_t v = 0;
     std::string mission;
     std::string name;
     std::string agent;
@@ -24,6 +25,7 @@ struct MissionFile {
     std::int64_t ends_unix_ms = 0;
     template <class Self, class Archive>
     static void fields(Self& self, Archive& archive) {
+        archive("v", self.v);
         archive("mission", self.mission);
         archive("name", self.name);
         archive("agent", self.agent);
@@ -37,7 +39,7 @@ struct MissionFile {
     }
 };
 
-/// Errors: NotFound, Protocol (with the member), Io.
+/// Errors: NotFound, Unsupported (a newer Sanctum wrote it), Protocol (with the member), Io.
 [[nodiscard]] Result<MissionFile> read_mission_file(const std::string& mission_folder);
 
 }  // namespace sanctum::console

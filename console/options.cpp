@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The command line of `sanctum`: the only file that knows CLI11. Each command has an example in its --help.
 #include "base/build_id.hpp"
+#include "base/command_line/describe.hpp"
 #include "console/commands.hpp"
 #include "ledger/printable.hpp"
 
@@ -17,14 +18,19 @@ constexpr const char* kExitCodes =
     "Exit codes: 0 ok, 1 failed, 2 usage, 3 a finding (refused, broken, mistakes), 4 vault locked, 5 unreachable.\n"
     "Environment: SANCTUM_PROFILE, SANCTUM_CONFIG, NO_COLOR, XDG_CONFIG_HOME, XDG_DATA_HOME, XDG_STATE_HOME.";
 
+const std::vector<std::string> kShells = {"bash", "zsh", "fish"};
+const std::vector<std::string> kPages = {"sanctum", "sanctum-run", "sanctum-profile"};
+
 constexpr const char* kVaultHelp =
     R"(The sealed store of credentials. No value is ever printed.
-Usage: sanctum vault init|add|list|remove|unlock|lock [OPTIONS]
+Usage: sanctum vault init|add|list|remove|backup|restore|unlock|lock [OPTIONS]
 
   init     make the store (--key-file FILE opens it without a passphrase)
   add      put a credential into it (typed without echo, or from standard input)
   list     names and dates, never values
   remove   take one out
+  backup   copy the store to a file, sealed as it is
+  restore  put such a copy in its place (a store that is there stays beside it)
   unlock   keep the store open in the kernel's keyring for a time (--for 8h)
   lock     forget it again
 
@@ -46,6 +52,8 @@ public:
         add_mission_commands();
         add_audit_commands();
         add_machine_commands();
+        add_writing_commands();
+        add_vault();
     }
 
     Exit run(std::vector<std::string> arguments) {
@@ -155,7 +163,15 @@ private:
     void add_audit_commands() {
         CLI::App* audit = app_.add_subcommand("audit", "Read and verify the record of missions");
         audit->require_subcommand(1);
-        audit->footer("Example:\n  sanctum audit verify\n  sanctum audit show last");
+        audit->footer("Example:\n  sanctum audit list --since 7d\n  sanctum audit verify");
+        CLI::App* list = command(*audit, "list", "List missions, ended ones from the chain of receipts",
+                                 "sanctum audit list --agent triage-bot --since 7d",
+                                 [this] { return run_audit_list(console_, audit_list_); });
+        list->add_option("--agent", audit_list_.agent, "Only missions of this agent")->type_name("NAME");
+        list->add_option("--since", audit_list_.since, "Only missions that started within this time, like 12h or 7d")
+            ->type_name("TIME");
+        json(list, audit_list_.format);
+
         CLI::App* show = command(*audit, "show", "Print every record of a mission, and its receipt in words",
                                  "sanctum audit show last", [this] { return run_audit_show(console_, audit_show_); });
         mission_or_last(show, audit_show_.mission);
@@ -177,6 +193,15 @@ private:
         reap->add_flag("--dry-run", reap_.is_dry, "Only say what would be done");
         json(reap, reap_.format);
 
+        CLI::App* prune = command(app_, "prune", "Remove the records of missions that ended long ago; receipts stay",
+                                  "sanctum prune --older 400d --dry-run",
+                                  [this] { return run_prune(console_, prune_); });
+        prune->add_option("--older", prune_.older,
+                          "Missions that ended longer ago (default 400d; never below the operator's [ledger] keep)")
+            ->type_name("TIME");
+        prune->add_flag("--dry-run", prune_.is_dry, "Only say what would go");
+        json(prune, prune_.format);
+
         CLI::App* doctor = command(app_, "doctor", "Say what this machine enforces and how to mend what is missing",
                                    "sanctum doctor --json", [this] { return run_doctor(console_, doctor_); });
         doctor->add_flag("--plain", doctor_.is_plain, "Words instead of signs");
@@ -185,9 +210,24 @@ private:
         CLI::App* version = command(app_, "version", "Print version and build", "sanctum version --json",
                                     [this] { return run_version(console_, version_); });
         json(version, version_);
+    }
 
+    void add_writing_commands() {
+        CLI::App* completion = command(app_, "completion", "Print a completion script for a shell",
+                                       "sanctum completion bash > ~/.sanctum-completion",
+                                       [this] { return run_completion(console_, word_, describe_command_line(app_)); });
+        completion->add_option("SHELL", word_, "bash, zsh or fish")->required()->check(CLI::IsMember(kShells));
+        CLI::App* manual = command(app_, "manual", "Print a manual page, in the form that man(1) reads",
+                                   "sanctum manual sanctum-run | man -l -",
+                                   [this] { return run_manual(console_, word_, describe_command_line(app_)); });
+        manual->add_option("PAGE", word_, "sanctum, sanctum-run or sanctum-profile")
+            ->required()
+            ->check(CLI::IsMember(kPages));
+    }
+
+    void add_vault() {
         // Only listed here; run_console() hands the words on before this parser sees them.
-        app_.add_subcommand("vault", "The sealed store of credentials: init, add, list, remove, unlock, lock");
+        app_.add_subcommand("vault", "The sealed store of credentials: init, add, list, backup, ...");
     }
 
     static void mission(CLI::App* command, std::string& id) {
@@ -212,7 +252,10 @@ private:
     RevokeOptions revoke_;
     AcceptOptions accept_;
     MissionOptions audit_show_;
+    AuditListOptions audit_list_;
     AuditVerifyOptions audit_verify_;
+    PruneOptions prune_;
+    std::string word_;  // of completion and manual
     ReapOptions reap_;
     DoctorOptions doctor_;
     Format version_ = Format::Words;

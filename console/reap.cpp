@@ -35,7 +35,7 @@ struct ReapedLease {
 
 Result<LeaseEnds> reap_leases(const Console& console, bool is_background) {
     const ErrorStream errors = is_background ? ErrorStream::Discarded : ErrorStream::Inherited;
-    const std::string program = console.places.programs + "/sanctum-vault";
+    const std::string program = console.places.vault();
     SANCTUM_TRY(const ProgramEnd end, run_program(program, {"reap", "--json"}, errors, kReapOutputBytesMax));
     LeaseEnds ends;
     std::istringstream lines(end.output);

@@ -9,7 +9,7 @@
 namespace sanctum::console {
 
 Exit run_vault(Console& console, const std::vector<std::string>& arguments) {
-    const std::string program = console.places.programs + "/sanctum-vault";
+    const std::string program = console.places.vault();
     std::vector<std::string> words = {"sanctum-vault", "store"};
     words.insert(words.end(), arguments.begin(), arguments.end());
     std::vector<char*> argv;

@@ -12,11 +12,10 @@
 namespace sanctum::vault {
 namespace {
 
-constexpr std::int64_t kSchemaVersion = 1;
 constexpr std::array<std::string_view, 8> kStateNames = {"wanted",  "held",   "retiring", "gone",
                                                          "expired", "parked", "orphaned", "failed"};
 
-constexpr const char* kSchema = R"sql(
+constexpr const char* kTables = R"sql(
 CREATE TABLE missions (
     mission TEXT PRIMARY KEY,
     started_unix_ms INTEGER NOT NULL,
@@ -52,6 +51,16 @@ CREATE TABLE leases (
 ) STRICT;
 PRAGMA user_version = 1;
 )sql";
+
+// Every start asks for what is unsettled, among months of what is settled.
+constexpr const char* kIndexOfUnsettled = R"sql(
+CREATE INDEX unsettled_missions ON missions (started_unix_ms, mission) WHERE settled = 0;
+PRAGMA user_version = 2;
+)sql";
+
+// Each leads from one version of the tables to the next, from 0, an empty file. A released step is never changed.
+constexpr std::array<const char*, 2> kSteps = {kTables, kIndexOfUnsettled};
+constexpr auto kSchemaVersion = static_cast<std::int64_t>(kSteps.size());
 
 constexpr const char* kInsertLease =
     "INSERT INTO leases (lease, service, account, source, state, asked, received, narrowed_by, retire, risk, approval, "
@@ -131,17 +140,20 @@ Result<std::int64_t> schema_version(sqlite3* database, const std::string& path) 
     return has_row ? statement.number(0) : 0;
 }
 
-// Makes the tables in a new file; open() lets one process at a time come here.
+// Makes the tables of a new file, or brings those of an older Sanctum up to date, all steps or none; open() lets one
+// process at a time come here. A program of the version before that has the file open goes on with it.
 Status prepare_schema(sqlite3* database, const std::string& path) {
     SANCTUM_TRY(const std::int64_t version, schema_version(database, path));
     if (version == kSchemaVersion) return {};
-    if (version > kSchemaVersion) {
+    if (version < 0 || version > kSchemaVersion) {
         return Error{Errc::Unsupported, path + " has version " + std::to_string(version) + ", this Sanctum knows " +
                                             std::to_string(kSchemaVersion) + "; use the newer Sanctum that wrote it"};
     }
     Transaction transaction(database, path);
     SANCTUM_CHECK(transaction.begin());
-    SANCTUM_CHECK(run_script(database, kSchema, path));
+    for (auto step = static_cast<std::size_t>(version); step < kSteps.size(); ++step) {
+        SANCTUM_CHECK(run_script(database, kSteps[step], path));
+    }
     return transaction.commit();
 }
 

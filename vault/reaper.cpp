@@ -6,6 +6,8 @@
 #include "vault/mission_lock.hpp"
 
 #include <algorithm>
+#include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 namespace sanctum::vault {
@@ -58,6 +60,12 @@ Status reap_mission(Journal& journal, const std::string& state_folder, const Mis
     return {};
 }
 
+// True while a vault holds the mission's lock; looks only, so that a reaper beside us is not held up.
+bool is_locked(const std::string& state_folder, const std::string& mission) {
+    const UniqueFd fd(::open(vault_lock_path(state_folder, mission).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    return fd && ::flock(fd.get(), LOCK_SH | LOCK_NB) != 0;
+}
+
 }  // namespace
 
 bool end_dead_lease(LeaseRow& row, WallTime now) {
@@ -108,6 +116,25 @@ Result<ReapReport> reap(const std::string& state_folder, const std::string& only
     const WallTime oldest{clock.wall().unix_ms - Milliseconds(kJournalKeep).count()};
     SANCTUM_CHECK(journal.forget_settled(oldest));
     return report;
+}
+
+Result<std::vector<std::string>> unfinished_missions(const std::string& state_folder, const Clock& clock) {
+    std::vector<std::string> unfinished;
+    if (::access((state_folder + "/state.db").c_str(), F_OK) != 0) return unfinished;
+    SANCTUM_TRY(Journal journal, Journal::open(state_folder, kJournalBusyTimeout));
+    SANCTUM_TRY(const std::vector<MissionRow> missions, journal.unsettled_missions("", kUnfinishedMissionsMax));
+    if (missions.size() == kUnfinishedMissionsMax) {
+        return Error{Errc::Limit, "too many unsettled missions in " + state_folder + "/state.db (run `sanctum reap`)"};
+    }
+    for (const MissionRow& mission : missions) {
+        SANCTUM_TRY(std::vector<LeaseRow> leases, journal.leases_of(mission.mission));
+        const bool is_open = std::any_of(leases.begin(), leases.end(), [&](LeaseRow& lease) {
+            static_cast<void>(end_dead_lease(lease, clock.wall()));
+            return may_be_alive(lease);
+        });
+        if (is_open || is_locked(state_folder, mission.mission)) unfinished.push_back(mission.mission);
+    }
+    return unfinished;
 }
 
 }  // namespace sanctum::vault

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <functional>
 #include <string>
+#include <vector>
 
 namespace sanctum::vault {
 
@@ -30,5 +31,9 @@ struct ReapReport {
 /// it. `only`: one mission's id, or empty. Errors: as Journal; InvalidProfile (`only` is no mission id).
 [[nodiscard]] Result<ReapReport> reap(const std::string& state_folder, const std::string& only, const Clock& clock,
                                       const std::function<void(const LeaseRow&)>& on_end);
+
+/// Missions that are not done with: their vault lives, or a credential of theirs may still be alive. Changes nothing.
+/// Errors: as Journal; Limit (kUnfinishedMissionsMax).
+[[nodiscard]] Result<std::vector<std::string>> unfinished_missions(const std::string& state_folder, const Clock& clock);
 
 }  // namespace sanctum::vault

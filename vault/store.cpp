@@ -55,6 +55,9 @@ Result<UniqueFd> lock_store(const std::string& path) {
     return fd;
 }
 
+// The file that parse_store took apart.
+std::string bytes_of(const SealedBytes& sealed) { return sealed.prefix + sealed.nonce + sealed.sealed; }
+
 }  // namespace
 
 Result<SealedBytes> load_store(const std::string& path) {
@@ -103,6 +106,41 @@ Status change_store(const std::string& path, const LockedBytes& data_key,
     if (wanted == Change::Leave) return {};
     SANCTUM_TRY(const std::string bytes, seal_store(sealed.header, *items, data_key));
     return write_file_atomically(path, bytes, 0600);
+}
+
+Status back_up_store(const std::string& path, const std::string& copy, Existing existing) {
+    SANCTUM_TRY(const SealedBytes sealed, load_store(path));
+    struct stat ours {};
+    struct stat theirs {};
+    if (::stat(path.c_str(), &ours) != 0) return io_error(path);
+    if (::lstat(copy.c_str(), &theirs) == 0) {
+        if (ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino) {
+            return Error{Errc::Denied, copy + ": this is the store itself; name another file"};
+        }
+        if (existing == Existing::Refuse || !S_ISREG(theirs.st_mode)) {
+            return Error{Errc::Denied, copy + ": is there already; it is not overwritten (name a new file" +
+                                           (S_ISREG(theirs.st_mode) ? ", or add --replace)" : ")")};
+        }
+    }
+    return write_file_atomically(copy, bytes_of(sealed), 0600);
+}
+
+Result<std::string> restore_store(const std::string& path, const SealedBytes& sealed, Existing existing,
+                                  WallTime now) {
+    SANCTUM_CHECK(make_folders(folder_of(path), 0700));
+    SANCTUM_TRY(const UniqueFd lock, lock_store(path));
+    std::string kept;
+    if (::access(path.c_str(), F_OK) == 0 || errno != ENOENT) {
+        if (existing == Existing::Refuse) {
+            return Error{Errc::Denied, path + ": a store is there already; nothing was changed (--replace puts the "
+                                              "backup in its place and keeps it beside)"};
+        }
+        kept = path + ".before-" + format_rfc3339(now);
+        // A second name first, so that no moment is without a store.
+        if (::link(path.c_str(), kept.c_str()) != 0) return io_error("keep the old store as " + kept);
+    }
+    SANCTUM_CHECK(write_file_atomically(path, bytes_of(sealed), 0600));
+    return kept;
 }
 
 Result<LockedBytes> load_key_file(const std::string& path) {

@@ -33,6 +33,18 @@ enum class Change { Write, Leave };
 [[nodiscard]] Status change_store(const std::string& path, const LockedBytes& data_key,
                                   const std::function<Result<Change>(StoredItems&)>& change);
 
+/// Whether a file that is there already may give way.
+enum class Existing { Refuse, Replace };
+
+/// Copies the store to `copy` (0600) as it is: sealed bytes, nothing is opened. Errors: as load_store; Denied (`copy`
+/// is there, or is the store itself).
+[[nodiscard]] Status back_up_store(const std::string& path, const std::string& copy, Existing existing);
+
+/// Puts `sealed` at `path`. A store that is there already stays beside it under a name of its own; gives that name, or
+/// an empty one. It may be damaged: it is not read. Errors: Denied (there is one, and Existing::Refuse), Io.
+[[nodiscard]] Result<std::string> restore_store(const std::string& path, const SealedBytes& sealed, Existing existing,
+                                                WallTime now);
+
 /// The 32 bytes of a key file. Errors: NotFound, NotPermitted (others may read it, or it is another user's), Protocol
 /// (not 32 bytes), Io.
 [[nodiscard]] Result<LockedBytes> load_key_file(const std::string& path);

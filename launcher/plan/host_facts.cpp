@@ -152,7 +152,7 @@ void gather_own_folders(HostFacts& facts) {
         std::string real = real_path(folder);
         facts.sanctum_folders.push_back(real.empty() ? folder : std::move(real));
     }
-    facts.program_folders.push_back(places.programs);
+    facts.program_folders = {places.commands, places.programs};
 }
 
 /// File systems whose mounts can be shown with other ids; a mount that refuses all the same ends the set-up.

@@ -3,6 +3,8 @@
 #include "launcher/run/options.hpp"
 
 #include "base/build_id.hpp"
+#include "base/command_line/describe.hpp"
+#include "base/wire/archive.hpp"
 #include "launcher/run/exit_codes.hpp"
 
 #include <CLI/CLI.hpp>
@@ -84,6 +86,9 @@ ParsedOptions parse_options(std::span<const std::string> arguments) {
     describe(app, options, is_quiet, is_verbose);
     app.set_version_flag("--version", std::string("sanctum-run ") + version());
     app.footer(kFooter);
+    if (ours == std::vector<std::string>{kDescribeOption}) {
+        return {std::nullopt, wire::to_json(describe_command_line(app)) + "\n", 0};
+    }
     try {
         app.parse(std::move(ours));
     } catch (const CLI::CallForHelp&) {

@@ -41,9 +41,9 @@ struct Commands {
 
 Commands commands_of(const StandbyStart& start) {
     Commands commands;
-    commands.reap_leases = {start.places.programs + "/sanctum-vault", "reap",    "--json", "--mission", start.mission,
+    commands.reap_leases = {start.places.vault(), "reap",    "--json", "--mission", start.mission,
                             "--state",                                start.places.state};
-    commands.reap_all = {start.places.programs + "/sanctum", "reap", "--background"};
+    commands.reap_all = {start.places.console(), "reap", "--background"};
     for (const char* name : kReaperVariables) {
         if (const auto found = start.environment.find(name); found != start.environment.end()) {
             commands.environment.push_back(found->first + "=" + found->second);

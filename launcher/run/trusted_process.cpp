@@ -45,8 +45,8 @@ int read_exec_error(int report) {
 Error exec_error(const std::string& path, int error) {
     Error failed = io_error("start " + path, error);
     if (error == ENOENT) {
-        failed.code = Errc::NotFound;
-        failed.what += " (sanctum-run, sanctum-interceptor and sanctum-vault belong in one folder)";
+        failed.code = Errc::Unsupported;  // not NotFound, which is the command's
+        failed.what += " (is Sanctum installed as a whole?)";
     }
     return failed;
 }
@@ -56,7 +56,8 @@ Error exec_error(const std::string& path, int error) {
 ProgramStart program_start(const std::string& role, const Places& places, Talk talk,
                            const std::map<std::string, std::string>& environment) {
     const std::string level = talk == Talk::Verbose ? "info" : "error";
-    ProgramStart start{role, {places.programs + "/sanctum-" + role}, {"SANCTUM_LOG=" + level}, ChildStderr::Null};
+    const std::string program = role == "interceptor" ? places.interceptor() : places.vault();
+    ProgramStart start{role, {program}, {"SANCTUM_LOG=" + level}, ChildStderr::Null};
     if (talk == Talk::Verbose) start.child_stderr = ChildStderr::Keep;
     if (role == "interceptor") {
         start.arguments.insert(start.arguments.end(),

@@ -41,7 +41,7 @@ struct ProgramStart {
                                          const std::map<std::string, std::string>& environment);
 
 /// Forks and execs with the channel on kChannelDescriptor and nothing else open. Call it single-threaded.
-/// Errors: NotFound, NotPermitted, Io (exec's errno is known when this returns).
+/// Errors: Unsupported (there is no such program), Io (exec's errno is known when this returns).
 [[nodiscard]] Result<TrustedProcess> start_program(const ProgramStart& start);
 
 /// Waits until the process is gone and reaps it. False when it still lives after `timeout`.

@@ -58,7 +58,7 @@ def test_a_part_that_does_not_exist_yet_is_no_success(option):
 
 
 COMMANDS = ["init", "check", "explain", "schema", "trust", "vault", "ps", "show", "revoke", "accept", "audit", "reap",
-            "doctor", "version"]
+            "prune", "doctor", "completion", "manual", "version"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -25,6 +25,16 @@ void print_end_in_words(const LeaseRow& row) {
                 row.account.c_str(), std::string(name_of(row.state)).c_str(), row.detail.c_str());
 }
 
+int list_unfinished(const std::string& state, const Clock& clock) {
+    const Result<std::vector<std::string>> missions = unfinished_missions(state, clock);
+    if (!missions) {
+        std::fprintf(stderr, "sanctum-vault: %s\n", missions.error().what.c_str());
+        return 1;
+    }
+    for (const std::string& mission : *missions) std::printf("%s\n", mission.c_str());
+    return std::fflush(stdout) == 0 ? 0 : 1;
+}
+
 }  // namespace
 
 int run_reap_command(int argc, char** argv) {
@@ -35,6 +45,8 @@ int run_reap_command(int argc, char** argv) {
     std::string state = places_of_this_process().state;
     app.add_flag("--json", as_json, "One JSON line per lease: mission and the members of lease.changed");
     app.add_option("--mission", mission, "Only this mission")->type_name("ID");
+    bool lists_unfinished = false;
+    app.add_flag("--unfinished", lists_unfinished, "Change nothing: print missions whose credentials may be alive");
     app.add_option("--state", state, "State folder")->type_name("FOLDER");
     try {
         app.parse(argc, argv);
@@ -42,6 +54,7 @@ int run_reap_command(int argc, char** argv) {
         return app.exit(error) == 0 ? 0 : 2;
     }
     const SystemClock clock;
+    if (lists_unfinished) return list_unfinished(state, clock);
     const Result<ReapReport> report = reap(state, mission, clock, as_json ? print_end : print_end_in_words);
     if (std::fflush(stdout) != 0) {
         std::fputs("sanctum reap: standard output cannot be written\n", stderr);

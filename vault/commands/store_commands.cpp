@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vault/commands/store_commands.hpp"
 
+#include "base/command_line/describe.hpp"
 #include "base/limits.hpp"
 #include "profiles/schema/values.hpp"
 #include "vault/commands/store_context.hpp"
@@ -30,6 +31,7 @@ struct Options {
     bool with_passphrase = false;
     std::string name;
     std::string note;
+    std::string file;
     bool replace = false;
     bool as_json = false;
     bool dry_run = false;
@@ -195,6 +197,43 @@ Status remove_item(const Options& options) {
     return {};
 }
 
+// --- backup, restore ----------------------------------------------------------------------------------------------
+
+Status back_up(const Options& options) {
+    SANCTUM_TRY(const StoreContext context, StoreContext::choose(options.choice));
+    if (options.dry_run) {
+        SANCTUM_CHECK(load_store(context.path()));
+    } else {
+        SANCTUM_CHECK(back_up_store(context.path(), options.file,
+                                    options.replace ? Existing::Replace : Existing::Refuse));
+    }
+    say(options, "copied " + context.path() + " to " + options.file + " (sealed; it opens as the store does)");
+    return {};
+}
+
+// The backup is opened before it takes the store's place: a copy that is damaged, or whose key is lost, restores
+// nothing.
+Status restore(const Options& options) {
+    SANCTUM_TRY(StoreContext context, StoreContext::choose(options.choice));
+    Result<SealedBytes> sealed = load_store(options.file);
+    if (!sealed && sealed.error().code == Errc::NotFound) {
+        return Error{Errc::NotFound, options.file + ": there is no such backup"};
+    }
+    if (!sealed) return std::move(sealed).error();
+    SANCTUM_TRY(const LockedBytes key, context.open(*sealed));
+    Result<StoredItems> items = open_store(*sealed, key);
+    if (!items) return std::move(items).error().in(options.file);
+    std::string kept;
+    if (!options.dry_run) {
+        const SystemClock clock;
+        SANCTUM_TRY(kept, restore_store(context.path(), *sealed,
+                                        options.replace ? Existing::Replace : Existing::Refuse, clock.wall()));
+    }
+    say(options, "restored " + context.path() + " with " + std::to_string(items->size()) + " item(s) from " +
+                     options.file + (kept.empty() ? "" : "; the store before is kept as " + kept));
+    return {};
+}
+
 // --- unlock, lock -------------------------------------------------------------------------------------------------
 
 Status unlock(const Options& options) {
@@ -239,6 +278,20 @@ CLI::App* add_command(CLI::App& app, const char* name, const char* what, const c
     return command;
 }
 
+void describe_copies(CLI::App& app, Options& options, Action& chosen) {
+    CLI::App* command = add_command(app, "backup", "Copies the store, sealed as it is, to a file",
+                                    "sanctum vault backup /media/safe/store.sealed", options, back_up, chosen);
+    command->add_option("file", options.file, "The copy")->required()->type_name("FILE");
+    command->add_flag("--replace", options.replace, "Replace a copy that is there");
+    command->add_flag("--dry-run", options.dry_run, "Only say what would be done");
+
+    command = add_command(app, "restore", "Puts a backup in the store's place, after it has been opened",
+                          "sanctum vault restore /media/safe/store.sealed --replace", options, restore, chosen);
+    command->add_option("file", options.file, "The backup")->required()->type_name("FILE");
+    command->add_flag("--replace", options.replace, "Also when there is a store; that one is kept beside it");
+    command->add_flag("--dry-run", options.dry_run, "Only open the backup and say what would be done");
+}
+
 void describe(CLI::App& app, Options& options, Action& chosen) {
     app.require_subcommand(1);
     app.footer("No command ever prints a value. Example:\n  sanctum vault init\n  sanctum vault add github-token");
@@ -266,6 +319,8 @@ void describe(CLI::App& app, Options& options, Action& chosen) {
                           options, remove_item, chosen);
     command->add_option("name", options.name, "Name of the item")->required()->type_name("NAME");
     command->add_flag("--dry-run", options.dry_run, "Only say what would be done");
+
+    describe_copies(app, options, chosen);
 
     command = add_command(app, "unlock", "Keeps the store's key in the user keyring for a while",
                           "sanctum vault unlock --for 8h", options, unlock, chosen);
@@ -297,6 +352,9 @@ int run_store_command(int argc, char** argv) {
         wire::append_json_string(word, argv[1]);  // escapes what a terminal would obey
         std::fprintf(stderr, "sanctum vault: unknown command %s (sanctum vault --help lists them)\n", word.c_str());
         return kUsage;
+    }
+    if (argc == 2 && std::string_view(argv[1]) == kDescribeOption) {
+        return std::printf("%s\n", wire::to_json(describe_command_line(app)).c_str()) > 0 ? 0 : 1;
     }
     try {
         app.parse(argc, argv);

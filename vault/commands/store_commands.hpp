@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `sanctum vault init|add|list|remove|unlock|lock`, run by the console as `sanctum-vault store …`.
+// `sanctum vault init|add|list|remove|backup|restore|unlock|lock`, run by the console as `sanctum-vault store …`.
 // None of them ever prints a value.
 #pragma once
 

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 namespace sanctum {
 namespace {
 
@@ -61,6 +63,22 @@ TEST(Places, RelativePathsInTheEnvironmentAreIgnored) {
 
 TEST(Places, ThisProcessKnowsWhereItsProgramsAre) {
     EXPECT_EQ(places_of_this_process().programs, std::string(SANCTUM_BINARY_DIR) + "/bin");
+    EXPECT_EQ(places_of_this_process().commands, std::string(SANCTUM_BINARY_DIR) + "/bin");
+}
+
+TEST(Places, AnInstallationIsFoundFromEitherOfItsTwoFolders) {
+    const std::string prefix = ::testing::TempDir() + "places-prefix";
+    for (const char* folder : {"/bin", "/libexec/sanctum", "/share/sanctum/catalog"}) {
+        std::filesystem::create_directories(prefix + folder);
+    }
+    for (const std::string& own : {prefix + "/bin", prefix + "/libexec/sanctum"}) {
+        const Places places = find_places({{"HOME", "/home/ada"}}, kUser, own);
+        EXPECT_EQ(places.launcher(), prefix + "/bin/sanctum-run");
+        EXPECT_EQ(places.vault(), prefix + "/libexec/sanctum/sanctum-vault");
+        EXPECT_TRUE(std::filesystem::equivalent(places.shipped, prefix + "/share/sanctum")) << places.shipped;
+    }
+    std::filesystem::remove_all(prefix);
+    EXPECT_EQ(find_places({}, kUser, prefix + "/bin").vault(), prefix + "/bin/sanctum-vault") << "a build tree";
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include "tests/unit/console/console_fixture.hpp"
 
 #include <cstdlib>
+#include <sys/stat.h>
 
 namespace sanctum::console::test {
 
@@ -28,7 +29,7 @@ Console ConsoleTest::make_console(const std::string& folder) {
 std::unique_ptr<ledger::Ledger> ConsoleTest::begin_mission(const std::string& id) {
     auto key = ledger::SigningKey::load_or_create(console_.places.ledger_key(), console_.places.ledger_public_key());
     SANCTUM_ASSERT(key.has_value());
-    const std::string file = R"({"mission":")" + id + R"(","name":"triage","agent":"bot","purpose":"p",)" +
+    const std::string file = R"({"v":1,"mission":")" + id + R"(","name":"triage","agent":"bot","purpose":"p",)" +
                              R"("command":["sh"],"profile_path":"/nowhere.toml","profile_sha256":"",)" +
                              R"("workspace":")" + folder_ + R"(/work","started_unix_ms":1,"ends_unix_ms":2})";
     auto made = ledger::Ledger::create(console_.places.mission(id), id, file, console_.places.receipts(),
@@ -58,6 +59,12 @@ void ConsoleTest::run_sealed_mission(const std::string& id) {
     ledger::MissionEnded ended;
     ended.reason = "exit";
     SANCTUM_ASSERT(begin_mission(id)->seal(ended).has_value());
+}
+
+void ConsoleTest::vault_says(const std::string& text, int code) {
+    const std::string program = console_.places.programs + "/sanctum-vault";
+    write(program, "#!/bin/sh\ncat <<'END'\n" + text + "END\nexit " + std::to_string(code) + "\n");
+    ::chmod(program.c_str(), 0755);
 }
 
 }  // namespace sanctum::console::test

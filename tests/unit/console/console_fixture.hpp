@@ -45,6 +45,9 @@ protected:
     std::unique_ptr<ledger::Ledger> begin_mission(const std::string& id = kMission);
     void run_sealed_mission(const std::string& id = kMission);
 
+    /// A vault that says what it was told to say; the real one is tested end to end.
+    void vault_says(const std::string& text, int code = 0);
+
     std::string folder_;
     ManualClock clock_;
     std::ostringstream out_;

@@ -6,8 +6,6 @@
 
 #include <gmock/gmock.h>
 
-#include <sys/stat.h>
-
 namespace sanctum::console::test {
 namespace {
 
@@ -29,7 +27,8 @@ match = ["GET /simple/**"]
 using Help = ConsoleTest;
 TEST_F(Help, EveryCommandHasAnExample) {
     for (const std::string name : {"init", "check", "explain", "schema", "trust", "ps", "show", "revoke", "accept",
-                                   "audit", "reap", "doctor", "version", "vault"}) {
+                                   "audit", "prune", "reap", "doctor", "completion", "manual", "version",
+                                   "vault"}) {
         EXPECT_EQ(run({name, "--help"}), Exit::Ok) << name;
         EXPECT_THAT(out(), HasSubstr("Example:\n  sanctum " + name)) << name;
     }
@@ -235,16 +234,7 @@ TEST_F(Show, AMissionThatEndedCannotBeRevoked) {
     EXPECT_EQ(run({"revoke", "--all"}), Exit::Ok);
 }
 
-// A vault that says what it was told to say; the real one is tested end to end.
-class Reap : public ConsoleTest {
-protected:
-    void vault_says(const std::string& text, int code = 0) {
-        const std::string program = console_.places.programs + "/sanctum-vault";
-        write(program, "#!/bin/sh\ncat <<'END'\n" + text + "END\nexit " + std::to_string(code) + "\n");
-        ::chmod(program.c_str(), 0755);
-    }
-};
-
+using Reap = ConsoleTest;
 TEST_F(Reap, ADeadMissionIsSealedAndASecondTimeChangesNothing) {
     begin_mission().reset();
     vault_says("");

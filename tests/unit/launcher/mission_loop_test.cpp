@@ -69,7 +69,7 @@ protected:
         folder = ::mkdtemp(name.data());
         prepared.places.runtime = folder + "/run";
         prepared.places.state = folder + "/state";
-        prepared.places.programs = folder;
+        prepared.places.commands = prepared.places.programs = folder;
         prepared.mission.id = "01k0000000000000000000000m";
         times = {clock.wall().unix_ms, clock.wall().unix_ms + 60'000, clock.boot().ms + 60'000};
         signals.emplace(std::move(*Signals::block()));

@@ -75,8 +75,8 @@ TEST(StartProgram, AMissingProgramIsNamedWithTheRemedy) {
     const auto started = start_program({"vault", {"/nonexistent/sanctum-vault"}, {}, ChildStderr::Null});
 
     ASSERT_FALSE(started);
-    EXPECT_EQ(started.error().code, Errc::NotFound);
-    EXPECT_THAT(started.error().what, HasSubstr("belong in one folder"));
+    EXPECT_EQ(started.error().code, Errc::Unsupported);
+    EXPECT_THAT(started.error().what, HasSubstr("installed as a whole"));
 }
 
 TEST(StartProgram, AFileThatIsNoProgramIsAnError) {
@@ -114,7 +114,7 @@ protected:
         std::string name = (std::filesystem::temp_directory_path() / "sanctum-standby-XXXXXX").string();
         folder = ::mkdtemp(name.data());
         ::mkfifo((folder + "/told").c_str(), 0600);
-        places.programs = folder;
+        places.commands = places.programs = folder;
         places.state = folder + "/state";
         write_program("sanctum", "echo \"$@\" > " + folder + "/told");
         write_program("sanctum-vault", "echo \"$@\"");

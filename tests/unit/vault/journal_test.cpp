@@ -125,16 +125,63 @@ TEST(Journal, UpdatingALeaseThatIsNotThereChangesNothingAtAll) {
     EXPECT_EQ(journal.leases_of(known.mission).value().at(0).state, LeaseState::Wanted);
 }
 
+// state.db as the program of version 0.1.0 left it after one mission with three leases.
+std::string recorded_sql() {
+    return read_file(std::string(SANCTUM_SOURCE_DIR) + "/tests/recorded/0.1.0/state/state.sql", 1U << 20U).value();
+}
+
+std::int64_t number_of(const TemporaryFolder& folder, const char* sql) {
+    sqlite3* database = nullptr;
+    EXPECT_EQ(::sqlite3_open((folder / "state.db").c_str(), &database), SQLITE_OK);
+    sqlite3_stmt* statement = nullptr;
+    EXPECT_EQ(::sqlite3_prepare_v2(database, sql, -1, &statement, nullptr), SQLITE_OK);
+    EXPECT_EQ(::sqlite3_step(statement), SQLITE_ROW);
+    const std::int64_t number = ::sqlite3_column_int64(statement, 0);
+    ::sqlite3_finalize(statement);
+    ::sqlite3_close(database);
+    return number;
+}
+
+TEST(Journal, ARecordedOlderVersionIsMigratedWithAllItsRows) {
+    const TemporaryFolder folder;
+    run_sql(folder, recorded_sql().c_str());
+    ASSERT_EQ(number_of(folder, "PRAGMA user_version"), 1);
+
+    Journal journal = open_journal(folder);
+
+    EXPECT_EQ(number_of(folder, "PRAGMA user_version"), 2);
+    const std::vector<MissionRow> missions = journal.unsettled_missions("", 10).value();
+    ASSERT_EQ(missions.size(), 1U);
+    const std::vector<LeaseRow> leases = journal.leases_of(missions[0].mission).value();
+    ASSERT_EQ(leases.size(), 3U);
+    EXPECT_EQ(leases[2].lease, "l3");
+    EXPECT_EQ(leases[2].asked, std::vector<std::string>{"push"});
+    EXPECT_EQ(leases[2].state, LeaseState::Gone);
+    LeaseRow added = make_row(missions[0].mission, "l4");
+    EXPECT_TRUE(journal.add_lease(added, kNow));
+}
+
+TEST(Journal, AMigrationThatCannotFinishLeavesTheOlderVersionWhole) {
+    const TemporaryFolder folder;
+    run_sql(folder, (recorded_sql() + "CREATE TABLE unsettled_missions (x);").c_str());
+
+    EXPECT_FALSE(Journal::open(folder.path(), kShortWait));
+
+    EXPECT_EQ(number_of(folder, "PRAGMA user_version"), 1);
+    EXPECT_EQ(number_of(folder, "SELECT count(*) FROM leases"), 3);
+}
+
 TEST(Journal, ANewerVersionIsRefusedAndLeftAlone) {
     const TemporaryFolder folder;
     static_cast<void>(open_journal(folder));
-    run_sql(folder, "PRAGMA user_version = 2");
+    run_sql(folder, "PRAGMA user_version = 3");
 
     const Result<Journal> journal = Journal::open(folder.path(), kShortWait);
 
     ASSERT_FALSE(journal);
     EXPECT_EQ(journal.error().code, Errc::Unsupported);
-    EXPECT_THAT(journal.error().what, HasSubstr("version 2"));
+    EXPECT_THAT(journal.error().what, HasSubstr("version 3"));
+    EXPECT_EQ(number_of(folder, "PRAGMA user_version"), 3);
 }
 
 TEST(Journal, ADamagedFileIsRefusedNamedAndLeftAsItIs) {
@@ -305,6 +352,22 @@ TEST_F(Reaper, AParkedLeaseIsVisitedUntilItsTimeHasPassed) {
     EXPECT_EQ(reap_now().waiting, 0U);
     EXPECT_EQ(state(), LeaseState::Expired);
     EXPECT_TRUE(journal_.unsettled_missions("", 10).value().empty());
+}
+
+TEST_F(Reaper, OnlyAMissionWhoseCredentialMayBeAliveIsUnfinished) {
+    EXPECT_EQ(unfinished_missions(folder_.path(), clock_).value(), std::vector<std::string>{});  // gone with its vault
+    LeaseRow minted = make_row(mission_, "l9");
+    minted.mints = true;
+    minted.wanted_unix_ms += 1;
+    minted.alive_until_unix_ms = clock_.wall().unix_ms + 1000;
+    ASSERT_TRUE(journal_.add_lease(minted, kNow));
+    EXPECT_EQ(unfinished_missions(folder_.path(), clock_).value(), std::vector<std::string>{mission_});
+    EXPECT_EQ(state(), LeaseState::Held);  // looking changes nothing
+
+    clock_.advance(Milliseconds(1000));
+    EXPECT_EQ(unfinished_missions(folder_.path(), clock_).value(), std::vector<std::string>{});
+    const UniqueFd vault = lock_file(vault_lock_path(folder_.path(), mission_), Wait::No).value();
+    EXPECT_EQ(unfinished_missions(folder_.path(), clock_).value(), std::vector<std::string>{mission_});
 }
 
 TEST_F(Reaper, SeveralAtOnceEndEachLeaseOnce) {

@@ -174,6 +174,80 @@ TEST_F(StoreCommands, ControlCAtAQuestionIsAnInterruption) {
     EXPECT_NE(::access(store().c_str(), F_OK), 0);
 }
 
+TEST_F(StoreCommands, ABackupHoldsTheSealedBytesAndRestoresTheStore) {
+    init_with_key_file();
+    ASSERT_EQ(run({"add", "team"}, "canary-value\n").code, 0);
+    const std::string sealed = read_file(store(), 65536).value();
+    const Ran backed_up = run({"backup", folder_ / "copy"});
+    ASSERT_EQ(backed_up.code, 0) << backed_up.errors;
+    EXPECT_EQ(read_file(folder_ / "copy", 65536).value(), sealed);
+    EXPECT_THAT(sealed + backed_up.output + backed_up.errors, Not(HasSubstr("canary-value")));
+    struct stat status {};
+    ASSERT_EQ(::stat((folder_ / "copy").c_str(), &status), 0);
+    EXPECT_EQ(status.st_mode & 0777U, 0600U);
+    ASSERT_EQ(::unlink(store().c_str()), 0);
+
+    const Ran restored = run({"restore", folder_ / "copy"});
+
+    EXPECT_EQ(restored.code, 0) << restored.errors;
+    EXPECT_THAT(restored.errors, HasSubstr("with 1 item(s)"));
+    EXPECT_THAT(run({"list"}).output, HasSubstr("team"));
+}
+
+TEST_F(StoreCommands, ABackupNeverOverwritesUnlessAskedAndNeverTheStoreItself) {
+    init_with_key_file();
+    std::ofstream(folder_ / "mine") << "something else";
+    const Ran refused = run({"backup", folder_ / "mine"});
+    EXPECT_EQ(refused.code, 1);
+    EXPECT_THAT(refused.errors, HasSubstr("--replace"));
+    EXPECT_EQ(read_file(folder_ / "mine", 100).value(), "something else");
+    EXPECT_EQ(run({"backup", store(), "--replace"}).code, 1);
+    ASSERT_EQ(::symlink(store().c_str(), (folder_ / "link").c_str()), 0);
+    EXPECT_EQ(run({"backup", folder_ / "link", "--replace"}).code, 1);
+    EXPECT_EQ(run({"backup", folder_ / "new", "--dry-run"}).code, 0);
+    EXPECT_NE(::access((folder_ / "new").c_str(), F_OK), 0);
+
+    EXPECT_EQ(run({"backup", folder_ / "mine", "--replace"}).code, 0);
+    EXPECT_EQ(read_file(folder_ / "mine", 65536).value(), read_file(store(), 65536).value());
+}
+
+TEST_F(StoreCommands, RestoreReplacesAStoreOnlyWhenAskedAndKeepsTheOldOneBeside) {
+    init_with_key_file();
+    ASSERT_EQ(run({"backup", folder_ / "empty"}).code, 0);
+    ASSERT_EQ(run({"add", "team"}, "value\n").code, 0);
+    const std::string before = read_file(store(), 65536).value();
+
+    const Ran refused = run({"restore", folder_ / "empty"});
+    EXPECT_EQ(refused.code, 1);
+    EXPECT_THAT(refused.errors, HasSubstr("nothing was changed"));
+    EXPECT_EQ(read_file(store(), 65536).value(), before);
+
+    const Ran restored = run({"restore", folder_ / "empty", "--replace"});
+    ASSERT_EQ(restored.code, 0) << restored.errors;
+    EXPECT_THAT(run({"list"}).output, Not(HasSubstr("team")));
+    const std::size_t at = restored.errors.find("kept as ");
+    ASSERT_NE(at, std::string::npos);
+    std::string kept = restored.errors.substr(at + 8);
+    kept.pop_back();
+    EXPECT_EQ(read_file(kept, 65536).value(), before);
+}
+
+TEST_F(StoreCommands, ADamagedBackupOrOneWithAnotherKeyRestoresNothing) {
+    init_with_key_file();
+    const std::string before = read_file(store(), 65536).value();
+    std::string damaged = before;
+    damaged.back() = static_cast<char>(damaged.back() ^ 1);
+    ASSERT_TRUE(write_file_atomically(folder_ / "damaged", damaged, 0600));
+    ASSERT_EQ(run({"init", "--store", folder_ / "other", "--key-file", folder_ / "other.key"}).code, 0);
+
+    for (const std::string& file : {folder_ / "damaged", folder_ / "other", folder_ / "absent"}) {
+        const Ran ran = run({"restore", file, "--replace"});
+        EXPECT_NE(ran.code, 0) << file;
+        EXPECT_THAT(ran.errors, Not(HasSubstr("restored"))) << file;
+        EXPECT_EQ(read_file(store(), 65536).value(), before) << file;
+    }
+}
+
 TEST_F(StoreCommands, ALockedStoreIsExitCode4WithTheRemedy) {
     ASSERT_EQ(run_at_terminal({"init"}, {"p\n", "p\n"}).code, 0);
     for (const auto& arguments : {std::vector<std::string>{"list"}, {"add", "x"}, {"remove", "x"}, {"unlock"}}) {

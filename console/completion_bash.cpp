@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// bash: three tables (commands, options, values) by the path of commands, and one function that walks the line.
+#include "console/completion.hpp"
+
+#include <functional>
+
+namespace sanctum::console {
+namespace {
+
+using Visit = std::function<void(const std::string& path, const CommandFacts& command)>;
+
+void for_each_command(const CommandFacts& command, const std::string& path, const Visit& visit) {
+    visit(path, command);
+    for (const CommandFacts& inner : command.commands) for_each_command(inner, path + " " + inner.name, visit);
+}
+
+// Table words are names of ours: letters, digits and hyphens; nothing that a shell would expand.
+std::string joined(const std::vector<std::string>& words) {
+    std::string out;
+    for (const std::string& word : words) out += (out.empty() ? "" : " ") + word;
+    return out;
+}
+
+std::string words_of_value(ValueKind kind, const std::vector<std::string>& choices) {
+    if (!choices.empty()) return joined(choices);
+    return kind == ValueKind::File ? "@file" : kind == ValueKind::Mission ? "@mission" : "@word";
+}
+
+std::string row(const std::string& key, const std::string& words) {
+    return "        '" + key + "') echo '" + words + "' ;;\n";
+}
+
+std::string table(const char* function, const std::string& rows) {
+    return std::string(function) + "() {\n    case $1 in\n" + rows + "    esac\n}\n";
+}
+
+// What stands where a word is expected: commands, or what the first argument means.
+std::string words_of_command(const CommandFacts& command) {
+    std::vector<std::string> names;
+    for (const CommandFacts& inner : command.commands) names.push_back(inner.name);
+    if (!names.empty()) return joined(names);
+    return command.arguments.empty() ? "" : words_of_value(kind_of_value(command.arguments.front().name),
+                                                           command.arguments.front().choices);
+}
+
+constexpr const char* kWalk = R"sh(
+# What follows the words so far: $1 is the program, the rest its words up to the cursor.
+_sanctum_complete() {
+    local path=${1##*/} current=${COMP_WORDS[COMP_CWORD]} word option= values i
+    COMPREPLY=()
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        word=${COMP_WORDS[i]}
+        if [[ $word == -- && $path == sanctum-run ]]; then
+            if declare -F _command_offset >/dev/null; then _command_offset $((i + 1)); return; fi
+            COMPREPLY=($(compgen -c -f -- "$current"))
+            return
+        fi
+        if [[ -n $option && $word == = ]]; then continue; fi
+        if [[ -n $option ]]; then option=; continue; fi
+        if [[ $word == -* ]]; then
+            if [[ -n $(_sanctum_values "$path $word") ]]; then option=$word; fi
+        elif [[ " $(_sanctum_words "$path") " == *" $word "* && -n $(_sanctum_options "$path $word") ]]; then
+            path="$path $word"
+        fi
+    done
+    if [[ $current == = ]]; then current=; fi
+    if [[ -n $option ]]; then
+        values=$(_sanctum_values "$path $option")
+    elif [[ $current == -* ]]; then
+        values=$(_sanctum_options "$path")
+    else
+        values=$(_sanctum_words "$path")
+    fi
+    case $values in
+        @file) compopt -o filenames 2>/dev/null || true; COMPREPLY=($(compgen -f -- "$current")) ;;
+        @mission)
+            values=$(sanctum ps --all 2>/dev/null | grep -oE '^[0-9a-z]{26}')
+            COMPREPLY=($(compgen -W "last $values" -- "$current")) ;;
+        @word) ;;
+        *) COMPREPLY=($(compgen -W "$values" -- "$current")) ;;
+    esac
+}
+)sh";
+
+}  // namespace
+
+std::string bash_completion(const std::vector<CommandFacts>& programs) {
+    std::string words;
+    std::string options;
+    std::string values;
+    std::string names;
+    for (const CommandFacts& program : programs) {
+        names += " " + program.name;
+        for_each_command(program, program.name, [&](const std::string& path, const CommandFacts& command) {
+            words += row(path, words_of_command(command));
+            std::vector<std::string> all;
+            for (const OptionFacts& option : command.options) {
+                for (const std::string& name : option.names) {
+                    all.push_back(name);
+                    if (option.value.empty()) continue;
+                    values += row(path + " " + name, words_of_value(kind_of_value(option.value), option.choices));
+                }
+            }
+            options += row(path, joined(all));
+        });
+    }
+    return "# Completion of sanctum and sanctum-run for bash; made by `sanctum completion bash`.\n" +
+           table("_sanctum_words", words) + table("_sanctum_options", options) + table("_sanctum_values", values) +
+           kWalk + "complete -F _sanctum_complete" + names + "\n";
+}
+
+}  // namespace sanctum::console

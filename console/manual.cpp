@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+// Manual pages, in the macros of man(7).
+#include "base/build_id.hpp"
+#include "base/wire/archive.hpp"
+#include "console/completion.hpp"
+
+#include <algorithm>
+
+namespace sanctum::console {
+namespace {
+
+using wire::JsonNode;
+using wire::JsonText;
+
+// Text as it is: no word of it is a macro, an escape or a typographic hyphen.
+std::string plain(std::string_view text) {
+    std::string out;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const bool begins_line = i == 0 || text[i - 1] == '\n';
+        if (begins_line && (text[i] == '.' || text[i] == '\'')) out += "\\&";
+        if (text[i] == '\\') out += "\\e";
+        else if (text[i] == '-') out += "\\-";
+        else out += text[i];
+    }
+    return out;
+}
+
+std::string heading(const std::string& name, const std::string& section) {
+    std::string upper = name;
+    std::transform(upper.begin(), upper.end(), upper.begin(),
+                   [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
+    return ".\\\" Made by `sanctum manual " + name + "` from what the programs really read.\n.TH " + plain(upper) +
+           " " + section + " \"\" \"Sanctum " + version() + "\" \"Sanctum\"\n";
+}
+
+std::string verbatim(const std::string& text) {
+    const std::size_t from = text.find_first_not_of('\n');
+    return from == std::string::npos ? "" : ".PP\n.nf\n" + plain(text.substr(from)) + "\n.fi\n";
+}
+
+std::string synopsis_of(const std::string& path, const CommandFacts& command) {
+    std::string out = ".B " + plain(path) + "\n";
+    if (!command.options.empty()) out += "[\\fIoptions\\fR]\n";
+    for (const ArgumentFacts& argument : command.arguments) {
+        const std::string name = "\\fI" + plain(argument.name) + "\\fR" + (argument.repeats ? "..." : "");
+        out += argument.is_required ? name + "\n" : "[" + name + "]\n";
+    }
+    if (!command.commands.empty()) out += "\\fIcommand\\fR ...\n";
+    if (command.name == "sanctum-run") out += "\\-\\- \\fIcommand\\fR [\\fIargument\\fR]...\n";
+    return out;
+}
+
+std::string options_of(const CommandFacts& command) {
+    std::string out;
+    for (const ArgumentFacts& argument : command.arguments) {
+        out += ".TP\n.I " + plain(argument.name) + "\n" + plain(argument.what) + "\n";
+    }
+    for (const OptionFacts& option : command.options) {
+        out += ".TP\n";
+        for (std::size_t i = 0; i < option.names.size(); ++i) {
+            out += (i == 0 ? "" : ", ") + ("\\fB" + plain(option.names[i]) + "\\fR");
+        }
+        if (!option.value.empty()) out += " \\fI" + plain(option.value) + "\\fR";
+        out += "\n" + plain(option.what) + (option.repeats ? " (more than once)" : "");
+        for (const std::string& choice : option.choices) {
+            out += (choice == option.choices.front() ? "; one of " : ", ") + plain(choice);
+        }
+        out += "\n";
+    }
+    return out;
+}
+
+void write_commands(std::string& out, const std::string& path, const CommandFacts& command) {
+    for (const CommandFacts& inner : command.commands) {
+        const std::string inner_path = path + " " + inner.name;
+        out += ".SS " + plain(inner_path) + "\n" + plain(inner.what) + "\n.PP\n" + synopsis_of(inner_path, inner) +
+               options_of(inner) + verbatim(inner.footer);
+        write_commands(out, inner_path, inner);
+    }
+}
+
+// A definition that `allOf` or `$ref` names is described where it is used; its own words come second.
+std::string words_of(const JsonNode& key) {
+    std::string out;
+    if (const auto words = key.member("description")) out = words->text().value_or("");
+    const auto choices = key.member("enum");
+    const auto listed = choices ? choices->elements() : std::nullopt;
+    if (!listed) return out;
+    std::string names;
+    for (const JsonNode& choice : *listed) {
+        if (choice.text()) names += (names.empty() ? "" : ", ") + ("\"" + *choice.text() + "\"");
+    }
+    return out + (out.empty() ? "One of " : " One of ") + names + ".";
+}
+
+// `#/definitions/NAME` → that definition.
+std::optional<JsonNode> resolve(const JsonNode& root, const JsonNode& key) {
+    const auto reference = key.member("$ref");
+    const std::string name = reference ? reference->text().value_or("") : "";
+    static constexpr std::string_view kBelow = "#/definitions/";
+    const auto definitions = root.member("definitions");
+    if (!name.starts_with(kBelow) || !definitions) return std::nullopt;
+    return definitions->member(name.substr(kBelow.size()));
+}
+
+// The keys of a table, the keys of its tables behind it; `path` is how the file writes the table.
+void write_keys(std::string& out, const JsonNode& root, const JsonNode& table, const std::string& path) {
+    const auto properties = table.member("properties");
+    const auto keys = properties ? properties->members() : std::nullopt;
+    if (!keys) return;
+    for (const auto& [name, key] : *keys) {
+        const std::optional<JsonNode> referred = resolve(root, key);
+        const JsonNode& node = referred ? *referred : key;
+        const auto items = node.member("items");
+        const std::optional<JsonNode> element = items ? resolve(root, *items) : std::nullopt;
+        const JsonNode inner = element ? *element : items ? *items : node;
+        const bool is_table = inner.member("properties").has_value();
+        const std::string place = path.empty() ? name : path + "." + name;
+        std::string words = words_of(key);
+        if (words.empty()) words = words_of(node);
+        if (is_table) {
+            out += ".SS " + plain(items ? "[[" + place + "]]" : "[" + place + "]") + "\n" + plain(words) + "\n";
+            write_keys(out, root, inner, place);
+        } else {
+            out += ".TP\n.B " + plain(place) + "\n" + plain(words.empty() ? "See the schema." : words) + "\n";
+        }
+    }
+}
+
+}  // namespace
+
+std::string manual_of_program(const CommandFacts& program) {
+    std::string what = program.what.substr(0, program.what.find_first_of(".:\n"));
+    const bool has_commands = !program.commands.empty();
+    if (has_commands) what = "what agents may do, did, and may no more";
+    std::string out = heading(program.name, "1") + ".SH NAME\n" + plain(program.name) + " \\- " + plain(what) +
+                      "\n.SH SYNOPSIS\n" + synopsis_of(program.name, program) + ".SH DESCRIPTION\n" +
+                      plain(program.what) + "\n.SH OPTIONS\n" + options_of(program);
+    if (has_commands) out += ".SH COMMANDS\n";
+    write_commands(out, program.name, program);
+    out += ".SH NOTES\n" + verbatim(program.footer);
+    return out + ".SH SEE ALSO\n.BR sanctum (1),\n.BR sanctum\\-run (1),\n.BR sanctum\\-profile (5)\n";
+}
+
+Result<std::string> manual_of_profiles(const std::string& json_schema) {
+    SANCTUM_TRY(const JsonText schema, JsonText::parse(json_schema));
+    const JsonNode root = schema.root();
+    std::string out = heading("sanctum-profile", "5") +
+                      ".SH NAME\nsanctum\\-profile \\- what one mission may do (mission.toml)\n.SH DESCRIPTION\n" +
+                      plain(words_of(root)) + "\nThe file is TOML. Every key that is not listed here is a mistake.\n" +
+                      ".SH KEYS\n";
+    write_keys(out, root, root, "");
+    return out + ".SH SEE ALSO\n.BR sanctum (1),\n.BR sanctum\\-run (1)\n";
+}
+
+}  // namespace sanctum::console

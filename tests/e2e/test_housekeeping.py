@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keeping house with the real programs: old records leave, the sealed store comes back from its copy, and whatever is
+in use or asked for by nobody stays."""
+
+import json
+
+from rig import API
+
+TRIES = 200  # of `prune --older 1s`: it takes a second until the mission is old enough
+
+
+def prune(rig, *options):
+    done = rig.expect_ok(rig.sanctum("prune", "--json", *options))
+    return {row["mission"]: row["action"] for row in map(json.loads, done.stdout.decode().splitlines())}
+
+
+def test_an_old_mission_is_pruned_while_a_running_one_stays(rig, service, upstream):
+    ended = rig.run("curl", "-fsS", f"https://{API}/describe", profile=service)
+    assert ended.code == 0, ended
+    running = rig.start("sh", "-c", "echo ready; read line", profile=service).wait_until_started()
+    assert running.read_line() == "ready"
+    assert prune(rig) == {}, "400 days is what nobody has to name"
+
+    actions = next(found for found in (prune(rig, "--older", "1s") for _ in range(TRIES)) if found)
+
+    assert actions == {ended.folder.name: "pruned"}
+    assert not ended.folder.exists()
+    verdicts = rig.expect_ok(rig.sanctum("audit", "verify", "--json")).stdout.decode().splitlines()
+    states = {row["mission"]: row["state"] for row in map(json.loads, verdicts)}
+    assert states == {ended.folder.name: "pruned", running.mission: "open"}
+    listed = rig.expect_ok(rig.sanctum("audit", "list", "--agent", "test", "--since", "1h", "--json"))
+    rows = [json.loads(line) for line in listed.stdout.decode().splitlines()]
+    assert [(row["mission"], row["state"]) for row in rows] == list(states.items())
+    assert rows[0]["allowed"] == 1 and rows[0]["end"] == "exit"
+    running.send("\n")
+    assert running.finish().code == 0
+
+
+def test_a_store_that_was_lost_serves_missions_again_after_restore(rig, service, upstream):
+    copy = rig.folder / "copy.sealed"
+    rig.expect_ok(rig.sanctum("vault", "backup", str(copy)))
+    for secret in rig.secrets.values():
+        assert secret.encode() not in copy.read_bytes()
+    (rig.data / "store.sealed").unlink()
+    without = rig.run("true", profile=service)
+    assert without.code == 125 and "store" in without.errors
+
+    rig.expect_ok(rig.sanctum("vault", "restore", str(copy)))
+
+    again = rig.run("curl", "-fsS", f"https://{API}/describe", profile=service)
+    assert again.code == 0, again
+    refused = rig.sanctum("vault", "restore", str(copy))
+    assert refused.returncode == 1 and b"--replace" in refused.stderr

@@ -1,0 +1,287 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An installation is whole: missions run from any prefix, programs and shipped files find each other, and a prefix with
+a missing or foreign part is a clear error that ran nothing. Completions and pages are those of the programs."""
+
+import gzip
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+import identity as identities
+import rig as rig_module
+from rig import API, SOURCE
+
+BUILD = rig_module.BIN.parent
+INNER = "libexec/sanctum"
+HIDDEN = "--describe-command-line"
+
+
+def install(prefix):
+    done = subprocess.run(["cmake", "--install", BUILD, "--prefix", prefix, "--component", "sanctum"],
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return prefix
+
+
+@pytest.fixture(scope="module")
+def whole():
+    """One installation for all tests, readable by everybody, as a package's is."""
+    folder = Path(tempfile.mkdtemp(prefix="sanctum-prefix-"))
+    folder.chmod(0o755)
+    yield install(folder / "prefix")
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def prefix(whole, tmp_path_factory, monkeypatch):
+    """A copy that a test may break; the rig runs the programs in it."""
+    copy = whole.parent / f"copy-{os.urandom(4).hex()}"
+    shutil.copytree(whole, copy)
+    monkeypatch.setattr(rig_module, "BIN", copy / "bin")
+    return copy
+
+
+def test_a_mission_runs_from_the_prefix_with_the_shipped_files(rig, service, upstream, prefix):
+    outcome = rig.run("curl", "-fsS", f"https://{API}/describe", profile=service)
+
+    assert outcome.code == 0, outcome
+    assert outcome.of_type("exchange.outcome")[0]["outcome"] == "complete"
+    rig.expect_ok(rig.sanctum("check", "generic"))
+    assert "all programs" in rig.sanctum("doctor", "--plain").stdout.decode()
+
+
+def remove_interceptor(prefix):
+    (prefix / INNER / "sanctum-interceptor").unlink()
+    return "sanctum-interceptor: No such file or directory (is Sanctum installed as a whole?)"
+
+
+def remove_vault(prefix):
+    (prefix / INNER / "sanctum-vault").unlink()
+    return "sanctum-vault: No such file or directory (is Sanctum installed as a whole?)"
+
+
+def put_another_program_for_the_vault(prefix):
+    shutil.copy("/bin/true", prefix / INNER / "sanctum-vault")
+    return "vault"
+
+
+def damage_a_catalog_entry(prefix):
+    entry = prefix / "share/sanctum/catalog/http-bearer.entry"
+    data = bytearray(entry.read_bytes())
+    data[len(data) // 2] ^= 1
+    entry.write_bytes(data)
+    return "http-bearer.entry"
+
+
+def remove_the_catalog(prefix):
+    shutil.rmtree(prefix / "share/sanctum/catalog")
+    return "catalog"
+
+
+@pytest.mark.parametrize("break_it", [remove_interceptor, remove_vault, put_another_program_for_the_vault,
+                                      damage_a_catalog_entry, remove_the_catalog])
+def test_a_prefix_that_is_not_whole_runs_nothing_and_says_what_lacks(rig, service, prefix, break_it):
+    named = break_it(prefix)
+
+    outcome = rig.run("touch", "ran", profile=service)
+
+    assert outcome.code == 125, outcome
+    assert named in outcome.errors, outcome
+    assert not (rig.work / "ran").exists()
+
+
+def test_nothing_is_setuid_or_writable_by_others(whole):
+    paths = [path for path in whole.rglob("*") if not path.is_symlink()]
+    assert len(paths) > 20
+    for path in paths:
+        assert path.stat().st_mode & 0o6022 == 0, f"{path}: {path.stat().st_mode:o}"
+
+
+# ---- what is written from the command lines ----------------------------------------------------------------------
+
+def described(whole):
+    """(path of commands, description) of every command, as the programs themselves tell it."""
+    def tell(*command):
+        done = subprocess.run([*command, HIDDEN], capture_output=True, text=True, check=True)
+        return json.loads(done.stdout)
+    run, vault = tell(whole / "bin/sanctum-run"), tell(whole / INNER / "sanctum-vault", "store")
+    found = {"sanctum-run": run}
+
+    def walk(path, command):
+        found[path] = command
+        for inner in command["commands"]:
+            walk(f"{path} {inner['name']}", inner)
+    walk("sanctum vault", vault)
+    return found
+
+
+def help_of(whole, *path):
+    return subprocess.run([whole / "bin" / path[0], *path[1:], "--help"], capture_output=True, text=True,
+                          check=True).stdout
+
+
+def commands_by_help(whole, *path):
+    """All paths of commands, found by walking --help and nothing else."""
+    yield path
+    for line in help_of(whole, *path).partition("Subcommands:")[2].partition("\n\n")[0].splitlines():
+        found = re.match(r"^  ([a-z]+)", line)
+        if found:
+            yield from commands_by_help(whole, *path, found.group(1))
+
+
+def options_by_help(whole, path):
+    return set(re.findall(r"(?<![\w-])--[a-z][a-z-]+(?![\w-])", help_of(whole, *path).partition("Example:")[0]))
+
+
+@pytest.fixture(scope="module")
+def options(whole):
+    """Options of each command as --help shows them: what completions and pages are held against."""
+    # `sanctum vault --help` shows its commands in words of its own.
+    paths = [path for path in commands_by_help(whole, "sanctum") if path[1:] != ("vault",)] + [("sanctum-run",)]
+    paths += [("sanctum", "vault", command["name"]) for command in described(whole)["sanctum vault"]["commands"]]
+    found = {" ".join(path): options_by_help(whole, path) for path in dict.fromkeys(paths)}
+    assert len(found) > 20 and "--older" in found["sanctum prune"] and "--replace" in found["sanctum vault restore"]
+    return found
+
+
+def read_page(whole, name):
+    text = gzip.decompress((whole / "share/man" / f"man{name[-1]}" / f"{name}.gz").read_bytes()).decode()
+    return text.replace("\\-", "-").replace("\\&", "").replace("\\e", "\\")
+
+
+def test_every_option_and_command_is_in_completions_and_manual_pages(whole, options):
+    page = read_page(whole, "sanctum.1") + read_page(whole, "sanctum-run.1")
+    zsh = (whole / "share/zsh/vendor-completions/_sanctum").read_text()
+    fish = (whole / "share/fish/vendor_completions.d/sanctum.fish").read_text()
+    for path, names in options.items():
+        assert f".SS {path}\n" in page or path in ("sanctum", "sanctum-run"), path
+        for name in names:
+            assert f"\\fB{name}\\fR" in page, f"{path} {name}"
+            assert f"{name}[" in zsh, f"{path} {name}"
+            assert f" -l {name[2:]} " in fish, f"{path} {name}"
+
+
+@pytest.mark.parametrize("page", ["sanctum.1", "sanctum-run.1", "sanctum-profile.5"])
+def test_manual_pages_are_understood_by_man_without_a_warning(whole, page):
+    identities.require_program("man")
+    path = whole / "share/man" / f"man{page[-1]}" / f"{page}.gz"
+    done = subprocess.run(["man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z", path], capture_output=True,
+                          text=True, check=False, env={**os.environ, "MANWIDTH": "100"})
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    assert len(done.stdout) > 1000
+
+
+def test_the_page_of_profiles_has_every_key_of_the_schema(whole):
+    page = read_page(whole, "sanctum-profile.5")
+    schema = json.loads((whole / "share/sanctum/schema/mission-1.json").read_text())
+
+    def keys(node):
+        for name, inner in node.get("properties", {}).items():
+            yield name
+            yield from keys(inner)
+            yield from keys(inner.get("items", {}))
+    names = list(keys(schema))
+    assert len(names) > 25
+    for name in names:
+        assert re.search(rf"[.\[ ]{re.escape(name)}(\]|\n)", page), name
+
+
+def complete(whole, *words):
+    """What a bash with our script offers for the last of `words`."""
+    script = whole / "share/bash-completion/completions/sanctum"
+    line = " ".join(f"'{word}'" for word in words)
+    program = (f"PATH={whole}/bin:$PATH; source {script}; COMP_WORDS=({line}); COMP_CWORD={len(words) - 1}\n"
+               f"_sanctum_complete {words[0]}; printf '%s\\n' \"${{COMPREPLY[@]}}\"")
+    done = subprocess.run(["bash", "--norc", "-uc", program], capture_output=True, text=True, check=False, cwd=whole)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+def test_bash_completes_commands_options_and_values(whole, options):
+    assert complete(whole, "sanctum", "pru") == {"prune"}
+    assert complete(whole, "sanctum", "audit", "") == {"list", "show", "verify"}
+    assert complete(whole, "sanctum", "init", "--agent", "c") == {"claude", "codex"}
+    assert complete(whole, "sanctum", "completion", "") == {"bash", "zsh", "fish"}
+    assert complete(whole, "sanctum-run", "--profile", "sha") == {"share"}
+    assert "last" in complete(whole, "sanctum", "show", "")
+    assert "--ttl" not in complete(whole, "sanctum-run", "--", "--t")
+    for path, names in options.items():
+        offered = complete(whole, *path.split(), "--")
+        assert names - {"--help-all"} <= offered, f"{path}: {names - offered}"
+
+
+def test_bash_is_offered_nothing_that_a_program_would_refuse(whole, options):
+    for path in options:
+        offered = {word for word in complete(whole, *path.split(), "-") if word.startswith("--")}
+        assert offered <= options[path] | {"--version"}, f"{path}: {offered - options[path]}"
+    assert complete(whole, "sanctum", "frobnicate", "--fro") == set()
+
+
+@pytest.mark.parametrize("shell, path", [("zsh", "share/zsh/vendor-completions/_sanctum"),
+                                         ("fish", "share/fish/vendor_completions.d/sanctum.fish"),
+                                         ("bash", "share/bash-completion/completions/sanctum")])
+def test_each_shell_accepts_its_script(whole, shell, path):
+    if shell != "bash" and shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed (scripts/setup package)")
+    done = subprocess.run([shell, "-n", whole / path], capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+
+
+def test_fish_completes_commands_options_and_values(whole):
+    if shutil.which("fish") is None:
+        pytest.skip("fish is not installed (scripts/setup package)")
+
+    def offered(line):
+        program = f"source {whole}/share/fish/vendor_completions.d/sanctum.fish; complete -C '{line}'"
+        done = subprocess.run(["fish", "--no-config", "-c", program], capture_output=True, text=True, check=True)
+        return {row.split("\t")[0] for row in done.stdout.splitlines()}
+    assert offered("sanctum pru") == {"prune"}
+    assert offered("sanctum audit ") == {"list", "show", "verify"}
+    assert offered("sanctum init --agent c") == {"claude", "codex"}
+    listed = offered("sanctum audit list --")
+    assert {"--agent", "--since"} <= listed and "--ttl" not in listed
+
+
+def test_completion_from_half_an_installation_is_a_clear_error(prefix):
+    (prefix / INNER / "sanctum-vault").unlink()
+    done = subprocess.run([prefix / "bin/sanctum", "completion", "bash"], capture_output=True, text=True, check=False)
+    assert done.returncode == 5 and done.stdout == ""
+    assert "sanctum-vault: No such file or directory (is Sanctum installed as a whole?)" in done.stderr
+
+
+# ---- files beside the programs -----------------------------------------------------------------------------------
+
+def test_units_name_programs_of_this_prefix(whole):
+    for unit in ("system/sanctum-reap.service", "system/sanctum-recover.service", "user/sanctum-reap.service"):
+        text = (whole / "lib/systemd" / unit).read_text()
+        program, = re.findall(r"^ExecStart=(\S+) reap$", text, re.MULTILINE)
+        assert Path(program) == whole / "bin/sanctum" and os.access(program, os.X_OK)
+
+
+def test_the_apparmor_profile_names_every_program_that_is_installed(whole):
+    text = (whole / "share/sanctum/apparmor/sanctum-run").read_text()
+    alternatives, = re.findall(r"^profile sanctum-run /usr/\{(.*)\} flags=\(unconfined\) \{$", text, re.MULTILINE)
+    installed = {str(path.relative_to(whole)) for folder in ("bin", INNER) for path in (whole / folder).iterdir()}
+    assert set(alternatives.split(",")) == installed
+    assert re.search(r"^  userns,$", text, re.MULTILINE)
+
+
+def test_the_container_recipe_uses_what_exists(whole):
+    recipe = (SOURCE / "package/Containerfile").read_text()
+    lines = [line for line in recipe.replace("\\\n", " ").splitlines() if line and not line.startswith("#")]
+    instructions = [line.split(None, 1) for line in lines]
+    assert {name for name, _ in instructions} == {"FROM", "COPY", "WORKDIR", "RUN", "USER", "ENTRYPOINT"}
+    entry, = [json.loads(value) for name, value in instructions if name == "ENTRYPOINT"]
+    assert (whole / Path(entry[0]).relative_to("/usr")).is_file()
+    for script in re.findall(r"scripts/\w+", recipe):
+        assert (SOURCE / script).is_file(), script
+    presets = {preset["name"] for preset in json.loads((SOURCE / "CMakePresets.json").read_text())["configurePresets"]}
+    assert set(re.findall(r"--preset (\w+)", recipe)) <= presets
+    assert "build" in (SOURCE / ".dockerignore").read_text().split(), "a cache of this machine's paths stays outside"
+    assert instructions[-2][0] == "WORKDIR" and ["USER", "agent"] in instructions, "the entry point is not root"
