@@ -327,6 +327,9 @@ inline constexpr std::size_t kPushCommandsBytesMax = 64 * 1024;
 inline constexpr std::size_t kPushRefsMax = 1000;
 /// Shortest form of a secret that is looked for in responses; shorter ones would star ordinary words.
 inline constexpr std::size_t kNeedleBytesMin = 6;
+/// Body of an answer out of which the catalog names values to be redacted; it is held whole. Such answers describe one
+/// thing and are some 10 KiB.
+inline constexpr std::size_t kRedactedBodyBytesMax = 1024 * 1024;
 /// One evidence header as it is kept in the ledger.
 inline constexpr std::size_t kEvidenceBytesMax = 512;
 

@@ -181,7 +181,7 @@ MaybeRefusal Exchange::decide() {
     entry_ = *entry;
     counted_ = profiles::budgets_of(services_.mission, operation_, decision_);
     services_.budgets.count(counted_, now);
-    prepare_request(head_, endpoint_);
+    prepare_request(head_, endpoint_, operation_.redact.empty() ? AnswerIs::Streamed : AnswerIs::Redacted);
     return std::nullopt;
 }
 
@@ -275,9 +275,10 @@ net::awaitable<RelayResult> Exchange::relay_once() {
                            .agent = agent_,
                            .upstream = *upstream_,
                            .scrubber = scrubber,
+                           .redact = operation_.redact,
                            .body_digest = *body_digest_};
     RelayResult result = co_await relay(needs);
-    scrubbed_ += scrubber.hits();
+    scrubbed_ += scrubber.hits() + result.redacted;
     co_return result;
 }
 
@@ -307,6 +308,7 @@ void Exchange::finish_record(const RelayResult& result) {
     outcome.scrubbed = scrubbed_;
     outcome.evidence = result.evidence;
     if (result.cookies_kept > 0) outcome.evidence["cookies_kept"] = std::to_string(result.cookies_kept);
+    if (result.redacted > 0) outcome.evidence["redacted"] = std::to_string(result.redacted);
     record_.finish(std::move(outcome));
 }
 
