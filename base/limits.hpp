@@ -320,6 +320,9 @@ inline constexpr minutes kAgentStallTime{10};
 inline constexpr minutes kUpstreamSilenceTime{15};
 /// The rest of a refused request's body that is read so that the connection can go on; larger ones end it.
 inline constexpr std::size_t kRefusedBodyBytesMax = 64 * 1024;
+/// The rest of a refused git push that is read so that git shows why; a larger or slower one gets a bare status.
+inline constexpr std::size_t kRefusedPushBytesMax = 512 * 1024 * 1024;
+inline constexpr minutes kRefusedPushTime{2};
 /// Refusals in a row on one connection before it is closed: a loop has to pay a handshake.
 inline constexpr int kRefusalsInRowMax = 64;
 /// Command list of a git push; about 150 bytes a ref.

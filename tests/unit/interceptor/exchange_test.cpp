@@ -731,8 +731,9 @@ std::string packet(const std::string& payload) {
     return length.data() + payload;
 }
 
-std::string push_body(const std::string& ref) {
-    return packet(std::string(40, '0') + " " + std::string(40, '1') + " " + ref + "\0 report-status"s) + "0000PACKdata";
+std::string push_body(const std::string& ref, const std::string& capabilities = " report-status") {
+    return packet(std::string(40, '0') + " " + std::string(40, '1') + " " + ref + "\0"s + capabilities) +
+           "0000PACKdata";
 }
 
 std::string push_request(const std::string& body, const std::string& fields = "") {
@@ -762,10 +763,64 @@ TEST(GitPush, AnAllowedRefIsSentWholeWithBasicAuthentication) {
     }
 }
 
-TEST(GitPush, ARefOutsideTheMissionIsRefusedInText) {
+const std::string kRejected = packet("unpack ok\n") +
+                              packet("ng refs/heads/main sanctum: resource_outside (resources.ref)\n") + "0000";
+
+TEST(GitPush, ARefOutsideTheMissionIsRejectedInGitsOwnWords) {
     Script("git.test")
         .agent_sends(push_request(push_body("refs/heads/main")))
-        .agent_expects_containing("content-type: text/plain; charset=utf-8\r\n")
+        .agent_expects("HTTP/1.1 200 OK\r\ncontent-type: application/x-git-receive-pack-result\r\n"
+                       "cache-control: no-store\r\nsanctum-decision: 01kaaaaaaaaaaaaaaaaaaaaaaa-e1\r\n"
+                       "sanctum-reason: resource_outside\r\ncontent-length: " +
+                       std::to_string(kRejected.size()) + "\r\n\r\n" + kRejected)
+        .checks([](World& world, Wire&) {
+            EXPECT_EQ(world.recorder.refusals[0].status, 403);
+            EXPECT_EQ(world.recorder.refusals[0].sent_status, 200);
+        })
+        .refused("resource_outside")
+        .run_with_failure_at_every_step();
+}
+
+TEST(GitPush, AClientThatReadsNoReportGetsTheStatus) {
+    for (const char* capabilities : {"", " side-band-64k", " xreport-status report-statusx", " atomic"}) {
+        Script("git.test")
+            .agent_sends(push_request(push_body("refs/heads/main", capabilities)))
+            .agent_expects_containing("HTTP/1.1 403 Forbidden\r\ncontent-type: text/plain; charset=utf-8\r\n")
+            .checks([](World& world, Wire&) { EXPECT_EQ(world.recorder.refusals[0].sent_status, 0); })
+            .refused("resource_outside")
+            .run_with_failure_at_every_step();
+    }
+}
+
+TEST(GitPush, TheReportComesBehindTheWholeBodyAndTheConnectionGoesOn) {
+    const std::string begin = "POST /team/app.git/git-receive-pack HTTP/1.1\r\nHost: git.test\r\n";
+    const std::string body = push_body("refs/heads/main");
+    std::array<char, 16> size{};
+    std::snprintf(size.data(), size.size(), "%zx\r\n", body.size());
+    Script("git.test")
+        .agent_sends(begin + "Transfer-Encoding: chunked\r\n\r\n" + size.data() + body + "\r\n")
+        .agent_expects_nothing()
+        .agent_sends("4\r\nmore\r\n0\r\n\r\n")
+        .agent_expects_containing(kRejected)
+        .agent_sends(push_request("0000"))
+        .upstream_expects_containing("\r\n\r\n0000")
+        .upstream_sends(kOk)
+        .agent_expects(kOkSeen)
+        .completed("complete")
+        .run_with_failure_at_every_step();
+    Script("git.test")  // more than is read for a report: the plain status, at once
+        .agent_sends(begin + "Content-Length: " + std::to_string(kRefusedPushBytesMax + 1) + "\r\n\r\n" + body)
+        .agent_expects_containing("HTTP/1.1 403 Forbidden\r\n")
+        .agent_sees_close()
+        .refused("resource_outside")
+        .run_with_failure_at_every_step();
+    Script("git.test")  // one that dawdles
+        .agent_sends(begin + "Content-Length: 1000\r\n\r\n" + body)
+        .agent_expects_nothing()
+        .then([](World& world, Wire&) { world.clock.advance(kRefusedPushTime); })
+        .agent_sends("x")
+        .agent_expects_containing("HTTP/1.1 403 Forbidden\r\n")
+        .agent_sees_close()
         .refused("resource_outside")
         .run_with_failure_at_every_step();
 }
