@@ -322,6 +322,9 @@ inline constexpr minutes kAgentStallTime{10};
 inline constexpr minutes kUpstreamSilenceTime{15};
 /// The rest of a refused request's body that is read so that the connection can go on; larger ones end it.
 inline constexpr std::size_t kRefusedBodyBytesMax = 64 * 1024;
+/// The rest of a refused git push that is read so that git shows why; a larger or slower one gets a bare status.
+inline constexpr std::size_t kRefusedPushBytesMax = 512 * 1024 * 1024;
+inline constexpr minutes kRefusedPushTime{2};
 /// Refusals in a row on one connection before it is closed: a loop has to pay a handshake.
 inline constexpr int kRefusalsInRowMax = 64;
 /// Command list of a git push; about 150 bytes a ref.
@@ -329,6 +332,9 @@ inline constexpr std::size_t kPushCommandsBytesMax = 64 * 1024;
 inline constexpr std::size_t kPushRefsMax = 1000;
 /// Shortest form of a secret that is looked for in responses; shorter ones would star ordinary words.
 inline constexpr std::size_t kNeedleBytesMin = 6;
+/// Body of an answer out of which the catalog names values to be redacted; it is held whole. Such answers describe one
+/// thing and are some 10 KiB.
+inline constexpr std::size_t kRedactedBodyBytesMax = 1024 * 1024;
 /// One evidence header as it is kept in the ledger.
 inline constexpr std::size_t kEvidenceBytesMax = 512;
 

@@ -103,7 +103,9 @@ std::string place_of(const Console& console, const std::string& folder, const wi
 void print_refused(Console& console, const std::string& folder, const ReadRecord& read) {
     const auto& record = std::get<ledger::Refusals>(read.record);
     const wire::ExchangeRefused& refused = record.refused;
-    console.out << "refused: " << printable(refused.reason) << " (status " << refused.status << ")\n";
+    console.out << "refused: " << printable(refused.reason) << " (status " << refused.status;
+    if (refused.sent_status != 0) console.out << ", told in git's words with " << refused.sent_status;
+    console.out << ")\n";
     line(console, "when", format_rfc3339(WallTime{read.unix_ms}));
     line(console, "request", refused.method + " " + refused.host + refused.path);
     line(console, "service", refused.service);

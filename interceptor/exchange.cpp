@@ -48,7 +48,8 @@ private:
     [[nodiscard]] net::awaitable<Status> send_continue();
     [[nodiscard]] net::awaitable<RelayResult> relay_once();
     [[nodiscard]] bool may_repeat(const RelayResult& result) const;
-    [[nodiscard]] net::awaitable<bool> skip_small_body();
+    enum class RestOf : std::uint8_t { Any, Push };
+    [[nodiscard]] net::awaitable<bool> skip_body(RestOf what);
     [[nodiscard]] RefusalOptions refusal_options(bool closes) const;
     [[nodiscard]] bool is_revoked() const { return services_.is_ending || (lease_ && !lease_->is_live); }
     [[nodiscard]] std::string encode_break(const RelayResult& result) const;
@@ -70,6 +71,7 @@ private:
     const Endpoint* endpoint_ = nullptr;
     std::vector<std::size_t> counted_;  ///< budget lines
     std::string held_body_;             ///< a push's command list and what came with it
+    std::optional<PushCommands> push_;  ///< as read from there
     std::shared_ptr<HeldLease> lease_;
     std::size_t entry_ = 0;
     std::optional<UpstreamSide> upstream_;
@@ -147,7 +149,8 @@ net::awaitable<MaybeRefusal> Exchange::read_push() {
         auto commands = read_push_commands(held_body_);
         if (!commands.has_value()) co_return invalid(std::move(commands).error().what);
         if (commands->has_value()) {
-            request_.ref_updates = std::move(**commands);
+            push_ = std::move(**commands);
+            request_.ref_updates = push_->updates;
             co_return std::nullopt;
         }
         Result<RequestEvent> event = agent_.poll_body();
@@ -182,7 +185,7 @@ MaybeRefusal Exchange::decide() {
     entry_ = *entry;
     counted_ = profiles::budgets_of(services_.mission, operation_, decision_);
     services_.budgets.count(counted_, now);
-    prepare_request(head_, endpoint_);
+    prepare_request(head_, endpoint_, operation_.redact.empty() ? AnswerIs::Streamed : AnswerIs::Redacted);
     return std::nullopt;
 }
 
@@ -279,9 +282,10 @@ net::awaitable<RelayResult> Exchange::relay_once() {
                            .agent = agent_,
                            .upstream = *upstream_,
                            .scrubber = scrubber,
+                           .redact = operation_.redact,
                            .body_digest = *body_digest_};
     RelayResult result = co_await relay(needs);
-    scrubbed_ += scrubber.hits();
+    scrubbed_ += scrubber.hits() + result.redacted;
     co_return result;
 }
 
@@ -311,6 +315,7 @@ void Exchange::finish_record(const RelayResult& result) {
     outcome.scrubbed = scrubbed_;
     outcome.evidence = result.evidence;
     if (result.cookies_kept > 0) outcome.evidence["cookies_kept"] = std::to_string(result.cookies_kept);
+    if (result.redacted > 0) outcome.evidence["redacted"] = std::to_string(result.redacted);
     record_.finish(std::move(outcome));
 }
 
@@ -322,24 +327,38 @@ RefusalOptions Exchange::refusal_options(bool closes) const {
 
 net::awaitable<Next> Exchange::refuse(const Refusal& refusal) {
     services_.budgets.give_back(counted_);
-    record_.refused(refusal);
-    // A small body that is on its way anyway is read, so that the client's connection can go on.
-    const bool is_read = !head_.expects_continue && co_await skip_small_body();
-    const bool closes = !is_read || head_.wants_close || services_.is_ending;
-    const Next next = closes ? Next::Close : Next::Refused;
-    co_return co_await answer_refusal(agent_, encode_refusal(refusal, decision_id(), refusal_options(closes)), next);
+    // SECURITY: a client that reads no report takes status 200 for success; it gets the plain status.
+    const bool has_report = push_ && !push_->updates.empty() && push_->wants_report();
+    // The rest of the body is read, so that git looks for its report and the connection can go on; a large one of other
+    // requests ends the connection.
+    const bool is_read = !head_.expects_continue && co_await skip_body(has_report ? RestOf::Push : RestOf::Any);
+    RefusalOptions options = refusal_options(!is_read || head_.wants_close || services_.is_ending);
+    if (has_report && is_read) {
+        options.form = RefusalForm::PushReport;
+        options.push = &*push_;
+    }
+    record_.refused(refusal, sent_status_of(refusal.reason, options.form));
+    const Next next = options.closes ? Next::Close : Next::Refused;
+    co_return co_await answer_refusal(agent_, encode_refusal(refusal, decision_id(), options), next);
 }
 
 /// True when the whole request has been read.
-net::awaitable<bool> Exchange::skip_small_body() {
-    const bool is_small = head_.framing == Framing::None ||
-                          (head_.framing == Framing::Length && head_.content_length <= kRefusedBodyBytesMax);
-    if (!is_small) co_return false;
+net::awaitable<bool> Exchange::skip_body(RestOf what) {
+    const bool is_push = what == RestOf::Push;
+    std::uint64_t left = is_push ? kRefusedPushBytesMax : kRefusedBodyBytesMax;
+    if (head_.framing == Framing::Length && head_.content_length > left) co_return false;
+    if (head_.framing == Framing::Chunked && !is_push) co_return false;
+    const BootTime deadline = services_.clock.boot().plus(kRefusedPushTime);
     while (true) {
         const Result<RequestEvent> event = agent_.poll_body();
         if (!event.has_value()) co_return false;
         if (std::holds_alternative<EndOfMessage>(*event)) co_return true;
+        if (const auto* chunk = std::get_if<BodyChunk>(&*event)) {
+            if (chunk->bytes.size() > left) co_return false;
+            left -= chunk->bytes.size();
+        }
         if (!std::holds_alternative<NeedMore>(*event)) continue;
+        if (services_.clock.boot() >= deadline || services_.is_ending) co_return false;
         const Status more = co_await agent_.more_body();
         if (!more.has_value()) co_return false;
     }
@@ -350,7 +369,7 @@ net::awaitable<void> refuse_head(const Error& error, const AgentConnection& conn
                                  Services& services) {
     ExchangeRecord record(services.recorder, connection.id);
     const Refusal refusal{.reason = "request_invalid", .explanation = error.what};
-    record.refused(refusal);
+    record.refused(refusal, status_of(refusal.reason));
     const std::string decision = services.mission.id + "-e" + std::to_string(record.id());
     const RefusalOptions options{.closes = true};
     co_await answer_refusal(agent, encode_refusal(refusal, decision, options), Next::Close);

@@ -5,6 +5,7 @@
 #include "interceptor/http/http1_encoder.hpp"
 #include "interceptor/rewrite/forward_request.hpp"
 #include "interceptor/rewrite/forward_response.hpp"
+#include "interceptor/rewrite/redact.hpp"
 
 #include <utility>
 
@@ -15,6 +16,9 @@ namespace {
 class Relay {
 public:
     explicit Relay(RelayNeeds needs) : needs_(needs) {}
+    ~Relay() { wipe(held_); }
+    Relay(const Relay&) = delete;
+    Relay& operator=(const Relay&) = delete;
 
     net::awaitable<RelayResult> run() {
         needs_.agent.on_gone([this] { on_agent_gone(); });
@@ -112,6 +116,7 @@ private:
         if (auto* head = std::get_if<ResponseHead>(&event)) return take_head(std::move(*head));
         if (auto* chunk = std::get_if<BodyChunk>(&event)) {
             result_.received += chunk->bytes.size();
+            if (is_held_) return hold(chunk->bytes);
             append_response(needs_.scrubber.push(chunk->bytes));
             return ready();
         }
@@ -141,6 +146,11 @@ private:
         for (auto& [name, value] : result_.evidence) needs_.scrubber.scrub_whole(value);
         const Status readable = check_readable(head, needs_.endpoint);
         if (!readable.has_value()) co_return stop("scrub_stopped", readable.error().what);
+        is_held_ = !needs_.redact.empty();
+        if (is_held_) {
+            const Status redactable = check_redactable(head);
+            if (!redactable.has_value()) co_return stop("scrub_stopped", redactable.error().what);
+        }
         result_.cookies_kept += prepare_response(head.fields, needs_.endpoint);
         const ResponseFraming framing = framing_for_agent(head);
         framing_ = framing.framing;
@@ -173,7 +183,31 @@ private:
         else out_.append(bytes);
     }
 
+    net::awaitable<Status> hold(std::span<const char> bytes) {
+        if (held_.size() + bytes.size() > kRedactedBodyBytesMax) {
+            co_return stop("scrub_stopped", "the answer has to be redacted and is too large");
+        }
+        // Grown by hand, so that no copy that a string leaves behind keeps a credential.
+        if (held_.capacity() == 0) held_.reserve(kRedactedBodyBytesMax);
+        held_.append(bytes.data(), bytes.size());
+        co_return Status{};
+    }
+
+    /// The whole body is here; until now nothing of this answer has gone to the agent.
+    Status redact_held() {
+        is_held_ = false;
+        const Result<std::size_t> redacted = redact(held_, needs_.redact);
+        if (!redacted.has_value()) return stop("scrub_stopped", redacted.error().what);
+        result_.redacted = *redacted;
+        append_response(needs_.scrubber.push(held_));
+        return {};
+    }
+
     net::awaitable<Status> end_response() {
+        if (is_held_) {
+            const Status redacted = redact_held();
+            if (!redacted.has_value()) co_return redacted;
+        }
         append_response(needs_.scrubber.finish());
         if (framing_ == Framing::Chunked) {
             std::string last;
@@ -198,7 +232,8 @@ private:
     }
 
     net::awaitable<Status> flush() {
-        if (out_.empty()) co_return Status{};
+        // FAIL-CLOSED: an answer that may still turn out unreadable waits whole, its head too.
+        if (out_.empty() || is_held_) co_return Status{};
         if (is_final_head_out_) result_.has_answered_agent = true;
         Status written = co_await needs_.agent.write(out_);
         out_.clear();
@@ -222,9 +257,11 @@ private:
     RelayResult result_;
     Fields trailers_;
     Fields trailers_back_;
-    std::string out_;  ///< towards the agent, written before the next read
+    std::string out_;   ///< towards the agent, written before the next read
+    std::string held_;  ///< body of an answer that is redacted when it is whole
     Framing framing_ = Framing::None;
     int interims_ = 0;
+    bool is_held_ = false;
     bool is_final_head_out_ = false;
     bool is_response_over_ = false;
     bool has_failed_ = false;

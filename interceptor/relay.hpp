@@ -10,6 +10,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 namespace sanctum::interceptor {
 
@@ -22,6 +23,7 @@ struct RelayNeeds {
     AgentSide& agent;
     UpstreamSide& upstream;
     Scrubber& scrubber;
+    const std::vector<std::string>& redact;     ///< JSON pointers into the response; none: its body is streamed
     Sha256& body_digest;                        ///< salted; takes every body byte sent
 };
 
@@ -34,6 +36,7 @@ struct RelayResult {
     std::uint64_t received = 0;
     std::map<std::string, std::string> evidence;
     std::size_t cookies_kept = 0;
+    std::size_t redacted = 0;          ///< values of the response that were overwritten
     bool has_answered_agent = false;   ///< a byte of a final response went to the agent
     bool is_request_whole = false;     ///< all of it was written
     bool is_request_broken = false;    ///< the agent broke its own request, which is what ended the exchange

@@ -229,6 +229,7 @@ Refusals read_refused(Members& in) {
     refused.reason = in.text("reason");
     refused.rule = in.text_or_null("rule");
     refused.status = in.narrow<std::uint16_t>("status");
+    if (in.has("sent_status")) refused.sent_status = in.narrow<std::uint16_t>("sent_status");
     refused.detail = in.optional_text("detail");
     record.repeated = in.optional_natural("repeated", 1);
     record.last_exchange = in.optional_id("last_exchange", 'e');

@@ -171,6 +171,7 @@ void put(Members& out, const Refusals& record) {
     out.text_or_null("method", refused.method).text_or_null("host", refused.host);
     out.text_or_null("path", refused.path).text("reason", refused.reason).text_or_null("rule", refused.rule);
     out.number("status", refused.status);
+    if (refused.sent_status != 0) out.number("sent_status", refused.sent_status);
     if (!refused.detail.empty()) out.text("detail", refused.detail);
     if (record.repeated > 1) out.number("repeated", record.repeated).id("last_exchange", 'e', record.last_exchange);
 }

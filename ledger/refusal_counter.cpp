@@ -39,7 +39,8 @@ bool RefusalCounter::is_single(const LineRecord& record, BootTime at) {
 void RefusalCounter::count(const Refusals& record) {
     const wire::ExchangeRefused& refused = record.refused;
     const std::string equal = "x\n" + refused.service + "\n" + refused.operation + "\n" + refused.reason + "\n" +
-                              refused.rule + "\n" + std::to_string(refused.status);
+                              refused.rule + "\n" + std::to_string(refused.status) + "\n" +
+                              std::to_string(refused.sent_status);
     const auto [found, is_new] = counted_.try_emplace(equal, record);
     if (is_new) return;
     auto& kept = std::get<Refusals>(found->second);

@@ -227,7 +227,8 @@ struct ExchangeRefused {
     std::string path;
     std::string reason;  ///< reason_code of formats 8
     std::string rule;    ///< name only: `resources.ref`, `rule[2]`, empty
-    std::uint16_t status = 0;
+    std::uint16_t status = 0;       ///< the reason's
+    std::uint16_t sent_status = 0;  ///< what the agent got, where that differs (a push's report is a 200); 0: the same
     std::string detail;  ///< for the operator; never sent to the agent; no secret
     template <class Self, class Archive>
     static void fields(Self& self, Archive& archive) {
@@ -241,6 +242,7 @@ struct ExchangeRefused {
         archive("reason", self.reason);
         archive("rule", self.rule);
         archive("status", self.status);
+        archive("sent_status", self.sent_status);
         archive("detail", self.detail);
     }
 };

@@ -10,10 +10,11 @@ namespace sanctum::interceptor {
 namespace {
 
 using profiles::RefUpdate;
-using Answer = std::optional<std::vector<RefUpdate>>;
+using Answer = std::optional<PushCommands>;
 
 constexpr std::size_t kLengthDigits = 4;
 constexpr std::size_t kPacketBytesMax = 65520;
+constexpr std::size_t kSmallBandBytesMax = 1000;  // gitprotocol-capabilities(5), side-band
 
 Error invalid(std::string what) { return Error{Errc::Protocol, "git push: " + std::move(what)}; }
 
@@ -61,13 +62,19 @@ Result<RefUpdate> parse_command(std::string_view line) {
     return update;
 }
 
-/// One packet's payload: a shallow line, or a command that is added to `updates`.
-Status take_line(std::string_view line, std::vector<RefUpdate>& updates) {
+std::string_view without_line_end(std::string_view line) {
+    if (line.ends_with('\n')) line.remove_suffix(1);
+    return line;
+}
+
+/// One packet's payload: a shallow line, or a command that is added to `push`.
+Status take_line(std::string_view line, PushCommands& push) {
+    std::vector<RefUpdate>& updates = push.updates;
     // Capabilities stand behind a NUL on the first command only.
     const std::size_t nul = line.find('\0');
     if (nul != std::string_view::npos && !updates.empty()) return invalid("capabilities behind a later command");
-    line = line.substr(0, nul);
-    if (line.ends_with('\n')) line.remove_suffix(1);
+    const std::string_view capabilities = nul == std::string_view::npos ? "" : without_line_end(line.substr(nul + 1));
+    line = without_line_end(line.substr(0, nul));
     if (line.starts_with("push-cert")) return invalid("signed pushes are not accepted");
     if (line.starts_with("shallow ")) {
         const bool is_in_order = updates.empty() && is_object_id(line.substr(8));
@@ -77,20 +84,41 @@ Status take_line(std::string_view line, std::vector<RefUpdate>& updates) {
     SANCTUM_TRY(RefUpdate update, parse_command(line));
     const auto is_same = [&](const RefUpdate& other) { return other.name == update.name; };
     if (std::any_of(updates.begin(), updates.end(), is_same)) return invalid("a ref is named twice");
+    if (updates.empty()) push.capabilities = capabilities;
     updates.push_back(std::move(update));
     return {};
 }
 
 }  // namespace
 
+bool PushCommands::has_capability(std::string_view name) const {
+    std::string_view rest = capabilities;
+    while (!rest.empty()) {
+        const std::size_t end = rest.find(' ');
+        if (rest.substr(0, end) == name) return true;
+        if (end == std::string_view::npos) return false;
+        rest.remove_prefix(end + 1);
+    }
+    return false;
+}
+
+bool PushCommands::wants_report() const {
+    return has_capability("report-status") || has_capability("report-status-v2");
+}
+
+std::size_t PushCommands::side_band_bytes() const {
+    if (has_capability("side-band-64k")) return kPacketBytesMax;
+    return has_capability("side-band") ? kSmallBandBytesMax : 0;
+}
+
 Result<Answer> read_push_commands(std::string_view body_so_far) {
-    std::vector<RefUpdate> updates;
+    PushCommands push;
     std::string_view rest = body_so_far.substr(0, kPushCommandsBytesMax);
     while (rest.size() >= kLengthDigits) {
         SANCTUM_TRY(const std::size_t length, packet_length(rest.substr(0, kLengthDigits)));
-        if (length == 0) return Answer(std::move(updates));
+        if (length == 0) return Answer(std::move(push));
         if (length > rest.size()) break;
-        SANCTUM_CHECK(take_line(rest.substr(kLengthDigits, length - kLengthDigits), updates));
+        SANCTUM_CHECK(take_line(rest.substr(kLengthDigits, length - kLengthDigits), push));
         rest.remove_prefix(length);
     }
     if (body_so_far.size() >= kPushCommandsBytesMax) {

@@ -7,17 +7,30 @@
 #include "profiles/policy/decide.hpp"
 
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
 namespace sanctum::interceptor {
 
-/// The ref updates, once `body_so_far` holds the whole list (up to its flush packet); nullopt: more is needed.
+/// What a client says before it sends its objects.
+struct PushCommands {
+    std::vector<profiles::RefUpdate> updates;
+    std::string capabilities;  ///< of the client, separated by spaces
+
+    [[nodiscard]] bool has_capability(std::string_view name) const;
+    /// It reads what became of each ref; one that does not takes any answer with status 200 for success.
+    [[nodiscard]] bool wants_report() const;
+    /// Largest packet of a multiplexed answer; 0: the client takes none.
+    [[nodiscard]] std::size_t side_band_bytes() const;
+};
+
+/// The command list, once `body_so_far` holds the whole list (up to its flush packet); nullopt: more is needed.
 ///
 /// An empty list (a lone flush packet, git's probe before a large push) gives no updates. Shallow lines are passed
 /// over.
 /// A signed push (push-cert) is refused: its commands lie in text that the server may read differently.
 /// Errors: Protocol (not a command list, ids or names malformed, a certificate), Limit (bytes, refs).
-[[nodiscard]] Result<std::optional<std::vector<profiles::RefUpdate>>> read_push_commands(std::string_view body_so_far);
+[[nodiscard]] Result<std::optional<PushCommands>> read_push_commands(std::string_view body_so_far);
 
 }  // namespace sanctum::interceptor

@@ -30,12 +30,11 @@ struct Loop::State {
         timer_at = at;
         timer.expires_at(at);
         timer.async_wait([this](const boost::system::error_code& error) {
-            if (!error) on_timer();
+            if (!error) end_overdue(std::chrono::steady_clock::now());
             else if (coroutines == 0) timer_at = Closable::TimePoint::max();
         });
     }
-    void on_timer() {
-        const auto now = std::chrono::steady_clock::now();
+    void end_overdue(Closable::TimePoint now) {
         timer_at = Closable::TimePoint::max();
         auto next = Closable::TimePoint::max();
         std::vector<Closable*> passed;
@@ -108,6 +107,8 @@ void Loop::unwatch(Closable& closable) { state_->watched.erase(&closable); }
 void Loop::deadline_moved(const Closable& closable) {
     if (closable.deadline < state_->timer_at) state_->arm(closable.deadline);
 }
+
+void Loop::end_overdue(Closable::TimePoint now) { state_->end_overdue(now); }
 
 void Loop::close_everything() {
     const std::vector<Closable*> all(state_->watched.begin(), state_->watched.end());

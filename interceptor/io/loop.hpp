@@ -61,6 +61,8 @@ public:
     /// To be called after `closable.deadline` became earlier than it was.
     void deadline_moved(const Closable& closable);
 
+    /// Ends everything whose deadline lies before `now`. The loop does it by itself; a test need not wait.
+    void end_overdue(Closable::TimePoint now);
     /// Closes everything that is watched.
     void close_everything();
     [[nodiscard]] std::size_t watched() const;

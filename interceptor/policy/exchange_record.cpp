@@ -54,7 +54,7 @@ net::awaitable<Status> ExchangeRecord::intent(const profiles::Operation& operati
     co_return status;
 }
 
-void ExchangeRecord::refused(const Refusal& refusal) {
+void ExchangeRecord::refused(const Refusal& refusal, std::uint16_t sent_status) {
     SANCTUM_ASSERT(state_ == State::Open);
     wire::ExchangeRefused record;
     record.exchange = id_;
@@ -67,6 +67,7 @@ void ExchangeRecord::refused(const Refusal& refusal) {
     record.reason = refusal.reason;
     record.rule = refusal.rule;
     record.status = status_of(refusal.reason);
+    if (sent_status != record.status) record.sent_status = sent_status;
     record.detail = refusal.detail.empty() ? refusal.explanation : refusal.detail;
     state_ = State::Closed;
     recorder_.refused(record);

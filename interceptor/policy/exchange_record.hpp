@@ -27,7 +27,8 @@ public:
     [[nodiscard]] net::awaitable<Status> intent(const profiles::Operation& operation,
                                                 const profiles::Decision& decision, const std::string& lease,
                                                 const wire::Digest& head);
-    void refused(const Refusal& refusal);
+    /// `sent_status`: of the answer that the agent gets; the record's own status is the reason's.
+    void refused(const Refusal& refusal, std::uint16_t sent_status);
     /// Exactly once behind intent(). `outcome.exchange` is filled in here.
     void finish(wire::ExchangeOutcome outcome);
 

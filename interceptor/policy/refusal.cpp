@@ -2,6 +2,7 @@
 #include "interceptor/policy/refusal.hpp"
 
 #include "base/wire/archive.hpp"
+#include "interceptor/http/git_push_report.hpp"
 #include "interceptor/http/http1_encoder.hpp"
 
 #include <algorithm>
@@ -92,8 +93,41 @@ std::string plain_text(const Row& row, const Refusal& refusal, std::string_view 
     return out + ", decision: " + decision + "\n";
 }
 
+/// Printable ASCII only: a line end or a control byte of the agent's own request would end a packet's line.
+std::string one_line(std::string_view text) {
+    std::string out(text);
+    std::replace_if(out.begin(), out.end(), [](char c) { return c < 0x20 || c > 0x7e; }, '?');
+    return out;
+}
+
+std::string push_report(const Row& row, const Refusal& refusal, std::string_view sentence, const std::string& decision,
+                        const PushCommands& push) {
+    const std::string rule = refusal.rule.empty() ? "" : " (" + refusal.rule + ")";
+    const std::string text = "sanctum: " + std::string(row.title) + "\n" + "sanctum: " + one_line(sentence) + "\n" +
+                             "sanctum: decision " + decision + "\n";
+    return encode_push_rejection(push, "sanctum: " + std::string(row.reason) + one_line(rule), text);
+}
+
+std::string body_of(const Row& row, const Refusal& refusal, std::string_view sentence, const std::string& decision,
+                    const RefusalOptions& options) {
+    switch (options.form) {
+        case RefusalForm::PushReport: return push_report(row, refusal, sentence, decision, *options.push);
+        case RefusalForm::Text: return plain_text(row, refusal, sentence, decision);
+        default: return problem_json(row, refusal, sentence, decision);
+    }
+}
+
+std::string_view type_of(RefusalForm form) {
+    switch (form) {
+        case RefusalForm::PushReport: return "application/x-git-receive-pack-result";
+        case RefusalForm::Text: return "text/plain; charset=utf-8";
+        default: return "application/problem+json";
+    }
+}
+
 std::string_view phrase_of(std::uint16_t status) {
     switch (status) {
+        case 200: return "OK";
         case 400: return "Bad Request";
         case 502: return "Bad Gateway";
         case 503: return "Service Unavailable";
@@ -105,16 +139,18 @@ std::string_view phrase_of(std::uint16_t status) {
 
 std::uint16_t status_of(std::string_view reason) { return row_of(reason).status; }
 
+std::uint16_t sent_status_of(std::string_view reason, RefusalForm form) {
+    return form == RefusalForm::PushReport ? 200 : status_of(reason);
+}
+
 std::string encode_refusal(const Refusal& refusal, const std::string& decision, RefusalOptions options) {
     const Row& row = row_of(refusal.reason);
     const std::string_view sentence = refusal.explanation.empty() ? row.sentence : refusal.explanation;
-    const bool is_text = options.form == RefusalForm::Text;
-    const std::string body = is_text ? plain_text(row, refusal, sentence, decision)
-                                     : problem_json(row, refusal, sentence, decision);
+    const std::string body = body_of(row, refusal, sentence, decision, options);
     ResponseHead head;
-    head.status = row.status;
-    head.reason = phrase_of(row.status);
-    head.fields = {{"content-type", is_text ? "text/plain; charset=utf-8" : "application/problem+json"},
+    head.status = sent_status_of(refusal.reason, options.form);
+    head.reason = phrase_of(head.status);
+    head.fields = {{"content-type", std::string(type_of(options.form))},
                    {"cache-control", "no-store"},
                    {"sanctum-decision", decision},
                    {"sanctum-reason", std::string(row.reason)}};

@@ -5,6 +5,7 @@
 // operator.
 #pragma once
 
+#include "interceptor/http/git_push_commands.hpp"
 #include "interceptor/http/message.hpp"
 
 #include <cstdint>
@@ -24,15 +25,20 @@ struct Refusal {
 /// Status of a reason_code; 403 for one the table does not know (that would be a mistake of ours: fail closed).
 [[nodiscard]] std::uint16_t status_of(std::string_view reason);
 
-/// What a client can show: git prints text, everything else gets problem details (RFC 9457).
-enum class RefusalForm : std::uint8_t { Problem, Text };
+/// What a client can show: git prints text, everything else gets problem details (RFC 9457). Of the answer to a push
+/// git reads nothing unless its status is 200; a PushReport is that, and rejects each ref in git's own words.
+enum class RefusalForm : std::uint8_t { Problem, Text, PushReport };
 
-/// `closes`: the connection ends behind it. `with_body` false: the request was HEAD.
+/// `closes`: the connection ends behind it. `with_body` false: the request was HEAD. `push`: for a PushReport.
 struct RefusalOptions {
     RefusalForm form = RefusalForm::Problem;
     bool closes = false;
     bool with_body = true;
+    const PushCommands* push = nullptr;
 };
+
+/// The status that is sent: the reason's, and 200 for a PushReport.
+[[nodiscard]] std::uint16_t sent_status_of(std::string_view reason, RefusalForm form);
 
 /// The whole response, head and body. `decision` names the exchange for `sanctum explain`.
 [[nodiscard]] std::string encode_refusal(const Refusal& refusal, const std::string& decision, RefusalOptions options);

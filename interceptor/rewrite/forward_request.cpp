@@ -101,9 +101,12 @@ Status check_query_parameters(const RequestHead& head, const Endpoint& endpoint)
     return {};
 }
 
-void prepare_request(RequestHead& head, const Endpoint* endpoint) {
+void prepare_request(RequestHead& head, const Endpoint* endpoint, AnswerIs answer) {
     strip_fields(head.fields, endpoint);
-    if (endpoint != nullptr && endpoint->form != AuthForm::None) head.fields.push_back({"accept-encoding", "identity"});
+    const bool is_credentialed = endpoint != nullptr && endpoint->form != AuthForm::None;
+    if (!is_credentialed && answer == AnswerIs::Streamed) return;
+    std::erase_if(head.fields, [](const Field& field) { return is_one_of(with_hyphens(field.name), kScanFields); });
+    head.fields.push_back({"accept-encoding", "identity"});
 }
 
 wire::Digest head_digest(const RequestHead& head, std::uint16_t port, bool is_tls) {

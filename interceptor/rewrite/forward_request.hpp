@@ -8,6 +8,7 @@
 #include "interceptor/http/message.hpp"
 #include "profiles/schema/mission.hpp"
 
+#include <cstdint>
 #include <string_view>
 
 namespace sanctum::interceptor {
@@ -19,8 +20,11 @@ void strip_fields(Fields& fields, const profiles::Endpoint* endpoint);
 /// removed, so that what was decided stays what is sent. Errors: Denied, naming the parameter (never its value).
 [[nodiscard]] Status check_query_parameters(const RequestHead& head, const profiles::Endpoint& endpoint);
 
+/// What will be done with the answer. One that is redacted is needed whole and not encoded, wherever it comes from.
+enum class AnswerIs : std::uint8_t { Streamed, Redacted };
+
 /// Makes `head` what goes upstream, all but the credential.
-void prepare_request(RequestHead& head, const profiles::Endpoint* endpoint);
+void prepare_request(RequestHead& head, const profiles::Endpoint* endpoint, AnswerIs answer);
 
 /// The digest of formats 6 over a prepared head, before the credential is on it. `is_tls` gives the origin's scheme.
 [[nodiscard]] wire::Digest head_digest(const RequestHead& head, std::uint16_t port, bool is_tls);

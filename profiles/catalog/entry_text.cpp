@@ -32,6 +32,15 @@ bool is_scope(std::string_view text) {
            std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7f && c != '"' && c != '\\'; });
 }
 
+bool is_json_pointer(std::string_view text) {
+    if (!text.starts_with('/')) return false;
+    for (std::size_t at = text.find('~'); at != std::string_view::npos; at = text.find('~', at + 1)) {
+        const bool is_escape = at + 1 < text.size() && (text[at + 1] == '0' || text[at + 1] == '1');
+        if (!is_escape) return false;
+    }
+    return true;
+}
+
 class EntryReader {
 public:
     EntryReader(const TomlValue& tree, Place top, Diagnostics& diagnostics)
@@ -183,17 +192,24 @@ private:
             operation.says = says->value;
             check_braces(*says, operation, endpoint);
         }
-        if (const auto redact = reader.texts("redact", Need::Optional, R"(["/token"])")) {
-            for (const auto& pointer : redact->value) {
-                if (!pointer.value.starts_with('/')) {
-                    diagnostics_.error(pointer.at, "`" + pointer.value + "` is not a JSON pointer",
-                                       "it begins with a slash (RFC 6901)");
-                }
-                operation.redact.push_back(pointer.value);
-            }
-        }
+        read_redact(reader, operation, endpoint);
         reader.finish();
         entry_.operations.push_back(std::move(operation));
+    }
+
+    void read_redact(TableReader& reader, OperationText& operation, const EndpointText* endpoint) {
+        const auto redact = reader.texts("redact", Need::Optional, R"(["/token"])");
+        if (!redact) return;
+        if (endpoint != nullptr && endpoint->kind == EndpointKind::Git) {
+            diagnostics_.error(redact->at, "a git operation takes no `redact`", "its answers are no JSON; remove it");
+        }
+        for (const auto& pointer : redact->value) {
+            if (!is_json_pointer(pointer.value)) {
+                diagnostics_.error(pointer.at, "`" + pointer.value + "` is not a JSON pointer",
+                                   "it begins with a slash; a tilde in a name is ~0, a slash ~1 (RFC 6901)");
+            }
+            operation.redact.push_back(pointer.value);
+        }
     }
 
     const EndpointText* read_endpoint_name(TableReader& reader, OperationText& operation) {

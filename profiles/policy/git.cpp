@@ -147,7 +147,6 @@ void classify_git(const Service& service, const Endpoint& endpoint, const Compil
     operation.is_known = match->is_scoped;
     operation.needed = sets_of(*match);
     operation.risk = match->risk;
-    operation.redact.assign(match->redact.begin(), match->redact.end());
     for (const auto& [name, value] : match->resources) {
         if (value.find("{ref}") == std::string::npos) {
             operation.resources[std::string(name)] = {replaced(value, "{repo}", git->repo)};

@@ -149,9 +149,47 @@ def test_git_push_of_a_ref_outside_the_grant_is_refused(rig, git_service, git_ho
     outcome = rig.run("sh", "-c", f"{CLONE} && date > new && git add new && git commit -q -m new && "
                       f"git push origin {refspec}", profile=git_service)
 
-    assert outcome.code != 0 and "403" in outcome.errors, outcome
-    assert {reason for reason, _, _ in outcome.refused} <= {"resource_outside", "scope_missing"} and outcome.refused
+    assert outcome.code != 0, outcome
+    refused = outcome.of_type("exchange.refused")
+    assert {record["reason"] for record in refused} <= {"resource_outside", "scope_missing"} and refused
+    assert [(record["status"], record["sent_status"]) for record in refused] == [(403, 200)]
+    assert outcome.errors.count("[remote rejected]") == len(refspec.split()), outcome
+    assert f"(sanctum: {refused[0]['reason']}" in outcome.errors, "git prints why, behind each ref"
+    assert f"remote: sanctum: decision {outcome.folder.name}-e" in outcome.errors, outcome
     assert git_host.git("for-each-ref") == before
+
+
+@pytest.mark.parametrize("options", ["--atomic", "--porcelain", "-q", "--progress"])
+@pytest.mark.parametrize("protocol", [0, 1, 2])
+def test_git_push_shows_the_reason_in_every_protocol_and_form(rig, git_service, git_host, options, protocol):
+    before = git_host.git("for-each-ref")
+
+    outcome = rig.run("sh", "-c", f"{CLONE} && date > new && git add new && git commit -q -m new && git -c "
+                      f"protocol.version={protocol} push {options} origin HEAD:agent/ok HEAD:main",
+                      profile=git_service)
+
+    assert outcome.code != 0, outcome
+    shown = outcome.text + outcome.errors
+    assert shown.count("[remote rejected] (sanctum: resource_outside" if options == "--porcelain"
+                       else "(sanctum: resource_outside") == 2, outcome
+    assert "refs/heads/main" in shown or "-> main" in shown, outcome
+    assert git_host.git("for-each-ref") == before
+
+
+def test_a_refused_large_push_shows_the_reason_and_the_next_push_passes(rig, git_service, git_host):
+    """Twenty megabytes go in chunks behind a probe; nothing of them reaches the server."""
+    script = (f"{CLONE} && head -c 20000000 /dev/urandom > big && git add big && git commit -q -m big && "
+              "(git push -q origin HEAD:main && echo pushed || echo rejected) && git push -q origin HEAD:agent/big")
+    main = git_host.git("rev-parse", "refs/heads/main")
+
+    outcome = rig.run("sh", "-ec", script, profile=git_service)
+
+    assert outcome.code == 0 and outcome.text == "rejected\n", outcome
+    assert "[remote rejected] HEAD -> main (sanctum: resource_outside (resources.ref))" in outcome.errors, outcome
+    assert git_host.git("rev-parse", "refs/heads/main") == main
+    sent = [record for record in outcome.of_type("exchange.outcome") if record["sent"] > 20_000_000]
+    assert len(sent) == 1, "only the allowed push went out"
+    assert git_host.git("log", "-1", "--format=%s", "agent/big") == "big"
 
 
 def test_another_repository_of_the_same_host_is_refused(rig, git_service, git_host):

@@ -13,9 +13,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         if (whole.has_value()) std::abort();
     } else if (half->has_value()) {
         if (!whole.has_value() || !whole->has_value()) std::abort();
-        if ((*whole)->size() != (*half)->size()) std::abort();
-        for (std::size_t i = 0; i < (*half)->size(); ++i) {
-            if ((**whole)[i].name != (**half)[i].name || (**whole)[i].new_id != (**half)[i].new_id) std::abort();
+        const auto& before = (*half)->updates;
+        const auto& after = (*whole)->updates;
+        if (after.size() != before.size() || (*whole)->capabilities != (*half)->capabilities) std::abort();
+        for (std::size_t i = 0; i < before.size(); ++i) {
+            if (after[i].name != before[i].name || after[i].new_id != before[i].new_id) std::abort();
         }
     }
     return 0;

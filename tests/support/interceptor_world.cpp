@@ -36,6 +36,16 @@ resources = { item = "{item}" }
 risk = "medium"
 says = "Write {item}"
 [[operation]]
+id = "item/key"
+endpoint = "api"
+method = "GET"
+path = "/items/{item}/key"
+any_of = [["read"]]
+resources = { item = "{item}" }
+risk = "low"
+says = "Read {item} with its key"
+redact = ["/key", "/links/1/href"]
+[[operation]]
 id = "item/drop"
 endpoint = "api"
 method = "DELETE"

@@ -273,6 +273,108 @@ TEST(Exchange, AnEncodedAnswerToACredentialIsStopped) {
         .run();
 }
 
+// --- redaction
+
+const std::string kGetKey = "GET /items/1/key HTTP/1.1\r\nHost: api.test\r\n\r\n";
+const std::string kJson = "Content-Type: application/json; charset=utf-8\r\n";
+const std::string kWithKey = R"({"key":"other-credential","links":[{"href":"x"},{"href":"https://signed"}],"n":1})";
+const std::string kWithoutKey = R"({"key":"****************","links":[{"href":"x"},{"href":"**************"}],"n":1})";
+
+std::string with_length(const std::string& fields, const std::string& body) {
+    return "HTTP/1.1 200 OK\r\n" + fields + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+}
+
+TEST(Exchange, WhatTheCatalogNamesForRedactionIsStarredInTheAnswer) {
+    ASSERT_EQ(kWithKey.size(), kWithoutKey.size());
+    Script()
+        .agent_sends(kGetKey)
+        .upstream_sends(with_length(kJson, kWithKey))
+        .agent_expects("HTTP/1.1 200 OK\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: " +
+                       std::to_string(kWithKey.size()) + "\r\n\r\n" + kWithoutKey)
+        .checks([](World& world, Wire&) {
+            EXPECT_EQ(world.recorder.outcomes[0].scrubbed, 2U);
+            EXPECT_EQ(world.recorder.outcomes[0].evidence["redacted"], "2");
+            EXPECT_EQ(world.upstreams.parked, 1U);
+        })
+        .completed("complete")
+        .run_with_failure_at_every_step();
+    Script()  // the same body where nothing is named
+        .agent_sends(kGet)
+        .upstream_sends(with_length(kJson, kWithKey))
+        .agent_expects_containing(kWithKey)
+        .checks([](World& world, Wire&) { EXPECT_EQ(world.recorder.outcomes[0].scrubbed, 0U); })
+        .completed("complete")
+        .run();
+}
+
+TEST(Exchange, ARedactedAnswerIsTheSameInAnyPiecesAndNothingLeavesBeforeItsEnd) {
+    const std::string head = "HTTP/1.1 200 OK\r\n" + kJson;
+    for (std::size_t cut = 1; cut < kWithKey.size(); ++cut) {
+        const std::string first = kWithKey.substr(0, cut);
+        Script()
+            .agent_sends(kGetKey)
+            .upstream_sends(head + "Content-Length: " + std::to_string(kWithKey.size()) + "\r\n\r\n" + first)
+            .agent_expects_nothing()
+            .upstream_sends(kWithKey.substr(cut))
+            .agent_expects_containing("\r\n\r\n" + kWithoutKey)
+            .completed("complete")
+            .run();
+    }
+    Script chunked;
+    chunked.agent_sends(kGetKey).upstream_sends(head + "Transfer-Encoding: chunked\r\n\r\n");
+    for (const char c : kWithKey) chunked.upstream_sends("1\r\n" + std::string(1, c) + "\r\n").agent_expects_nothing();
+    chunked.upstream_sends("0\r\n\r\n").agent_expects_containing(kWithoutKey).completed("complete").run();
+    Script()
+        .agent_sends(kGetKey)
+        .upstream_sends(head + "\r\n" + kWithKey)
+        .agent_expects_nothing()
+        .upstream_closes()
+        .agent_expects_containing(kWithoutKey)
+        .completed("complete")
+        .run_with_failure_at_every_step();
+}
+
+TEST(Exchange, AnAnswerThatCannotBeRedactedIsNotPassedOn) {
+    const std::string large = std::to_string(kRedactedBodyBytesMax + 1);
+    for (const std::string& answer : std::vector<std::string>
+         {with_length("", kWithKey), with_length("Content-Type: text/html\r\n", kWithKey),
+          with_length(kJson + "Content-Type: text/plain\r\n", kWithKey),
+          with_length(kJson + "Content-Encoding: gzip\r\n", kWithKey), with_length(kJson, kWithKey + "x"),
+          with_length(kJson, R"({"key":"other-credential")"), with_length(kJson, "\xef\xbb\xbf" + kWithKey),
+          "HTTP/1.1 206 Partial\r\n" + kJson + "Content-Length: 3\r\n\r\n\"k\"",
+          "HTTP/1.1 200 OK\r\n" + kJson + "Content-Length: " + large + "\r\n\r\n{",
+          "HTTP/1.1 500 Oops\r\nContent-Type: text/plain\r\nContent-Length: 16\r\n\r\nother-credential"}) {
+        Script()
+            .agent_sends(kGetKey)
+            .upstream_sends(answer)
+            .agent_expects_containing("sanctum-reason: upstream_unreachable\r\n")
+            .agent_sees_close()
+            .checks([](World& world, Wire& agent) {
+                EXPECT_EQ(agent.written.find("other"), std::string::npos);
+                EXPECT_EQ(world.upstreams.parked, 0U);
+            })
+            .completed("scrub_stopped")
+            .run_with_failure_at_every_step();
+    }
+    Script endless;
+    endless.agent_sends(kGetKey).upstream_sends("HTTP/1.1 200 OK\r\n" + kJson + "Transfer-Encoding: chunked\r\n\r\n");
+    for (std::size_t sent = 0; sent <= kRedactedBodyBytesMax; sent += 65536) {
+        endless.upstream_sends("10000\r\n" + std::string(65536, ' ') + "\r\n");
+    }
+    endless.agent_expects_containing("HTTP/1.1 502 Bad Gateway\r\n").completed("scrub_stopped").run();
+}
+
+TEST(Exchange, AnAnswerWithoutABodyNeedsNoRedaction) {
+    for (const char* answer : {"HTTP/1.1 304 Not Modified\r\n\r\n", "HTTP/1.1 204 No Content\r\n\r\n"}) {
+        Script().agent_sends(kGetKey).upstream_sends(answer).agent_expects_containing("HTTP/1.1 ")
+            .checks([](World& world, Wire&) { EXPECT_EQ(world.recorder.outcomes[0].evidence.count("redacted"), 0U); })
+            .completed("complete")
+            .run_with_failure_at_every_step();
+    }
+    Script().agent_sends(kGetKey).upstream_sends("HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n")
+        .agent_expects("HTTP/1.1 404 No\r\ncontent-length: 0\r\n\r\n").completed("complete").run();
+}
+
 TEST(Exchange, CookiesAndRejectedCredentialsAreNotedForTheOperator) {
     Script()
         .agent_sends(kGet)
@@ -648,8 +750,9 @@ std::string packet(const std::string& payload) {
     return length.data() + payload;
 }
 
-std::string push_body(const std::string& ref) {
-    return packet(std::string(40, '0') + " " + std::string(40, '1') + " " + ref + "\0 report-status"s) + "0000PACKdata";
+std::string push_body(const std::string& ref, const std::string& capabilities = " report-status") {
+    return packet(std::string(40, '0') + " " + std::string(40, '1') + " " + ref + "\0"s + capabilities) +
+           "0000PACKdata";
 }
 
 std::string push_request(const std::string& body, const std::string& fields = "") {
@@ -679,10 +782,64 @@ TEST(GitPush, AnAllowedRefIsSentWholeWithBasicAuthentication) {
     }
 }
 
-TEST(GitPush, ARefOutsideTheMissionIsRefusedInText) {
+const std::string kRejected = packet("unpack ok\n") +
+                              packet("ng refs/heads/main sanctum: resource_outside (resources.ref)\n") + "0000";
+
+TEST(GitPush, ARefOutsideTheMissionIsRejectedInGitsOwnWords) {
     Script("git.test")
         .agent_sends(push_request(push_body("refs/heads/main")))
-        .agent_expects_containing("content-type: text/plain; charset=utf-8\r\n")
+        .agent_expects("HTTP/1.1 200 OK\r\ncontent-type: application/x-git-receive-pack-result\r\n"
+                       "cache-control: no-store\r\nsanctum-decision: 01kaaaaaaaaaaaaaaaaaaaaaaa-e1\r\n"
+                       "sanctum-reason: resource_outside\r\ncontent-length: " +
+                       std::to_string(kRejected.size()) + "\r\n\r\n" + kRejected)
+        .checks([](World& world, Wire&) {
+            EXPECT_EQ(world.recorder.refusals[0].status, 403);
+            EXPECT_EQ(world.recorder.refusals[0].sent_status, 200);
+        })
+        .refused("resource_outside")
+        .run_with_failure_at_every_step();
+}
+
+TEST(GitPush, AClientThatReadsNoReportGetsTheStatus) {
+    for (const char* capabilities : {"", " side-band-64k", " xreport-status report-statusx", " atomic"}) {
+        Script("git.test")
+            .agent_sends(push_request(push_body("refs/heads/main", capabilities)))
+            .agent_expects_containing("HTTP/1.1 403 Forbidden\r\ncontent-type: text/plain; charset=utf-8\r\n")
+            .checks([](World& world, Wire&) { EXPECT_EQ(world.recorder.refusals[0].sent_status, 0); })
+            .refused("resource_outside")
+            .run_with_failure_at_every_step();
+    }
+}
+
+TEST(GitPush, TheReportComesBehindTheWholeBodyAndTheConnectionGoesOn) {
+    const std::string begin = "POST /team/app.git/git-receive-pack HTTP/1.1\r\nHost: git.test\r\n";
+    const std::string body = push_body("refs/heads/main");
+    std::array<char, 16> size{};
+    std::snprintf(size.data(), size.size(), "%zx\r\n", body.size());
+    Script("git.test")
+        .agent_sends(begin + "Transfer-Encoding: chunked\r\n\r\n" + size.data() + body + "\r\n")
+        .agent_expects_nothing()
+        .agent_sends("4\r\nmore\r\n0\r\n\r\n")
+        .agent_expects_containing(kRejected)
+        .agent_sends(push_request("0000"))
+        .upstream_expects_containing("\r\n\r\n0000")
+        .upstream_sends(kOk)
+        .agent_expects(kOkSeen)
+        .completed("complete")
+        .run_with_failure_at_every_step();
+    Script("git.test")  // more than is read for a report: the plain status, at once
+        .agent_sends(begin + "Content-Length: " + std::to_string(kRefusedPushBytesMax + 1) + "\r\n\r\n" + body)
+        .agent_expects_containing("HTTP/1.1 403 Forbidden\r\n")
+        .agent_sees_close()
+        .refused("resource_outside")
+        .run_with_failure_at_every_step();
+    Script("git.test")  // one that dawdles
+        .agent_sends(begin + "Content-Length: 1000\r\n\r\n" + body)
+        .agent_expects_nothing()
+        .then([](World& world, Wire&) { world.clock.advance(kRefusedPushTime); })
+        .agent_sends("x")
+        .agent_expects_containing("HTTP/1.1 403 Forbidden\r\n")
+        .agent_sees_close()
         .refused("resource_outside")
         .run_with_failure_at_every_step();
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/limits.hpp"
 #include "interceptor/http/git_push_commands.hpp"
+#include "interceptor/http/git_push_report.hpp"
 
 #include <gtest/gtest.h>
 
@@ -32,10 +33,10 @@ TEST(PushCommands, OneUpdateIsReadOnceTheFlushPacketIsThere) {
     const auto commands = read_push_commands(list + "PACK…");
 
     ASSERT_TRUE(commands.has_value() && commands->has_value());
-    ASSERT_EQ((*commands)->size(), 1U);
-    EXPECT_EQ((**commands)[0].name, "refs/heads/agent/x");
-    EXPECT_EQ((**commands)[0].old_id, kOne);
-    EXPECT_EQ((**commands)[0].new_id, kTwo);
+    ASSERT_EQ((*commands)->updates.size(), 1U);
+    EXPECT_EQ((**commands).updates[0].name, "refs/heads/agent/x");
+    EXPECT_EQ((**commands).updates[0].old_id, kOne);
+    EXPECT_EQ((**commands).updates[0].new_id, kTwo);
 }
 
 TEST(PushCommands, CreatesDeletesAndShallowLinesAreUnderstood) {
@@ -46,16 +47,16 @@ TEST(PushCommands, CreatesDeletesAndShallowLinesAreUnderstood) {
     const auto commands = read_push_commands(list);
 
     ASSERT_TRUE(commands.has_value() && commands->has_value());
-    ASSERT_EQ((*commands)->size(), 2U);
-    EXPECT_TRUE((**commands)[0].is_create());
-    EXPECT_TRUE((**commands)[1].is_delete());
+    ASSERT_EQ((*commands)->updates.size(), 2U);
+    EXPECT_TRUE((**commands).updates[0].is_create());
+    EXPECT_TRUE((**commands).updates[1].is_delete());
 }
 
 TEST(PushCommands, TheProbeWithAnEmptyListGivesNoUpdates) {
     const auto commands = read_push_commands("0000");
 
     ASSERT_TRUE(commands.has_value() && commands->has_value());
-    EXPECT_TRUE((*commands)->empty());
+    EXPECT_TRUE((*commands)->updates.empty());
 }
 
 TEST(PushCommands, WhatIsNotAPlainCommandListIsRefused) {
@@ -97,6 +98,72 @@ TEST(PushCommands, SizeAndNumberAreBounded) {
     EXPECT_FALSE(
         read_push_commands(packet(kOne + " " + kTwo + " refs/heads/a") + std::string(kPushCommandsBytesMax, 'f'))
             .has_value());
+}
+
+TEST(PushCommands, CapabilitiesAreThoseOfTheFirstCommand) {
+    const std::string list = packet("shallow " + kTwo + "\0 report-status"s) +
+                             packet(kZero + " " + kOne + " refs/heads/a" + kCapabilities + "\n") + "0000";
+
+    const auto commands = read_push_commands(list);
+
+    ASSERT_TRUE(commands.has_value() && commands->has_value());
+    EXPECT_TRUE((*commands)->wants_report());
+    EXPECT_TRUE((*commands)->has_capability("agent=git/2.39.5"));
+    EXPECT_FALSE((*commands)->has_capability("report"));
+    EXPECT_FALSE((*commands)->has_capability("side-band"));
+}
+
+TEST(PushCommands, WhatAClientTakesFollowsFromItsCapabilities) {
+    const auto push = [](std::string capabilities) { return PushCommands{{}, std::move(capabilities)}; };
+
+    EXPECT_TRUE(push("report-status").wants_report());
+    EXPECT_TRUE(push(" atomic report-status-v2 quiet").wants_report());
+    EXPECT_FALSE(push("").wants_report());
+    EXPECT_FALSE(push("report-status-v3 noreport-status").wants_report());
+    EXPECT_EQ(push("side-band side-band-64k").side_band_bytes(), 65520U);
+    EXPECT_EQ(push("side-band").side_band_bytes(), 1000U);
+    EXPECT_EQ(push("report-status").side_band_bytes(), 0U);
+}
+
+/// Payloads of packets up to a flush packet; checks that it is the end, and that none is too long.
+std::vector<std::string> packets_of(std::string_view bytes, std::size_t packet_bytes_max = 65520) {
+    std::vector<std::string> payloads;
+    while (bytes.substr(0, 4) != "0000") {
+        const std::size_t length = std::stoul(std::string(bytes.substr(0, 4)), nullptr, 16);
+        EXPECT_LE(length, packet_bytes_max);
+        payloads.emplace_back(bytes.substr(4, length - 4));
+        bytes.remove_prefix(length);
+    }
+    EXPECT_EQ(bytes, "0000");
+    return payloads;
+}
+
+TEST(PushRejection, EveryRefIsRejectedAndNoneAccepted) {
+    PushCommands push{{}, "report-status"};
+    for (std::size_t i = 0; i < kPushRefsMax; ++i) {
+        const std::string name = "refs/heads/" + std::string(i % 200, 'n') + std::to_string(i);
+        push.updates.push_back({kOne, i % 2 == 0 ? kTwo : kZero, name});
+    }
+    for (const char* capabilities : {"report-status", "report-status side-band", "report-status-v2 side-band-64k"}) {
+        push.capabilities = capabilities;
+        std::string answer = encode_push_rejection(push, "sanctum: why", "sanctum: words\n");
+        std::string text;
+        if (const std::size_t most = push.side_band_bytes(); most > 0) {
+            std::string report;
+            for (const std::string& payload : packets_of(answer, most)) {
+                ASSERT_TRUE(payload[0] == '\1' || payload[0] == '\2');
+                (payload[0] == '\1' ? report : text) += payload.substr(1);
+            }
+            EXPECT_EQ(text, "sanctum: words\n");
+            answer = report;
+        }
+        const std::vector<std::string> lines = packets_of(answer);
+        ASSERT_EQ(lines.size(), push.updates.size() + 1);
+        EXPECT_EQ(lines[0], "unpack ok\n");
+        for (std::size_t i = 1; i < lines.size(); ++i) {
+            EXPECT_EQ(lines[i], "ng " + push.updates[i - 1].name + " sanctum: why\n");
+        }
+    }
 }
 
 }  // namespace

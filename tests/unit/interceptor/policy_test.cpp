@@ -46,6 +46,21 @@ TEST(Refusals, ProblemDetailsSayWhoRefusedAndWhy) {
     EXPECT_EQ(json->root().member("retry")->boolean(), false);
 }
 
+TEST(Refusals, APushIsRejectedWithTheWordsInOneLineEach) {
+    const PushCommands push{{{std::string(40, '0'), std::string(40, '1'), "refs/heads/main"}},
+                            "report-status side-band-64k"};
+    const Refusal refusal{.reason = "upstream_unreachable", .rule = "", .explanation = "a\n0000b\x1b[2J"};
+
+    const std::string report = encode_refusal(refusal, "d", {.form = RefusalForm::PushReport, .push = &push});
+
+    EXPECT_TRUE(report.starts_with("HTTP/1.1 200 OK\r\n"));
+    EXPECT_EQ(sent_status_of("upstream_unreachable", RefusalForm::PushReport), 200);
+    EXPECT_EQ(sent_status_of("upstream_unreachable", RefusalForm::Text), 502);
+    EXPECT_NE(report.find("\r\nsanctum-reason: upstream_unreachable\r\n"), std::string::npos);
+    EXPECT_NE(report.find("sanctum: a?0000b?[2J\nsanctum: decision d\n"), std::string::npos);
+    EXPECT_NE(report.find("ng refs/heads/main sanctum: upstream_unreachable\n"), std::string::npos);
+}
+
 TEST(Refusals, GitGetsTextAndHeadGetsNoBody) {
     const Refusal refusal{.reason = "resource_outside", .rule = "resources.ref"};
 

@@ -6,6 +6,7 @@
 #include "interceptor/rewrite/forward_request.hpp"
 #include "interceptor/rewrite/forward_response.hpp"
 #include "interceptor/rewrite/inject.hpp"
+#include "interceptor/rewrite/redact.hpp"
 #include "interceptor/rewrite/scrub.hpp"
 
 #include <gtest/gtest.h>
@@ -350,6 +351,87 @@ TEST(Scrub, SecretsShorterThanTheMinimumAreLeftAlone) {
     std::string text = "the rest";
 
     EXPECT_EQ(scrubber.push(text), "the rest");
+}
+
+
+// --- redact
+
+struct RedactRow {
+    std::string body;
+    std::vector<std::string> pointers;
+    std::string expected;
+    std::size_t count;
+};
+
+TEST(Redact, EveryNamedValueIsStarredAndNothingElse) {
+    const std::vector<RedactRow> rows{
+        {R"({"a":"secret"})", {"/a"}, R"({"a":"******"})", 1},
+        {R"({"a":"secret"})", {"/b"}, R"({"a":"secret"})", 0},
+        {R"({"a":{"b":"secret"},"b":"plain"})", {"/a/b"}, R"({"a":{"b":"******"},"b":"plain"})", 1},
+        {R"({ "a" : [ "x" , "y" ] })", {"/a/1"}, R"({ "a" : [ "x" , "*" ] })", 1},
+        {R"({"a":["x"]})", {"/a/01", "/a/-", "/a/1", "/a/ 0"}, R"({"a":["x"]})", 0},
+        {R"({"a":{"0":"x"}})", {"/a/0"}, R"({"a":{"0":"*"}})", 1},
+        {R"([["t"]])", {"/0/0"}, R"([["*"]])", 1},
+        // Names and their escapes, in the text and in the pointer.
+        {R"({"\u0061":"one"})", {"/a"}, R"({"\u0061":"***"})", 1},
+        {R"({"a/b":"one","m~n":"two","":"three"})", {"/a~1b", "/m~0n", "/"},
+         R"({"a/b":"***","m~n":"***","":"*****"})", 3},
+        {R"({"a~1b":"one"})", {"/a~1b"}, R"({"a~1b":"one"})", 0},
+        // Any kind of value keeps its length and becomes a string; what holds nothing stays.
+        {R"({"a":12345})", {"/a"}, R"({"a":"***"})", 1},
+        {R"({"a":7})", {"/a"}, R"({"a":0})", 1},
+        {R"({"a":true})", {"/a"}, R"({"a":"**"})", 1},
+        {R"({"a":null,"b":""})", {"/a", "/b"}, R"({"a":null,"b":""})", 0},
+        {R"({"a":{"k":["]",{"}":"\""}]},"b":1})", {"/a"}, R"({"a":"********************","b":1})", 1},
+        {R"({"a":"x\\","b":"y\"z"})", {"/a", "/b"}, R"({"a":"***","b":"****"})", 2},
+        {R"("text")", {"/a"}, R"("text")", 0},
+        {"", {"/a"}, "", 0},
+    };
+    for (const RedactRow& row : rows) {
+        std::string body = row.body;
+        const Result<std::size_t> count = redact(body, row.pointers);
+        ASSERT_TRUE(count.has_value()) << row.body;
+        EXPECT_EQ(*count, row.count) << row.body;
+        EXPECT_EQ(body, row.expected);
+    }
+}
+
+TEST(Redact, WhatIsNotOneJsonTextIsAnError) {
+    for (const std::string& text :
+         {"{"s, "{}{}"s, "{} x"s, "not json"s, "{\"a\":1,}"s, "{'a':1}"s, "[1,]"s, "{\"a\":\"\xff\"}"s,
+          "\xef\xbb\xbf{}"s,
+          "{\"a\":\"x\"}\0"s, "\xff\xfe{\0}\0"s, "{\"a\":\"\n\"}"s, " "s,
+          // A name that stands twice: which one a reader takes is not known.
+          "{\"a\":1,\"a\":2}"s, "{\"a\":1,\"\\u0061\":2}"s, "{\"a\":\"\\ud800\"}"s}) {
+        std::string body = text;
+        EXPECT_FALSE(redact(body, {"/a"}).has_value()) << text;
+    }
+}
+
+TEST(Redact, DepthIsBoundedAndCostsNoStack) {
+    const auto nested = [](std::size_t depth) {
+        std::string body = R"({"a":)" + std::string(depth, '[') + std::string(depth, ']') + "}";
+        return redact(body, {"/a"}).has_value();
+    };
+    EXPECT_TRUE(nested(kJsonDepthMax - 2));
+    EXPECT_FALSE(nested(kJsonDepthMax + 1));
+    EXPECT_FALSE(nested(kRedactedBodyBytesMax / 2 - 8));
+    std::string body = "{}";
+    EXPECT_FALSE(redact(body, {"a"}).has_value()) << "a damaged catalog";
+}
+
+TEST(PrepareRequest, ARedactedAnswerIsAskedForWholeAndPlain) {
+    const Endpoint open = endpoint_of(AuthForm::None);
+    for (const AnswerIs answer : {AnswerIs::Streamed, AnswerIs::Redacted}) {
+        RequestHead head = head_of();
+        head.fields = {{"range", "bytes=0-9"}, {"accept-encoding", "gzip"}, {"if_range", "x"}, {"accept", "*/*"}};
+
+        prepare_request(head, &open, answer);
+
+        const Fields whole{{"accept", "*/*"}, {"accept-encoding", "identity"}};
+        if (answer == AnswerIs::Redacted) EXPECT_EQ(head.fields, whole);
+        else EXPECT_EQ(head.fields.size(), 4U);
+    }
 }
 
 }  // namespace

@@ -119,13 +119,15 @@ TEST(RecordLines, EveryRecordReadsBackToTheSameBytes) {
     wire::ExchangeIntent held = intent(5);
     held.body.emplace().fill(3);
     held.query = {{"ref", "x"}};
+    wire::ExchangeRefused push = refused(6);
+    push.sent_status = 200;
     MissionStarted degraded = started();
     degraded.limits_missing = {"cpus"};
     const ApprovalChanged approval{"a1", 3, {}, "approved", "uid:1000", "control", kTime};
     const std::vector<LineRecord> records = {
         StartedLine{degraded, "ed25519:00", "", 0}, ConnectionRecord{1, "198.18.0.4:443", "", std::nullopt},
         RefusedConnections{{"", "no_listener", ClaimedProcess{1, "x", {}}}, 9}, held, Refusals{refused(2), 5, 9},
-        outcome(1), gone, approval, HeadSigned{6, {}, "c2ln"}, ended()};
+        Refusals{push, 1, 0}, outcome(1), gone, approval, HeadSigned{6, {}, "c2ln"}, ended()};
 
     for (const LineRecord& record : records) {
         const std::string line = line_of(record);
