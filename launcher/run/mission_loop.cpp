@@ -6,9 +6,9 @@
 
 #include <cerrno>
 #include <csignal>
-#include <sys/epoll.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
+#include <utility>
 
 namespace sanctum::launcher {
 namespace {
@@ -164,6 +164,7 @@ void MissionLoop::flush_answers() {
         answers_.pop_front();
     }
     const std::uint32_t wanted = answers_.empty() ? EPOLLIN : EPOLLIN | EPOLLOUT;
+    if (wanted == std::exchange(interceptor_events_, wanted)) return;
     end_if_failed(loop_->watch(channel.fd(), wanted, [this](std::uint32_t) { on_peer(parts_.interceptor); }));
 }
 

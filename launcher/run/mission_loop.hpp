@@ -20,6 +20,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <sys/epoll.h>
 
 namespace sanctum::launcher {
 
@@ -101,6 +102,7 @@ private:
     State state_ = State::Running;
     std::optional<Ending> ending_;
     std::deque<wire::Recorded> answers_;
+    std::uint32_t interceptor_events_ = EPOLLIN;  ///< what the loop watches its channel for
     std::optional<BootTime> first_term_;
 };
 
