@@ -78,7 +78,7 @@ private:
     void on_peer_gone(Peer& peer);
     void on_durable();
     void flush_answers();
-    void on_notices();
+    void on_notices(std::uint32_t events);
     void on_init();
     void on_init_event(const InitEvent& event);
     void on_signals();
