@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "base/files.hpp"
 #include "ledger/keys.hpp"
 #include "tests/unit/ledger/ledger_fixture.hpp"
 
