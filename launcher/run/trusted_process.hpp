@@ -25,8 +25,8 @@ struct TrustedProcess {
     bool is_reaped = true;  ///< nothing to wait for: it ended, or was never started
     UniqueFd pidfd;
     wire::Channel channel;
-    UniqueFd exec_report;  ///< until confirm_start()
-    std::string program;   ///< path
+    UniqueFd exec_report{};  ///< until confirm_start()
+    std::string program{};   ///< path
 };
 
 /// How to start one of them.
