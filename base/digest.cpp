@@ -3,13 +3,27 @@
 
 #include "base/result.hpp"
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 
 namespace sanctum {
+namespace {
+
+// Looked up once: finding an algorithm takes OpenSSL longer than hashing a record. No configuration file, which the
+// caller's OPENSSL_CONF may name, has a say in it.
+const EVP_MD* algorithm() {
+    static const EVP_MD* const found = [] {
+        OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, nullptr);
+        return EVP_MD_fetch(nullptr, "SHA2-256", nullptr);
+    }();
+    return found;
+}
+
+}  // namespace
 
 struct Sha256::State {
     EVP_MD_CTX* context = EVP_MD_CTX_new();
-    State() { SANCTUM_ASSERT(context != nullptr && EVP_DigestInit_ex(context, EVP_sha256(), nullptr) == 1); }
+    State() { SANCTUM_ASSERT(context != nullptr && EVP_DigestInit_ex2(context, algorithm(), nullptr) == 1); }
     State(const State&) = delete;
     State& operator=(const State&) = delete;
     ~State() { EVP_MD_CTX_free(context); }

@@ -19,13 +19,6 @@ std::string folder_of(const std::string& path) {
     return slash == 0 ? "/" : path.substr(0, slash);
 }
 
-Status sync_folder(const std::string& folder) {
-    const UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!fd) return io_error("open " + folder);
-    if (::fsync(fd.get()) != 0) return io_error("fsync " + folder);
-    return {};
-}
-
 }  // namespace
 
 Result<std::string> read_all(int fd, std::size_t bytes_max) {
@@ -68,19 +61,26 @@ Status write_all(int fd, std::string_view bytes) {
     return {};
 }
 
-Status write_file_atomically(const std::string& path, std::string_view bytes, mode_t mode) {
+Status sync_path(const std::string& path) {
+    const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+    if (!fd) return io_error("open " + path);
+    if (::fsync(fd.get()) != 0) return io_error("fsync " + path);
+    return {};
+}
+
+Status write_file_atomically(const std::string& path, std::string_view bytes, mode_t mode, AfterCrash after_crash) {
     const std::string temporary = path + ".new-" + wire::to_hex(random_bytes(6));
     UniqueFd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
     if (!fd) return io_error("create " + temporary);
     Status written = write_all(fd.get(), bytes);
-    if (written && ::fsync(fd.get()) != 0) written = io_error("fsync");
+    if (written && after_crash != AfterCrash::Anything && ::fsync(fd.get()) != 0) written = io_error("fsync");
     fd.reset();
     if (written && ::rename(temporary.c_str(), path.c_str()) != 0) written = io_error("rename");
     if (!written) {
         ::unlink(temporary.c_str());
         return std::move(written).error().in(path);
     }
-    return sync_folder(folder_of(path));
+    return after_crash == AfterCrash::New ? sync_path(folder_of(path)) : Status();
 }
 
 Status make_folders(const std::string& path, mode_t mode) {

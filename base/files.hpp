@@ -21,9 +21,20 @@ namespace sanctum {
 /// Writes all of `bytes`, repeating short writes. Errors: Io.
 [[nodiscard]] Status write_all(int fd, std::string_view bytes);
 
-/// Replaces `path` so that a reader or a crash sees the old or the new content, never a part: temporary file in the
-/// same folder (O_EXCL), fsync, rename, fsync of the folder. Errors: Io.
-[[nodiscard]] Status write_file_atomically(const std::string& path, std::string_view bytes, mode_t mode);
+/// What a crash of the machine may take back after a file was replaced.
+enum class AfterCrash : unsigned char {
+    New,        ///< nothing: the new content is there (fsync of file and folder)
+    OldOrNew,   ///< the whole change: whoever finds the old content makes the new one again (fsync of the file)
+    Anything,   ///< everything: the caller syncs file and folder itself before anything depends on them
+};
+
+/// Replaces `path` so that a reader sees the old or the new content, never a part: temporary file in the same folder
+/// (O_EXCL), written, synced as `after_crash` asks, renamed. Errors: Io.
+[[nodiscard]] Status write_file_atomically(const std::string& path, std::string_view bytes, mode_t mode,
+                                           AfterCrash after_crash = AfterCrash::New);
+
+/// fsync of a file or folder by its path. Errors: Io.
+[[nodiscard]] Status sync_path(const std::string& path);
 
 /// mkdir -p with `mode` for what is made. Errors: Io.
 [[nodiscard]] Status make_folders(const std::string& path, mode_t mode);

@@ -1,5 +1,31 @@
 # Third-party libraries, all from the distribution, all as system includes.
 find_package(PkgConfig REQUIRED)
+
+# Optimised programs contain their libraries, all but the C library (name services): loading them costs each of the
+# processes of a mission milliseconds at every start (bench/results/README.md).
+set(SANCTUM_USE_ARCHIVES OFF)
+if(CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo" OR CMAKE_BUILD_TYPE STREQUAL "Release")
+  set(SANCTUM_USE_ARCHIVES ON)
+endif()
+
+# sanctum_use_archives(TARGET NAME …): where archives are used, TARGET stands for libNAME.a … instead of shared ones.
+function(sanctum_use_archives target)
+  if(NOT SANCTUM_USE_ARCHIVES)
+    return()
+  endif()
+  set(archives)
+  foreach(name IN LISTS ARGN)
+    find_library(SANCTUM_ARCHIVE_${name} NAMES lib${name}.a REQUIRED)
+    list(APPEND archives ${SANCTUM_ARCHIVE_${name}})
+  endforeach()
+  get_target_property(is_imported ${target} IMPORTED_LOCATION)
+  if(is_imported)
+    list(POP_FRONT archives first)
+    set_target_properties(${target} PROPERTIES IMPORTED_LOCATION ${first})
+  endif()
+  set_target_properties(${target} PROPERTIES INTERFACE_LINK_LIBRARIES "${archives};m")
+endfunction()
+
 find_package(OpenSSL 3.0 REQUIRED)
 find_package(Threads REQUIRED)
 find_package(SQLite3 REQUIRED)
@@ -11,3 +37,8 @@ pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
 pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
 pkg_check_modules(CARES REQUIRED IMPORTED_TARGET libcares)
 pkg_check_modules(TOMLPLUSPLUS REQUIRED IMPORTED_TARGET tomlplusplus)
+sanctum_use_archives(OpenSSL::Crypto crypto)
+sanctum_use_archives(OpenSSL::SSL ssl crypto)
+sanctum_use_archives(SQLite::SQLite3 sqlite3 z)
+sanctum_use_archives(PkgConfig::SODIUM sodium)
+sanctum_use_archives(PkgConfig::CARES cares)

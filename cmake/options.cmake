@@ -26,7 +26,8 @@ if(CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo" OR CMAKE_BUILD_TYPE STREQUAL "Rele
   if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64")
     target_compile_options(sanctum_options INTERFACE -fcf-protection)
   endif()
-  target_link_options(sanctum_options INTERFACE -pie -Wl,-z,relro,-z,now,-z,noexecstack)
+  target_link_options(sanctum_options INTERFACE -pie -Wl,-z,relro,-z,now,-z,noexecstack
+    -static-libstdc++ -static-libgcc)
 endif()
 
 if(SANCTUM_SANITIZE)

@@ -55,8 +55,6 @@ Result<ChainFile> ChainFile::create(const std::string& mission_folder, std::stri
         return Error{Errc::Cancelled, path + ": was removed by `sanctum reap` while it was being made; start again"};
     }
     SANCTUM_CHECK(make_reserve(mission_folder));
-    const UniqueFd folder(::open(mission_folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!folder || ::fsync(folder.get()) != 0) return io_error("fsync " + mission_folder);
     return ChainFile(std::move(fd), mission_folder, std::move(mission), std::move(key));
 }
 
@@ -129,6 +127,11 @@ Status ChainFile::write() {
 }
 
 Status ChainFile::sync() {
+    if (!has_durable_name_) {
+        SANCTUM_CHECK(sync_path(folder_));
+        SANCTUM_CHECK(sync_path(folder_.substr(0, folder_.rfind('/'))));
+        has_durable_name_ = true;
+    }
     if (::fdatasync(fd_.get()) != 0) return io_error("fsync " + ledger_path(folder_));
     return {};
 }

@@ -18,7 +18,8 @@ namespace sanctum::ledger {
 
 class ChainFile {
 public:
-    /// A new file in an existing folder: O_EXCL, 0600, locked; space is reserved beside it. Errors: Io, Limit.
+    /// A new file in an existing folder: O_EXCL, 0600, locked; space is reserved beside it. Not even its name is on
+    /// disk before the first sync(). Errors: Io, Limit.
     [[nodiscard]] static Result<ChainFile> create(const std::string& mission_folder, std::string mission,
                                                   std::shared_ptr<const SigningKey> key);
 
@@ -39,7 +40,7 @@ public:
     /// One write(2) of all that was added since the last. Errors: Io, Limit (kLedgerBytesMax). Final: after an error
     /// only release_file() and resume() make sense.
     [[nodiscard]] Status write();
-    /// fdatasync. Errors: Io; final as well.
+    /// On disk: all that was written and, the first time, the names on the way to it. Errors: Io; final as well.
     [[nodiscard]] Status sync();
 
     /// Gives the reserved space back to the file system; seal does it last, a full disk makes it come first.
@@ -70,6 +71,7 @@ private:
     std::string unwritten_;
     std::uint64_t signed_up_to_ = 0;
     std::uint64_t repaired_ = 0;
+    bool has_durable_name_ = false;
 };
 
 }  // namespace sanctum::ledger

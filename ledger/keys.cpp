@@ -7,6 +7,7 @@
 #include "base/secret.hpp"
 #include "base/unique_fd.hpp"
 #include "base/wire/archive.hpp"
+#include "ledger/record_lines.hpp"
 
 #include <openssl/bio.h>
 #include <openssl/evp.h>
@@ -25,6 +26,9 @@ namespace {
 constexpr std::size_t kRawKeyBytes = 32;
 constexpr std::size_t kSignatureBytes = 64;
 constexpr std::size_t kIdHexDigits = 16;
+// What RFC 8410 puts before the 32 bytes of an Ed25519 key.
+constexpr std::string_view kPrivateDerHead("\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20", 16);
+constexpr std::string_view kPublicDerHead("\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00", 12);
 
 struct FreeKey {
     void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
@@ -56,13 +60,36 @@ std::string id_of(EVP_PKEY* key) {
 // A passphrase is never asked for: a protected PEM is simply not a ledger key.
 int no_passphrase(char*, int, int, void*) { return -1; }
 
+// The 32 bytes of a key in the one form that openssl and we write (RFC 8410, one line of base64). Any other form is
+// OpenSSL's to read; its search for a decoder takes a millisecond, at every start of a mission.
+std::optional<std::string> raw_key(std::string_view pem, std::string_view label, std::string_view der_head) {
+    const std::string begin = "-----BEGIN " + std::string(label) + "-----\n";
+    const std::string end = "\n-----END " + std::string(label) + "-----\n";
+    if (pem.size() < begin.size() + end.size() || !pem.starts_with(begin) || !pem.ends_with(end)) return std::nullopt;
+    pem.remove_prefix(begin.size());
+    pem.remove_suffix(end.size());
+    std::optional<std::string> der = from_base64(pem);
+    if (!der || der->size() != der_head.size() + kRawKeyBytes || !der->starts_with(der_head)) return std::nullopt;
+    std::string raw = der->substr(der_head.size());
+    wipe(*der);
+    return raw;
+}
+
 KeyPointer parse_private(std::string_view pem) {
+    if (std::optional<std::string> raw = raw_key(pem, "PRIVATE KEY", kPrivateDerHead)) {
+        KeyPointer key(EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, nullptr, bytes_of(*raw), raw->size()));
+        wipe(*raw);
+        return key;
+    }
     const BioPointer bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
     KeyPointer key(bio ? PEM_read_bio_PrivateKey(bio.get(), nullptr, no_passphrase, nullptr) : nullptr);
     return key && EVP_PKEY_get_id(key.get()) == EVP_PKEY_ED25519 ? std::move(key) : nullptr;
 }
 
 KeyPointer parse_public(std::string_view pem) {
+    if (const std::optional<std::string> raw = raw_key(pem, "PUBLIC KEY", kPublicDerHead)) {
+        return KeyPointer(EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr, bytes_of(*raw), raw->size()));
+    }
     const BioPointer bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
     KeyPointer key(bio ? PEM_read_bio_PUBKEY(bio.get(), nullptr, no_passphrase, nullptr) : nullptr);
     return key && EVP_PKEY_get_id(key.get()) == EVP_PKEY_ED25519 ? std::move(key) : nullptr;

@@ -68,6 +68,7 @@ public:
 
     Result<Sealed> seal(MissionEnded ended) override {
         SANCTUM_ASSERT(!is_stopping_);  // a ledger is sealed once
+        is_sealing_ = true;
         stop_thread();
         if (!has_failed_) {
             return seal_chain(chain_, std::move(ended), receipts_path_, Published::No, clock_);
@@ -122,7 +123,7 @@ private:
             const bool must_write = !has_failed_;
             lock.unlock();
             room_.notify_all();
-            const Status written = must_write ? write_batch(batch, is_flush || is_last) : Status();
+            const Status written = must_write ? write_batch(batch, is_flush, is_last) : Status();
             lock.lock();
             if (!written) fail(written.error());
             answer(batch);
@@ -153,7 +154,8 @@ private:
         return chain_.unsigned_records() > 0 && std::chrono::steady_clock::now() >= head_due_;
     }
 
-    Status write_batch(const std::vector<Entry>& batch, bool is_everything_wanted) {
+    Status write_batch(const std::vector<Entry>& batch, bool is_flush, bool is_last) {
+        const bool is_everything_wanted = is_flush || is_last;
         for (const Entry& entry : batch) {
             if (counter_.is_due(entry.boot)) write_counted(entry.wall);
             if (counter_.is_single(entry.record, entry.boot)) add(entry.wall, entry.record);
@@ -162,7 +164,19 @@ private:
         const bool has_head = is_head_due();
         if (has_head) chain_.add_head(clock_.wall());
         SANCTUM_CHECK(chain_.write());
-        return is_everything_wanted || has_head || has_durable(batch) ? chain_.sync() : Status();
+        // The first record is synced at once though nobody waits for it. The last sync is the seal's.
+        const bool is_first = !is_begun_ && chain_.records() > 0;
+        const bool must_sync = is_first || is_flush || has_head || has_durable(batch) || (is_last && !is_sealing_);
+        return must_sync ? sync() : Status();
+    }
+
+    // Whose ledger it is, before anything that is in it.
+    Status sync() {
+        if (!is_begun_) {
+            SANCTUM_CHECK(sync_path(chain_.folder() + "/mission.json"));
+            is_begun_ = true;
+        }
+        return chain_.sync();
     }
 
     void write_counted(WallTime at) {
@@ -245,6 +259,7 @@ private:
     const Clock& clock_;
     RefusalCounter counter_;                          // the thread's
     std::chrono::steady_clock::time_point head_due_;  // the thread's
+    bool is_begun_ = false;                           // the thread's: mission.json is on disk
 
     mutable std::mutex mutex_;
     std::condition_variable wake_, room_, done_;
@@ -255,6 +270,7 @@ private:
     std::uint64_t records_lost_ = 0;
     std::string failure_;
     bool is_waiting_ = false, is_stopping_ = false, has_failed_ = false, is_disk_full_ = false;
+    bool is_sealing_ = false;  // set before the thread is asked to stop
 
     std::thread thread_;  // last: it uses everything above
 };
@@ -287,7 +303,7 @@ Result<std::unique_ptr<Ledger>> Ledger::create(const std::string& mission_folder
     SANCTUM_CHECK(make_mission_folder(mission_folder));
     auto shared_key = std::make_shared<const SigningKey>(std::move(key));
     SANCTUM_TRY(ChainFile chain, ChainFile::create(mission_folder, mission_id, std::move(shared_key)));
-    SANCTUM_CHECK(write_file_atomically(mission_folder + "/mission.json", mission_json, 0600));
+    SANCTUM_CHECK(write_file_atomically(mission_folder + "/mission.json", mission_json, 0600, AfterCrash::Anything));
     UniqueFd event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!event) return io_error("eventfd");
     return std::unique_ptr<Ledger>(std::make_unique<FileLedger>(std::move(chain), std::move(event), receipts_path,

@@ -54,7 +54,8 @@ Status publish_receipt(Receipt receipt, const SigningKey& key, const std::string
         envelope = seal_envelope(receipt, key);
         SANCTUM_CHECK(append_envelope(fd.get(), receipts_path, tail, *envelope));
     }
-    return write_file_atomically(mission_folder + "/receipt.json", *envelope + "\n", 0600);
+    // Where a crash takes its name back, recover() makes it again from the chain, which is on disk.
+    return write_file_atomically(mission_folder + "/receipt.json", *envelope + "\n", 0600, AfterCrash::OldOrNew);
 }
 
 const std::string* ReceiptChain::find(std::string_view mission) const {

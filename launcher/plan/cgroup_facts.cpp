@@ -51,8 +51,7 @@ bool hands_down(const std::string& folder, const std::vector<std::string>& wante
 
 /// The unified hierarchy is all of /sys/fs/cgroup, or `unified` where v1 is beside it.
 std::string unified_mount() {
-    if (::access((std::string(kGroups) + "/cgroup.controllers").c_str(), F_OK) == 0) return kGroups;
-    return std::string(kGroups) + "/unified";
+    return ::access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0 ? kGroups : "/sys/fs/cgroup/unified";
 }
 
 void gather_unified(HostFacts& facts, const OwnGroup& own, const std::vector<std::string>& wanted) {

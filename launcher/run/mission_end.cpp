@@ -38,6 +38,8 @@ void MissionLoop::stop_interceptor(const Ending& ending) {
     loop_->forget(peer.process.channel.fd());
     loop_->forget(peer.process.pidfd.get());
     peer.process.channel.close();
+    // One that said `stopped` has closed everything; while it leaves, the mission's end goes on (~Processes waits).
+    if (peer.protocol.state() == PeerState::Done) return;
     if (!wait_for_end(peer.process, kStopGrace)) kill_program(peer.process);
 }
 

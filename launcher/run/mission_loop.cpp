@@ -6,9 +6,9 @@
 
 #include <cerrno>
 #include <csignal>
-#include <sys/epoll.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
+#include <utility>
 
 namespace sanctum::launcher {
 namespace {
@@ -53,7 +53,7 @@ Status MissionLoop::attend_agent() {
     SANCTUM_CHECK(loop_->watch(parts_.agent.init_pidfd.get(), EPOLLIN, [this](std::uint32_t) { on_init(); }));
     if (!parts_.agent.notify) return {};
     watch_.emplace(std::move(parts_.agent.notify), parts_.agent.init_pid, parts_.prepared.plan.ports);
-    return loop_->watch(watch_->fd(), EPOLLIN, [this](std::uint32_t) { on_notices(); });
+    return loop_->watch(watch_->fd(), EPOLLIN, [this](std::uint32_t events) { on_notices(events); });
 }
 
 Ending MissionLoop::run() {
@@ -164,10 +164,14 @@ void MissionLoop::flush_answers() {
         answers_.pop_front();
     }
     const std::uint32_t wanted = answers_.empty() ? EPOLLIN : EPOLLIN | EPOLLOUT;
+    if (wanted == std::exchange(interceptor_events_, wanted)) return;
     end_if_failed(loop_->watch(channel.fd(), wanted, [this](std::uint32_t) { on_peer(parts_.interceptor); }));
 }
 
-void MissionLoop::on_notices() {
+void MissionLoop::on_notices(std::uint32_t events) {
+    // Hung up without a notice: nobody lives any more whose calls would be noticed. Watched on, it would wake the loop
+    // without pause until init has told the end.
+    if ((events & EPOLLIN) == 0) return loop_->forget(watch_->fd());
     Result<std::vector<ledger::ConnectionRefused>> attempts = watch_->answer_notices();
     if (!attempts) return end_with(ended_by_loss(attempts.error().what));
     for (ledger::ConnectionRefused& attempt : *attempts) end_if_failed(parts_.record.attempted(std::move(attempt)));

@@ -20,6 +20,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <sys/epoll.h>
 
 namespace sanctum::launcher {
 
@@ -77,7 +78,7 @@ private:
     void on_peer_gone(Peer& peer);
     void on_durable();
     void flush_answers();
-    void on_notices();
+    void on_notices(std::uint32_t events);
     void on_init();
     void on_init_event(const InitEvent& event);
     void on_signals();
@@ -101,6 +102,7 @@ private:
     State state_ = State::Running;
     std::optional<Ending> ending_;
     std::deque<wire::Recorded> answers_;
+    std::uint32_t interceptor_events_ = EPOLLIN;  ///< what the loop watches its channel for
     std::optional<BootTime> first_term_;
 };
 

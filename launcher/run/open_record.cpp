@@ -4,7 +4,6 @@
 #include "base/files.hpp"
 #include "base/limits.hpp"
 #include "base/mission_id.hpp"
-#include "ledger/keys.hpp"
 #include "ledger/recover.hpp"
 
 #include <dirent.h>
@@ -125,13 +124,16 @@ Result<std::string> mission_json(const PreparedMission& prepared, const MissionT
     return wire::to_json(file) + "\n";
 }
 
-Result<std::unique_ptr<MissionRecord>> open_record(const PreparedMission& prepared, const MissionTimes& times,
-                                                   const std::string& salt_hex, const Clock& clock) {
-    const Places& places = prepared.places;
+Result<ledger::SigningKey> load_ledger_key(const Places& places) {
     SANCTUM_CHECK(make_folders(places.data, 0700));
+    return ledger::SigningKey::load_or_create(places.ledger_key(), places.ledger_public_key());
+}
+
+Result<std::unique_ptr<MissionRecord>> open_record(const PreparedMission& prepared, const MissionTimes& times,
+                                                   const std::string& salt_hex, ledger::SigningKey key,
+                                                   const Clock& clock) {
+    const Places& places = prepared.places;
     SANCTUM_CHECK(make_folders(places.missions(), 0700));
-    SANCTUM_TRY(ledger::SigningKey key,
-                ledger::SigningKey::load_or_create(places.ledger_key(), places.ledger_public_key()));
     SANCTUM_TRY(const std::string text, mission_json(prepared, times, salt_hex));
     const std::string folder = places.mission(prepared.mission.id);
     if (::access(folder.c_str(), F_OK) == 0) return Error{Errc::Io, folder + " is there already"};

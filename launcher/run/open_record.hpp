@@ -4,6 +4,7 @@
 
 #include "base/clock.hpp"
 #include "base/result.hpp"
+#include "ledger/keys.hpp"
 #include "launcher/run/mission_record.hpp"
 #include "launcher/run/peers.hpp"
 #include "launcher/run/preparation.hpp"
@@ -17,11 +18,14 @@ namespace sanctum::launcher {
 [[nodiscard]] Result<std::string> mission_json(const PreparedMission& prepared, const MissionTimes& times,
                                                const std::string& salt_hex);
 
-/// Creates the ledger with this machine's key and writes mission.started; it is on disk when this returns.
-/// Errors: Io, Limit, NotPermitted, Protocol (key).
+/// This machine's ledger key, made at the first mission. Errors: Io, NotPermitted, Protocol.
+[[nodiscard]] Result<ledger::SigningKey> load_ledger_key(const Places& places);
+
+/// Creates the ledger and hands it mission.started, which is on its way to the disk when this returns; where it does
+/// not get there, nothing else does, and the mission ends. Errors: Io, Limit.
 [[nodiscard]] Result<std::unique_ptr<MissionRecord>> open_record(const PreparedMission& prepared,
                                                                  const MissionTimes& times, const std::string& salt_hex,
-                                                                 const Clock& clock);
+                                                                 ledger::SigningKey key, const Clock& clock);
 
 /// Whether another mission of this state folder has no receipt and no living launcher. Looks at kMissionsLookedAtMax
 /// folders at most.

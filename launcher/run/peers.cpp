@@ -160,22 +160,24 @@ bool may_need_passphrase(const PreparedMission& prepared) {
     return !is_headless && !prepared.mission.services.empty();
 }
 
-Result<ReadyPeers> introduce(Peer& interceptor, Peer& vault, const PreparedMission& prepared, const MissionTimes& times,
-                             const std::string& salt_hex, std::vector<NamespaceSocket> sockets,
-                             const Signals& signals) {
+Result<std::chrono::milliseconds> introduce(Peer& interceptor, Peer& vault, const PreparedMission& prepared,
+                                            const MissionTimes& times, const std::string& salt_hex,
+                                            std::vector<NamespaceSocket> sockets, const Signals& signals) {
     SANCTUM_TRY(auto between, wire::make_channel_pair());
     SANCTUM_CHECK(meet(vault, signals));
     const UniqueFd terminal = terminal_for_passphrase(prepared);
     SANCTUM_CHECK(send_start_vault(vault, prepared, times, between.first.get(), terminal.get()));
     SANCTUM_CHECK(meet(interceptor, signals));
     SANCTUM_CHECK(send_start_interceptor(interceptor, prepared, times, salt_hex, sockets, between.second.get()));
-    // Closed on our side from here on: an open copy would keep the agent's network namespace and the leases' way alive.
-    sockets.clear();
-    between = {};
+    // Closed on our side when this returns: an open copy would keep the agent's network namespace and the leases' way
+    // alive.
+    return terminal ? std::chrono::milliseconds(kVaultPassphraseTimeout)
+                    : std::chrono::milliseconds(kVaultReadyTimeout);
+}
 
+Result<ReadyPeers> await_ready(Peer& interceptor, Peer& vault, std::chrono::milliseconds vault_timeout,
+                               const Signals& signals) {
     ReadyPeers ready;
-    const std::chrono::milliseconds vault_timeout = terminal ? std::chrono::milliseconds(kVaultPassphraseTimeout)
-                                                             : std::chrono::milliseconds(kVaultReadyTimeout);
     SANCTUM_TRY(ready.vault, await_vault(vault, vault_timeout, signals, ready.early_leases));
     SANCTUM_TRY(const wire::Packet packet, await_packet(interceptor, kInterceptorReadyTimeout, signals));
     SANCTUM_TRY(ready.interceptor, packet.as<wire::InterceptorReady>());

@@ -57,10 +57,16 @@ struct ReadyPeers {
 /// Whether the vault may have to ask a person for the passphrase.
 [[nodiscard]] bool may_need_passphrase(const PreparedMission& prepared);
 
-/// The whole of it for both, in the order that overlaps their start-up best. The namespace's sockets are closed on our
-/// side afterwards. Errors: as above.
-[[nodiscard]] Result<ReadyPeers> introduce(Peer& interceptor, Peer& vault, const PreparedMission& prepared,
-                                           const MissionTimes& times, const std::string& salt_hex,
-                                           std::vector<NamespaceSocket> sockets, const Signals& signals);
+/// Greets both and sends both their start, in the order that overlaps their work best. The namespace's sockets are
+/// closed on our side afterwards. Returns how long the vault may take now: longer where it asks a person.
+/// Errors: as above.
+[[nodiscard]] Result<std::chrono::milliseconds> introduce(Peer& interceptor, Peer& vault,
+                                                          const PreparedMission& prepared, const MissionTimes& times,
+                                                          const std::string& salt_hex,
+                                                          std::vector<NamespaceSocket> sockets, const Signals& signals);
+
+/// Waits until both are ready. Errors: as above.
+[[nodiscard]] Result<ReadyPeers> await_ready(Peer& interceptor, Peer& vault, std::chrono::milliseconds vault_timeout,
+                                             const Signals& signals);
 
 }  // namespace sanctum::launcher

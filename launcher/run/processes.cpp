@@ -24,7 +24,9 @@ Result<std::unique_ptr<Processes>> Processes::start(const PreparedMission& prepa
 
 Status Processes::spawn_agent(const SandboxPlan& plan) {
     SANCTUM_TRY(agent, spawn_confined(plan));
-    return {};
+    // They had the time that the sandbox took.
+    SANCTUM_CHECK(confirm_start(interceptor.process));
+    return confirm_start(vault.process);
 }
 
 Processes::~Processes() {

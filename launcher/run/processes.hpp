@@ -15,13 +15,14 @@ namespace sanctum::launcher {
 /// set-up destruction kills the held agent, lets the peers leave and reaps them.
 class Processes {
 public:
-    /// Forks the standby, starts interceptor and vault. Errors: NotFound, NotPermitted, Io.
+    /// Forks the standby, interceptor and vault. Errors: Io.
     [[nodiscard]] static Result<std::unique_ptr<Processes>> start(const PreparedMission& prepared, Talk talk);
     Processes(const Processes&) = delete;
     Processes& operator=(const Processes&) = delete;
     ~Processes();
 
-    /// Builds the sandbox and holds the agent at its gate. Errors: the failing step's.
+    /// Builds the sandbox and holds the agent at its gate, while interceptor and vault load. Errors: the failing
+    /// step's; NotFound, NotPermitted: of a program that cannot be executed.
     [[nodiscard]] Status spawn_agent(const SandboxPlan& plan);
 
     Standby standby;

@@ -65,11 +65,14 @@ Result<Ending> run_mission(const PreparedMission& prepared, const Options& optio
     SANCTUM_TRY(ControlListener control, ControlListener::open(prepared.places.control_socket(prepared.mission.id)));
     SANCTUM_CHECK(confine_launcher());
     const std::string salt = wire::to_hex(random_bytes(kSaltBytes));
-    SANCTUM_TRY(const ReadyPeers ready, introduce(processes->interceptor, processes->vault, prepared, times, salt,
-                                                  std::move(agent.sockets), signals));
+    SANCTUM_TRY(const auto vault_timeout, introduce(processes->interceptor, processes->vault, prepared, times, salt,
+                                                    std::move(agent.sockets), signals));
+    SANCTUM_TRY(ledger::SigningKey key, load_ledger_key(prepared.places));  // while they get ready
+    SANCTUM_TRY(const ReadyPeers ready, await_ready(processes->interceptor, processes->vault, vault_timeout, signals));
 
     // From here on the mission is on record; nothing happens that is not.
-    SANCTUM_TRY(const std::unique_ptr<MissionRecord> record, open_record(prepared, times, salt, clock));
+    SANCTUM_TRY(const std::unique_ptr<MissionRecord> record,
+                open_record(prepared, times, salt, std::move(key), clock));
     SANCTUM_CHECK(record->leases(ready.early_leases));
     MissionLoop loop({prepared, times, agent, processes->interceptor, processes->vault, *record, signals, terminal,
                       processes->standby, clock, static_cast<pid_t>(ready.interceptor.dialler_pid)});

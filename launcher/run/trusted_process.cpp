@@ -87,18 +87,22 @@ Result<TrustedProcess> start_program(const ProgramStart& start) {
     if (pid == 0) {
         become_program(ends.second.get(), report_write.get(), start.child_stderr, arguments.data(), environment.data());
     }
-    report_write.reset();
-    TrustedProcess process{start.role, pid, false, open_pidfd(pid), wire::Channel(std::move(ends.first))};
-    const int pidfd_error = errno;
-    if (const int error = read_exec_error(report_read.get()); error != 0) {
-        kill_program(process);
-        return exec_error(path, error);
-    }
+    TrustedProcess process{start.role, pid, false, open_pidfd(pid), wire::Channel(std::move(ends.first)),
+                           std::move(report_read), path};
     if (!process.pidfd) {
+        Error error = io_error("start " + path + ": pidfd_open");
         kill_program(process);
-        return io_error("start " + path + ": pidfd_open", pidfd_error);
+        return error;
     }
     return process;
+}
+
+Status confirm_start(TrustedProcess& process) {
+    const UniqueFd report = std::move(process.exec_report);
+    const int error = read_exec_error(report.get());
+    if (error == 0) return {};
+    kill_program(process);
+    return exec_error(process.program, error);
 }
 
 bool wait_for_end(TrustedProcess& process, std::chrono::milliseconds timeout) {

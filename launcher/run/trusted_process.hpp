@@ -25,6 +25,8 @@ struct TrustedProcess {
     bool is_reaped = true;  ///< nothing to wait for: it ended, or was never started
     UniqueFd pidfd;
     wire::Channel channel;
+    UniqueFd exec_report{};  ///< until confirm_start()
+    std::string program{};   ///< path
 };
 
 /// How to start one of them.
@@ -40,9 +42,13 @@ struct ProgramStart {
 [[nodiscard]] ProgramStart program_start(const std::string& role, const Places& places, Talk talk,
                                          const std::map<std::string, std::string>& environment);
 
-/// Forks and execs with the channel on kChannelDescriptor and nothing else open. Call it single-threaded.
-/// Errors: Unsupported (there is no such program), Io (exec's errno is known when this returns).
+/// Forks a child that execs with the channel on kChannelDescriptor and nothing else open; does not wait for the exec.
+/// Call it single-threaded. Errors: Io.
 [[nodiscard]] Result<TrustedProcess> start_program(const ProgramStart& start);
+
+/// Waits for the exec; a process whose exec failed is reaped. Errors: Unsupported (there is no such program),
+/// NotPermitted, Io.
+[[nodiscard]] Status confirm_start(TrustedProcess& process);
 
 /// Waits until the process is gone and reaps it. False when it still lives after `timeout`.
 [[nodiscard]] bool wait_for_end(TrustedProcess& process, std::chrono::milliseconds timeout);

@@ -129,7 +129,7 @@ class Rig:
         self.state = self.make("state/sanctum", 0o700)
         self.runtime = self.make("run", 0o700)
         self.key_file = self.folder / "store.key"
-        self.secrets = {}
+        self.secrets, self._stored = {}, set()
         self.outcomes = []
         self._known = set()
         self._hosts, self._accounts, self._ca_files, self._extra = {}, [], [], ""
@@ -189,7 +189,9 @@ class Rig:
         if self.secrets and not (self.data / "store.sealed").exists():
             self.expect_ok(self.sanctum("vault", "init", "--key-file", str(self.key_file)))
         for item, value in self.secrets.items():
-            self.expect_ok(self.sanctum("vault", "add", item, input=value.encode()))
+            if item not in self._stored:
+                self.expect_ok(self.sanctum("vault", "add", item, input=value.encode()))
+        self._stored = set(self.secrets)
         return self
 
     @staticmethod

@@ -72,20 +72,27 @@ TEST(StartProgram, HasASessionAFolderAndAMaskOfItsOwn) {
 }
 
 TEST(StartProgram, AMissingProgramIsNamedWithTheRemedy) {
-    const auto started = start_program({"vault", {"/nonexistent/sanctum-vault"}, {}, ChildStderr::Null});
+    auto started = start_program({"vault", {"/nonexistent/sanctum-vault"}, {}, ChildStderr::Null});
+    ASSERT_TRUE(started);
 
-    ASSERT_FALSE(started);
-    EXPECT_EQ(started.error().code, Errc::Unsupported);
-    EXPECT_THAT(started.error().what, HasSubstr("installed as a whole"));
+    const Status confirmed = confirm_start(*started);
+
+    ASSERT_FALSE(confirmed);
+    EXPECT_EQ(confirmed.error().code, Errc::Unsupported);
+    EXPECT_THAT(confirmed.error().what, HasSubstr("installed as a whole"));
+    EXPECT_TRUE(started->is_reaped);
 }
 
 TEST(StartProgram, AFileThatIsNoProgramIsAnError) {
-    EXPECT_FALSE(start_program({"vault", {"/etc/passwd"}, {}, ChildStderr::Null}));
+    auto started = start_program({"vault", {"/etc/passwd"}, {}, ChildStderr::Null});
+    ASSERT_TRUE(started);
+    EXPECT_FALSE(confirm_start(*started));
 }
 
 TEST(WaitForEnd, SaysNoWhileTheProgramLivesAndKillEndsIt) {
     auto started = start_program({"vault", {"/bin/sh", "-c", "exec /bin/sleep 600"}, {}, ChildStderr::Null});
     ASSERT_TRUE(started);
+    ASSERT_TRUE(confirm_start(*started));
 
     EXPECT_FALSE(wait_for_end(*started, milliseconds(0)));
     kill_program(*started);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "base/files.hpp"
 #include "ledger/keys.hpp"
 #include "tests/unit/ledger/ledger_fixture.hpp"
 
@@ -72,6 +73,37 @@ TEST(Keys, APublicKeyOfAnotherPairIsRefused) {
     ASSERT_TRUE(load(scratch));
     ASSERT_TRUE(load(other));
     std::filesystem::copy(other.public_key(), scratch.public_key(), std::filesystem::copy_options::overwrite_existing);
+
+    EXPECT_FALSE(load(scratch));
+}
+
+TEST(Keys, APairInAnotherFormOfPemIsTheSamePair) {
+    const Scratch scratch;
+    const Result<SigningKey> made = load(scratch);
+    ASSERT_TRUE(made);
+    for (const std::string& path : {scratch.private_key(), scratch.public_key()}) {
+        std::string pem = *read_file(path, 4096);
+        pem.insert(pem.find('\n') + 33, "\n");
+        write(path, pem);
+    }
+    ::chmod(scratch.private_key().c_str(), 0600);
+
+    const Result<SigningKey> found = load(scratch);
+
+    ASSERT_TRUE(found) << found.error().what;
+    EXPECT_EQ(found->id(), made->id());
+    EXPECT_TRUE(made->verifying_key().verify("message", found->sign("message")));
+}
+
+TEST(Keys, APrivateKeyOfAnotherAlgorithmIsRefused) {
+    const Scratch scratch;
+    ASSERT_TRUE(load(scratch));
+    std::string pem = *read_file(scratch.private_key(), 4096);
+    const std::size_t at = pem.find("K2Vw");  // of 1.3.101.112; one further is Ed448
+    ASSERT_NE(at, std::string::npos);
+    pem.replace(at, 4, "K2Vx");
+    write(scratch.private_key(), pem);
+    ::chmod(scratch.private_key().c_str(), 0600);
 
     EXPECT_FALSE(load(scratch));
 }
