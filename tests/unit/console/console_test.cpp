@@ -149,6 +149,38 @@ TEST_F(Init, ClaudesOwnSandboxIsSwitchedOffInItsKeptHome) {
 
     EXPECT_THAT(read(console_.places.state + "/homes/claude-code/.claude/settings.json"),
                 HasSubstr(R"("enabled": false)"));
+    const Result<wire::JsonText> answers =
+        wire::JsonText::parse(read(console_.places.state + "/homes/claude-code/.claude.json"));
+    ASSERT_TRUE(answers);
+    EXPECT_THAT(read(console_.places.state + "/homes/claude-code/.claude.json"), HasSubstr("held-by-sanctum"));
+}
+
+TEST_F(Init, CodexsSandboxAndWebSocketAreSwitchedOffInItsKeptHome) {
+    ASSERT_EQ(run({"init", "--agent", "codex"}), Exit::Ok) << err();
+
+    const std::string settings = read(console_.places.state + "/homes/codex/.codex/config.toml");
+    EXPECT_THAT(settings, HasSubstr("sandbox_mode = \"danger-full-access\""));
+    EXPECT_THAT(settings, HasSubstr("supports_websockets = false"));
+}
+
+TEST_F(Init, SettingsThatAreThereAlreadyStay) {
+    write(console_.places.state + "/homes/codex/.codex/config.toml", "model = \"mine\"\n");
+
+    ASSERT_EQ(run({"init", "--agent", "codex"}), Exit::Ok) << err();
+
+    EXPECT_EQ(read(console_.places.state + "/homes/codex/.codex/config.toml"), "model = \"mine\"\n");
+}
+
+TEST_F(Init, ThePathNamesTheFoldersInWhichTheAgentWasFound) {
+    std::filesystem::create_directories(path("tools"));
+    write(path("tools/codex"), "#!/bin/sh\n");
+    std::filesystem::permissions(path("tools/codex"), std::filesystem::perms::owner_all);
+    console_.environment["PATH"] = std::filesystem::canonical(path("tools")).string();
+
+    ASSERT_EQ(run({"init", "--agent", "codex"}), Exit::Ok) << err();
+
+    EXPECT_THAT(read(path("mission.toml")), HasSubstr("PATH = \"" + console_.environment["PATH"] + ":/usr/local/sbin:"));
+    EXPECT_EQ(run({"check", path("mission.toml")}), Exit::Ok) << err();
 }
 
 using Audit = ConsoleTest;
