@@ -14,6 +14,7 @@ import time
 from terminal import Terminal
 
 WAIT_SECONDS = 60
+PRESS_SECONDS, PRESSES_MAX = 5, 5
 
 
 class TmuxShell:
@@ -27,24 +28,12 @@ class TmuxShell:
         self._client = Terminal([*self._tmux, *shell], self._environment, cwd, identity, size)
         self.wait_for(r"shell\$$")
 
-    @property
-    def client_pid(self):
-        return self._client.process.pid
-
     def _run(self, *arguments):
         return subprocess.run([*self._tmux, *arguments], env=self._environment, cwd=self._cwd, capture_output=True,
                               text=True, check=False, **self._identity.popen)
 
     def screen(self):
-        return self._run("capture-pane", "-p", "-J").stdout.rstrip()
-
-    def size(self):
-        """(rows, columns) of the pane, as tmux gives them to the program."""
-        columns, rows = self._run("display-message", "-p", "#{pane_width} #{pane_height}").stdout.split()
-        return int(rows), int(columns)
-
-    def server_pid(self):
-        return int(self._run("display-message", "-p", "#{pid}").stdout)
+        return self._run("capture-pane", "-p").stdout.rstrip()
 
     def type(self, text):
         self._client.type(text)
@@ -52,9 +41,21 @@ class TmuxShell:
     def resize(self, rows, columns):
         self._client.resize(rows, columns)
 
-    def wait_for(self, pattern, without=None):
+    def press(self, key, pattern):
+        """Presses a key until `pattern` shows, as a person does when a program that just drew itself is not listening
+        yet."""
+        for _ in range(PRESSES_MAX - 1):
+            self.type(key)
+            try:
+                return self.wait_for(pattern, seconds=PRESS_SECONDS)
+            except AssertionError:
+                continue
+        self.type(key)
+        return self.wait_for(pattern)
+
+    def wait_for(self, pattern, without=None, seconds=WAIT_SECONDS):
         """Waits until the screen shows `pattern` (and nothing of `without`); returns the screen."""
-        deadline = time.monotonic() + WAIT_SECONDS
+        deadline = time.monotonic() + seconds
         while True:
             shown = self.screen()
             if re.search(pattern, shown, re.MULTILINE) and not (without and re.search(without, shown, re.MULTILINE)):
