@@ -91,8 +91,9 @@ Ending explain_exec_failure(const Error& error, const PreparedMission& prepared)
     const std::string outside = find_outside(command, value_or(prepared.environment, "PATH", ""),
                                              prepared.plan.working_directory);
     if (outside.empty()) return failed_to_set_up(command + ": command not found", kExitCommandNotFound);
-    return failed_to_set_up(command + ": found on this machine as " + outside + ", but not inside the sandbox; add to " +
-                                prepared.mission.profile_path + ":\n  [sandbox]" + lines_that_show(outside, prepared),
+    return failed_to_set_up(command + ": found on this machine as " + outside +
+                                ", but not inside the sandbox; add to " + prepared.mission.profile_path +
+                                ":\n  [sandbox]" + lines_that_show(outside, prepared),
                             kExitCommandNotFound);
 }
 

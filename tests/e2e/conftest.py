@@ -140,7 +140,7 @@ def agent(request):
 
 @pytest.fixture
 def agent_world(rig, agent, authority):
-    """Makes the world of one agent from the turns of its model: installed on PATH, its key in the store, `init` done."""
+    """Makes the world of one agent from the turns of its model; the test installs it and runs `init`."""
     made = []
 
     def make(*turns):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`sanctum init --agent NAME` finds an agent wherever npm, nvm, npx or its own installer put it, and what it writes runs
-at the next command."""
+"""`sanctum init --agent NAME` finds an agent wherever npm, nvm, npx or its own installer put it, and what it writes
+runs at the next command."""
 
 import ctypes
 import os
@@ -74,7 +74,8 @@ def expect_a_task_to_work(world, rig):
 @pytest.fixture
 def world(agent_world, rig):
     yield agent_world(call("echo works > made.txt; cat made.txt"), say("It said: {result}")).add_account()
-    for packages in (".local/lib", ".local/share/claude", ".nvm", ".npm"):  # nothing that the search for leaks must read
+    # Eight hundred megabytes that nobody could write to: nothing that the search for leaks must read.
+    for packages in (".local/lib", ".local/share/claude", ".nvm", ".npm"):
         shutil.rmtree(rig.home / packages, ignore_errors=True)
 
 

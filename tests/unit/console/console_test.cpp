@@ -175,11 +175,12 @@ TEST_F(Init, ThePathNamesTheFoldersInWhichTheAgentWasFound) {
     std::filesystem::create_directories(path("tools"));
     write(path("tools/codex"), "#!/bin/sh\n");
     std::filesystem::permissions(path("tools/codex"), std::filesystem::perms::owner_all);
-    console_.environment["PATH"] = std::filesystem::canonical(path("tools")).string();
+    const std::string tools = std::filesystem::canonical(path("tools")).string();
+    console_.environment["PATH"] = tools;
 
     ASSERT_EQ(run({"init", "--agent", "codex"}), Exit::Ok) << err();
 
-    EXPECT_THAT(read(path("mission.toml")), HasSubstr("PATH = \"" + console_.environment["PATH"] + ":/usr/local/sbin:"));
+    EXPECT_THAT(read(path("mission.toml")), HasSubstr("PATH = \"" + tools + ":/usr/local/sbin:"));
     EXPECT_EQ(run({"check", path("mission.toml")}), Exit::Ok) << err();
 }
 

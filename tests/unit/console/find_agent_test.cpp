@@ -72,14 +72,15 @@ TEST_F(FindAgent, APackageInNpxsCacheIsFoundThoughNoPathNamesIt) {
 }
 
 TEST_F(FindAgent, AnInterpreterElsewhereIsPartOfWhatIsNeeded) {
-    install("/.nvm/versions/node/v22.1.0/bin/node", "\x7f" "ELF");
-    install("/.nvm/versions/node/v22.1.0/lib/node_modules/npm/package.json", "{}");
+    const std::string version = "/.nvm/versions/node/v22.1.0";
+    install(version + "/bin/node", "\x7f" "ELF");
+    install(version + "/lib/node_modules/npm/package.json", "{}");
     install("/tools/codex", "#!/usr/bin/env node\n");
 
     const FoundProgram found = find_program("codex", {home() + "/tools", home()});
 
-    EXPECT_THAT(found.path_folders, ::testing::ElementsAre(home() + "/tools", home() + "/.nvm/versions/node/v22.1.0/bin"));
-    EXPECT_THAT(found.read, ::testing::Contains(home() + "/.nvm/versions/node/v22.1.0/bin"));
+    EXPECT_THAT(found.path_folders, ::testing::ElementsAre(home() + "/tools", home() + version + "/bin"));
+    EXPECT_THAT(found.read, ::testing::Contains(home() + version + "/bin"));
 }
 
 TEST_F(FindAgent, AProgramOfTheSystemNeedsNothing) {
