@@ -5,6 +5,7 @@
 #include "base/wire/archive.hpp"
 
 #include <array>
+#include <string_view>
 
 namespace sanctum::console {
 namespace {
@@ -13,7 +14,8 @@ namespace {
 constexpr std::array kClaudeHome = {
     HomeFile{".claude/settings.json", "{\"sandbox\": {\"enabled\": false}}\n"},
     HomeFile{".claude.json", "{\"hasCompletedOnboarding\": true, \"customApiKeyResponses\": "
-                             "{\"approved\": [\"-ant-held-by-sanctum\"], \"rejected\": []}}\n"}};
+                             "{\"approved\": [\"-ant-held-by-sanctum\"], \"rejected\": []}, "
+                             "\"projects\": {@workspace@: {\"hasTrustDialogAccepted\": true}}}\n"}};
 
 // Codex's own provider insists on a WebSocket, which is refused; one of another name speaks plain HTTP to the same API.
 constexpr std::array kCodexHome = {HomeFile{".codex/config.toml",
@@ -107,6 +109,14 @@ const AgentPreset* find_preset(const std::string& name) {
         if (preset.name == name) return &preset;
     }
     return nullptr;
+}
+
+std::string home_file_text(const HomeFile& file, const std::string& workspace) {
+    static constexpr std::string_view kStandIn = "@workspace@";
+    std::string text = file.content;
+    const std::size_t at = text.find(kStandIn);
+    if (at != std::string::npos) text.replace(at, kStandIn.size(), quote(workspace));
+    return text;
 }
 
 std::string account_for(const AgentPreset& preset, const profiles::OperatorConfig& config) {

@@ -11,11 +11,11 @@
 
 namespace sanctum::console {
 
-/// A file of the agent's own home: its own sandbox off, which cannot start inside ours, and its questions about the
-/// key answered, which is a placeholder.
+/// A file of the agent's own home: its own sandbox off, which cannot start inside ours, and its questions answered: the
+/// key is a placeholder, and that it may work in this folder is what `init` was asked for.
 struct HomeFile {
-    const char* path;  ///< below the kept home
-    const char* content;
+    const char* path;     ///< below the kept home
+    const char* content;  ///< `@workspace@` stands for the quoted path of the workspace
 };
 
 struct AgentPreset {
@@ -43,6 +43,9 @@ struct AgentPreset {
 /// so that the file is right as it stands.
 [[nodiscard]] std::string profile_text(const AgentPreset& preset, const FoundProgram& found,
                                        const profiles::OperatorConfig& config);
+
+/// What is written into a file of the agent's home.
+[[nodiscard]] std::string home_file_text(const HomeFile& file, const std::string& workspace);
 
 /// The account of the operator that serves the preset; empty: there is none.
 [[nodiscard]] std::string account_for(const AgentPreset& preset, const profiles::OperatorConfig& config);

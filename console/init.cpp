@@ -43,7 +43,7 @@ Status prepare_home(const AgentPreset& preset, const profiles::Mission& mission)
         const std::string path = home + "/" + file.path;
         const std::string folder = path.substr(0, path.rfind('/'));
         SANCTUM_CHECK(make_folders(folder, 0700));
-        const Status written = write_new_file(path, file.content, 0600);
+        const Status written = write_new_file(path, home_file_text(file, mission.sandbox.workspace), 0600);
         if (!written && written.error().sys_errno != EEXIST) return written.error();
         for (const std::string& place : {home, folder, path}) {
             SANCTUM_CHECK(give_to_owner_of(mission.sandbox.workspace, place));

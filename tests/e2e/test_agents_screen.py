@@ -13,7 +13,6 @@ from rig import BIN
 from tmux import TmuxShell
 
 INPUT_LINE = {"claude": r"^❯\s*$", "codex": r"^› Ask Codex to do anything"}
-ASKS_ABOUT_THE_FOLDER = {"claude": "Yes, I trust this folder", "codex": None}
 FULL_SCREEN = {"claude": "Claude Code v", "codex": r"OpenAI Codex \(v"}
 
 
@@ -24,15 +23,12 @@ def shell(rig, agent, agent_world):
                         say("It said: {result}")).use(INSTALLED / "node_modules" / ".bin").add_account()
     world.init()
     shell = TmuxShell(rig.folder, rig.environment, rig.work, rig.identity)
-    shell.type(shlex.join([str(BIN / "sanctum-run"), "--", agent.name]) + "\n")
-    if ASKS_ABOUT_THE_FOLDER[agent.name]:
-        shell.wait_for(ASKS_ABOUT_THE_FOLDER[agent.name])
-        down, enter = agent.trust_keys
-        shell.press(down, "❯ " + ASKS_ABOUT_THE_FOLDER[agent.name])
-        shell.type(enter)
-    shell.wait_for(INPUT_LINE[agent.name])
-    yield shell
-    shell.close()
+    try:
+        shell.type(shlex.join([str(BIN / "sanctum-run"), "--", agent.name]) + "\n")
+        shell.wait_for(INPUT_LINE[agent.name])
+        yield shell
+    finally:
+        shell.close()
 
 
 def ask(shell, text, answer):
@@ -54,10 +50,9 @@ def records_of_the_mission(rig):
 
 
 def test_it_starts_takes_input_works_and_ends(shell, rig, agent):
-    ask(shell, "Make a file", "from the screen")
-    assert (rig.work / "made.txt").read_text() == "from the screen\n"
-
+    ask(shell, "Make a file", "It said:")
     end(shell, agent)
+    assert (rig.work / "made.txt").read_text() == "from the screen\n"
 
     shell.type("echo code $?\n")
     shell.wait_for("^code 0$")
@@ -88,7 +83,7 @@ def test_ctrl_z_gives_the_shell_back_and_fg_the_agent(shell, rig, agent):
     shell.type("fg\n")
 
     shell.wait_for(INPUT_LINE[agent.name])
-    ask(shell, "Make a file", "from the screen")
+    ask(shell, "Make a file", "It said:")
     end(shell, agent)
 
 

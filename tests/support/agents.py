@@ -28,16 +28,15 @@ class Agent:
     again: tuple              # the same, going on with the last conversation
     package: str              # of npm, its program below it
     program: str
-    trust_keys: tuple         # what a person types when it asks whether it may work in this folder; empty: never asked
 
 
 AGENTS = {
     "claude": Agent("claude", "api.anthropic.com", "anthropic", "x-api-key", "", "ANTHROPIC_API_KEY",
                     "sk-ant-held-by-sanctum", ("--allowedTools", "Bash", "-p"), ("--allowedTools", "Bash", "-c", "-p"),
-                    "@anthropic-ai/claude-code", "bin/claude.exe", ("\x1b[B", "\r")),
+                    "@anthropic-ai/claude-code", "bin/claude.exe"),
     "codex": Agent("codex", "api.openai.com", "openai", "authorization", "Bearer ", "OPENAI_API_KEY",
                    "sk-held-by-sanctum", ("exec", "--skip-git-repo-check"),
-                   ("exec", "resume", "--last", "--skip-git-repo-check"), "@openai/codex", "bin/codex.js", ()),
+                   ("exec", "resume", "--last", "--skip-git-repo-check"), "@openai/codex", "bin/codex.js"),
 }
 
 

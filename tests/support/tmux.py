@@ -14,7 +14,6 @@ import time
 from terminal import Terminal
 
 WAIT_SECONDS = 60
-PRESS_SECONDS, PRESSES_MAX = 5, 5
 
 
 class TmuxShell:
@@ -41,21 +40,9 @@ class TmuxShell:
     def resize(self, rows, columns):
         self._client.resize(rows, columns)
 
-    def press(self, key, pattern):
-        """Presses a key until `pattern` shows, as a person does when a program that just drew itself is not listening
-        yet."""
-        for _ in range(PRESSES_MAX - 1):
-            self.type(key)
-            try:
-                return self.wait_for(pattern, seconds=PRESS_SECONDS)
-            except AssertionError:
-                continue
-        self.type(key)
-        return self.wait_for(pattern)
-
-    def wait_for(self, pattern, without=None, seconds=WAIT_SECONDS):
+    def wait_for(self, pattern, without=None):
         """Waits until the screen shows `pattern` (and nothing of `without`); returns the screen."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + WAIT_SECONDS
         while True:
             shown = self.screen()
             if re.search(pattern, shown, re.MULTILINE) and not (without and re.search(without, shown, re.MULTILINE)):

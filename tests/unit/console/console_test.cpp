@@ -152,7 +152,9 @@ TEST_F(Init, ClaudesOwnSandboxIsSwitchedOffInItsKeptHome) {
     const Result<wire::JsonText> answers =
         wire::JsonText::parse(read(console_.places.state + "/homes/claude-code/.claude.json"));
     ASSERT_TRUE(answers);
-    EXPECT_THAT(read(console_.places.state + "/homes/claude-code/.claude.json"), HasSubstr("held-by-sanctum"));
+    const std::string text = read(console_.places.state + "/homes/claude-code/.claude.json");
+    EXPECT_THAT(text, HasSubstr("held-by-sanctum"));
+    EXPECT_THAT(text, HasSubstr("{\"" + std::filesystem::canonical(console_.working_directory).string() + "\": {"));
 }
 
 TEST_F(Init, CodexsSandboxAndWebSocketAreSwitchedOffInItsKeptHome) {
