@@ -16,6 +16,8 @@ from agents import INSTALLED
 from model_server import call, say
 
 BIN_FOLDER = INSTALLED / "node_modules" / ".bin"
+PAGE_BYTES, PAGE_ENTRY_BYTES = 4096, 8
+MEMORY_STEP_BYTES = 1 << 20
 WAIT_SECONDS = 300      # to look into gigabytes of memory
 
 # What both ask for beside their work, without being told to.
@@ -78,34 +80,48 @@ def test_no_process_of_the_agent_holds_the_key_while_it_works(ready, rig, agent)
         assert is_asked.wait(WAIT_SECONDS), "the second question carries the tool's result: the key was used"
         roles = running.roles()
         tree = processes.descendants_of(roles["init"])
-        found = [place for pid in tree for place in sweep(pid, world.key)]
-        twin = list(sweep(roles["interceptor"], world.key))
-        placeholders = [place for pid in tree for place in sweep(pid, agent.placeholder)]
+        codings, placeholder = likely_codings(world.key), agent.placeholder.encode()
+        found = set().union(*(sweep(pid, placeholder, *codings) for pid in tree))
+        twin = sweep(roles["interceptor"], *codings)
     finally:
         may_answer.set()
     outcome = running.finish()
 
     assert outcome.code == 0, outcome
-    assert tree and not found, found
-    assert twin and placeholders, "the same search finds the key where it is, and in the agent its placeholder"
+    assert found == {placeholder}, "the agent has the placeholder, and the key in no coding"
+    assert world.key.encode() in twin, "the same search finds the key where it is"
 
 
-def sweep(pid, secret):
-    """Where a process holds `secret` in any coding. Left out: pages of programs, which nobody can write to, and texts
-    of mixed escaping, which take minutes in the gigabytes of these agents."""
-    patterns = leak_sweep.encodings(secret.encode())
-    overlap = max(map(len, patterns.values()))
-    with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+def is_touched(pages, begin, size):
+    """Whether any page of the range is in memory or swapped out: the two highest bits of its entry."""
+    entries = os.pread(pages.fileno(), size // PAGE_BYTES * PAGE_ENTRY_BYTES, begin // PAGE_BYTES * PAGE_ENTRY_BYTES)
+    return max(entries[PAGE_ENTRY_BYTES - 1::PAGE_ENTRY_BYTES], default=0) >= 0x40
+
+
+def sweep(pid, *needles):
+    """What of `needles` a process holds in memory that it can write to, or that is no file; the files are swept apart."""
+    overlap = max(map(len, needles))
+    found = set()
+    with open(f"/proc/{pid}/mem", "rb", 0) as memory, open(f"/proc/{pid}/pagemap", "rb", 0) as pages:
         for begin, end, line in leak_sweep.readable_mappings(pid):
             fields = line.split()
             if "w" not in fields[1] and len(fields) > 5 and fields[5].startswith("/"):
                 continue
-            for at in range(begin, end, leak_sweep.CHUNK_BYTES):
+            for at in range(begin, end, MEMORY_STEP_BYTES):
                 try:
-                    data = os.pread(memory.fileno(), min(leak_sweep.CHUNK_BYTES + overlap, end - at), at)
+                    if not is_touched(pages, at, min(MEMORY_STEP_BYTES, end - at)):
+                        continue  # a run time reserves a thousand times what it uses
+                    data = os.pread(memory.fileno(), min(MEMORY_STEP_BYTES + overlap, end - at), at)
                 except (OSError, OverflowError):
                     break  # unmapped meanwhile
-                yield from (f"process {pid}: {line}: {hit}" for hit in leak_sweep.find_plainly(data, patterns))
+                found |= {needle for needle in needles if needle in data}
+    return found
+
+
+def likely_codings(secret):
+    """Those in which software keeps a header's value: searching for all of them takes minutes in these agents."""
+    named = leak_sweep.encodings(secret.encode())
+    return [named[name] for name in ("raw", "base64+0", "base64+1", "base64+2", "hex", "utf-16le")]
 
 
 def test_housekeeping_is_classified_and_breaks_nothing(ready, agent):
