@@ -99,7 +99,7 @@ def is_touched(pages, begin, size):
 
 
 def sweep(pid, *needles):
-    """What of `needles` a process holds in memory that it can write to, or that is no file; the files are swept apart."""
+    """What of `needles` a process holds in memory of its own; its program is the same file for everybody."""
     overlap = max(map(len, needles))
     found = set()
     with open(f"/proc/{pid}/mem", "rb", 0) as memory, open(f"/proc/{pid}/pagemap", "rb", 0) as pages:
