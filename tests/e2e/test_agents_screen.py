@@ -2,7 +2,6 @@
 """The full-screen interface of an agent inside a mission, in tmux: it starts, takes input, follows the size, stops,
 goes on and ends like without Sanctum."""
 
-import re
 import shlex
 
 import pytest
@@ -33,8 +32,7 @@ def shell(rig, agent, agent_world):
 
 def ask(shell, text, answer):
     """Typed text must show before Enter, or it counts as pasted."""
-    shell.type(text)
-    shell.wait_for(re.escape(text))
+    shell.type_visibly(text)
     shell.type("\r")
     return shell.wait_for(answer)
 

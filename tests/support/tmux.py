@@ -14,6 +14,7 @@ import time
 from terminal import Terminal
 
 WAIT_SECONDS = 60
+TRY_SECONDS, TRIES_MAX = 10, 4
 
 
 class TmuxShell:
@@ -40,9 +41,21 @@ class TmuxShell:
     def resize(self, rows, columns):
         self._client.resize(rows, columns)
 
-    def wait_for(self, pattern, without=None):
+    def type_visibly(self, text):
+        """Types until the text shows, as a person does: a program that just drew itself may throw away what was typed
+        before it listens."""
+        for _ in range(TRIES_MAX - 1):
+            self.type(text)
+            try:
+                return self.wait_for(re.escape(text), seconds=TRY_SECONDS)
+            except AssertionError:
+                continue
+        self.type(text)
+        return self.wait_for(re.escape(text))
+
+    def wait_for(self, pattern, without=None, seconds=WAIT_SECONDS):
         """Waits until the screen shows `pattern` (and nothing of `without`); returns the screen."""
-        deadline = time.monotonic() + WAIT_SECONDS
+        deadline = time.monotonic() + seconds
         while True:
             shown = self.screen()
             if re.search(pattern, shown, re.MULTILINE) and not (without and re.search(without, shown, re.MULTILINE)):
