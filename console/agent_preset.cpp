@@ -1,43 +1,60 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "console/agent_preset.hpp"
 
+#include "base/standard_path.hpp"
 #include "base/wire/archive.hpp"
 
 #include <array>
+#include <string_view>
 
 namespace sanctum::console {
 namespace {
 
-constexpr HomeFile kClaudeSettings = {".claude/settings.json", "{\"sandbox\": {\"enabled\": false}}\n"};
-constexpr HomeFile kCodexSettings = {".codex/config.toml", "sandbox_mode = \"danger-full-access\"\n"};
+// Claude Code knows a key that was accepted by its last twenty characters; these are the placeholder's.
+constexpr std::array kClaudeHome = {
+    HomeFile{".claude/settings.json", "{\"sandbox\": {\"enabled\": false}}\n"},
+    HomeFile{".claude.json", "{\"hasCompletedOnboarding\": true, \"customApiKeyResponses\": "
+                             "{\"approved\": [\"-ant-held-by-sanctum\"], \"rejected\": []}, "
+                             "\"projects\": {@workspace@: {\"hasTrustDialogAccepted\": true}}}\n"}};
+
+// Codex's own provider insists on a WebSocket, which is refused; one of another name speaks plain HTTP to the same API.
+constexpr std::array kCodexHome = {HomeFile{".codex/config.toml",
+                                            "sandbox_mode = \"danger-full-access\"\n"
+                                            "check_for_update_on_startup = false\n"
+                                            "model_provider = \"openai-http\"\n\n"
+                                            "[model_providers.openai-http]\n"
+                                            "name = \"OpenAI over HTTP\"\n"
+                                            "base_url = \"https://api.openai.com/v1\"\n"
+                                            "env_key = \"OPENAI_API_KEY\"\n"
+                                            "wire_api = \"responses\"\n"
+                                            "supports_websockets = false\n\n"
+                                            "[analytics]\n"
+                                            "enabled = false\n"}};
 
 constexpr std::array<AgentPreset, 4> kPresets = {{
     {"claude", "claude", "claude-code", "Work in this folder with Claude Code", "2h", "anthropic", "model",
      R"(["messages", "housekeeping"])", "present = { ANTHROPIC_API_KEY = true }\n",
-     R"({ pass = ["LANG", "TERM", "COLORTERM"], )"
-     R"(set = { CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC = "1", DISABLE_AUTOUPDATER = "1" } })",
-     true,
-     "# Besides messages it asks its API for HEAD /, settings and policy limits: the scope `housekeeping`.\n"
+     R"(CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC = "1", DISABLE_AUTOUPDATER = "1")", true,
+     "# Besides messages it asks its API whether it is there, for settings and policy limits: `housekeeping`.\n"
      "# Its own sandbox cannot start inside this one and is switched off in the kept home.\n",
-     "[budget]\ncalls = 5000\n", &kClaudeSettings, "sanctum-run -- claude"},
+     "[budget]\ncalls = 5000\n", kClaudeHome, "sanctum-run -- claude"},
     {"codex", "codex", "codex", "Work in this folder with Codex", "2h", "openai", "model", R"(["responses"])",
-     "present = { OPENAI_API_KEY = true, CODEX_API_KEY = true }\n", R"({ pass = ["LANG", "TERM", "COLORTERM"] })",
-     true,
-     "# At start it asks github.com and api.github.com for plugins, and chatgpt.com for its own: these calls are\n"
-     "# refused, and it works without them. To let it read the public list, add:\n"
+     "present = { OPENAI_API_KEY = true, CODEX_API_KEY = true }\n", "", true,
+     "# At start it asks github.com, api.github.com, raw.githubusercontent.com and chatgpt.com for plugins and news:\n"
+     "# these calls are refused, and it works without them. To let it read the public list, add:\n"
      "#   [[host]]\n"
      "#   name  = \"api.github.com\"\n"
      "#   match = [\"GET /repos/openai/plugins\"]\n"
-     "# Its own sandbox cannot start inside this one and is switched off in the kept home.\n",
-     "[budget]\ncalls = 5000\n", &kCodexSettings, "sanctum-run -- codex"},
+     "# Its own sandbox cannot start inside this one; the kept home switches it off, and its WebSocket.\n",
+     "[budget]\ncalls = 5000\n", kCodexHome, "sanctum-run -- codex"},
     {"git", "git", "git", "Clone, commit and push to branches below agent/", "30m", "git-http", "git",
-     R"(["fetch", "push"])", "resources = { ref = [\"agent/**\"] }\n", R"({ pass = ["LANG", "TERM"] })", false, "", "",
-     nullptr, "sanctum-run -- git clone https://HOST/REPO"},
-    {"generic", nullptr, "agent", "Say here what this mission is for", "30m", nullptr, nullptr, nullptr, nullptr,
-     R"({ pass = ["LANG", "TERM"] })", false, "",
+     R"(["fetch", "push"])", "resources = { ref = [\"agent/**\"] }\n", "", false, "", "", {},
+     "sanctum-run -- git clone https://HOST/REPO"},
+    {"generic", nullptr, "agent", "Say here what this mission is for", "30m", nullptr, nullptr, nullptr, nullptr, "",
+     false, "",
      "# A plain host: reachable, never with a credential. Name only what the mission needs.\n"
      "[[host]]\nname  = \"pypi.org\"\nmatch = [\"GET /simple/**\"]\n\n[budget]\ncalls = 1000\n",
-     nullptr, "sanctum-run -- COMMAND"},
+     {}, "sanctum-run -- COMMAND"},
 }};
 
 // A JSON string is a TOML basic string.
@@ -74,6 +91,17 @@ std::string service_text(const AgentPreset& preset, const profiles::OperatorConf
            "# then take the comment signs away here:\n" + commented(lines) + "\n";
 }
 
+std::string environment_text(const AgentPreset& preset, const std::vector<std::string>& path_folders) {
+    std::string set = preset.set;
+    if (!path_folders.empty()) {
+        std::string path;
+        for (const std::string& folder : path_folders) path += folder + ":";
+        set = "PATH = " + quote(path + kStandardPath) + (set.empty() ? "" : ", ") + set;
+    }
+    const std::string pass = "{ pass = [\"LANG\", \"TERM\", \"COLORTERM\"]";
+    return set.empty() ? pass + " }" : pass + ", set = { " + set + " } }";
+}
+
 }  // namespace
 
 const AgentPreset* find_preset(const std::string& name) {
@@ -83,6 +111,14 @@ const AgentPreset* find_preset(const std::string& name) {
     return nullptr;
 }
 
+std::string home_file_text(const HomeFile& file, const std::string& workspace) {
+    static constexpr std::string_view kStandIn = "@workspace@";
+    std::string text = file.content;
+    const std::size_t at = text.find(kStandIn);
+    if (at != std::string::npos) text.replace(at, kStandIn.size(), quote(workspace));
+    return text;
+}
+
 std::string account_for(const AgentPreset& preset, const profiles::OperatorConfig& config) {
     for (const profiles::Account& account : config.accounts) {
         if (preset.catalog != nullptr && account.catalog == preset.catalog) return account.name;
@@ -90,20 +126,20 @@ std::string account_for(const AgentPreset& preset, const profiles::OperatorConfi
     return {};
 }
 
-std::string profile_text(const AgentPreset& preset, const std::vector<std::string>& read,
+std::string profile_text(const AgentPreset& preset, const FoundProgram& found,
                          const profiles::OperatorConfig& config) {
     std::string out = "# Written by `sanctum init --agent " + std::string(preset.name) +
                       "`. Say what the mission is for, then: sanctum check mission.toml\n";
     out += "schema = 1\n\n[mission]\nname    = " + quote(preset.name) + "\nagent   = " + quote(preset.agent) +
            "\npurpose = " + quote(preset.purpose) + "\nttl     = " + quote(preset.ttl) + "\n\n";
     out += "[sandbox]\nworkspace   = \".\"\n";
-    if (!read.empty()) {
+    if (!found.read.empty()) {
         out += "read        = [";
-        for (const std::string& path : read) out += (&path == &read.front() ? "" : ", ") + quote(path);
+        for (const std::string& path : found.read) out += (&path == &found.read.front() ? "" : ", ") + quote(path);
         out += "]\n";
     }
     if (preset.keeps_home) out += "home        = \"kept\"\n";
-    out += "environment = " + std::string(preset.environment) + "\n\n";
+    out += "environment = " + environment_text(preset, found.path_folders) + "\n\n";
     out += preset.housekeeping;
     out += service_text(preset, config);
     out += preset.tail;

@@ -2,17 +2,20 @@
 // What Sanctum knows about the agents that `init` can set up, and the profile text it writes for them.
 #pragma once
 
+#include "console/find_agent.hpp"
 #include "profiles/schema/operator_config.hpp"
 
+#include <span>
 #include <string>
 #include <vector>
 
 namespace sanctum::console {
 
-/// A file of the agent's own home, so that it does not start a sandbox of its own inside ours.
+/// A file of the agent's own home: its own sandbox off, which cannot start inside ours, and its questions answered: the
+/// key is a placeholder, and that it may work in this folder is what `init` was asked for.
 struct HomeFile {
-    const char* path;  ///< below the kept home
-    const char* content;
+    const char* path;     ///< below the kept home
+    const char* content;  ///< `@workspace@` stands for the quoted path of the workspace
 };
 
 struct AgentPreset {
@@ -25,11 +28,11 @@ struct AgentPreset {
     const char* service;
     const char* grant;         ///< TOML array
     const char* more_service;  ///< further lines of the service
-    const char* environment;   ///< TOML table
+    const char* set;           ///< variables, `NAME = "value"` with commas; PATH is added where the agent needs it
     bool keeps_home;
     const char* housekeeping;  ///< comment lines: calls that nobody asked for, and what becomes of them
     const char* tail;          ///< further tables
-    const HomeFile* home_file; ///< nullptr: none
+    std::span<const HomeFile> home_files;
     const char* example;       ///< command to try
 };
 
@@ -38,8 +41,11 @@ struct AgentPreset {
 
 /// The profile's text. Where the operator has no account for the service, its lines are comments that say what to do,
 /// so that the file is right as it stands.
-[[nodiscard]] std::string profile_text(const AgentPreset& preset, const std::vector<std::string>& read,
+[[nodiscard]] std::string profile_text(const AgentPreset& preset, const FoundProgram& found,
                                        const profiles::OperatorConfig& config);
+
+/// What is written into a file of the agent's home.
+[[nodiscard]] std::string home_file_text(const HomeFile& file, const std::string& workspace);
 
 /// The account of the operator that serves the preset; empty: there is none.
 [[nodiscard]] std::string account_for(const AgentPreset& preset, const profiles::OperatorConfig& config);

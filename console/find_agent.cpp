@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "console/find_agent.hpp"
 
+#include "base/standard_path.hpp"
+
 #include <algorithm>
 #include <array>
 #include <climits>
@@ -60,14 +62,18 @@ bool is_always_there(const std::string& path) {
                        [&](std::string_view root) { return path.starts_with(root); });
 }
 
-// A program of a package needs its package, and a package the others beside it: the folder above `node_modules`'s
-// `lib` where there is one (an nvm version), else node_modules itself.
+// A program of a package needs its package, and a package the others beside it. Never the folder above: with npm's
+// prefix `~/.local` that would show everything that the user keeps in there.
 std::string readable_unit(const std::string& real) {
-    const std::size_t lib = real.find("/lib/node_modules/");
-    if (lib != std::string::npos) return real.substr(0, lib);
     const std::size_t modules = real.find("/node_modules/");
-    if (modules != std::string::npos) return real.substr(0, modules) + "/node_modules";
-    return real;
+    return modules == std::string::npos ? real : real.substr(0, modules) + "/node_modules";
+}
+
+// A folder of programs beside `lib/node_modules` holds node, npm and the commands of installed packages, which the
+// agent's own tool calls need as well.
+bool is_folder_of_npm(const std::string& folder) {
+    return folder.ends_with("/bin") && ::access((folder.substr(0, folder.size() - 4) + "/lib/node_modules").c_str(),
+                                                F_OK) == 0;
 }
 
 // `#!/usr/bin/env node` → node, `#!/x/y/node` → /x/y/node; empty: not a script.
@@ -85,17 +91,42 @@ std::string interpreter_of(const std::string& path) {
     return line.substr(0, line.find(' '));
 }
 
-void add_readable(const std::string& path, const SearchPlaces& places, std::set<std::string>& read, int depth) {
+// What must be seen inside so that one program runs there, found while following links and interpreters.
+struct Needs {
+    std::set<std::string> read;
+    std::vector<std::string> path_folders;
+};
+
+void add_path_folder(const std::string& folder, Needs& needs) {
+    const bool is_standard = (":" + std::string(kStandardPath) + ":").find(":" + folder + ":") != std::string::npos;
+    const auto& known = needs.path_folders;
+    if (is_standard || std::find(known.begin(), known.end(), folder) != known.end()) return;
+    needs.path_folders.push_back(folder);
+}
+
+void add_readable(const std::string& path, const SearchPlaces& places, Needs& needs, int depth);
+
+void add_by_name(const std::string& folder, const std::string& name, const SearchPlaces& places, Needs& needs,
+                 int depth) {
+    add_path_folder(folder, needs);
+    if (!is_always_there(folder + "/") && is_folder_of_npm(folder)) {
+        needs.read.insert(folder);
+        needs.read.insert(folder.substr(0, folder.size() - 4) + "/lib/node_modules");
+    }
+    add_readable(folder + "/" + name, places, needs, depth);
+}
+
+void add_readable(const std::string& path, const SearchPlaces& places, Needs& needs, int depth) {
     const std::string real = real_path(path);
-    if (!is_always_there(path)) read.insert(readable_unit(path));
-    if (!is_always_there(real)) read.insert(readable_unit(real));
+    if (!is_always_there(path)) needs.read.insert(readable_unit(path));
+    if (!is_always_there(real)) needs.read.insert(readable_unit(real));
     static constexpr int kInterpretersMax = 3;
     const std::string interpreter = depth < kInterpretersMax ? interpreter_of(real) : std::string();
     if (interpreter.empty()) return;
-    if (interpreter.front() == '/') return add_readable(interpreter, places, read, depth + 1);
+    if (interpreter.front() == '/') return add_readable(interpreter, places, needs, depth + 1);
     for (const std::string& folder : folders_of(places)) {
         if (is_program(folder + "/" + interpreter)) {
-            return add_readable(folder + "/" + interpreter, places, read, depth + 1);
+            return add_by_name(folder, interpreter, places, needs, depth + 1);
         }
     }
 }
@@ -117,9 +148,9 @@ FoundProgram find_program(const std::string& name, const SearchPlaces& places) {
     for (const std::string& folder : folders_of(places)) {
         const std::string path = folder + "/" + name;
         if (!is_program(path)) continue;
-        std::set<std::string> read;
-        add_readable(path, places, read, 0);
-        return {path, without_covered(read)};
+        Needs needs;
+        add_by_name(folder, name, places, needs, 0);
+        return {path, without_covered(needs.read), std::move(needs.path_folders)};
     }
     return {};
 }

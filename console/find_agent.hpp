@@ -16,10 +16,11 @@ struct SearchPlaces {
 struct FoundProgram {
     std::string path;               ///< as found; empty: nowhere
     std::vector<std::string> read;  ///< places outside of the sandbox's own /usr, /bin, /opt, …, sorted
+    std::vector<std::string> path_folders;  ///< what PATH must name besides the standard folders, in order of search
 };
 
 /// Looks through PATH, ~/.local/bin, ~/bin, /usr/local/bin, and the folders of nvm, npm, npx, volta, bun and fnm.
-/// A link's target, a package's whole folder, and the interpreter of a script are part of what must be readable.
+/// A link's target, the packages beside a package, and the interpreter of a script are part of what must be readable.
 [[nodiscard]] FoundProgram find_program(const std::string& name, const SearchPlaces& places);
 
 }  // namespace sanctum::console

@@ -38,14 +38,16 @@ Status give_to_owner_of(const std::string& workspace, const std::string& path) {
 // The agent's own settings in its kept home; what is there already stays.
 Status prepare_home(const AgentPreset& preset, const profiles::Mission& mission) {
     const std::string& home = mission.sandbox.home_store;
-    if (preset.home_file == nullptr || home.empty()) return {};
-    const std::string path = home + "/" + preset.home_file->path;
-    const std::string folder = path.substr(0, path.rfind('/'));
-    SANCTUM_CHECK(make_folders(folder, 0700));
-    const Status written = write_new_file(path, preset.home_file->content, 0600);
-    if (!written && written.error().sys_errno != EEXIST) return written.error();
-    for (const std::string& place : {home, folder, path}) {
-        SANCTUM_CHECK(give_to_owner_of(mission.sandbox.workspace, place));
+    if (home.empty()) return {};
+    for (const HomeFile& file : preset.home_files) {
+        const std::string path = home + "/" + file.path;
+        const std::string folder = path.substr(0, path.rfind('/'));
+        SANCTUM_CHECK(make_folders(folder, 0700));
+        const Status written = write_new_file(path, home_file_text(file, mission.sandbox.workspace), 0600);
+        if (!written && written.error().sys_errno != EEXIST) return written.error();
+        for (const std::string& place : {home, folder, path}) {
+            SANCTUM_CHECK(give_to_owner_of(mission.sandbox.workspace, place));
+        }
     }
     return {};
 }
@@ -73,7 +75,7 @@ Exit run_init(Console& console, const InitOptions& options) {
     if (!config) return fail(console, config.error());
     const SearchPlaces places{console.variable("PATH"), console.variable("HOME")};
     const FoundProgram found = preset->program == nullptr ? FoundProgram{} : find_program(preset->program, places);
-    const std::string text = profile_text(*preset, found.read, *config);
+    const std::string text = profile_text(*preset, found, *config);
     const std::string path = console.working_directory + "/mission.toml";
     // Checked before it is written: what init leaves behind always loads here.
     const Result<LoadedMission> loaded = resolve_text(console, {path, text, {}});

@@ -3,6 +3,7 @@
 #include "launcher/plan/sandbox_plan.hpp"
 
 #include "base/limits.hpp"
+#include "base/standard_path.hpp"
 #include "launcher/plan/agent_filter.hpp"
 #include "launcher/plan/fixed_places.hpp"
 #include "launcher/plan/plan_limits.hpp"
@@ -12,8 +13,6 @@
 
 namespace sanctum::launcher {
 namespace {
-
-constexpr const char* kDefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 constexpr const char* kFallbackHome = "/home/agent";
 
@@ -94,7 +93,7 @@ void choose_environment(SandboxPlan& plan, const profiles::Mission& mission, con
     const auto has_root = [&](const char* path) {
         return std::find(facts.existing_roots.begin(), facts.existing_roots.end(), path) != facts.existing_roots.end();
     };
-    environment = {{"PATH", kDefaultPath},
+    environment = {{"PATH", kStandardPath},
                    {"USER", plan.user_name},
                    {"LOGNAME", plan.user_name},
                    {"SHELL", has_root("/bin/bash") ? "/bin/bash" : "/bin/sh"},

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "launcher/run/summary.hpp"
 
+#include "base/standard_path.hpp"
 #include "ledger/printable.hpp"
 
 #include <algorithm>
@@ -39,6 +40,27 @@ std::string quote(const std::string& text) {
     return out;
 }
 
+bool names_folder(const std::string& path, const std::string& folder) {
+    return (":" + path + ":").find(":" + folder + ":") != std::string::npos;
+}
+
+// What of a program outside is missing inside: the file, its folder in PATH, or both.
+std::string lines_that_show(const std::string& program, const PreparedMission& prepared) {
+    const std::vector<profiles::Mount>& granted = prepared.mission.sandbox.mounts;
+    const bool is_there = std::any_of(granted.begin(), granted.end(), [&](const profiles::Mount& mount) {
+        return program == mount.target || program.starts_with(mount.target + "/");
+    });
+    std::string lines;
+    if (!is_there) lines += "\n  read = [" + quote(program) + "]";
+    const std::string folder = program.substr(0, program.rfind('/'));
+    const std::string path = value_or(prepared.plan.environment, "PATH", kStandardPath);
+    const bool is_looked_for = prepared.plan.command.front().find('/') == std::string::npos;
+    if (is_looked_for && !names_folder(path, folder)) {
+        lines += "\n  environment = { set = { PATH = " + quote(folder + ":" + path) + " } }";
+    }
+    return lines;
+}
+
 }  // namespace
 
 bool is_exec_failure(const Error& error) {
@@ -71,7 +93,7 @@ Ending explain_exec_failure(const Error& error, const PreparedMission& prepared)
     if (outside.empty()) return failed_to_set_up(command + ": command not found", kExitCommandNotFound);
     return failed_to_set_up(command + ": found on this machine as " + outside +
                                 ", but not inside the sandbox; add to " + prepared.mission.profile_path +
-                                ":\n  [sandbox]\n  read = [" + quote(outside) + "]",
+                                ":\n  [sandbox]" + lines_that_show(outside, prepared),
                             kExitCommandNotFound);
 }
 

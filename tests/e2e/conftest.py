@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
 import identity as identities  # noqa: E402
 import processes  # noqa: E402
+from agents import AGENTS, AgentWorld  # noqa: E402
 from authority import Authority  # noqa: E402
 from rig import API, PLAIN, Rig  # noqa: E402
 from upstream import RecordingUpstream  # noqa: E402
@@ -130,3 +131,21 @@ def git_host(tmp_path):
     host = GitHost(tmp_path / "host")
     yield host
     host.stop()
+
+
+@pytest.fixture(params=["claude", "codex"])
+def agent(request):
+    return AGENTS[request.param]
+
+
+@pytest.fixture
+def agent_world(rig, agent, authority):
+    """Makes the world of one agent from the turns of its model; the test installs it and runs `init`."""
+    made = []
+
+    def make(*turns):
+        made.append(AgentWorld(rig, agent, authority, turns))
+        return made[-1]
+    yield make
+    for world in made:
+        world.stop()

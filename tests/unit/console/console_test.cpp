@@ -148,6 +148,41 @@ TEST_F(Init, ClaudesOwnSandboxIsSwitchedOffInItsKeptHome) {
 
     EXPECT_THAT(read(console_.places.state + "/homes/claude-code/.claude/settings.json"),
                 HasSubstr(R"("enabled": false)"));
+    const Result<wire::JsonText> answers =
+        wire::JsonText::parse(read(console_.places.state + "/homes/claude-code/.claude.json"));
+    ASSERT_TRUE(answers);
+    const std::string text = read(console_.places.state + "/homes/claude-code/.claude.json");
+    EXPECT_THAT(text, HasSubstr("held-by-sanctum"));
+    EXPECT_THAT(text, HasSubstr("{\"" + std::filesystem::canonical(console_.working_directory).string() + "\": {"));
+}
+
+TEST_F(Init, CodexsSandboxAndWebSocketAreSwitchedOffInItsKeptHome) {
+    ASSERT_EQ(run({"init", "--agent", "codex"}), Exit::Ok) << err();
+
+    const std::string settings = read(console_.places.state + "/homes/codex/.codex/config.toml");
+    EXPECT_THAT(settings, HasSubstr("sandbox_mode = \"danger-full-access\""));
+    EXPECT_THAT(settings, HasSubstr("supports_websockets = false"));
+}
+
+TEST_F(Init, SettingsThatAreThereAlreadyStay) {
+    write(console_.places.state + "/homes/codex/.codex/config.toml", "model = \"mine\"\n");
+
+    ASSERT_EQ(run({"init", "--agent", "codex"}), Exit::Ok) << err();
+
+    EXPECT_EQ(read(console_.places.state + "/homes/codex/.codex/config.toml"), "model = \"mine\"\n");
+}
+
+TEST_F(Init, ThePathNamesTheFoldersInWhichTheAgentWasFound) {
+    std::filesystem::create_directories(path("tools"));
+    write(path("tools/codex"), "#!/bin/sh\n");
+    std::filesystem::permissions(path("tools/codex"), std::filesystem::perms::owner_all);
+    const std::string tools = std::filesystem::canonical(path("tools")).string();
+    console_.environment["PATH"] = tools;
+
+    ASSERT_EQ(run({"init", "--agent", "codex"}), Exit::Ok) << err();
+
+    EXPECT_THAT(read(path("mission.toml")), HasSubstr("PATH = \"" + tools + ":/usr/local/sbin:"));
+    EXPECT_EQ(run({"check", path("mission.toml")}), Exit::Ok) << err();
 }
 
 using Audit = ConsoleTest;

@@ -34,9 +34,10 @@ TEST_F(FindAgent, AVersionBehindALinkNeedsBothPlaces) {
     EXPECT_EQ(found.path, home() + "/.local/bin/claude");
     EXPECT_THAT(found.read, ::testing::ElementsAre(home() + "/.local/bin/claude",
                                                    home() + "/.local/share/claude/versions/1.0"));
+    EXPECT_THAT(found.path_folders, ::testing::ElementsAre(home() + "/.local/bin"));
 }
 
-TEST_F(FindAgent, APackageOfNvmNeedsTheWholeVersionWithItsNode) {
+TEST_F(FindAgent, APackageOfNvmNeedsItsVersionsProgramsAndPackages) {
     const std::string version = "/.nvm/versions/node/v22.1.0";
     install(version + "/bin/node", "\x7f" "ELF");
     install(version + "/lib/node_modules/@openai/codex/bin/codex.js", "#!/usr/bin/env node\n");
@@ -44,8 +45,42 @@ TEST_F(FindAgent, APackageOfNvmNeedsTheWholeVersionWithItsNode) {
 
     const FoundProgram found = find_program("codex", {home() + version + "/bin", home()});
 
-    EXPECT_THAT(found.read, ::testing::Contains(home() + version));
-    EXPECT_THAT(found.read, ::testing::Not(::testing::Contains(::testing::HasSubstr("@openai"))));
+    EXPECT_THAT(found.read, ::testing::ElementsAre(home() + version + "/bin", home() + version + "/lib/node_modules"));
+    EXPECT_THAT(found.path_folders, ::testing::ElementsAre(home() + version + "/bin"));
+}
+
+TEST_F(FindAgent, APackageBelowTheUsersOwnPrefixShowsNothingElseOfIt) {
+    install("/.local/lib/node_modules/@openai/codex/bin/codex.js", "#!/usr/bin/env sh\n");
+    link("/.local/bin/codex", "/.local/lib/node_modules/@openai/codex/bin/codex.js");
+    install("/.local/share/keyrings/login.keyring", "not for agents");
+
+    const FoundProgram found = find("codex");
+
+    EXPECT_THAT(found.read, ::testing::ElementsAre(home() + "/.local/bin", home() + "/.local/lib/node_modules"));
+}
+
+TEST_F(FindAgent, APackageInNpxsCacheIsFoundThoughNoPathNamesIt) {
+    const std::string cache = "/.npm/_npx/a3b/node_modules";
+    install(cache + "/@anthropic-ai/claude-code/bin/claude.exe", "\x7f" "ELF");
+    link(cache + "/.bin/claude", cache + "/@anthropic-ai/claude-code/bin/claude.exe");
+
+    const FoundProgram found = find("claude");
+
+    EXPECT_EQ(found.path, home() + cache + "/.bin/claude");
+    EXPECT_THAT(found.read, ::testing::ElementsAre(home() + cache));
+    EXPECT_THAT(found.path_folders, ::testing::ElementsAre(home() + cache + "/.bin"));
+}
+
+TEST_F(FindAgent, AnInterpreterElsewhereIsPartOfWhatIsNeeded) {
+    const std::string version = "/.nvm/versions/node/v22.1.0";
+    install(version + "/bin/node", "\x7f" "ELF");
+    install(version + "/lib/node_modules/npm/package.json", "{}");
+    install("/tools/codex", "#!/usr/bin/env node\n");
+
+    const FoundProgram found = find_program("codex", {home() + "/tools", home()});
+
+    EXPECT_THAT(found.path_folders, ::testing::ElementsAre(home() + "/tools", home() + version + "/bin"));
+    EXPECT_THAT(found.read, ::testing::Contains(home() + version + "/bin"));
 }
 
 TEST_F(FindAgent, AProgramOfTheSystemNeedsNothing) {
@@ -53,6 +88,7 @@ TEST_F(FindAgent, AProgramOfTheSystemNeedsNothing) {
 
     EXPECT_EQ(found.path, "/usr/bin/env");
     EXPECT_TRUE(found.read.empty());
+    EXPECT_TRUE(found.path_folders.empty());
 }
 
 TEST_F(FindAgent, WhatIsNotThereIsNotFound) { EXPECT_EQ(find("no-such-agent").path, ""); }

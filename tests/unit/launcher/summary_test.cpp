@@ -85,7 +85,28 @@ TEST_F(ExecFailure, ACommandThatExistsOnlyOutsideIs127WithTheLineToAdd) {
 
     EXPECT_EQ(ending.exit_code, 127);
     EXPECT_THAT(ending.what, HasSubstr("read = [\"" + folder + "/claude\"]"));
+    EXPECT_THAT(ending.what, HasSubstr("PATH = \"" + folder + ":/usr/local/sbin:"));
     EXPECT_THAT(ending.what, HasSubstr("/home/a/mission.toml"));
+}
+
+TEST_F(ExecFailure, ACommandThatIsThereButNotInThePathNeedsOnlyThePath) {
+    prepared.plan.command = {"claude"};
+    prepared.mission.sandbox.mounts = {{folder, folder, false}};
+
+    const Ending ending = explain_exec_failure({Errc::NotFound, "exec", ENOENT}, prepared);
+
+    EXPECT_THAT(ending.what, HasSubstr("PATH = \"" + folder + ":/usr/local/sbin:"));
+    EXPECT_THAT(ending.what, Not(HasSubstr("read =")));
+}
+
+TEST_F(ExecFailure, ACommandWhoseFolderThePathNamesNeedsOnlyTheFile) {
+    prepared.plan.command = {"claude"};
+    prepared.plan.environment["PATH"] = "/usr/bin:" + folder;
+
+    const Ending ending = explain_exec_failure({Errc::NotFound, "exec", ENOENT}, prepared);
+
+    EXPECT_THAT(ending.what, HasSubstr("read = [\"" + folder + "/claude\"]"));
+    EXPECT_THAT(ending.what, Not(HasSubstr("PATH")));
 }
 
 TEST_F(ExecFailure, ACommandThatExistsNowhereIs127AndNoAdvice) {
