@@ -8,6 +8,7 @@
 #include "base/standard_path.hpp"
 #include "launcher/run/child_process.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
