@@ -6,11 +6,14 @@
 #include "base/limits.hpp"
 #include "launcher/run/summary.hpp"
 
+#include <array>
 #include <cstdlib>
+#include <fcntl.h>
 #include <filesystem>
 #include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sstream>
 #include <sys/stat.h>
 
@@ -104,34 +107,69 @@ TEST_F(WitnessTest, AMissingCommandSaysSo) {
     EXPECT_EQ(witness->fault(), "No such file or directory");
 }
 
+// The end of a named pipe that a command holds open while anything of it lives.
+class Alive {
+public:
+    explicit Alive(const std::string& path) {
+        EXPECT_EQ(::mkfifo(path.c_str(), 0600), 0);
+        pipe_ = UniqueFd(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+    }
+    // What was written until now or, at the latest, for ten seconds.
+    [[nodiscard]] std::string read() const {
+        std::array<char, 64> bytes{};
+        wait();
+        const ssize_t size = ::read(pipe_.get(), bytes.data(), bytes.size());
+        return size > 0 ? std::string(bytes.data(), static_cast<std::size_t>(size)) : "";
+    }
+    [[nodiscard]] bool has_ended() const { return (wait() & POLLHUP) != 0; }
+
+private:
+    short wait() const {
+        pollfd wait{pipe_.get(), POLLIN, 0};
+        ::poll(&wait, 1, 10'000);
+        return wait.revents;
+    }
+    UniqueFd pipe_;
+};
+
 TEST_F(WitnessTest, AHangingCommandIsKilledInTimeWithWhatItStarted) {
-    ASSERT_EQ(::mkfifo((folder + "/alive").c_str(), 0600), 0);
-    write_command("exec 9> " + folder + "/alive\nsleep 600 &\nwait");
-    const auto witness = start(milliseconds(500));
+    const Alive alive(folder + "/alive");
+    write_command("exec 9> " + folder + "/alive\necho up >&9\nsleep 600 &\nwait");
+    const auto witness = start(milliseconds(2000));
 
     witness->tell(head(1));
-    std::ifstream alive(folder + "/alive");  // ends when nobody has it open for writing any more
-    std::string rest;
-    std::getline(alive, rest);
 
     EXPECT_EQ(witness->settle(), 0U);
-    EXPECT_EQ(witness->fault(), "no end within 500 ms, killed");
+    EXPECT_EQ(witness->fault(), "no end within 2000 ms, killed");
+    EXPECT_EQ(alive.read(), "up\n");
+    EXPECT_TRUE(alive.has_ended());
+}
+
+TEST_F(WitnessTest, WhatACommandLeavesRunningEndsWithIt) {
+    const Alive alive(folder + "/alive");
+    write_command("exec 9> " + folder + "/alive\necho up >&9\nsleep 600 &");
+    const auto witness = start();
+
+    witness->tell(head(1));
+
+    EXPECT_EQ(witness->settle(), 1U);
+    EXPECT_EQ(alive.read(), "up\n");
+    EXPECT_TRUE(alive.has_ended());
 }
 
 TEST_F(WitnessTest, TheEndWaitsAtMostItsBoundAndDismissingKillsTheCommand) {
-    ASSERT_EQ(::mkfifo((folder + "/alive").c_str(), 0600), 0);
-    write_command("exec 9> " + folder + "/alive\nexec sleep 600");
+    const Alive alive(folder + "/alive");
+    write_command("exec 9> " + folder + "/alive\necho up >&9\nexec sleep 600");
     const auto witness = start(seconds(600), milliseconds(300));
     witness->tell(head(1));
-    std::ifstream alive(folder + "/alive");
+    EXPECT_EQ(alive.read(), "up\n");
 
     EXPECT_EQ(witness->settle(), 0U);
     EXPECT_EQ(witness->settle(), 0U);  // the bound is one for all calls
     EXPECT_EQ(witness->fault(), "no answer before the end of the mission");
     witness->dismiss();
 
-    std::string rest;
-    EXPECT_FALSE(std::getline(alive, rest));
+    EXPECT_TRUE(alive.has_ended());
 }
 
 TEST_F(WitnessTest, TellingNeverWaitsAndAFullQueueCountsAsNotTold) {
