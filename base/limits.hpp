@@ -273,8 +273,8 @@ inline constexpr std::size_t kStandbyAnswerBytesMax = 4 * 1024 * 1024;
 inline constexpr seconds kWitnessTimeout{5};
 /// How long the end of a run waits for the witness's answers, all of them together.
 inline constexpr seconds kWitnessEndTimeout{10};
-/// Heads that the witness has not answered yet; one more counts as not told. Bounds what is left to do when the launcher
-/// dies, too.
+/// Heads that the witness has not answered yet; one more counts as not told. It bounds as well what is left to do when
+/// the launcher dies.
 inline constexpr std::size_t kWitnessHeadsWaitingMax = 8;
 /// One head as a line, and one answer: some 350 bytes. Below PIPE_BUF, so that a pipe takes a line at once.
 inline constexpr std::size_t kWitnessLineBytesMax = 2048;

@@ -2,7 +2,7 @@
 // The receipt: a run in summary (formats 7), built from the records as they pass.
 //
 // Everything in it follows from the ledger alone (and the receipt before it), so that whoever has both can compute it
-// again and compare; verify does. One exception: whether the witness was told of the last head, which no record follows.
+// again and compare; verify does. One exception: whether the witness was told of the last head; no record follows it.
 #pragma once
 
 #include "base/wire/archive.hpp"

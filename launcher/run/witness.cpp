@@ -60,7 +60,7 @@ void kill_by_pidfd(const UniqueFd& pidfd) {
     static_cast<void>(::syscall(SYS_pidfd_send_signal, pidfd.get(), SIGKILL, nullptr, 0));
 }
 
-// ---- the child -------------------------------------------------------------------------------------------------------
+// ---- the child ------------------------------------------------------------------------------------------------------
 
 // Runs the command, one head after the other. TERM, which only the launcher sends, ends it at once.
 class Teller {
@@ -157,7 +157,7 @@ std::vector<std::string> environment_of(const std::map<std::string, std::string>
 
 }  // namespace
 
-// ---- the launcher ----------------------------------------------------------------------------------------------------
+// ---- the launcher ---------------------------------------------------------------------------------------------------
 
 Result<std::unique_ptr<Witness>> Witness::start(const WitnessStart& start) {
     int ends[2];
