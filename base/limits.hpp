@@ -269,6 +269,15 @@ inline constexpr seconds kRetireTimeout{10};
 inline constexpr milliseconds kVaultLeaveTimeout{200};
 /// What the standby answers: a lease line is below 1 KiB, a found file below 4 KiB.
 inline constexpr std::size_t kStandbyAnswerBytesMax = 4 * 1024 * 1024;
+/// How long the witness's command may take for one head; a request to a server of the operator's.
+inline constexpr seconds kWitnessTimeout{5};
+/// How long the end of a run waits for the witness's answers, all of them together.
+inline constexpr seconds kWitnessEndTimeout{10};
+/// Heads that the witness has not answered yet; one more counts as not told. It bounds as well what is left to do when
+/// the launcher dies.
+inline constexpr std::size_t kWitnessHeadsWaitingMax = 8;
+/// One head as a line, and one answer: some 350 bytes. Below PIPE_BUF, so that a pipe takes a line at once.
+inline constexpr std::size_t kWitnessLineBytesMax = 2048;
 /// How long the workspace may be searched after a run.
 inline constexpr seconds kWorkspaceCareTimeout{60};
 /// A second TERM within this time ends the mission instead of being forwarded.

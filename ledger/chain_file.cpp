@@ -98,6 +98,7 @@ void ChainFile::add(WallTime at, const LineRecord& record) {
     unwritten_ += '\n';
     walk_.receipt.add(mission_, at.unix_ms, record);
     walk_.is_signed = std::holds_alternative<HeadSigned>(record);
+    walk_.heads += walk_.is_signed ? 1 : 0;
     if (std::holds_alternative<MissionEnded>(record)) walk_.is_ended = true;
     ++walk_.records;
 }
@@ -108,6 +109,7 @@ void ChainFile::add_head(WallTime at) {
     head.signature = to_base64(key_->sign(head_message(mission_, head.head_seq, head.head)));
     add(at, head);
     signed_up_to_ = walk_.records;
+    if (witness_ != nullptr) untold_.push_back({1, mission_, head.head_seq, head.head, head.signature, key_->id()});
 }
 
 Status ChainFile::write() {
@@ -133,6 +135,8 @@ Status ChainFile::sync() {
         has_durable_name_ = true;
     }
     if (::fdatasync(fd_.get()) != 0) return io_error("fsync " + ledger_path(folder_));
+    for (const SignedHead& head : untold_) witness_->tell(head);
+    untold_.clear();
     return {};
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/clock.hpp"
 #include "base/unique_fd.hpp"
+#include "ledger/head_witness.hpp"
 #include "ledger/keys.hpp"
 #include "ledger/read_ledger.hpp"
 
@@ -13,6 +14,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace sanctum::ledger {
 
@@ -40,8 +42,14 @@ public:
     /// One write(2) of all that was added since the last. Errors: Io, Limit (kLedgerBytesMax). Final: after an error
     /// only release_file() and resume() make sense.
     [[nodiscard]] Status write();
-    /// On disk: all that was written and, the first time, the names on the way to it. Errors: Io; final as well.
+    /// On disk: all that was written and, the first time, the names on the way to it. The witness is told of the heads
+    /// in it. Errors: Io; final as well.
     [[nodiscard]] Status sync();
+
+    /// Who is told of heads from here on; null: nobody. Outlives this.
+    void set_witness(HeadWitness* witness) { witness_ = witness; }
+    [[nodiscard]] HeadWitness* witness() const { return witness_; }
+    [[nodiscard]] bool has_untold_heads() const { return !untold_.empty(); }
 
     /// Gives the reserved space back to the file system; seal does it last, a full disk makes it come first.
     void release_reserve();
@@ -49,6 +57,7 @@ public:
 
     [[nodiscard]] const ReceiptBuilder& receipt() const { return walk_.receipt; }
     [[nodiscard]] std::uint64_t records() const { return walk_.records; }
+    [[nodiscard]] std::uint64_t heads() const { return walk_.heads; }
     [[nodiscard]] std::uint64_t unsigned_records() const { return walk_.records - signed_up_to_; }
     [[nodiscard]] const wire::Digest& head() const { return walk_.head; }
     [[nodiscard]] std::uint64_t repaired() const { return repaired_; }
@@ -69,6 +78,8 @@ private:
     std::shared_ptr<const SigningKey> key_;
     Walk walk_;
     std::string unwritten_;
+    HeadWitness* witness_ = nullptr;
+    std::vector<SignedHead> untold_;  ///< signed and not known to be on disk
     std::uint64_t signed_up_to_ = 0;
     std::uint64_t repaired_ = 0;
     bool has_durable_name_ = false;

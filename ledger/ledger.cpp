@@ -166,7 +166,8 @@ private:
         SANCTUM_CHECK(chain_.write());
         // The first record is synced at once though nobody waits for it. The last sync is the seal's.
         const bool is_first = !is_begun_ && chain_.records() > 0;
-        const bool must_sync = is_first || is_flush || has_head || has_durable(batch) || (is_last && !is_sealing_);
+        const bool has_news = has_head || chain_.has_untold_heads();
+        const bool must_sync = is_first || is_flush || has_news || has_durable(batch) || (is_last && !is_sealing_);
         return must_sync ? sync() : Status();
     }
 
@@ -245,6 +246,7 @@ private:
         const std::string mission = chain_.mission();
         chain_.release_reserve();
         SANCTUM_TRY(ChainFile resumed, ChainFile::resume(chain_.release_file(), folder, mission, key_));
+        resumed.set_witness(chain_.witness());
         for (const Entry& entry : unwritten_leases_) resumed.add(entry.wall, entry.record);
         ended.records_lost = records_lost_;
         return seal_chain(resumed, std::move(ended), receipts_path_, Published::No, clock_);
@@ -298,11 +300,12 @@ Status make_mission_folder(const std::string& folder) {
 
 Result<std::unique_ptr<Ledger>> Ledger::create(const std::string& mission_folder, const std::string& mission_id,
                                                const std::string& mission_json, const std::string& receipts_path,
-                                               SigningKey key, const Clock& clock) {
+                                               SigningKey key, const Clock& clock, HeadWitness* witness) {
     if (!is_ulid(mission_id)) return Error{Errc::Protocol, "ledger: '" + mission_id + "' is not a mission id"};
     SANCTUM_CHECK(make_mission_folder(mission_folder));
     auto shared_key = std::make_shared<const SigningKey>(std::move(key));
     SANCTUM_TRY(ChainFile chain, ChainFile::create(mission_folder, mission_id, std::move(shared_key)));
+    chain.set_witness(witness);
     SANCTUM_CHECK(write_file_atomically(mission_folder + "/mission.json", mission_json, 0600, AfterCrash::Anything));
     UniqueFd event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!event) return io_error("eventfd");

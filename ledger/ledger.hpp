@@ -9,6 +9,7 @@
 #include "base/clock.hpp"
 #include "base/result.hpp"
 #include "base/wire/messages.hpp"
+#include "ledger/head_witness.hpp"
 #include "ledger/keys.hpp"
 
 #include <cstdint>
@@ -73,6 +74,7 @@ struct MissionEnded {
     std::vector<std::string> held_files;
     std::uint64_t repaired = 0;      ///< unterminated lines that were cut; set by recover()
     std::uint64_t records_lost = 0;  ///< records that a full disk refused; set by seal()
+    std::optional<WitnessCount> witness{};  ///< over the heads before this record; absent without one; set by seal()
 };
 
 using Record = std::variant<MissionStarted, ConnectionRecord, ConnectionRefused, wire::ExchangeIntent,
@@ -90,6 +92,8 @@ struct Sealed {
     std::string ledger_path;
     std::string receipt_path;
     wire::Digest head{};
+    std::optional<WitnessCount> witness{};  ///< the last head included
+    std::string witness_fault{};            ///< why a head was not told
 };
 
 /// The writer. Create it after the agent's process exists (it starts a thread). Single owner; append(), poll_durable()
@@ -97,12 +101,13 @@ struct Sealed {
 class Ledger {
 public:
     /// Creates missions/ID/{mission.json,ledger.jsonl} (0700/0600, O_EXCL, locked) and signs with `key`.
-    /// `mission_json` is stored as given. Errors: Io (with the folder named), Limit (disk full).
+    /// `mission_json` is stored as given. `witness`, which outlives the ledger, is told of every head that is on disk.
+    /// Errors: Io (with the folder named), Limit (disk full).
     [[nodiscard]] static Result<std::unique_ptr<Ledger>> create(const std::string& mission_folder,
                                                                 const std::string& mission_id,
                                                                 const std::string& mission_json,
                                                                 const std::string& receipts_path, SigningKey key,
-                                                                const Clock& clock);
+                                                                const Clock& clock, HeadWitness* witness = nullptr);
     virtual ~Ledger() = default;
 
     /// Queues a record; blocks only when the queue is at its bound.

@@ -301,6 +301,10 @@ MissionEnded read_ended(Members& in) {
     record.held_files = in.words("held_files");
     record.repaired = in.natural("repaired");
     record.records_lost = in.optional_natural("records_lost", 0);
+    if (!in.has("witness")) return record;
+    Members witness = in.object("witness");
+    record.witness = WitnessCount{witness.natural("told"), witness.natural("of")};
+    in.fail_with(witness, "witness");
     return record;
 }
 
@@ -342,11 +346,13 @@ public:
         if (const auto* started = std::get_if<StartedLine>(&read.record)) {
             if (started->key != key_.id()) return "it names key " + started->key + ", not " + key_.id();
         }
+        if (const auto* ended = std::get_if<MissionEnded>(&read.record)) return end_fault(*ended);
         return is_head ? head_fault(std::get<HeadSigned>(read.record)) : std::string();
     }
 
     void accept(const ReadRecord& read, const wire::Digest& hash, std::uint64_t bytes) {
         walk_.is_signed = std::holds_alternative<HeadSigned>(read.record);
+        walk_.heads += walk_.is_signed ? 1 : 0;
         if (std::holds_alternative<MissionEnded>(read.record)) walk_.is_ended = true;
         walk_.receipt.add(mission_, read.unix_ms, read.record);
         walk_.head = hash;
@@ -358,6 +364,11 @@ public:
     [[nodiscard]] bool is_chained(const ReadRecord& read) const { return read.prev == walk_.head; }
 
 private:
+    [[nodiscard]] std::string end_fault(const MissionEnded& ended) const {
+        const bool counts = !ended.witness || (ended.witness->of == walk_.heads && ended.witness->told <= walk_.heads);
+        return counts ? "" : "its witness does not count the signed heads before it";
+    }
+
     [[nodiscard]] std::string head_fault(const HeadSigned& head) const {
         if (head.head_seq + 1 != walk_.records || head.head != walk_.head) {
             return "the signed head names another record than the one before it";

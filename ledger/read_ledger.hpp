@@ -71,6 +71,7 @@ struct Walk {
     std::int64_t last_unix_ms = 0;
     bool is_ended = false;         ///< mission.ended was seen
     bool is_signed = false;        ///< the last record is a signed head
+    std::uint64_t heads = 0;       ///< signed ones
     ReceiptBuilder receipt;        ///< fed with every good record
 };
 

@@ -166,6 +166,7 @@ struct ReceiptBuilder::State {
         receipt.held_files = ended.held_files;
         receipt.repaired = ended.repaired;
         receipt.records_lost = ended.records_lost;
+        receipt.witness = ended.witness;
     }
 
     void end_exchange(std::uint64_t exchange, const std::string& outcome) {

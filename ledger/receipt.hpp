@@ -2,7 +2,7 @@
 // The receipt: a run in summary (formats 7), built from the records as they pass.
 //
 // Everything in it follows from the ledger alone (and the receipt before it), so that whoever has both can compute it
-// again and compare; verify does.
+// again and compare; verify does. One exception: whether the witness was told of the last head; no record follows it.
 #pragma once
 
 #include "base/wire/archive.hpp"
@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 namespace sanctum::ledger {
@@ -168,6 +169,7 @@ struct Receipt {
     std::vector<std::string> held_files;
     std::uint64_t repaired = 0;
     std::uint64_t records_lost = 0;
+    std::optional<WitnessCount> witness;  ///< absent without a witness; the last head is counted when it was waited for
     ReceiptHead head;
     wire::Digest previous{};  ///< SHA-256 of the line before in receipts.jsonl; zeros for the first
     template <class Self, class Archive>
@@ -195,6 +197,8 @@ struct Receipt {
         archive("held_files", self.held_files);
         archive("repaired", self.repaired);
         archive("records_lost", self.records_lost);
+        // Absent, not null: a receipt without one keeps the bytes that it always had.
+        if (!std::is_const_v<Self> || self.witness) archive("witness", self.witness);
         archive("head", self.head);
         archive("previous", self.previous);
     }

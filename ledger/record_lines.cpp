@@ -210,6 +210,8 @@ void put(Members& out, const MissionEnded& record) {
     out.number("parked", record.parked).number("orphaned", record.orphaned).close();
     out.value("held_files", record.held_files).number("repaired", record.repaired);
     if (record.records_lost > 0) out.number("records_lost", record.records_lost);
+    if (!record.witness) return;
+    out.open("witness").number("told", record.witness->told).number("of", record.witness->of).close();
 }
 
 void bound_word(std::string& word) {

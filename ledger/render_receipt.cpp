@@ -148,6 +148,10 @@ std::string render_receipt(const Receipt& receipt) {
     for (const std::string& file : receipt.held_files) out.line("Held back", printable(file));
     if (receipt.repaired > 0) out.line("Repaired", amount(receipt.repaired, "unfinished line") + " cut");
     if (receipt.records_lost > 0) out.line("Lost", amount(receipt.records_lost, "record") + " (the disk was full)");
+    if (receipt.witness) {
+        out.line("Witness", "told " + std::to_string(receipt.witness->told) + " of " +
+                                amount(receipt.witness->of, "signed head"));
+    }
     const std::string head = wire::to_hex(receipt.head.hash).substr(0, kShortHash);
     out.line("Ledger", amount(receipt.head.seq + 1, "record") + ", head " + head + ", key " + receipt.key);
     return out.take();

@@ -7,7 +7,8 @@
 
 namespace sanctum::ledger {
 
-/// Adds `ended` unless the chain has its end already, signs, writes, syncs, and publishes the receipt.
+/// Adds `ended` unless the chain has its end already, signs, writes, syncs, and publishes the receipt. Waits, within
+/// the witness's bound, for what it says about the heads.
 /// Errors: Io (what was written stays valid; recover() goes on from there).
 [[nodiscard]] Result<Sealed> seal_chain(ChainFile& chain, MissionEnded ended, const std::string& receipts_path,
                                         Published published, const Clock& clock);

@@ -39,6 +39,12 @@ Result<FoundReceipt> find_receipt(const std::string& mission_folder, const Verif
     return out;
 }
 
+// The ledger ends before the witness was told of its last head; a receipt that waited for that counts one head more.
+bool counts_last_head(const std::optional<WitnessCount>& ended, const std::optional<WitnessCount>& receipt) {
+    return ended && receipt && receipt->of == ended->of + 1 && receipt->told >= ended->told &&
+           receipt->told <= receipt->of;
+}
+
 // A receipt exists: ledger and receipt must say the same, to the byte.
 void judge_receipt(Verification& out, const Walk& walk, const FoundReceipt& found, const VerifyingKey& key,
                    const VerifyOptions& options) {
@@ -63,6 +69,7 @@ void judge_receipt(Verification& out, const Walk& walk, const FoundReceipt& foun
     }
     Receipt expected = out.receipt;
     expected.previous = opened->receipt.previous;
+    if (counts_last_head(expected.witness, opened->receipt.witness)) expected.witness = opened->receipt.witness;
     if (wire::to_json(expected) != opened->payload) {
         return call_broken(out, {}, "the receipt says something else than the ledger");
     }

@@ -131,13 +131,14 @@ Result<ledger::SigningKey> load_ledger_key(const Places& places) {
 
 Result<std::unique_ptr<MissionRecord>> open_record(const PreparedMission& prepared, const MissionTimes& times,
                                                    const std::string& salt_hex, ledger::SigningKey key,
-                                                   const Clock& clock) {
+                                                   ledger::HeadWitness* witness, const Clock& clock) {
     const Places& places = prepared.places;
     SANCTUM_CHECK(make_folders(places.missions(), 0700));
     SANCTUM_TRY(const std::string text, mission_json(prepared, times, salt_hex));
     const std::string folder = places.mission(prepared.mission.id);
     if (::access(folder.c_str(), F_OK) == 0) return Error{Errc::Io, folder + " is there already"};
-    auto ledger = ledger::Ledger::create(folder, prepared.mission.id, text, places.receipts(), std::move(key), clock);
+    auto ledger = ledger::Ledger::create(folder, prepared.mission.id, text, places.receipts(), std::move(key), clock,
+                                         witness);
     if (!ledger) {
         discard_record(folder);
         return std::move(ledger).error();

@@ -22,10 +22,12 @@ namespace sanctum::launcher {
 [[nodiscard]] Result<ledger::SigningKey> load_ledger_key(const Places& places);
 
 /// Creates the ledger and hands it mission.started, which is on its way to the disk when this returns; where it does
-/// not get there, nothing else does, and the mission ends. Errors: Io, Limit.
+/// not get there, nothing else does, and the mission ends. `witness` (may be null) outlives the record.
+/// Errors: Io, Limit.
 [[nodiscard]] Result<std::unique_ptr<MissionRecord>> open_record(const PreparedMission& prepared,
                                                                  const MissionTimes& times, const std::string& salt_hex,
-                                                                 ledger::SigningKey key, const Clock& clock);
+                                                                 ledger::SigningKey key, ledger::HeadWitness* witness,
+                                                                 const Clock& clock);
 
 /// Whether another mission of this state folder has no receipt and no living launcher. Looks at kMissionsLookedAtMax
 /// folders at most.

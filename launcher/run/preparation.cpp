@@ -2,7 +2,9 @@
 #include "launcher/run/preparation.hpp"
 
 #include "base/mission_id.hpp"
+#include "launcher/plan/plan_mounts.hpp"
 #include "launcher/run/trust_question.hpp"
+#include "profiles/schema/owned_file.hpp"
 #include "profiles/schema/resolve.hpp"
 
 #include <climits>
@@ -58,6 +60,38 @@ profiles::Overrides overrides_of(const Options& options) {
     return overrides;
 }
 
+// SECURITY: it runs outside, with the operator's rights; the agent must not be able to write it.
+Status check_out_of_reach(const std::string& program, const PreparedMission& prepared) {
+    const profiles::Sandbox& sandbox = prepared.mission.sandbox;
+    std::vector<std::string> writable;
+    if (sandbox.workspace_writable) writable.push_back(sandbox.workspace);
+    if (sandbox.home == profiles::Home::Kept) writable.push_back(sandbox.home_store);
+    for (const profiles::Mount& mount : sandbox.mounts) {
+        if (mount.writable) writable.push_back(mount.source);
+    }
+    for (const std::string& folder : writable) {
+        const auto found = prepared.facts.grants.find(folder);
+        const bool is_known = found != prepared.facts.grants.end() && !found->second.real_path.empty();
+        if (!is_same_or_below(program, is_known ? found->second.real_path : folder)) continue;
+        return Error{Errc::NotPermitted, program + ": lies in " + folder + ", where the agent may write (move it)"};
+    }
+    return {};
+}
+
+Status check_witness(const PreparedMission& prepared) {
+    const std::string& program = prepared.config.witness;
+    if (program.empty()) return {};
+    Status usable = profiles::check_owned_program(program);
+    if (usable) {
+        SANCTUM_TRY(const std::string real, real_path(program, "witness"));
+        usable = check_out_of_reach(real, prepared);
+    }
+    if (usable) return {};
+    const bool is_missing = usable.error().code == Errc::NotFound;
+    return std::move(usable).error().in(prepared.config.path + ": [ledger] witness" +
+                                        (is_missing ? " (install the program, or remove the key)" : ""));
+}
+
 Result<SandboxPlan> plan_of(const Options& options, const PreparedMission& prepared, const std::string& folder) {
     std::string working_directory = folder;
     if (!options.working_directory.empty()) {
@@ -98,6 +132,7 @@ Result<PreparedMission> prepare_mission(const Options& options, const Clock& clo
     prepared.mission.profile_sha256 = file.sha256;
     SANCTUM_TRY(prepared.facts, gather_host_facts(prepared.mission));
     SANCTUM_TRY(prepared.plan, plan_of(options, prepared, folder));
+    SANCTUM_CHECK(check_witness(prepared));
     prepared.workspace.policy = prepared.mission.sandbox.runs_later;
     prepared.workspace.owner = prepared.facts.workspace_owner;
     prepared.workspace.group = prepared.facts.workspace_group;

@@ -17,6 +17,10 @@ Result<std::unique_ptr<Processes>> Processes::start(const PreparedMission& prepa
                                                          prepared.workspace}));
     // Owned from the start: an error below reaps what was started above.
     std::unique_ptr<Processes> processes(new Processes(std::move(standby_process)));
+    if (const std::string& command = prepared.config.witness; !command.empty()) {
+        SANCTUM_TRY(processes->witness,
+                    Witness::start({command, prepared.environment, kWitnessTimeout, kWitnessEndTimeout}));
+    }
     SANCTUM_TRY(processes->interceptor.process, start_program(start_of(Role::Interceptor, prepared, talk)));
     SANCTUM_TRY(processes->vault.process, start_program(start_of(Role::Vault, prepared, talk)));
     return processes;
@@ -35,6 +39,7 @@ Processes::~Processes() {
     if (!wait_for_end(interceptor.process, kStopGrace)) kill_program(interceptor.process);
     // The vault is never killed: it leaves by itself when every lease has its end.
     static_cast<void>(wait_for_end(vault.process, kVaultLeaveTimeout));
+    if (witness) witness->dismiss();
     standby.dismiss();
 }
 

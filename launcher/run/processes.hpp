@@ -5,6 +5,7 @@
 #include "launcher/confine/spawn.hpp"
 #include "launcher/run/peers.hpp"
 #include "launcher/run/standby.hpp"
+#include "launcher/run/witness.hpp"
 
 #include <memory>
 #include <optional>
@@ -15,7 +16,7 @@ namespace sanctum::launcher {
 /// set-up destruction kills the held agent, lets the peers leave and reaps them.
 class Processes {
 public:
-    /// Forks the standby, interceptor and vault. Errors: Io.
+    /// Forks the standby, the witness where one is configured, interceptor and vault. Errors: Io.
     [[nodiscard]] static Result<std::unique_ptr<Processes>> start(const PreparedMission& prepared, Talk talk);
     Processes(const Processes&) = delete;
     Processes& operator=(const Processes&) = delete;
@@ -26,6 +27,7 @@ public:
     [[nodiscard]] Status spawn_agent(const SandboxPlan& plan);
 
     Standby standby;
+    std::unique_ptr<Witness> witness;  ///< null without one
     Peer interceptor{{}, PeerProtocol(Role::Interceptor)};
     Peer vault{{}, PeerProtocol(Role::Vault)};
     std::optional<ConfinedAgent> agent;

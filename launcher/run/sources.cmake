@@ -4,5 +4,5 @@ set(SANCTUM_LAUNCHER_RUN_SOURCES
   run/lease_lines.cpp run/mission_end.cpp run/mission_loop.cpp run/mission_record.cpp run/mission_view.cpp
   run/open_record.cpp run/options.cpp run/peer_protocol.cpp run/peers.cpp run/preparation.cpp run/processes.cpp
   run/signals.cpp run/standby.cpp run/status.cpp run/summary.cpp run/supervisor.cpp run/terminal.cpp
-  run/trust_question.cpp run/trusted_process.cpp run/workspace_care.cpp
+  run/trust_question.cpp run/trusted_process.cpp run/witness.cpp run/workspace_care.cpp
   watch/process_facts.cpp watch/watch.cpp)

@@ -121,6 +121,13 @@ std::string last_lines(const std::string& mission, const Counts& counts,
     return first + rejected + "\nsanctum-run: " + second + "\nsanctum-run: see: sanctum show " + mission;
 }
 
+std::string witness_line(const std::string& command, const ledger::Sealed& sealed) {
+    const std::optional<ledger::WitnessCount>& count = sealed.witness;
+    if (!count || count->told == count->of) return "";
+    return "witness: told " + std::to_string(count->told) + " of " + std::to_string(count->of) + " heads (command " +
+           command + ": " + sealed.witness_fault + ")";
+}
+
 void report_workspace(const Result<WorkspaceFindings>& findings, ledger::MissionEnded& ended, const Speaker& speaker) {
     if (!findings || !findings->error.empty()) {
         speaker.error("files that run later could not all be looked at or held back: " +
@@ -141,6 +148,8 @@ void report_workspace(const Result<WorkspaceFindings>& findings, ledger::Mission
 void say_last_lines(const Speaker& speaker, const PreparedMission& prepared, const MissionRecord& record,
                     const Ending& ending, const Result<ledger::Sealed>& sealed) {
     if (!sealed) speaker.error("the record could not be sealed: " + sealed.error().what + " (run: sanctum reap)");
+    const std::string missed = sealed ? witness_line(prepared.config.witness, *sealed) : std::string();
+    if (!missed.empty()) speaker.error(missed);
     if (ending.reason == EndReason::Setup) return;
     speaker.say(last_lines(prepared.mission.id, record.counts(), record.unused_scopes()));
 }

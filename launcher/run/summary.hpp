@@ -29,9 +29,12 @@ namespace sanctum::launcher {
 void report_workspace(const Result<WorkspaceFindings>& findings, ledger::MissionEnded& ended, const Speaker& speaker);
 
 /// Three lines: allowed and refused, scopes never used, what to look at next. And always: a record that could not be
-/// sealed.
+/// sealed, a head that the witness was not told.
 void say_last_lines(const Speaker& speaker, const PreparedMission& prepared, const MissionRecord& record,
                     const Ending& ending, const Result<ledger::Sealed>& sealed);
+
+/// What a person must know of heads that were not told; empty when there are none. Pure.
+[[nodiscard]] std::string witness_line(const std::string& command, const ledger::Sealed& sealed);
 
 /// The three lines. Pure.
 [[nodiscard]] std::string last_lines(const std::string& mission, const Counts& counts,

@@ -72,7 +72,7 @@ Result<Ending> run_mission(const PreparedMission& prepared, const Options& optio
 
     // From here on the mission is on record; nothing happens that is not.
     SANCTUM_TRY(const std::unique_ptr<MissionRecord> record,
-                open_record(prepared, times, salt, std::move(key), clock));
+                open_record(prepared, times, salt, std::move(key), processes->witness.get(), clock));
     SANCTUM_CHECK(record->leases(ready.early_leases));
     MissionLoop loop({prepared, times, agent, processes->interceptor, processes->vault, *record, signals, terminal,
                       processes->standby, clock, static_cast<pid_t>(ready.interceptor.dialler_pid)});
@@ -89,6 +89,7 @@ Result<Ending> run_mission(const PreparedMission& prepared, const Options& optio
 
     // From here on the record is closed.
     const Result<ledger::Sealed> sealed = record->seal(ended);
+    if (processes->witness) processes->witness->dismiss();
     loop.close_control();
     processes->standby.dismiss();
     say_last_lines(speaker, prepared, *record, ending, sealed);

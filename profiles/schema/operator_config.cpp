@@ -17,6 +17,8 @@
 namespace sanctum::profiles {
 namespace {
 
+constexpr std::string_view kWitnessExample = "command:/usr/local/bin/publish-head";
+
 constexpr std::array<std::string_view, 6> kLaterSources = {"auth0",   "oauth",       "github-app",
                                                            "openbao", "environment", "file"};
 
@@ -398,13 +400,27 @@ private:
         }
     }
 
+    void read_witness(const Placed<std::string>& witness) {
+        static constexpr std::string_view kCommand = "command:";
+        const std::string& word = witness.value;
+        if (!word.starts_with(kCommand)) {
+            return diagnostics_.error(witness.at, "`" + word + "` is no witness",
+                                      "write command: and a program's absolute path, as in " +
+                                          std::string(kWitnessExample));
+        }
+        const std::string program = word.substr(kCommand.size());
+        if (!program.starts_with('/')) {
+            return diagnostics_.error(witness.at, "the path of the witness's program is not absolute",
+                                      "one program without arguments, as in " + std::string(kWitnessExample));
+        }
+        if (const auto path = accept(diagnostics_, witness.at, parse_path(program, {}, {}))) config_.witness = *path;
+    }
+
     void read_ledger() {
         const TomlMember* member = top_.table("ledger", {});
         if (member == nullptr) return;
         TableReader reader(member->value, member->at, "[ledger]", diagnostics_);
-        // A witness that is configured and never told would be worse than none.
-        reader.refuse("witness", "`witness` is not supported by this version",
-                      "remove it; copy receipts.jsonl to another machine instead");
+        if (const auto witness = reader.text("witness", Need::Optional, kWitnessExample)) read_witness(*witness);
         if (const auto keep = read_duration(reader, "keep", "400d")) config_.keep_ms = keep->value;
         reader.finish();
     }

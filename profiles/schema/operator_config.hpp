@@ -96,6 +96,7 @@ struct OperatorConfig {
     std::vector<Approver> approvers;
     UpstreamConfig upstream;
     std::int64_t keep_ms = 0;
+    std::string witness;  ///< absolute path of the command that is told of signed heads; empty: none
 };
 
 /// Reads and checks a configuration file; a missing file gives an empty configuration unless `Missing::IsAnError`.

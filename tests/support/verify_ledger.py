@@ -83,7 +83,7 @@ def parse(data):
 
 def records_of(data, mission, key):
     """Every record with its hash, or Bad; the unterminated rest comes back as well."""
-    out, previous, ended, after_end = [], ZEROS, False, 0
+    out, previous, ended, after_end, heads = [], ZEROS, False, 0, 0
     lines = data.split(b"\n")
     torn = lines.pop()
     for number, line in enumerate(lines):
@@ -119,10 +119,26 @@ def records_of(data, mission, key):
                 raise Bad(number, "its head is not the record before it")
             if not key.signed(message, record.get("signature", "")):
                 raise Bad(number, "its signature does not hold")
+            heads += 1
+        if record["type"] == "mission.ended" and not is_count(record.get("witness"), heads):
+            raise Bad(number, "its witness does not count the signed heads before it")
         ended = ended or record["type"] == "mission.ended"
         previous = sha256(line)
         out.append(record)
     return out, previous, torn
+
+
+def is_count(witness, heads):
+    """Whether `witness` is absent, or counts `heads` heads of which at most all were told."""
+    if witness is None:
+        return True
+    return (isinstance(witness, dict) and set(witness) == {"told", "of"} and witness["of"] == heads
+            and isinstance(witness["told"], int) and 0 <= witness["told"] <= heads)
+
+
+def counts_last_head(ended, receipt):
+    """A receipt may count one head more than mission.ended: the one behind it."""
+    return bool(ended) and is_count(receipt, ended["of"] + 1) and bool(receipt) and receipt["told"] >= ended["told"]
 
 
 def status_of_landlock(abi):
@@ -257,6 +273,8 @@ class Sums:
             "held_files": ended["held_files"], "repaired": ended["repaired"],
             "records_lost": ended.get("records_lost", 0), "head": {"seq": head_seq, "hash": head},
             "previous": previous})
+        if "witness" in ended:
+            out["witness"] = ended["witness"]
         return out
 
 
@@ -346,6 +364,8 @@ def verify(folder, key, receipts_path=None):
     for record in records:
         sums.add(record)
     expected = sums.receipt(len(records) - 1, head, receipt["previous"])
+    if counts_last_head(expected.get("witness"), receipt.get("witness")):
+        expected["witness"] = receipt["witness"]
     for name in sorted(set(expected) | set(receipt)):
         if expected.get(name) != receipt.get(name):
             raise Bad(None, f"the receipt's {name} is not what the ledger gives")

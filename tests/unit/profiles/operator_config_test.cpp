@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "profiles/schema/operator_config.hpp"
 
+#include "profiles/schema/owned_file.hpp"
 #include "world.hpp"
 
 #include <filesystem>
@@ -51,6 +52,7 @@ plain_http = ["metrics.corp"]
 [upstream.host."git.quickstart.test"]
 address = "127.0.0.1:18443"
 [ledger]
+witness = "command:/usr/local/bin/publish-head"
 keep = "400d"
 )";
 
@@ -81,6 +83,14 @@ TEST(OperatorConfig, EveryKeyOfTheFormatIsRead) {
     EXPECT_EQ(config->upstream.addresses.at("git.quickstart.test"), "127.0.0.1:18443");
     EXPECT_EQ(config->upstream.allow_addresses, std::vector<std::string>{"10.2.0.0/16"});
     EXPECT_EQ(config->keep_ms, 400LL * 86'400'000);
+    EXPECT_EQ(config->witness, "/usr/local/bin/publish-head");
+}
+
+TEST(OperatorConfig, WithoutAWitnessNobodyIsTold) {
+    const TemporaryFolder folder;
+    const std::string path = folder.write("config.toml", "schema = 1\n[ledger]\nkeep = \"400d\"\n");
+
+    EXPECT_EQ(load_operator_config(path, Missing::IsAnError)->witness, "");
 }
 
 TEST(OperatorConfig, AMissingFileIsEmptyOrAnErrorAsTheCallerSays) {
@@ -126,6 +136,26 @@ TEST(OperatorConfig, AKeyFileThatOthersCanReadIsRefused) {
     ASSERT_FALSE(config.has_value());
     EXPECT_NE(config.error().what.find("can be read by other users"), std::string::npos) << config.error().what;
     EXPECT_NE(config.error().what.find("hint: run: chmod 600"), std::string::npos) << config.error().what;
+}
+
+TEST(OwnedProgram, IsExecutableAndOursAlone) {
+    const TemporaryFolder folder;
+    const std::string path = folder.write("publish-head", "#!/bin/sh\n");
+    struct Row {
+        unsigned mode;
+        std::string remedy;
+    };
+    std::filesystem::permissions(path, std::filesystem::perms(0755));
+    ASSERT_TRUE(check_owned_program(path)) << check_owned_program(path).error().what;
+    for (const Row& row : {Row{0644, "chmod u+x"}, Row{0757, "chmod go-w"}}) {
+        std::filesystem::permissions(path, std::filesystem::perms(row.mode));
+        const Status checked = check_owned_program(path);
+        ASSERT_FALSE(checked) << row.mode;
+        EXPECT_EQ(checked.error().code, Errc::NotPermitted);
+        EXPECT_NE(checked.error().what.find(row.remedy + " " + path), std::string::npos) << checked.error().what;
+    }
+    EXPECT_EQ(check_owned_program(path + "-none").error().code, Errc::NotFound);
+    EXPECT_EQ(check_owned_program(folder.path()).error().code, Errc::Unsupported);
 }
 
 TEST(OperatorConfig, AFolderOrAPipeIsNoConfiguration) {
