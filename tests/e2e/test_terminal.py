@@ -122,7 +122,8 @@ def test_a_mission_stopped_by_ctrl_z_runs_nothing(rig, terminal):
     shell.type("\n")
     shell.read_until(r"\$ ")
 
-    assert states and set(states) == {"T"}, states
+    # D: a shell that waits in vfork(2) for a child that was stopped before its exec. It runs nothing either.
+    assert "T" in states and set(states) <= {"T", "D"}, states
 
 
 def settled_states(rig):
