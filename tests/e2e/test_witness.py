@@ -3,10 +3,10 @@
 
 import base64
 import json
+import os
+import signal
 
 import pytest
-
-import processes
 
 TELLING = "#!/bin/sh\ncat >>{heads}\n"
 
@@ -76,7 +76,7 @@ def test_a_witness_that_hangs_is_killed_with_what_it_started(rig, service, witne
 
     assert outcome.code == 0, outcome
     assert "witness: told 0 of 2 heads" in outcome.errors, outcome
-    assert not [pid for pid in processes.left_behind(rig._known)]
+    rig.check_no_process_is_left()
 
 
 def test_a_changed_count_is_found_by_both_verifiers(rig, service, witnessed):
@@ -94,6 +94,33 @@ def test_a_changed_count_is_found_by_both_verifiers(rig, service, witnessed):
     ledger.write_bytes(whole)
 
     assert done.returncode == 3, done
+
+
+def test_a_link_to_the_witness_may_change_and_what_was_looked_at_runs(rig, service, witnessed):
+    heads = witnessed(TELLING)
+    (rig.folder / "bin" / "publish-head").rename(rig.folder / "bin" / "real")
+    link = rig.work / "publish-head"
+    link.symlink_to(rig.folder / "bin" / "real")
+    (rig.folder / "bin" / "publish-head").symlink_to(link)
+
+    outcome = rig.run("sh", "-c", "ln -sf /bin/false publish-head", profile=service)
+
+    assert outcome.code == 0, outcome
+    assert len(heads.read_text().splitlines()) == len(heads_of(outcome))
+
+
+def test_a_lost_mission_has_no_count_and_no_witness_is_left(rig, service, witnessed):
+    witnessed(TELLING)
+    running = rig.start("sh", "-c", "echo up; exec sleep 600", profile=service).wait_until_started()
+    assert running.read_line() == "up"
+
+    os.kill(running.roles()["launcher"], signal.SIGKILL)
+    running.process.wait()
+    rig.expect_ok(rig.sanctum("reap"))
+    outcome = running.finish()
+
+    assert outcome.ended["reason"] == "lost"
+    assert "witness" not in outcome.ended and "witness" not in payload_of(outcome)
 
 
 @pytest.mark.parametrize("fault, mode, folder, remedy", [
