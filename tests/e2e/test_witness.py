@@ -8,6 +8,8 @@ import signal
 
 import pytest
 
+import verify_ledger
+
 TELLING = "#!/bin/sh\ncat >>{heads}\n"
 
 
@@ -94,6 +96,26 @@ def test_a_changed_count_is_found_by_both_verifiers(rig, service, witnessed):
     ledger.write_bytes(whole)
 
     assert done.returncode == 3, done
+
+
+@pytest.mark.parametrize("ended, receipt, holds", [
+    ((1, 1), (2, 2), True), ((1, 1), (1, 2), True), ((0, 1), (2, 2), True),  # told of the last head, not, a late answer
+    ((1, 1), (0, 2), False), ((1, 1), (3, 2), False), ((1, 1), (2, 3), False), ((0, 1), (1, 1), False),
+    (None, (2, 2), False), ((1, 1), None, False),
+])
+def test_the_second_verifier_lets_a_receipt_count_the_last_head_and_nothing_else(ended, receipt, holds):
+    def count(pair):
+        return pair and {"told": pair[0], "of": pair[1]}
+
+    assert verify_ledger.counts_last_head(count(ended), count(receipt)) is holds
+
+
+@pytest.mark.parametrize("witness, holds", [
+    ({"told": 1, "of": 2}, True), ({"told": 2, "of": 2}, True), ({"told": 3, "of": 2}, False),
+    ({"told": 1, "of": 1}, False), ({"told": -1, "of": 2}, False), ({"told": 1}, False), (None, False),
+])
+def test_the_second_verifier_counts_the_heads_itself(witness, holds):
+    assert verify_ledger.is_count(witness, 2) is holds
 
 
 def test_a_link_to_the_witness_may_change_and_what_was_looked_at_runs(rig, service, witnessed):
