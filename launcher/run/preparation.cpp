@@ -78,18 +78,20 @@ Status check_out_of_reach(const std::string& program, const PreparedMission& pre
     return {};
 }
 
-Status check_witness(const PreparedMission& prepared) {
-    const std::string& program = prepared.config.witness;
-    if (program.empty()) return {};
-    Status usable = profiles::check_owned_program(program);
-    if (usable) {
-        SANCTUM_TRY(const std::string real, real_path(program, "witness"));
-        usable = check_out_of_reach(real, prepared);
-    }
-    if (usable) return {};
-    const bool is_missing = usable.error().code == Errc::NotFound;
-    return std::move(usable).error().in(prepared.config.path + ": [ledger] witness" +
-                                        (is_missing ? " (install the program, or remove the key)" : ""));
+Result<std::string> usable_program(const std::string& path, const PreparedMission& prepared) {
+    SANCTUM_TRY(std::string real, profiles::find_owned_program(path));
+    SANCTUM_CHECK(check_out_of_reach(real, prepared));
+    return real;
+}
+
+// The program itself, not a link to it: what was looked at is what runs.
+Result<std::string> find_witness(const PreparedMission& prepared) {
+    if (prepared.config.witness.empty()) return std::string();
+    Result<std::string> program = usable_program(prepared.config.witness, prepared);
+    if (program) return program;
+    const bool is_missing = program.error().code == Errc::NotFound;
+    return std::move(program).error().in(prepared.config.path + ": [ledger] witness" +
+                                         (is_missing ? " (install the program, or remove the key)" : ""));
 }
 
 Result<SandboxPlan> plan_of(const Options& options, const PreparedMission& prepared, const std::string& folder) {
@@ -132,7 +134,7 @@ Result<PreparedMission> prepare_mission(const Options& options, const Clock& clo
     prepared.mission.profile_sha256 = file.sha256;
     SANCTUM_TRY(prepared.facts, gather_host_facts(prepared.mission));
     SANCTUM_TRY(prepared.plan, plan_of(options, prepared, folder));
-    SANCTUM_CHECK(check_witness(prepared));
+    SANCTUM_TRY(prepared.witness, find_witness(prepared));
     prepared.workspace.policy = prepared.mission.sandbox.runs_later;
     prepared.workspace.owner = prepared.facts.workspace_owner;
     prepared.workspace.group = prepared.facts.workspace_group;

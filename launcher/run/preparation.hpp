@@ -29,6 +29,7 @@ struct PreparedMission {
     HostFacts facts;
     SandboxPlan plan;
     WorkspaceCare workspace;  ///< what the workspace was like before
+    std::string witness;      ///< the program that is told of signed heads, without symbolic links; empty: none
 };
 
 /// Finds, reads and trusts the profile, resolves the mission, looks at the machine and plans the sandbox.

@@ -17,9 +17,9 @@ Result<std::unique_ptr<Processes>> Processes::start(const PreparedMission& prepa
                                                          prepared.workspace}));
     // Owned from the start: an error below reaps what was started above.
     std::unique_ptr<Processes> processes(new Processes(std::move(standby_process)));
-    if (const std::string& command = prepared.config.witness; !command.empty()) {
+    if (!prepared.witness.empty()) {
         SANCTUM_TRY(processes->witness,
-                    Witness::start({command, prepared.environment, kWitnessTimeout, kWitnessEndTimeout}));
+                    Witness::start({prepared.witness, prepared.environment, kWitnessTimeout, kWitnessEndTimeout}));
     }
     SANCTUM_TRY(processes->interceptor.process, start_program(start_of(Role::Interceptor, prepared, talk)));
     SANCTUM_TRY(processes->vault.process, start_program(start_of(Role::Vault, prepared, talk)));

@@ -97,15 +97,15 @@ Result<std::string> read_owned_file(const std::string& path, Secrecy secrecy, st
     return content;
 }
 
-Status check_owned_program(const std::string& path) {
-    SANCTUM_TRY(const std::string real, real_path(path));
+Result<std::string> find_owned_program(const std::string& path) {
+    SANCTUM_TRY(std::string real, real_path(path));
     struct stat status {};
     if (::stat(real.c_str(), &status) != 0) return io_error("stat " + path);
     if (!S_ISREG(status.st_mode)) return Error{Errc::Unsupported, path + ": not a regular file"};
     SANCTUM_CHECK(check_status(real, status, Secrecy::Ordinary));
     SANCTUM_CHECK(check_folders(real));
     if (::access(real.c_str(), X_OK) != 0) return not_permitted(path, "may not be executed", "chmod u+x " + path);
-    return {};
+    return real;
 }
 
 std::optional<Fault> private_file_fault(const std::string& path) {

@@ -24,9 +24,10 @@ enum class Secrecy : std::uint8_t {
 /// The same with another bound than kSmallFileBytesMax.
 [[nodiscard]] Result<std::string> read_owned_file(const std::string& path, Secrecy secrecy, std::size_t bytes_max);
 
-/// Checks a program that we run for the operator: a regular file that we may execute, and owner, modes and folders as
-/// above. Errors: NotFound; NotPermitted with the command that mends it; Unsupported (no regular file); Io.
-[[nodiscard]] Status check_owned_program(const std::string& path);
+/// The path without symbolic links of a program that we run for the operator: a regular file that we may execute, with
+/// owner, modes and folders as above. Errors: NotFound; NotPermitted with the command that mends it; Unsupported (no
+/// regular file); Io.
+[[nodiscard]] Result<std::string> find_owned_program(const std::string& path);
 
 /// Why a key file cannot be used, nullopt when it can; a file that does not exist yet is no fault.
 [[nodiscard]] std::optional<Fault> private_file_fault(const std::string& path);

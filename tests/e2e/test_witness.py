@@ -3,10 +3,12 @@
 
 import base64
 import json
+import os
+import signal
 
 import pytest
 
-import processes
+import verify_ledger
 
 TELLING = "#!/bin/sh\ncat >>{heads}\n"
 
@@ -76,7 +78,7 @@ def test_a_witness_that_hangs_is_killed_with_what_it_started(rig, service, witne
 
     assert outcome.code == 0, outcome
     assert "witness: told 0 of 2 heads" in outcome.errors, outcome
-    assert not [pid for pid in processes.left_behind(rig._known)]
+    rig.check_no_process_is_left()
 
 
 def test_a_changed_count_is_found_by_both_verifiers(rig, service, witnessed):
@@ -94,6 +96,53 @@ def test_a_changed_count_is_found_by_both_verifiers(rig, service, witnessed):
     ledger.write_bytes(whole)
 
     assert done.returncode == 3, done
+
+
+@pytest.mark.parametrize("ended, receipt, holds", [
+    ((1, 1), (2, 2), True), ((1, 1), (1, 2), True), ((0, 1), (2, 2), True),  # told of the last head, not, a late answer
+    ((1, 1), (0, 2), False), ((1, 1), (3, 2), False), ((1, 1), (2, 3), False), ((0, 1), (1, 1), False),
+    (None, (2, 2), False), ((1, 1), None, False),
+])
+def test_the_second_verifier_lets_a_receipt_count_the_last_head_and_nothing_else(ended, receipt, holds):
+    def count(pair):
+        return pair and {"told": pair[0], "of": pair[1]}
+
+    assert verify_ledger.counts_last_head(count(ended), count(receipt)) is holds
+
+
+@pytest.mark.parametrize("witness, holds", [
+    ({"told": 1, "of": 2}, True), ({"told": 2, "of": 2}, True), ({"told": 3, "of": 2}, False),
+    ({"told": 1, "of": 1}, False), ({"told": -1, "of": 2}, False), ({"told": 1}, False), (None, False),
+])
+def test_the_second_verifier_counts_the_heads_itself(witness, holds):
+    assert verify_ledger.is_count(witness, 2) is holds
+
+
+def test_a_link_to_the_witness_may_change_and_what_was_looked_at_runs(rig, service, witnessed):
+    heads = witnessed(TELLING)
+    (rig.folder / "bin" / "publish-head").rename(rig.folder / "bin" / "real")
+    link = rig.work / "publish-head"
+    link.symlink_to(rig.folder / "bin" / "real")
+    (rig.folder / "bin" / "publish-head").symlink_to(link)
+
+    outcome = rig.run("sh", "-c", "ln -sf /bin/false publish-head", profile=service)
+
+    assert outcome.code == 0, outcome
+    assert len(heads.read_text().splitlines()) == len(heads_of(outcome))
+
+
+def test_a_lost_mission_has_no_count_and_no_witness_is_left(rig, service, witnessed):
+    witnessed(TELLING)
+    running = rig.start("sh", "-c", "echo up; exec sleep 600", profile=service).wait_until_started()
+    assert running.read_line() == "up"
+
+    os.kill(running.roles()["launcher"], signal.SIGKILL)
+    running.process.wait()
+    rig.expect_ok(rig.sanctum("reap"))
+    outcome = running.finish()
+
+    assert outcome.ended["reason"] == "lost"
+    assert "witness" not in outcome.ended and "witness" not in payload_of(outcome)
 
 
 @pytest.mark.parametrize("fault, mode, folder, remedy", [

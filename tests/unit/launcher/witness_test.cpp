@@ -3,6 +3,7 @@
 
 #include "base/clock.hpp"
 #include "base/digest.hpp"
+#include "base/files.hpp"
 #include "base/limits.hpp"
 #include "launcher/run/summary.hpp"
 
@@ -75,7 +76,7 @@ TEST_F(WitnessTest, TheCommandGetsEachHeadAsOneLine) {
 TEST_F(WitnessTest, TheCommandHasABuiltEnvironmentAndNothingOfTheLaunchersIsOpen) {
     environment = {{"HOME", "/home/a"}, {"LD_PRELOAD", "/tmp/x.so"}, {"GH_TOKEN", "secret"}, {"PATH", "/tmp/evil"}};
     write_command("tr '\\0' '\\n' < /proc/$$/environ > " + folder + "/environment\n/bin/ls /proc/self/fd > " + folder +
-                  "/open\n/bin/readlink /proc/$$/fd/1 /proc/$$/fd/2 > " + folder + "/outputs");
+                  "/open\nall=$(/bin/readlink /proc/$$/fd/1 /proc/$$/fd/2); echo \"$all\" > " + folder + "/outputs");
     const UniqueFd stray(::dup(STDERR_FILENO));  // on purpose not close-on-exec
     const auto witness = start();
 
@@ -174,6 +175,7 @@ TEST_F(WitnessTest, TheEndWaitsAtMostItsBoundAndDismissingKillsTheCommand) {
 
 TEST_F(WitnessTest, TellingNeverWaitsAndAFullQueueCountsAsNotTold) {
     ASSERT_EQ(::mkfifo((folder + "/gate").c_str(), 0600), 0);
+    const UniqueFd gate(::open((folder + "/gate").c_str(), O_RDWR | O_CLOEXEC));  // keeps what nobody has read yet
     write_command("read -r line < " + folder + "/gate; cat >> " + folder + "/heads");
     const auto witness = start();
     const std::size_t more = 3;
@@ -181,7 +183,7 @@ TEST_F(WitnessTest, TellingNeverWaitsAndAFullQueueCountsAsNotTold) {
     for (std::uint64_t seq = 1; seq <= kWitnessHeadsWaitingMax + more; ++seq) witness->tell(head(seq));
 
     EXPECT_EQ(witness->fault(), "slower than heads are signed");
-    for (std::size_t i = 0; i < kWitnessHeadsWaitingMax; ++i) std::ofstream(folder + "/gate") << "go\n";
+    for (std::size_t i = 0; i < kWitnessHeadsWaitingMax; ++i) ASSERT_TRUE(write_all(gate.get(), "go\n"));
     EXPECT_EQ(witness->settle(), kWitnessHeadsWaitingMax);
     EXPECT_THAT(kept("heads"), Not(HasSubstr("\"head_seq\":9,")));
 }

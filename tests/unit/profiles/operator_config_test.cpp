@@ -146,16 +146,18 @@ TEST(OwnedProgram, IsExecutableAndOursAlone) {
         std::string remedy;
     };
     std::filesystem::permissions(path, std::filesystem::perms(0755));
-    ASSERT_TRUE(check_owned_program(path)) << check_owned_program(path).error().what;
+    std::filesystem::create_symlink(path, folder.path() + "/link");
+    ASSERT_TRUE(find_owned_program(path)) << find_owned_program(path).error().what;
+    EXPECT_EQ(*find_owned_program(folder.path() + "/link"), *find_owned_program(path));
     for (const Row& row : {Row{0644, "chmod u+x"}, Row{0757, "chmod go-w"}}) {
         std::filesystem::permissions(path, std::filesystem::perms(row.mode));
-        const Status checked = check_owned_program(path);
+        const Result<std::string> checked = find_owned_program(path);
         ASSERT_FALSE(checked) << row.mode;
         EXPECT_EQ(checked.error().code, Errc::NotPermitted);
         EXPECT_NE(checked.error().what.find(row.remedy + " " + path), std::string::npos) << checked.error().what;
     }
-    EXPECT_EQ(check_owned_program(path + "-none").error().code, Errc::NotFound);
-    EXPECT_EQ(check_owned_program(folder.path()).error().code, Errc::Unsupported);
+    EXPECT_EQ(find_owned_program(path + "-none").error().code, Errc::NotFound);
+    EXPECT_EQ(find_owned_program(folder.path()).error().code, Errc::Unsupported);
 }
 
 TEST(OperatorConfig, AFolderOrAPipeIsNoConfiguration) {
