@@ -147,7 +147,8 @@ private:
 };
 
 std::vector<std::string> environment_of(const std::map<std::string, std::string>& callers) {
-    std::vector<std::string> environment = {std::string("PATH=") + kStandardPath, "LANG=C.UTF-8"};
+    std::vector<std::string> environment = {"LANG=C.UTF-8", "PATH="};
+    environment.back() += kStandardPath;  // joined here, GCC 12 sees an overflow that is none when optimising
     for (const char* name : kWitnessVariables) {
         const auto found = callers.find(name);
         if (found != callers.end()) environment.push_back(found->first + "=" + found->second);
