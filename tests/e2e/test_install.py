@@ -227,15 +227,13 @@ def test_bash_is_offered_nothing_that_a_program_would_refuse(whole, options):
                                          ("fish", "share/fish/vendor_completions.d/sanctum.fish"),
                                          ("bash", "share/bash-completion/completions/sanctum")])
 def test_each_shell_accepts_its_script(whole, shell, path):
-    if shell != "bash" and shutil.which(shell) is None:
-        pytest.skip(f"{shell} is not installed (scripts/setup package)")
+    identities.require_program(shell)
     done = subprocess.run([shell, "-n", whole / path], capture_output=True, text=True, check=False)
     assert done.returncode == 0 and done.stderr == "", done.stderr
 
 
 def test_fish_completes_commands_options_and_values(whole):
-    if shutil.which("fish") is None:
-        pytest.skip("fish is not installed (scripts/setup package)")
+    identities.require_program("fish")
 
     def offered(line):
         program = f"source {whole}/share/fish/vendor_completions.d/sanctum.fish; complete -C '{line}'"
