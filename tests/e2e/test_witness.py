@@ -8,6 +8,7 @@ import signal
 
 import pytest
 
+import processes
 import verify_ledger
 
 TELLING = "#!/bin/sh\ncat >>{heads}\n"
@@ -136,8 +137,12 @@ def test_a_lost_mission_has_no_count_and_no_witness_is_left(rig, service, witnes
     running = rig.start("sh", "-c", "echo up; exec sleep 600", profile=service).wait_until_started()
     assert running.read_line() == "up"
 
+    everyone = processes.descendants_of(running.pid)
+
     os.kill(running.roles()["launcher"], signal.SIGKILL)
     running.process.wait()
+    # What still lives finishes its own work; a reaper that comes earlier leaves the mission alone.
+    assert all(processes.wait_for_end(pid) for pid in everyone)
     rig.expect_ok(rig.sanctum("reap"))
     outcome = running.finish()
 
