@@ -138,9 +138,9 @@ def test_housekeeping_is_classified_and_breaks_nothing(ready, agent):
     assert bool(refused) == bool(HOUSEKEEPING_REFUSED[agent.name]), "each refusal is on record"
 
 
+@pytest.mark.parametrize("agent", ["claude"], indirect=True)
 def test_all_that_claude_reports_home_is_refused_by_name(ready, agent, rig):
-    if agent.name != "claude":
-        pytest.skip("Codex's reports are off in the settings that init writes")
+    """Codex's reports are off in the settings that init writes."""
     world = ready(call("true"), say("All well."))
     profile = rig.work / "mission.toml"
     rig.write(profile, profile.read_text().replace('CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC = "1", ', ""))

@@ -49,9 +49,7 @@ def below_npx(home, agent):
 
 
 def by_its_own_installer(home, agent):
-    """Claude's installer keeps versions, each one file, and a link to the one in use."""
-    if agent.name != "claude":
-        pytest.skip("Codex comes as a package only")
+    """Claude's installer keeps versions, each one file, and a link to the one in use. Codex comes as a package only."""
     version = home / ".local" / "share" / "claude" / "versions" / "2.1.332"
     version.parent.mkdir(parents=True)
     os.link(INSTALLED / "node_modules" / agent.package / agent.program, version)
@@ -59,6 +57,8 @@ def by_its_own_installer(home, agent):
 
 
 LAYOUTS = {"npm in ~/.local": below_local, "nvm": below_nvm, "npx": below_npx, "own installer": by_its_own_installer}
+INSTALLATIONS = [*((name, layout) for name in ("claude", "codex") for layout in list(LAYOUTS)[:3]),
+                 ("claude", "own installer")]
 
 
 def expect_a_task_to_work(world, rig):
@@ -79,7 +79,7 @@ def world(agent_world, rig):
         shutil.rmtree(rig.home / packages, ignore_errors=True)
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("agent, layout", INSTALLATIONS, indirect=["agent"])
 def test_an_agent_below_the_home_runs_at_the_next_command(world, agent, rig, layout):
     program = LAYOUTS[layout](rig.home, agent)
     own_everything(rig.identity, rig.home)
