@@ -83,7 +83,7 @@ TEST_F(WitnessTest, TheCommandHasABuiltEnvironmentAndNothingOfTheLaunchersIsOpen
     witness->tell(head(1));
 
     ASSERT_EQ(witness->settle(), 1U) << witness->fault();
-    EXPECT_EQ(kept("environment"), "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\nLANG=C.UTF-8\n"
+    EXPECT_EQ(kept("environment"), "LANG=C.UTF-8\nPATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"
                                    "HOME=/home/a\n");
     EXPECT_EQ(kept("open"), "0\n1\n2\n3\n");  // 3 is the folder that ls itself opened
     EXPECT_EQ(kept("outputs"), "/dev/null\n/dev/null\n");
