@@ -52,6 +52,14 @@ endif()
 set(SANCTUM_PRECOMPILED <algorithm> <array> <chrono> <cstdint> <cstring> <filesystem> <functional> <map> <memory>
   <optional> <set> <span> <string> <string_view> <utility> <variant> <vector>)
 
+if(CMAKE_BUILD_TYPE STREQUAL "Debug")
+  add_library(sanctum_common_instances STATIC ${PROJECT_SOURCE_DIR}/cmake/common_instances.cpp)
+  target_link_libraries(sanctum_common_instances PRIVATE sanctum_warnings)
+  target_include_directories(sanctum_common_instances PRIVATE ${PROJECT_SOURCE_DIR})
+  target_link_libraries(sanctum_options INTERFACE sanctum_common_instances)
+  list(PREPEND SANCTUM_PRECOMPILED ${PROJECT_SOURCE_DIR}/cmake/common_instances.hpp)
+endif()
+
 # sanctum_precompiled(NAME KIND HEADERS …): a target whose only job is to own a precompiled header that others reuse.
 # KIND as of those others, STATIC or PROGRAM: GCC wants the same code model for both.
 function(sanctum_precompiled name kind)
