@@ -127,6 +127,23 @@ inline constexpr minutes kSingleUseLifeMax{10};
 inline constexpr std::chrono::hours kOrphanLifeMax{24};
 /// Needs that wait for a source at the same time; one per exchange in flight.
 inline constexpr std::size_t kLeaseWaitersMax = 4096;
+/// A provider that wants its owner's consent, and one that is set up wrongly, are not asked again for this long: people
+/// change that, not time.
+inline constexpr milliseconds kConsentRest{10'000};
+inline constexpr milliseconds kMisconfiguredRest{60'000};
+/// The longest that a provider's "later" holds a need back: the mission may outlive it.
+inline constexpr milliseconds kSourceRestMax{15 * 60'000};
+/// How long a need waits while another mission uses the same account's refresh token, and how often it looks.
+inline constexpr seconds kSubjectLockTimeout{30};
+inline constexpr milliseconds kSubjectLockPause{20};
+/// How long an assertion that we sign is good for; providers take 5 minutes at most and advise one.
+inline constexpr seconds kAssertionLife{60};
+/// A provider's clock may differ from ours by this much before we go by its own (Auth0 lets 10 s pass).
+inline constexpr seconds kClockSkewAllowed{5};
+/// An error's name in a provider's answer (RFC 6749 5.2) that is repeated to the operator.
+inline constexpr std::size_t kProviderErrorNameMax = 64;
+/// The longest life of a token that is believed, ten years: what is longer is as good as for ever.
+inline constexpr std::int64_t kProviderLifeSecondsMax = 10LL * 365 * 24 * 3600;
 /// Leases of one mission that are not ended.
 inline constexpr std::size_t kLeasesHeldMax = 1024;
 /// Leases with an end that are still known by name, for uses that are reported late.

@@ -53,7 +53,20 @@ std::optional<std::uint64_t> lease_number(std::string_view name) {
     return number;
 }
 
-const char* reason_for(const Error& error) { return error.code == Errc::NotFound ? "not_found" : "source_failed"; }
+// How long a failure stands before the source is asked again. What an agent in a loop would ask a hundred times is
+// asked once; what may pass by itself is asked at once.
+Milliseconds rest_after(const SourceFailure& failure) {
+    if (failure.retry_after.count() > 0) return std::min(failure.retry_after, Milliseconds(kSourceRestMax));
+    switch (failure.fault) {
+        case SourceFault::ConsentRequired:
+        case SourceFault::ConsentLost:
+        case SourceFault::SubjectExpired:
+        case SourceFault::ScopeUnavailable:
+        case SourceFault::ScopeTooWide: return kConsentRest;
+        case SourceFault::Misconfigured: return kMisconfiguredRest;
+        default: return Milliseconds(0);
+    }
+}
 
 }  // namespace
 
@@ -68,6 +81,12 @@ std::string credential_fault(std::string_view bytes) {
     });
     return has_control ? "it holds a line break or another control character" : "";
 }
+
+struct Leases::Failed {
+    Key key;
+    SourceFailure failure;
+    BootTime until;
+};
 
 Leases::Leases(const profiles::Mission& mission, MissionEnd end, std::map<std::string, AccountSource> accounts,
                Journal& journal, const Clock& clock, LeaseListener& listener)
@@ -112,7 +131,18 @@ void Leases::need(const wire::LeaseNeed& asked) {
         ++waiters_;
         return;
     }
+    if (const SourceFailure* failure = known_failure(key)) {
+        const std::string reason(name_of(failure->fault));
+        return listener_.failed({need.exchange, reason, failure->what, failure->retry_after.count()});
+    }
     acquire(need, *service, std::move(key));
+}
+
+const SourceFailure* Leases::known_failure(const Key& key) {
+    std::erase_if(failed_, [now = clock_.boot()](const Failed& failed) { return failed.until <= now; });
+    const auto found =
+        std::find_if(failed_.begin(), failed_.end(), [&](const Failed& failed) { return failed.key == key; });
+    return found == failed_.end() ? nullptr : &found->failure;
 }
 
 Leases::LeasePtr Leases::find_shared(const Key& key) const {
@@ -170,30 +200,34 @@ void Leases::acquire(const wire::LeaseNeed& need, std::size_t service, Key key) 
 void Leases::ask_source(const LeasePtr& lease, const wire::LeaseNeed& need) {
     lease->source_need = {mission_.id, lease->row.correlation, lease->row.account,
                           need.scopes, need.resources,         end_.wall};
-    lease->source->acquire(lease->source_need, [this, lease](Result<Credential> fetched) {
+    lease->source->acquire(lease->source_need, [this, lease](Fetched fetched) {
         if (!fetched || lease->row.state != LeaseState::Wanted) return take_answer(lease, std::move(fetched));
-        lease->source->attenuate(lease->source_need, std::move(*fetched), [this, lease](Result<Credential> narrowed) {
+        lease->source->attenuate(lease->source_need, std::move(*fetched), [this, lease](Fetched narrowed) {
             take_answer(lease, std::move(narrowed));
         });
     });
 }
 
-void Leases::take_answer(const LeasePtr& lease, Result<Credential> answer) {
+void Leases::take_answer(const LeasePtr& lease, Fetched answer) {
     if (lease->row.state != LeaseState::Wanted) {
         // Given up on long ago, and recorded so. What came is given back all the same.
-        if (answer) lease->source->retire(*answer, [](const RetireOutcome&) {});
+        if (answer) lease->source->retire(*answer, RetireCause::MissionEnd, [](const RetireOutcome&) {});
         return;
     }
-    if (!answer) return take_failure(lease, answer.error());
+    if (!answer) return take_failure(lease, answer.failure());
     hold(lease, std::move(*answer));
 }
 
-void Leases::take_failure(const LeasePtr& lease, const Error& error) {
-    const bool is_lost = error.code == Errc::Timeout || error.code == Errc::Cancelled;
-    fail_waiters(*lease, reason_for(error), error.what);
-    if (is_lost && lease->row.mints) return finish(lease, LeaseState::Orphaned, error.what);
+void Leases::take_failure(const LeasePtr& lease, const SourceFailure& failure) {
+    fail_waiters(*lease, name_of(failure.fault), failure.what, failure.retry_after);
+    if (const Milliseconds rest = rest_after(failure); rest.count() > 0 && failed_.size() < kLeasesHeldMax) {
+        failed_.push_back({lease->key, failure, clock_.boot().plus(rest)});
+    }
+    if (failure.fault == SourceFault::NoAnswer && lease->row.mints) {
+        return finish(lease, LeaseState::Orphaned, failure.what);
+    }
     lease->row.state = LeaseState::Failed;
-    lease->row.detail = error.what;
+    lease->row.detail = failure.what;
     --open_;
     write({lease->row}, Journal::Durable::Later);
     forget_oldest_ended();
@@ -231,16 +265,18 @@ void Leases::hold(const LeasePtr& lease, Credential credential) {
     const Status written = journal_.update_leases({row}, Journal::Durable::Now);
     if (!fault.empty()) {
         fail_waiters(*lease, "illegal_bytes", "the credential of account " + row.account + " cannot be used: " + fault);
-        return retire(lease, LeaseState::Gone, "never used: " + fault);
+        return retire(lease, LeaseState::Gone, RetireCause::Used, "never used: " + fault);
     }
     if (!written) {
         fail_waiters(*lease, "source_failed", written.error().what);
-        return retire(lease, LeaseState::Gone, "never used: the journal could not be written");
+        return retire(lease, LeaseState::Gone, RetireCause::Used, "never used: the journal could not be written");
     }
-    if (is_ending_) return retire(lease, LeaseState::Gone, "never used: it came after the mission's end");
+    if (is_ending_) {
+        return retire(lease, LeaseState::Gone, RetireCause::MissionEnd, "never used: it came after the mission's end");
+    }
     if (lease->expires <= clock_.boot()) {
         fail_waiters(*lease, "source_failed", "account " + row.account + " gave a credential that has expired");
-        return retire(lease, LeaseState::Expired, "never used: it had expired when it came");
+        return retire(lease, LeaseState::Expired, RetireCause::Expired, "never used: it had expired when it came");
     }
     listener_.changed(to_record(row));
     const std::vector<std::uint64_t> waiters = std::exchange(lease->waiters, {});
@@ -269,10 +305,12 @@ void Leases::hand_out(Lease& lease, std::uint64_t exchange) {
     listener_.held(message, lease.credential.secret);
 }
 
-void Leases::fail_waiters(Lease& lease, const char* reason, const std::string& detail) {
+void Leases::fail_waiters(Lease& lease, std::string_view reason, const std::string& detail, Milliseconds retry_after) {
     const std::vector<std::uint64_t> waiters = std::exchange(lease.waiters, {});
     waiters_ -= waiters.size();
-    for (const std::uint64_t exchange : waiters) listener_.failed({exchange, reason, detail, 0});
+    for (const std::uint64_t exchange : waiters) {
+        listener_.failed({exchange, std::string(reason), detail, retry_after.count()});
+    }
 }
 
 Status Leases::used(const wire::LeaseUsed& use) {
@@ -289,7 +327,9 @@ Status Leases::used(const wire::LeaseUsed& use) {
     if (lease->row.first_used_unix_ms == 0) lease->row.first_used_unix_ms = now;
     lease->row.last_used_unix_ms = now;
     mark_for_writing(*lease);
-    if (lease->row.state == LeaseState::Held && !lease->key.is_shared) retire(lease, LeaseState::Gone, "used once");
+    if (lease->row.state == LeaseState::Held && !lease->key.is_shared) {
+        retire(lease, LeaseState::Gone, RetireCause::Used, "used once");
+    }
     return {};
 }
 
@@ -298,13 +338,13 @@ Status Leases::approve(const wire::Approved& approved) {
     return Error{Errc::Protocol, "approval " + approved.approval + " was told before, or too many wait"};
 }
 
-void Leases::retire(const LeasePtr& lease, LeaseState confirmed, const std::string& why) {
+void Leases::retire(const LeasePtr& lease, LeaseState confirmed, RetireCause cause, const std::string& why) {
     lease->row.state = LeaseState::Retiring;
     lease->is_dirty = false;
     const bool is_outside = lease->row.retire == RetireClass::Self || lease->row.retire == RetireClass::Accessor;
     write({lease->row}, is_outside ? Journal::Durable::Now : Journal::Durable::Later);
     if (lease->was_handed_out) listener_.gone({lease->row.lease});
-    lease->source->retire(lease->credential, [this, lease, confirmed, why](const RetireOutcome& outcome) {
+    lease->source->retire(lease->credential, cause, [this, lease, confirmed, why](const RetireOutcome& outcome) {
         take_outcome(lease, confirmed, why, outcome);
     });
 }
@@ -371,7 +411,7 @@ void Leases::tick() {
     for (const auto& [number, lease] : leases_) {
         if (lease->row.state == LeaseState::Held && lease->expires <= now) over.push_back(lease);
     }
-    for (const LeasePtr& lease : over) retire(lease, LeaseState::Expired, "its time passed");
+    for (const LeasePtr& lease : over) retire(lease, LeaseState::Expired, RetireCause::Expired, "its time passed");
     if (give_up_ && now >= *give_up_) give_up_on_answers();
 }
 
@@ -396,7 +436,7 @@ void Leases::end_mission() {
         fail_waiters(*lease, "mission_ending", "the mission is ending");
         if (lease->row.state == LeaseState::Held) held.push_back(lease);
     }
-    for (const LeasePtr& lease : held) retire(lease, LeaseState::Gone, "the mission ended");
+    for (const LeasePtr& lease : held) retire(lease, LeaseState::Gone, RetireCause::MissionEnd, "the mission ended");
     write_uses();
 }
 

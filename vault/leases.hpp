@@ -38,7 +38,7 @@ public:
 
 /// The source of one account and the words that belong to it.
 struct AccountSource {
-    std::string kind;      ///< local | command
+    std::string kind;      ///< the account's `source`
     std::string username;  ///< goes before the endpoint's, for basic authentication
     std::unique_ptr<Source> source;
 };
@@ -89,12 +89,13 @@ private:
     [[nodiscard]] LeasePtr find_shared(const Key& key) const;
     void acquire(const wire::LeaseNeed& need, std::size_t service, Key key);
     void ask_source(const LeasePtr& lease, const wire::LeaseNeed& need);
-    void take_answer(const LeasePtr& lease, Result<Credential> answer);
-    void take_failure(const LeasePtr& lease, const Error& error);
+    void take_answer(const LeasePtr& lease, Fetched answer);
+    void take_failure(const LeasePtr& lease, const SourceFailure& failure);
+    [[nodiscard]] const SourceFailure* known_failure(const Key& key);
     void hold(const LeasePtr& lease, Credential credential);
     void hand_out(Lease& lease, std::uint64_t exchange);
-    void fail_waiters(Lease& lease, const char* reason, const std::string& detail);
-    void retire(const LeasePtr& lease, LeaseState confirmed, const std::string& why);
+    void fail_waiters(Lease& lease, std::string_view reason, const std::string& detail, Milliseconds retry_after = {});
+    void retire(const LeasePtr& lease, LeaseState confirmed, RetireCause cause, const std::string& why);
     void take_outcome(const LeasePtr& lease, LeaseState confirmed, const std::string& why,
                       const RetireOutcome& outcome);
     void finish(const LeasePtr& lease, LeaseState end, const std::string& detail);
@@ -119,6 +120,8 @@ private:
     std::optional<BootTime> uses_due_;
     std::optional<BootTime> give_up_;
     wire::Retired ended_;
+    struct Failed;
+    std::vector<Failed> failed_;  ///< needs that are not asked for again for a while
 };
 
 /// Empty, or why these bytes cannot be put on a request: nothing at all, control characters, or more than

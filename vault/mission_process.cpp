@@ -4,6 +4,7 @@
 #include "base/build_id.hpp"
 #include "base/limits.hpp"
 #include "base/log.hpp"
+#include "vault/make_sources.hpp"
 #include "vault/mission_lock.hpp"
 #include "vault/mission_setup.hpp"
 
@@ -45,6 +46,7 @@ private:
     Status prepare();
     Status greet();
     void serve();
+    [[nodiscard]] std::optional<BootTime> next_tick() const;
     void take_from_launcher();
     void take_from_interceptor();
     [[nodiscard]] Status obey(const wire::Packet& packet);
@@ -71,6 +73,7 @@ private:
     UniqueFd lock_;
     MissionStart start_;
     std::unique_ptr<Journal> journal_;
+    std::unique_ptr<ProviderClient> providers_;  ///< outlives the sources, which leases own
     std::unique_ptr<Leases> leases_;
     bool was_told_to_retire_ = false;
     bool must_end_ = false;
@@ -101,21 +104,22 @@ Status Vault::greet() {
 Status Vault::prepare() {
     const std::string& state_folder = start_.message.state_folder;
     // The runner of commands is forked in here, before the journal's locks exist: they must not be inherited.
-    SANCTUM_TRY(auto sources, make_sources(start_, launcher_.fd(), loop_));
+    SANCTUM_TRY(MissionSources sources, make_sources(start_, launcher_.fd(), loop_, clock_));
+    providers_ = std::move(sources.providers);
     start_.terminal.reset();
     std::vector<std::string> services;
     for (const profiles::Service& service : start_.mission.services) {
-        if (sources.contains(service.account)) services.push_back(service.name);
+        if (sources.accounts.contains(service.account)) services.push_back(service.name);
     }
     SANCTUM_TRY(Journal journal, Journal::open(state_folder, kJournalBusyTimeout));
     journal_ = std::make_unique<Journal>(std::move(journal));
     SANCTUM_TRY(lock_, lock_file(vault_lock_path(state_folder, start_.mission.id), Wait::No));
     SANCTUM_CHECK(
         journal_->add_mission({start_.mission.id, clock_.wall().unix_ms, start_.message.ends_unix_ms, false}));
-    SANCTUM_CHECK(confine_vault(state_folder));
+    SANCTUM_CHECK(confine_vault(state_folder, sources.paths, sources.replaces_items));
     // From here on this process reaches its sockets and the state folder, and nothing else.
     leases_ = std::make_unique<Leases>(
-        start_.mission, MissionEnd{{start_.message.ends_boot_ms}, {start_.message.ends_unix_ms}}, std::move(sources),
+        start_.mission, MissionEnd{{start_.message.ends_boot_ms}, {start_.message.ends_unix_ms}}, std::move(sources.accounts),
         *journal_, clock_, *this);
     interceptor_ = wire::Channel(std::move(start_.interceptor));
     return launcher_.send(wire::VaultReady{std::move(services)});
@@ -125,11 +129,19 @@ void Vault::serve() {
     loop_.watch(launcher_.fd(), [this] { take_from_launcher(); });
     loop_.watch(interceptor_.fd(), [this] { take_from_interceptor(); });
     while (!leases_->is_settled()) {
-        if (Status waited = loop_.wait(clock_, leases_->next_tick()); !waited) break_off(waited.error());
+        if (Status waited = loop_.wait(clock_, next_tick()); !waited) break_off(waited.error());
         // Here and not where a peer is found gone: that may be deep inside a function of Leases.
         if (must_end_) leases_->end_mission();
+        if (providers_) providers_->tick();
         leases_->tick();
     }
+}
+
+std::optional<BootTime> Vault::next_tick() const {
+    const std::optional<BootTime> leases = leases_->next_tick();
+    const std::optional<BootTime> providers = providers_ ? providers_->next_tick() : std::nullopt;
+    if (!leases || !providers) return leases ? leases : providers;
+    return std::min(*leases, *providers);
 }
 
 void Vault::take_from_launcher() {

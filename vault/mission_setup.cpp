@@ -5,20 +5,13 @@
 #include "base/files.hpp"
 #include "base/limits.hpp"
 #include "base/mission_id.hpp"
-#include "vault/sources/command.hpp"
-#include "vault/sources/local.hpp"
-#include "vault/unlock.hpp"
 
-#include <cstdlib>
 #include <fcntl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 namespace sanctum::vault {
 namespace {
-
-using profiles::Account;
-using Sources = std::map<std::string, AccountSource>;
 
 constexpr AllowedCall kCallsOfTheVault[] = {
     {SYS_ppoll, "the loop"},
@@ -56,6 +49,16 @@ constexpr AllowedCall kCallsOfTheVault[] = {
 #endif
 };
 
+constexpr AllowedCall kCallsThatReplaceItems[] = {
+    {SYS_flock, "one user of an account's token at a time"},
+    {SYS_renameat2, "the store's new file takes its place"},
+    {SYS_mkdirat, "is the folder of the lock there"},
+#ifdef __x86_64__
+    {SYS_rename, "the same calls as glibc writes them here"},
+    {SYS_mkdir, "as mkdirat"},
+#endif
+};
+
 Status fail_start(const std::string& what) { return Error{Errc::Protocol, "start: " + what}; }
 
 template <class Value>
@@ -85,100 +88,6 @@ Status take_roles(const wire::Packet& packet, std::map<std::string, int>& roles,
     return {};
 }
 
-const Account* find_account(const profiles::VaultConfig& config, const std::string& name) {
-    for (const Account& account : config.accounts) {
-        if (account.name == name) return &account;
-    }
-    return nullptr;
-}
-
-// Accounts that services of the mission name, each once; what else the message brought is not looked at.
-Result<std::vector<const Account*>> accounts_in_use(const MissionStart& start) {
-    std::map<std::string, const Account*> found;
-    for (const profiles::Service& service : start.mission.services) {
-        if (service.account.empty()) continue;
-        const Account* account = find_account(start.config, service.account);
-        if (account == nullptr) {
-            return Error{Errc::NotFound, "service " + service.name + ": account " + service.account +
-                                             " is not in the operator's configuration"};
-        }
-        found[account->name] = account;
-    }
-    std::vector<const Account*> out;
-    for (const auto& [name, account] : found) out.push_back(account);
-    return out;
-}
-
-std::map<std::string, std::string> own_environment() {
-    std::map<std::string, std::string> out;
-    for (const char* name : {"HOME", "USER", "LOGNAME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME"}) {
-        if (const char* value = std::getenv(name)) out[name] = value;
-    }
-    return out;
-}
-
-Status check_command(const Account& account) {
-    if (account.command.empty() || !account.command.front().starts_with('/')) {
-        return Error{Errc::InvalidProfile,
-                     "account " + account.name + ": command must name a program by its full path"};
-    }
-    if (::access(account.command.front().c_str(), X_OK) != 0) {
-        return Error{Errc::NotFound, "account " + account.name + ": " + account.command.front() +
-                                         " is not there or cannot be executed"};
-    }
-    return {};
-}
-
-Status add_command_sources(const MissionStart& start, const std::vector<const Account*>& accounts, PollLoop& loop,
-                           Sources& sources) {
-    std::vector<Command> commands;
-    for (const Account* account : accounts) {
-        if (account->source != "command") continue;
-        SANCTUM_CHECK(check_command(*account));
-        Command command{account->command, environment_for_commands(own_environment())};
-        command.environment.push_back("SANCTUM_MISSION=" + start.mission.id);
-        command.environment.push_back("SANCTUM_ACCOUNT=" + account->name);
-        commands.push_back(std::move(command));
-    }
-    if (commands.empty()) return {};
-    SANCTUM_TRY(const std::shared_ptr<CommandRunner> runner,
-                CommandRunner::start(std::move(commands), kCommandTimeout, loop));
-    std::uint32_t index = 0;
-    for (const Account* account : accounts) {
-        if (account->source != "command") continue;
-        sources[account->name] = {"command", account->username,
-                                  std::make_unique<CommandSource>(runner, index++, account->command.front())};
-    }
-    return {};
-}
-
-// Opens the store, takes out what the mission needs, and closes it again: key and other items are gone before the
-// first request.
-Status add_local_sources(const MissionStart& start, const std::vector<const Account*>& accounts, int launcher_fd,
-                         Sources& sources) {
-    UnlockMeans means;
-    means.spec = start.config.unlock;
-    means.terminal = start.terminal.get();
-    means.cancel_fd = launcher_fd;
-    if (const char* folder = std::getenv("CREDENTIALS_DIRECTORY")) means.credentials_directory = folder;
-    SANCTUM_TRY(const SealedBytes sealed, load_store(start.config.store));
-    SANCTUM_TRY(const LockedBytes key, unlock_store(sealed, start.config.store, means));
-    Result<StoredItems> items = open_store(sealed, key);
-    if (!items) return std::move(items).error().in(start.config.store);
-    for (const Account* account : accounts) {
-        if (account->source != "local") continue;
-        const auto item = items->find(account->item);
-        if (item == items->end()) {
-            return Error{Errc::NotFound, "account " + account->name + ": " + start.config.store + " has no item `" +
-                                             account->item + "` (add it with `sanctum vault add " + account->item +
-                                             "`)"};
-        }
-        sources[account->name] = {"local", account->username,
-                                  std::make_unique<LocalSource>(LockedBytes(item->second.value.reveal()))};
-    }
-    return {};
-}
-
 }  // namespace
 
 Result<MissionStart> decode_start(const wire::Packet& packet) {
@@ -197,28 +106,14 @@ Result<MissionStart> decode_start(const wire::Packet& packet) {
     return start;
 }
 
-Result<Sources> make_sources(const MissionStart& start, int launcher_fd, PollLoop& loop) {
-    SANCTUM_TRY(const std::vector<const Account*> accounts, accounts_in_use(start));
-    Sources sources;
-    bool needs_store = false;
-    for (const Account* account : accounts) {
-        if (account->source == "local") needs_store = true;
-        else if (account->source != "command") {
-            return Error{Errc::InvalidProfile,
-                         "account " + account->name + ": unknown source `" + account->source + "`"};
-        }
-    }
-    // The runner first: it must never have seen the store's memory.
-    SANCTUM_CHECK(add_command_sources(start, accounts, loop, sources));
-    if (needs_store) {
-        SANCTUM_CHECK(add_local_sources(start, accounts, launcher_fd, sources));
-    }
-    return sources;
-}
-
-Status confine_vault(const std::string& state_folder) {
+Status confine_vault(const std::string& state_folder, const std::vector<AllowedPath>& paths, bool replaces_items) {
     SelfConfinement confinement;
     confinement.calls.assign(std::begin(kCallsOfTheVault), std::end(kCallsOfTheVault));
+    if (replaces_items) {
+        confinement.calls.insert(confinement.calls.end(), std::begin(kCallsThatReplaceItems),
+                                 std::end(kCallsThatReplaceItems));
+    }
+    confinement.paths = paths;
     confinement.paths.push_back({state_folder, AllowedPath::Access::ReadWrite});
     return confine_self(confinement);
 }

@@ -10,7 +10,18 @@
 
 namespace sanctum::vault {
 
+void PollLoop::call_timers(const Clock& clock) {
+    while (!timers_.empty() && timers_.begin()->first <= clock.boot().ms) {
+        const std::function<void()> callback = std::move(timers_.begin()->second);
+        timers_.erase(timers_.begin());
+        callback();
+    }
+}
+
 Status PollLoop::wait(const Clock& clock, std::optional<BootTime> deadline) {
+    if (!timers_.empty() && (!deadline || timers_.begin()->first < deadline->ms)) {
+        deadline = BootTime{timers_.begin()->first};
+    }
     std::vector<pollfd> waits;
     for (const auto& [fd, callback] : watched_) waits.push_back({fd, POLLIN, 0});
     int timeout_ms = -1;
@@ -20,6 +31,7 @@ Status PollLoop::wait(const Clock& clock, std::optional<BootTime> deadline) {
     }
     const int ready = ::poll(waits.data(), waits.size(), timeout_ms);
     if (ready < 0 && errno != EINTR) return io_error("poll");
+    call_timers(clock);
     if (ready <= 0) return {};
     for (const pollfd& wait : waits) {
         if (wait.revents == 0) continue;

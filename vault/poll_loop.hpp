@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// PollLoop: the vault's one loop over poll(2). Few descriptors, no timers of its own: the caller says until when.
+// PollLoop: the vault's one loop over poll(2). Few descriptors, few timers.
 #pragma once
 
 #include "base/clock.hpp"
@@ -18,11 +18,16 @@ public:
     void watch(int fd, std::function<void()> on_readable) { watched_[fd] = std::move(on_readable); }
     void forget(int fd) { watched_.erase(fd); }
 
+    /// Calls `callback` once from wait(), when `when` has come. Cannot be taken back: what it needs may be gone then.
+    void call_at(BootTime when, std::function<void()> callback) { timers_.emplace(when.ms, std::move(callback)); }
+
     /// Waits until something happens or `deadline` (boot time) passes; absent: without end. A callback may watch and
     /// forget. Errors: Io.
     [[nodiscard]] Status wait(const Clock& clock, std::optional<BootTime> deadline);
 
 private:
+    void call_timers(const Clock& clock);
+    std::multimap<std::int64_t, std::function<void()>> timers_;  ///< by boot time in ms
     std::map<int, std::function<void()>> watched_;
 };
 

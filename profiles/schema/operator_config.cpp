@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads the operator's configuration (formats 3). What belongs to sources and channels of later versions is checked
-// for form and then refused, so that nobody believes a line is in force that is not.
+// Reads the operator's configuration (formats 3). What belongs to channels of later versions is checked for form and
+// then refused, so that nobody believes a line is in force that is not.
 #include "profiles/schema/operator_config.hpp"
 
 #include "base/files.hpp"
 #include "base/limits.hpp"
 #include "profiles/policy/patterns.hpp"
 #include "profiles/schema/owned_file.hpp"
+#include "profiles/schema/read_sources.hpp"
 #include "profiles/schema/words.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <set>
 
@@ -18,9 +18,6 @@ namespace sanctum::profiles {
 namespace {
 
 constexpr std::string_view kWitnessExample = "command:/usr/local/bin/publish-head";
-
-constexpr std::array<std::string_view, 6> kLaterSources = {"auth0",   "oauth",       "github-app",
-                                                           "openbao", "environment", "file"};
 
 std::string folder_of(const std::string& path) {
     const std::size_t slash = path.rfind('/');
@@ -30,7 +27,8 @@ std::string folder_of(const std::string& path) {
 class ConfigReader {
 public:
     ConfigReader(const TomlValue& tree, Place top, const std::string& path, Diagnostics& diagnostics)
-        : diagnostics_(diagnostics), top_(tree, top, "the configuration", diagnostics) {
+        : diagnostics_(diagnostics), top_(tree, top, "the configuration", diagnostics),
+          sources_(folder_of(path), diagnostics) {
         config_.path = path;
     }
 
@@ -39,7 +37,8 @@ public:
         read_store();
         read_bounds();
         read_accounts();
-        read_tenants();
+        sources_.read_clients(top_);
+        config_.clients = sources_.finish();
         read_approvers();
         read_upstream();
         read_ledger();
@@ -128,7 +127,7 @@ private:
                 account.catalog = catalog->value;
             }
             read_hosts(reader, account);
-            read_source(reader, account, table->at);
+            sources_.read_account(reader, account);
             read_bounds_of_account(reader, account);
             refuse_inline_secrets(reader);
             reader.finish();
@@ -173,73 +172,6 @@ private:
         }
     }
 
-    void read_source(TableReader& reader, Account& account, Place at) {
-        const auto source = reader.text("source", Need::Required, "local");
-        const auto item = reader.text("item", Need::Optional, "alice");
-        const auto command = reader.texts("command", Need::Optional, R"(["/usr/bin/print-token"])");
-        const auto username = reader.text("username", Need::Optional, "agent");
-        const auto tenant = reader.text("tenant", Need::Optional, "acme");
-        const auto connection = reader.text("connection", Need::Optional, "github");
-        const auto on_exit = reader.text("on_exit", Need::Optional, "expire");
-        if (username) account.username = username->value;
-        if (username && username->value.find(':') != std::string::npos) {
-            diagnostics_.error(username->at, "a user name cannot hold a colon", "RFC 7617, section 2");
-        }
-        if (on_exit && on_exit->value != "expire" && on_exit->value != "revoke") {
-            diagnostics_.error(on_exit->at, "`on_exit` cannot be `" + on_exit->value + "`",
-                               suggest(on_exit->value, {"expire", "revoke"}));
-        }
-        if (on_exit) account.on_exit = on_exit->value;
-        if (!source) return;
-        account.source = source->value;
-        const bool is_later =
-            std::find(kLaterSources.begin(), kLaterSources.end(), source->value) != kLaterSources.end();
-        if (is_later) {
-            diagnostics_.error(source->at, "source `" + source->value + "` is not supported by this version",
-                               "use `local` or `command`");
-            return;
-        }
-        if (source->value != "local" && source->value != "command") {
-            diagnostics_.error(source->at, "there is no source `" + source->value + "`",
-                               suggest(source->value, {"local", "command"}));
-            return;
-        }
-        if (tenant || connection) {
-            diagnostics_.error((tenant ? tenant : connection)->at,
-                               "source `" + source->value + "` has no tenant and no connection", "remove both");
-        }
-        if (on_exit && on_exit->value == "revoke") {
-            diagnostics_.error(on_exit->at, "source `" + source->value + "` cannot revoke at the provider",
-                               "write on_exit = \"expire\"");
-        }
-        read_local_or_command(item, command, account, at);
-    }
-
-    void read_local_or_command(const std::optional<Placed<std::string>>& item,
-                               const std::optional<Placed<std::vector<Placed<std::string>>>>& command, Account& account,
-                               Place at) {
-        if (account.source == "local") {
-            if (command) diagnostics_.error(command->at, "`command` belongs to source = \"command\"", "remove it");
-            if (!item) {
-                return diagnostics_.error(at, "source `local` needs `item`, the name in the store",
-                                          "write item = \"" + account.name + "\"");
-            }
-            if (accept(diagnostics_, item->at, parse_name_text(item->value, "an item"))) account.item = item->value;
-            return;
-        }
-        if (item) diagnostics_.error(item->at, "`item` belongs to source = \"local\"", "remove it");
-        if (!command || command->value.empty()) {
-            return diagnostics_.error(command ? command->at : at,
-                                      "source `command` needs `command`, a program and its arguments",
-                                      "write command = [\"/usr/bin/print-token\", \"work\"]");
-        }
-        if (!command->value.front().value.starts_with('/')) {
-            diagnostics_.error(command->value.front().at, "the program's path is not absolute",
-                               "the vault searches no PATH");
-        }
-        for (const auto& word : command->value) account.command.push_back(word.value);
-    }
-
     void read_bounds_of_account(TableReader& reader, Account& account) {
         if (const auto grant = reader.texts("grant", Need::Optional, R"(["issues:read"])")) {
             account.grant.emplace();
@@ -270,38 +202,6 @@ private:
             diagnostics_.error(member->at, "a secret is never written into the configuration",
                                "run `sanctum vault add NAME` and write item = \"NAME\"", Show::NotTheValue);
         }
-    }
-
-    void read_tenants() {
-        const TomlMember* member = top_.table("tenant", {});
-        if (member == nullptr) return;
-        for (const TomlMember& tenant : member->value.members) {
-            if (tenant.value.kind != TomlKind::Table) {
-                report_kind(diagnostics_, tenant.value, tenant.key, "a table", {});
-                continue;
-            }
-            TableReader reader(tenant.value, tenant.at, "[tenant." + tenant.key + "]", diagnostics_);
-            const auto domain = reader.text("domain", Need::Required, "acme.us.auth0.com");
-            if (domain) accept(diagnostics_, domain->at, parse_host(domain->value, Wildcard::Refused));
-            static_cast<void>(reader.text("client_id", Need::Required, "CID"));
-            read_named_secret(reader, "client_secret");
-            reader.finish();
-        }
-    }
-
-    void read_named_secret(TableReader& reader, std::string_view key) {
-        const TomlMember* member = reader.take(key);
-        if (member == nullptr) return;
-        if (member->value.kind != TomlKind::Table) {
-            diagnostics_.error(member->value.at, "a secret is never written into the configuration",
-                               "run `sanctum vault add NAME` and write " + std::string(key) + " = { item = \"NAME\" }",
-                               Show::NotTheValue);
-            return;
-        }
-        TableReader named(member->value, member->at, "`" + std::string(key) + "`", diagnostics_);
-        const auto item = named.text("item", Need::Required, "acme-client");
-        if (item) accept(diagnostics_, item->at, parse_name_text(item->value, "an item"));
-        named.finish();
     }
 
     void read_approvers() {
@@ -427,6 +327,7 @@ private:
 
     Diagnostics& diagnostics_;
     TableReader top_;
+    SourceReader sources_;
     OperatorConfig config_;
 };
 

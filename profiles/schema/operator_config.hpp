@@ -12,18 +12,89 @@
 
 namespace sanctum::profiles {
 
-/// An account as the vault needs it. `options` holds the keys of its source (`item`, `command`, …), secrets by name.
+/// How a client proves who it is at a token endpoint (RFC 6749 2.3, RFC 7523, RFC 8705).
+enum class ClientAuthentication : std::uint8_t { SecretPost, SecretBasic, PrivateKeyJwt, Tls, None };
+/// `client_secret_post | client_secret_basic | private_key_jwt | tls_client_auth | none`.
+[[nodiscard]] std::string_view name_of(ClientAuthentication value);
+[[nodiscard]] bool parse_name(std::string_view name, ClientAuthentication& value);
+
+/// A client of the operator's at an identity provider: `[tenant.NAME]` (Auth0) or `[provider.NAME]` (any OAuth 2.0
+/// provider). Secrets are items of the store.
+struct IdentityClient {
+    std::string name;
+    bool is_tenant = false;
+    std::string issuer;               ///< of assertions' `aud`; a tenant's is https://DOMAIN/, with its slash
+    std::string token_endpoint;       ///< https
+    std::string revocation_endpoint;  ///< https; empty: the provider has none
+    std::string client_id;
+    ClientAuthentication authentication = ClientAuthentication::None;
+    std::string secret_item;
+    std::string key_item;             ///< private key, PEM
+    std::string key_id;               ///< `kid` of assertions; empty: none
+    std::string certificate_pem;      ///< tls_client_auth: content of `certificate`
+    template <class Self, class Archive>
+    static void fields(Self& self, Archive& archive) {
+        archive("name", self.name);
+        archive("is_tenant", self.is_tenant);
+        archive("issuer", self.issuer);
+        archive("token_endpoint", self.token_endpoint);
+        archive("revocation_endpoint", self.revocation_endpoint);
+        archive("client_id", self.client_id);
+        archive("authentication", self.authentication);
+        archive("secret_item", self.secret_item);
+        archive("key_item", self.key_item);
+        archive("key_id", self.key_id);
+        archive("certificate_pem", self.certificate_pem);
+    }
+};
+
+/// What an account of `auth0`, `oauth` or `github-app` says beyond its name. Empty texts: not said.
+struct ProviderAccount {
+    std::string client;      ///< the IdentityClient; github-app has none
+    std::string how;         ///< auth0: refresh-token | access-token | worker; oauth: refresh-token |
+                             ///< client-credentials | token-exchange
+    std::string connection;  ///< auth0
+    std::string login_hint;  ///< auth0: which of several accounts of one connection
+    std::string user;        ///< auth0 worker: the user's id
+    std::string audience;    ///< oauth
+    std::string resource;    ///< oauth (RFC 8707)
+    std::string app_id;        ///< github-app
+    std::string installation;  ///< github-app
+    std::string api;           ///< github-app: https://api.github.com, or an own server's
+    bool asks_scopes = true;   ///< the provider is asked for no more than the need
+    bool accepts_wider = false;  ///< a wider answer is used all the same; then ours alone is what narrows
+    std::map<std::string, std::string> scope_names;  ///< the catalog's scope → what the provider calls it
+    template <class Self, class Archive>
+    static void fields(Self& self, Archive& archive) {
+        archive("client", self.client);
+        archive("how", self.how);
+        archive("connection", self.connection);
+        archive("login_hint", self.login_hint);
+        archive("user", self.user);
+        archive("audience", self.audience);
+        archive("resource", self.resource);
+        archive("app_id", self.app_id);
+        archive("installation", self.installation);
+        archive("api", self.api);
+        archive("asks_scopes", self.asks_scopes);
+        archive("accepts_wider", self.accepts_wider);
+        archive("scope_names", self.scope_names);
+    }
+};
+
+/// An account as the vault needs it; secrets by name.
 struct Account {
     std::string name;
     std::string catalog;
     std::vector<std::string> hosts;
     std::vector<std::uint16_t> ports;  ///< of `hosts`; empty: 443
     std::string base_path;
-    std::string source;                ///< local | command
-    std::string item;                  ///< local: name in the store
+    std::string source;                ///< local | command | auth0 | oauth | github-app
+    std::string item;                  ///< name in the store: the credential itself, a subject token, or a private key
     std::vector<std::string> command;  ///< command: argv, absolute program
     std::string username;
     std::string on_exit;                            ///< expire | revoke
+    ProviderAccount provider;                       ///< of the sources that ask an identity provider
     std::optional<std::vector<std::string>> grant;  ///< absent: unbounded
     std::map<std::string, std::vector<std::string>> resources;
     std::string place;
@@ -39,27 +110,14 @@ struct Account {
         archive("command", self.command);
         archive("username", self.username);
         archive("on_exit", self.on_exit);
+        archive("provider", self.provider);
         archive("grant", self.grant);
         archive("resources", self.resources);
         archive("place", self.place);
     }
 };
 
-/// Goes to the vault as the memfd `accounts`.
-struct VaultConfig {
-    std::string store;  ///< path of store.sealed
-    std::string
-        unlock;  ///< `key-file:PATH`, `passphrase`, `keyring`, `credential:NAME`; empty: try keyring, then passphrase
-    std::vector<Account> accounts;
-    template <class Self, class Archive>
-    static void fields(Self& self, Archive& archive) {
-        archive("store", self.store);
-        archive("unlock", self.unlock);
-        archive("accounts", self.accounts);
-    }
-};
-
-/// Goes to the interceptor as the memfd `upstream`.
+/// How real servers are reached: the interceptor's memfd `upstream`, and a part of the vault's.
 struct UpstreamConfig {
     std::string resolver;                      ///< `address:port`; empty: the machine's resolv.conf
     std::vector<std::string> allow_addresses;  ///< CIDR; otherwise only public addresses
@@ -73,6 +131,24 @@ struct UpstreamConfig {
         archive("ca_pem", self.ca_pem);
         archive("plain_http", self.plain_http);
         archive("addresses", self.addresses);
+    }
+};
+
+/// Goes to the vault as the memfd `accounts`.
+struct VaultConfig {
+    std::string store;  ///< path of store.sealed
+    std::string
+        unlock;  ///< `key-file:PATH`, `passphrase`, `keyring`, `credential:NAME`; empty: try keyring, then passphrase
+    std::vector<Account> accounts;
+    std::vector<IdentityClient> clients;  ///< of these accounts
+    UpstreamConfig upstream;
+    template <class Self, class Archive>
+    static void fields(Self& self, Archive& archive) {
+        archive("store", self.store);
+        archive("unlock", self.unlock);
+        archive("accounts", self.accounts);
+        archive("clients", self.clients);
+        archive("upstream", self.upstream);
     }
 };
 
@@ -93,6 +169,7 @@ struct OperatorConfig {
     std::string unlock;
     Bounds bounds;
     std::vector<Account> accounts;
+    std::vector<IdentityClient> clients;
     std::vector<Approver> approvers;
     UpstreamConfig upstream;
     std::int64_t keep_ms = 0;

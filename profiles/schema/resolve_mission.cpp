@@ -95,11 +95,20 @@ Result<Mission> resolve_mission(const Profile& profile, const OperatorConfig& co
 }
 
 VaultConfig vault_config_for(const Mission& mission, const OperatorConfig& config, const Places& places) {
-    VaultConfig out{.store = places.store(), .unlock = config.unlock, .accounts = {}};
+    VaultConfig out;
+    out.store = places.store();
+    out.unlock = config.unlock;
+    out.upstream = config.upstream;
     for (const Account& account : config.accounts) {
         const bool is_used = std::any_of(mission.services.begin(), mission.services.end(),
                                          [&](const Service& service) { return service.account == account.name; });
         if (is_used) out.accounts.push_back(account);
+    }
+    for (const IdentityClient& client : config.clients) {
+        const bool is_used = std::any_of(out.accounts.begin(), out.accounts.end(), [&](const Account& account) {
+            return account.provider.client == client.name && (account.source == "auth0") == client.is_tenant;
+        });
+        if (is_used) out.clients.push_back(client);
     }
     return out;
 }

@@ -186,6 +186,30 @@ Parsed<std::string> parse_host(std::string_view text, Wildcard wildcard) {
     return std::string(text);
 }
 
+Parsed<std::string> parse_https_url(std::string_view text) {
+    constexpr std::string_view kScheme = "https://";
+    const Fault fault{"`" + std::string(text) + "` is not an https address", "as in https://login.example.org/token"};
+    if (text.starts_with("http://")) {
+        return Fault{"`" + std::string(text) + "` would send secrets in the clear", "write https://"};
+    }
+    if (!text.starts_with(kScheme)) return fault;
+    const std::string_view rest = text.substr(kScheme.size());
+    const std::size_t slash = rest.find('/');
+    std::string_view authority = rest.substr(0, slash);
+    const std::string_view path = slash == std::string_view::npos ? std::string_view() : rest.substr(slash);
+    const bool is_plain = std::all_of(path.begin(), path.end(), [](char c) {
+        return c > ' ' && c < 0x7f && c != '?' && c != '#' && c != '"' && c != '\\';
+    });
+    if (!is_plain) return fault;
+    if (const std::size_t colon = authority.rfind(':'); colon != std::string_view::npos) {
+        if (!std::holds_alternative<std::uint16_t>(parse_port(authority.substr(colon + 1)))) return fault;
+        authority = authority.substr(0, colon);
+    }
+    Parsed<std::string> host = parse_host(authority, Wildcard::Refused);
+    if (std::holds_alternative<Fault>(host)) return host;
+    return std::string(text);
+}
+
 Parsed<std::string> parse_address_port(std::string_view text) {
     const Fault fault{"`" + std::string(text) + "` is not an address and port", "as in 127.0.0.1:8443 or [::1]:8443"};
     const std::size_t colon = text.rfind(':');

@@ -38,6 +38,10 @@ enum class Wildcard : std::uint8_t { Refused, Leading };
 /// before a name that is not a public suffix (publicsuffix.org, private section included).
 [[nodiscard]] Parsed<std::string> parse_host(std::string_view text, Wildcard wildcard);
 
+/// `https://host[:port][/path]`, nothing after the path; as it was written. Anything but https is refused: what stands
+/// in a configuration is sent secrets.
+[[nodiscard]] Parsed<std::string> parse_https_url(std::string_view text);
+
 /// `127.0.0.1:18443` or `[::1]:443`; canonical form back.
 [[nodiscard]] Parsed<std::string> parse_address_port(std::string_view text);
 

@@ -13,7 +13,7 @@ Capabilities CommandSource::capabilities() const {
     return capabilities;
 }
 
-void CommandSource::acquire(const SourceNeed& need, Completion<Result<Credential>> done) {
+void CommandSource::acquire(const SourceNeed& need, Completion<Fetched> done) {
     runner_->run(index_, [program = program_, scopes = need.scopes, done = std::move(done)](CommandEnd end) {
         if (end.how != CommandEnd::How::Output) return done(command_error(program, end));
         std::string_view output = end.output.reveal();
@@ -26,7 +26,7 @@ void CommandSource::acquire(const SourceNeed& need, Completion<Result<Credential
     });
 }
 
-void CommandSource::retire(const Credential& /*credential*/, Completion<RetireOutcome> done) {
+void CommandSource::retire(const Credential& /*credential*/, RetireCause /*cause*/, Completion<RetireOutcome> done) {
     done({RetireOutcome::End::Gone, "our copy is gone; what the program printed may stay valid"});
 }
 

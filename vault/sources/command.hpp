@@ -21,8 +21,8 @@ public:
 
     /// It may mint something and cannot say for how long.
     [[nodiscard]] Capabilities capabilities() const override;
-    void acquire(const SourceNeed& need, Completion<Result<Credential>> done) override;
-    void retire(const Credential& credential, Completion<RetireOutcome> done) override;
+    void acquire(const SourceNeed& need, Completion<Fetched> done) override;
+    void retire(const Credential& credential, RetireCause /*cause*/, Completion<RetireOutcome> done) override;
 
 private:
     std::shared_ptr<CommandRunner> runner_;

@@ -3,14 +3,14 @@
 
 namespace sanctum::vault {
 
-void LocalSource::acquire(const SourceNeed& need, Completion<Result<Credential>> done) {
+void LocalSource::acquire(const SourceNeed& need, Completion<Fetched> done) {
     Credential credential;
     credential.secret = Secret(value_.reveal());
     credential.scopes.asked = need.scopes;
     done(std::move(credential));
 }
 
-void LocalSource::retire(const Credential& /*credential*/, Completion<RetireOutcome> done) {
+void LocalSource::retire(const Credential& /*credential*/, RetireCause /*cause*/, Completion<RetireOutcome> done) {
     done({RetireOutcome::End::Gone, "our copy is gone; the stored credential itself stays valid"});
 }
 

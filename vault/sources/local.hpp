@@ -15,8 +15,8 @@ public:
     explicit LocalSource(LockedBytes value) : value_(std::move(value)) {}
 
     [[nodiscard]] Capabilities capabilities() const override { return {}; }
-    void acquire(const SourceNeed& need, Completion<Result<Credential>> done) override;
-    void retire(const Credential& credential, Completion<RetireOutcome> done) override;
+    void acquire(const SourceNeed& need, Completion<Fetched> done) override;
+    void retire(const Credential& credential, RetireCause /*cause*/, Completion<RetireOutcome> done) override;
 
 private:
     LockedBytes value_;

@@ -8,6 +8,15 @@ namespace {
 
 constexpr std::array<std::string_view, 5> kRetireNames = {"none", "expires", "self", "accessor", "kills-grant"};
 constexpr std::array<std::string_view, 3> kNarrowedNames = {"proxy", "provider", "both"};
+constexpr std::array<std::string_view, 13> kFaultNames = {
+    "not_found",         "source_failed",  "no_answer",     "consent_required", "consent_lost", "subject_expired",
+    "scope_unavailable", "scope_too_wide", "misconfigured", "rate_limited",     "unavailable",  "clock_skew",
+    "protocol"};
+
+SourceFault fault_of(Errc code) {
+    if (code == Errc::NotFound) return SourceFault::NotFound;
+    return code == Errc::Timeout || code == Errc::Cancelled ? SourceFault::NoAnswer : SourceFault::Failed;
+}
 
 template <class Enum, std::size_t N>
 bool find_name(const std::array<std::string_view, N>& names, std::string_view name, Enum& value) {
@@ -25,5 +34,8 @@ std::string_view name_of(RetireClass value) { return kRetireNames.at(static_cast
 bool parse_name(std::string_view name, RetireClass& value) { return find_name(kRetireNames, name, value); }
 std::string_view name_of(NarrowedBy value) { return kNarrowedNames.at(static_cast<std::size_t>(value)); }
 bool parse_name(std::string_view name, NarrowedBy& value) { return find_name(kNarrowedNames, name, value); }
+std::string_view name_of(SourceFault value) { return kFaultNames.at(static_cast<std::size_t>(value)); }
+
+Fetched::Fetched(Error error) : state_(SourceFailure{fault_of(error.code), std::move(error.what), Milliseconds(0)}) {}
 
 }  // namespace sanctum::vault

@@ -17,6 +17,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <variant>
 #include <vector>
 
 namespace sanctum::vault {
@@ -75,6 +77,51 @@ struct Credential {
     RetireClass retire = RetireClass::None;
 };
 
+/// Why no credential came. Each is a reason that the record, the agent and the operator see by its name.
+enum class SourceFault : std::uint8_t {
+    NotFound,          ///< no such item or program
+    Failed,            ///< the source answered with a failure of its own; nothing was made
+    NoAnswer,          ///< no whole answer came: something may have been made
+    ConsentRequired,   ///< the account was never connected, or not with these scopes
+    ConsentLost,       ///< it was, and the provider no longer honours it
+    SubjectExpired,    ///< the token that stands for the account's owner is dead: the owner must log in
+    ScopeUnavailable,  ///< the provider gives less than the need
+    ScopeTooWide,      ///< the provider gave more than was asked, and the operator does not accept that
+    Misconfigured,     ///< a setting at the provider or in the operator's configuration is wrong
+    RateLimited,
+    Unavailable,       ///< not reached, or it said so; nothing was made
+    ClockSkew,         ///< this machine's clock is wrong, and correcting for it did not help
+    Protocol,          ///< an answer that breaks its format
+};
+/// `not_found | source_failed | no_answer | consent_required | …`: the reason of wire::LeaseFailed.
+[[nodiscard]] std::string_view name_of(SourceFault value);
+
+/// A failed acquire, attenuate or refresh.
+struct SourceFailure {
+    SourceFault fault = SourceFault::Failed;
+    std::string what;            ///< one sentence for the operator, with the setting to change; no secret
+    Milliseconds retry_after{0};  ///< asking earlier is useless; 0: not said
+};
+
+/// A credential, or why there is none.
+class Fetched {
+public:
+    Fetched(Credential credential) : state_(std::move(credential)) {}
+    Fetched(SourceFailure failure) : state_(std::move(failure)) {}
+    /// An error of this machine: NotFound, Timeout and Cancelled (NoAnswer), all else Failed.
+    Fetched(Error error);
+    [[nodiscard]] explicit operator bool() const noexcept { return std::holds_alternative<Credential>(state_); }
+    [[nodiscard]] Credential& operator*() { return std::get<Credential>(state_); }
+    [[nodiscard]] Credential* operator->() { return &std::get<Credential>(state_); }
+    [[nodiscard]] const SourceFailure& failure() const { return std::get<SourceFailure>(state_); }
+
+private:
+    std::variant<Credential, SourceFailure> state_;
+};
+
+/// Why a credential is given back.
+enum class RetireCause : std::uint8_t { Used, Expired, MissionEnd };
+
 /// How giving back ended.
 struct RetireOutcome {
     enum class End : std::uint8_t {
@@ -96,24 +143,23 @@ public:
     [[nodiscard]] virtual Capabilities capabilities() const = 0;
 
     /// Fetches a credential for a need; called when no live lease answers it, after its intent is durable.
-    /// Errors: NotFound (no such item), Io or Protocol (the backend answered with a failure: nothing was made),
-    /// Timeout or Cancelled (no answer: something may have been made), Limit, NotPermitted.
-    virtual void acquire(const SourceNeed& need, Completion<Result<Credential>> done) = 0;
+    /// SourceFault::NoAnswer means that something may have been made outside; all other faults that nothing was.
+    virtual void acquire(const SourceNeed& need, Completion<Fetched> done) = 0;
 
     /// Makes a fetched credential narrower where that is a step of its own; called right after acquire() and before
     /// the credential's handle is made durable. Those that narrow at acquire, or not at all, pass it on.
-    virtual void attenuate(const SourceNeed& /*need*/, Credential credential, Completion<Result<Credential>> done) {
+    virtual void attenuate(const SourceNeed& /*need*/, Credential credential, Completion<Fetched> done) {
         done(std::move(credential));
     }
 
     /// Replaces a credential that runs out while its lease still lives. Only for sources that can do it cheaper than
     /// acquire(); the default says that it cannot.
-    virtual void refresh(const SourceNeed& /*need*/, const Credential& /*old*/, Completion<Result<Credential>> done) {
+    virtual void refresh(const SourceNeed& /*need*/, const Credential& /*old*/, Completion<Fetched> done) {
         done(Error{Errc::Unsupported, "this source cannot refresh"});
     }
 
     /// Gives a credential back; called once per lease at its end, before its end is recorded.
-    virtual void retire(const Credential& credential, Completion<RetireOutcome> done) = 0;
+    virtual void retire(const Credential& credential, RetireCause cause, Completion<RetireOutcome> done) = 0;
 };
 
 }  // namespace sanctum::vault

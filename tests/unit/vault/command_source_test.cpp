@@ -26,20 +26,20 @@ constexpr std::chrono::milliseconds kGenerous{20'000};
 // One command per test, run by a real helper.
 class CommandSourceTest : public ::testing::Test {
 protected:
-    Result<Credential> run(std::vector<std::string> arguments, std::chrono::milliseconds timeout = kGenerous,
+    Fetched run(std::vector<std::string> arguments, std::chrono::milliseconds timeout = kGenerous,
                            std::vector<std::string> environment = {"PATH=/usr/bin:/bin"}) {
         const std::string program = arguments.front();
         const auto runner =
             CommandRunner::start({Command{std::move(arguments), std::move(environment)}}, timeout, loop_).value();
         CommandSource source(runner, 0, program);
-        std::optional<Result<Credential>> answer;
-        source.acquire({}, [&](Result<Credential> credential) { answer.emplace(std::move(credential)); });
+        std::optional<Fetched> answer;
+        source.acquire({}, [&](Fetched credential) { answer.emplace(std::move(credential)); });
         while (!answer) {
             if (!loop_.wait(clock_, std::nullopt)) break;
         }
         return std::move(*answer);
     }
-    Result<Credential> run_script(const std::string& script, std::chrono::milliseconds timeout = kGenerous) {
+    Fetched run_script(const std::string& script, std::chrono::milliseconds timeout = kGenerous) {
         return run({"/bin/sh", "-c", script}, timeout);
     }
 
@@ -55,25 +55,25 @@ TEST_F(CommandSourceTest, WhatTheProgramPrintsIsTheCredentialWithoutOneNewline) 
 }
 
 TEST_F(CommandSourceTest, AFailingProgramIsNamedWithItsCodeAndNotQuoted) {
-    const Result<Credential> failed = run_script("echo half-a-secret; echo why >&2; exit 3");
+    Fetched failed = run_script("echo half-a-secret; echo why >&2; exit 3");
 
     ASSERT_FALSE(failed);
-    EXPECT_EQ(failed.error().code, Errc::Io);
-    EXPECT_THAT(failed.error().what, HasSubstr("/bin/sh ended with exit status 3"));
-    EXPECT_THAT(failed.error().what, Not(HasSubstr("half-a-secret")));
+    EXPECT_EQ(failed.failure().fault, SourceFault::Failed);
+    EXPECT_THAT(failed.failure().what, HasSubstr("/bin/sh ended with exit status 3"));
+    EXPECT_THAT(failed.failure().what, Not(HasSubstr("half-a-secret")));
 }
 
 TEST_F(CommandSourceTest, AProgramThatPrintsNothingIsAnError) {
-    const Result<Credential> failed = run_script("exit 0");
+    Fetched failed = run_script("exit 0");
     ASSERT_FALSE(failed);
-    EXPECT_EQ(failed.error().code, Errc::Protocol);
+    EXPECT_EQ(failed.failure().fault, SourceFault::Failed);
 }
 
 TEST_F(CommandSourceTest, AMissingProgramIsNamed) {
-    const Result<Credential> failed = run({"/nonexistent/pass", "show"});
+    Fetched failed = run({"/nonexistent/pass", "show"});
     ASSERT_FALSE(failed);
-    EXPECT_EQ(failed.error().code, Errc::NotFound);
-    EXPECT_THAT(failed.error().what, HasSubstr("/nonexistent/pass"));
+    EXPECT_EQ(failed.failure().fault, SourceFault::NotFound);
+    EXPECT_THAT(failed.failure().what, HasSubstr("/nonexistent/pass"));
 }
 
 TEST_F(CommandSourceTest, AHangingProgramIsKilledWithAllThatItStarted) {
@@ -83,24 +83,24 @@ TEST_F(CommandSourceTest, AHangingProgramIsKilledWithAllThatItStarted) {
     // The grandchild holds the pipe's write end for as long as it lives; reading it to its end proves that it is gone.
     const UniqueFd alive(::open(fifo.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
 
-    const Result<Credential> failed =
+    Fetched failed =
         run_script("exec 9>" + fifo + "; sleep 3600 & sleep 3600", std::chrono::milliseconds(300));
 
     ASSERT_FALSE(failed);
-    EXPECT_EQ(failed.error().code, Errc::Timeout);
+    EXPECT_EQ(failed.failure().fault, SourceFault::NoAnswer);
     ASSERT_EQ(::fcntl(alive.get(), F_SETFL, 0), 0);
     char byte = 0;
     EXPECT_EQ(::read(alive.get(), &byte, 1), 0);
 }
 
 TEST_F(CommandSourceTest, EndlessOutputIsCutOff) {
-    const Result<Credential> failed = run_script("yes secret");
+    Fetched failed = run_script("yes secret");
     ASSERT_FALSE(failed);
-    EXPECT_EQ(failed.error().code, Errc::Limit);
+    EXPECT_EQ(failed.failure().fault, SourceFault::Failed);
 }
 
 TEST_F(CommandSourceTest, OutputOfTheLargestSizeComesWhole) {
-    const Result<Credential> credential =
+    Fetched credential =
         run_script("head -c " + std::to_string(kCommandOutputBytesMax) + " /dev/zero | tr '\\0' a");
     ASSERT_TRUE(credential);
     EXPECT_EQ(credential->secret.size(), kCommandOutputBytesMax);
@@ -108,7 +108,7 @@ TEST_F(CommandSourceTest, OutputOfTheLargestSizeComesWhole) {
 }
 
 TEST_F(CommandSourceTest, AnAgentLeftInTheBackgroundIsNotWaitedFor) {
-    const Result<Credential> credential = run_script("sleep 5 & echo token-1");
+    Fetched credential = run_script("sleep 5 & echo token-1");
     ASSERT_TRUE(credential);
     EXPECT_EQ(credential->secret.reveal(), "token-1");
 }
@@ -116,7 +116,7 @@ TEST_F(CommandSourceTest, AnAgentLeftInTheBackgroundIsNotWaitedFor) {
 TEST_F(CommandSourceTest, TheProgramGetsItsOwnEnvironmentAndNoneOfOurs) {
     ::setenv("SANCTUM_TEST_LEAK", "canary", 1);
     ::setenv("LD_PRELOAD", "/nonexistent/evil.so", 1);
-    const Result<Credential> credential = run({"/usr/bin/env"}, kGenerous, {"ONLY=this"});
+    Fetched credential = run({"/usr/bin/env"}, kGenerous, {"ONLY=this"});
     ::unsetenv("LD_PRELOAD");
 
     ASSERT_TRUE(credential);
@@ -131,10 +131,10 @@ TEST_F(CommandSourceTest, TheProgramInheritsNoDescriptorAndReadsNothing) {
 
 TEST_F(CommandSourceTest, TheProgramsSignalsAreTheOrdinaryOnes) {
     ::signal(SIGTERM, SIG_IGN);
-    const Result<Credential> credential = run_script("kill -TERM $$; echo survived");
+    Fetched credential = run_script("kill -TERM $$; echo survived");
     ::signal(SIGTERM, SIG_DFL);
     ASSERT_FALSE(credential);
-    EXPECT_THAT(credential.error().what, HasSubstr("signal 15"));
+    EXPECT_THAT(credential.failure().what, HasSubstr("signal 15"));
 }
 
 TEST_F(CommandSourceTest, WhatComesBeforeAKilledProgramIsNotACredential) {
@@ -188,14 +188,14 @@ TEST(LocalSource, HandsOutItsValueAndSaysThatItWasNotNarrowed) {
     SourceNeed need;
     need.scopes = {"push"};
     std::optional<Credential> got;
-    source.acquire(need, [&](Result<Credential> credential) { got.emplace(std::move(*credential)); });
+    source.acquire(need, [&](Fetched credential) { got.emplace(std::move(*credential)); });
 
     ASSERT_TRUE(got);
     EXPECT_EQ(got->secret.reveal(), "stored");
     EXPECT_EQ(got->scopes.received, std::nullopt);
     EXPECT_EQ(got->scopes.narrowed_by, NarrowedBy::Proxy);
     EXPECT_EQ(got->retire, RetireClass::None);
-    source.retire(*got, [](const RetireOutcome& outcome) {
+    source.retire(*got, RetireCause::MissionEnd, [](const RetireOutcome& outcome) {
         EXPECT_EQ(outcome.end, RetireOutcome::End::Gone);
         EXPECT_THAT(outcome.detail, HasSubstr("stays valid"));
     });

@@ -57,7 +57,7 @@ wire::LeaseNeed make_need(std::uint64_t exchange) {
 
 void Script::answer(const std::string& secret, std::optional<WallTime> expires, RetireClass retire) {
     SANCTUM_ASSERT(!asked.empty());
-    const Completion<Result<Credential>> done = std::move(asked.front());
+    const Completion<Fetched> done = std::move(asked.front());
     asked.pop_front();
     Credential credential;
     credential.secret = Secret(secret);
@@ -70,17 +70,17 @@ void Script::answer(const std::string& secret, std::optional<WallTime> expires, 
 
 void Script::fail(Error error) {
     SANCTUM_ASSERT(!asked.empty());
-    const Completion<Result<Credential>> done = std::move(asked.front());
+    const Completion<Fetched> done = std::move(asked.front());
     asked.pop_front();
     done(std::move(error));
 }
 
-void ScriptedSource::acquire(const SourceNeed& need, Completion<Result<Credential>> done) {
+void ScriptedSource::acquire(const SourceNeed& need, Completion<Fetched> done) {
     script_.correlations.push_back(need.correlation);
     script_.asked.push_back(std::move(done));
 }
 
-void ScriptedSource::retire(const Credential& credential, Completion<RetireOutcome> done) {
+void ScriptedSource::retire(const Credential& credential, RetireCause /*cause*/, Completion<RetireOutcome> done) {
     script_.retired.emplace_back(credential.secret.reveal());
     if (script_.holds_retire) script_.retiring.push_back(std::move(done));
     else done(script_.outcome);

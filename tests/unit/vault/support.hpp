@@ -35,7 +35,7 @@ private:
 /// What was asked of a ScriptedSource, answered by the test.
 struct Script {
     Capabilities capabilities;
-    std::deque<Completion<Result<Credential>>> asked;      ///< acquire() calls without an answer yet
+    std::deque<Completion<Fetched>> asked;      ///< acquire() calls without an answer yet
     std::vector<std::string> correlations;
     std::vector<std::string> retired;                      ///< secrets given back
     RetireOutcome outcome;
@@ -51,8 +51,8 @@ class ScriptedSource final : public Source {
 public:
     explicit ScriptedSource(Script& script) : script_(script) {}
     [[nodiscard]] Capabilities capabilities() const override { return script_.capabilities; }
-    void acquire(const SourceNeed& need, Completion<Result<Credential>> done) override;
-    void retire(const Credential& credential, Completion<RetireOutcome> done) override;
+    void acquire(const SourceNeed& need, Completion<Fetched> done) override;
+    void retire(const Credential& credential, RetireCause /*cause*/, Completion<RetireOutcome> done) override;
 
 private:
     Script& script_;

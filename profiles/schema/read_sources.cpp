@@ -1,0 +1,430 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "profiles/schema/read_sources.hpp"
+
+#include "base/files.hpp"
+#include "base/limits.hpp"
+
+#include <algorithm>
+#include <array>
+#include <set>
+
+namespace sanctum::profiles {
+namespace {
+
+struct NamedAuthentication {
+    ClientAuthentication value;
+    std::string_view name;
+};
+constexpr std::array<NamedAuthentication, 5> kAuthentications = {{
+    {ClientAuthentication::SecretPost, "client_secret_post"},
+    {ClientAuthentication::SecretBasic, "client_secret_basic"},
+    {ClientAuthentication::PrivateKeyJwt, "private_key_jwt"},
+    {ClientAuthentication::Tls, "tls_client_auth"},
+    {ClientAuthentication::None, "none"},
+}};
+
+// The sources, and the keys that belong to each beside those of every account.
+struct SourceKeys {
+    std::string_view name;
+    std::vector<std::string_view> keys;
+};
+const std::vector<SourceKeys>& sources() {
+    static const std::vector<SourceKeys> all = {
+        {"local", {"item"}},
+        {"command", {"command"}},
+        {"auth0",
+         {"tenant", "connection", "exchange", "item", "user", "login_hint", "ask_scopes", "scope_names", "wider"}},
+        {"oauth", {"provider", "grant_type", "item", "audience", "resource", "ask_scopes", "scope_names", "wider"}},
+        {"github-app", {"app_id", "installation", "item", "api", "scope_names"}},
+    };
+    return all;
+}
+
+bool is_key_of(std::string_view source, std::string_view key) {
+    return std::any_of(sources().begin(), sources().end(), [&](const SourceKeys& known) {
+        return known.name == source && std::find(known.keys.begin(), known.keys.end(), key) != known.keys.end();
+    });
+}
+
+std::string owners_of(std::string_view key) {
+    std::string owners;
+    for (const SourceKeys& source : sources()) {
+        if (!is_key_of(source.name, key)) continue;
+        if (!owners.empty()) owners += ", ";
+        owners += source.name;
+    }
+    return owners;
+}
+
+std::set<std::string_view> keys_of_all() {
+    std::set<std::string_view> keys;
+    for (const SourceKeys& source : sources()) keys.insert(source.keys.begin(), source.keys.end());
+    return keys;
+}
+
+// Without a source nobody can say which keys belong to it.
+void forgive_all(TableReader& reader) {
+    for (const std::string_view key : keys_of_all()) reader.forgive(key);
+    reader.forgive("on_exit");
+}
+
+bool is_number(std::string_view text) {
+    return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+}  // namespace
+
+std::string_view name_of(ClientAuthentication value) {
+    for (const NamedAuthentication& known : kAuthentications) {
+        if (known.value == value) return known.name;
+    }
+    return "none";
+}
+
+bool parse_name(std::string_view name, ClientAuthentication& value) {
+    for (const NamedAuthentication& known : kAuthentications) {
+        if (known.name != name) continue;
+        value = known.value;
+        return true;
+    }
+    return false;
+}
+
+void SourceReader::read_account(TableReader& reader, Account& account) {
+    read_text(reader, "username", Need::Optional, "agent", account.username);
+    if (account.username.find(':') != std::string::npos) {
+        diagnostics_.error(reader.peek("username")->value.at, "a user name cannot hold a colon", "RFC 7617, section 2");
+    }
+    const auto source = reader.text("source", Need::Required, "local");
+    if (!source) return forgive_all(reader);
+    account.source = source->value;
+    if (source->value == "local") read_local(reader, account);
+    else if (source->value == "command") read_command(reader, account);
+    else if (source->value == "auth0") read_auth0(reader, account);
+    else if (source->value == "oauth") read_oauth(reader, account);
+    else if (source->value == "github-app") read_github_app(reader, account);
+    else {
+        std::vector<std::string> names;
+        for (const SourceKeys& known : sources()) names.emplace_back(known.name);
+        diagnostics_.error(source->at, "there is no source `" + source->value + "`", suggest(source->value, names));
+        return forgive_all(reader);
+    }
+    refuse_foreign_keys(reader, account);
+}
+
+// A key of another source is no typing mistake: it says what somebody thought would happen.
+void SourceReader::refuse_foreign_keys(TableReader& reader, const Account& account) {
+    for (const std::string_view key : keys_of_all()) {
+        const TomlMember* member = reader.peek(key);
+        if (member == nullptr || is_key_of(account.source, key)) continue;
+        reader.forgive(key);
+        diagnostics_.error(member->at, "`" + std::string(key) + "` belongs to source " + owners_of(key), "remove it");
+    }
+}
+
+void SourceReader::read_local(TableReader& reader, Account& account) {
+    read_item(reader, account, Need::Required, "the name in the store");
+    read_on_exit(reader, account, false);
+}
+
+void SourceReader::read_command(TableReader& reader, Account& account) {
+    const auto command = reader.texts("command", Need::Optional, R"(["/usr/bin/print-token"])");
+    read_on_exit(reader, account, false);
+    if (!command || command->value.empty()) {
+        return diagnostics_.error(command ? command->at : reader.at(),
+                                  "source `command` needs `command`, a program and its arguments",
+                                  "write command = [\"/usr/bin/print-token\", \"work\"]");
+    }
+    if (!command->value.front().value.starts_with('/')) {
+        diagnostics_.error(command->value.front().at, "the program's path is not absolute",
+                           "the vault searches no PATH");
+    }
+    for (const auto& word : command->value) account.command.push_back(word.value);
+}
+
+void SourceReader::read_auth0(TableReader& reader, Account& account) {
+    ProviderAccount& provider = account.provider;
+    read_how(reader, "exchange", {"refresh-token", "access-token", "worker"}, account);
+    read_client(reader, "tenant", account);
+    read_text(reader, "connection", Need::Required, "github", provider.connection);
+    read_text(reader, "login_hint", Need::Optional, "alice@example.org", provider.login_hint);
+    const bool is_worker = provider.how == "worker";
+    const auto user = reader.text("user", is_worker ? Need::Required : Need::Optional, "auth0|507f1f77bcf86cd799439011");
+    if (user) provider.user = user->value;
+    if (user && !is_worker) {
+        diagnostics_.error(user->at, "`user` belongs to exchange = \"worker\"",
+                           "the subject token of `item` says who the user is");
+    }
+    const auto need = is_worker ? Need::Optional : Need::Required;
+    read_item(reader, account, need, is_worker ? "" : "the user's Auth0 token in the store");
+    if (is_worker && !account.item.empty()) {
+        diagnostics_.error(reader.peek("item")->value.at, "exchange `worker` has no subject token",
+                           "remove `item`; the tenant's private_key signs for the user");
+    }
+    read_scopes(reader, account);
+    read_on_exit(reader, account, provider.how == "refresh-token");
+}
+
+void SourceReader::read_oauth(TableReader& reader, Account& account) {
+    ProviderAccount& provider = account.provider;
+    read_how(reader, "grant_type", {"refresh-token", "client-credentials", "token-exchange"}, account);
+    read_client(reader, "provider", account);
+    const bool is_client = provider.how == "client-credentials";
+    read_item(reader, account, is_client ? Need::Optional : Need::Required, "the token in the store");
+    if (is_client && !account.item.empty()) {
+        diagnostics_.error(reader.peek("item")->value.at, "`client-credentials` needs no token of a user",
+                           "remove `item`");
+    }
+    read_text(reader, "audience", Need::Optional, "https://api.example.org", provider.audience);
+    read_text(reader, "resource", Need::Optional, "https://api.example.org", provider.resource);
+    read_scopes(reader, account);
+    read_on_exit(reader, account, true);
+}
+
+void SourceReader::read_github_app(TableReader& reader, Account& account) {
+    ProviderAccount& provider = account.provider;
+    const auto read_id = [&](std::string_view key, std::string_view example, std::string& to) {
+        const auto id = reader.text(key, Need::Required, example);
+        if (!id) return;
+        to = id->value;
+        if (!is_number(to)) {
+            diagnostics_.error(id->at, "`" + std::string(key) + "` is not a number",
+                               "it stands in the app's settings; write " + std::string(key) + " = \"" +
+                                   std::string(example) + "\"");
+        }
+    };
+    read_id("app_id", "123456", provider.app_id);
+    read_id("installation", "7891011", provider.installation);
+    read_item(reader, account, Need::Required, "the app's private key (PEM) in the store");
+    provider.api = read_url(reader, "api", Need::Optional, "https://github.example.org/api/v3");
+    if (provider.api.empty()) provider.api = "https://api.github.com";
+    if (provider.api.ends_with('/')) provider.api.pop_back();
+    read_scopes(reader, account);
+    read_on_exit(reader, account, true);
+}
+
+void SourceReader::read_item(TableReader& reader, Account& account, Need need, std::string_view what) {
+    const auto item = reader.text("item", Need::Optional, "alice");
+    if (item && accept(diagnostics_, item->at, parse_name_text(item->value, "an item"))) account.item = item->value;
+    if (item || need == Need::Optional || reader.peek("item") != nullptr) return;
+    diagnostics_.error(reader.at(), "source `" + account.source + "` needs `item`, " + std::string(what),
+                       "write item = \"" + account.name + "\"");
+}
+
+void SourceReader::read_scopes(TableReader& reader, Account& account) {
+    ProviderAccount& provider = account.provider;
+    if (const auto ask = reader.boolean("ask_scopes")) provider.asks_scopes = ask->value;
+    if (const auto wider = reader.text("wider", Need::Optional, "refuse")) {
+        provider.accepts_wider = wider->value == "accept";
+        if (wider->value != "refuse" && wider->value != "accept") {
+            diagnostics_.error(wider->at, "`wider` cannot be `" + wider->value + "`",
+                               suggest(wider->value, {"refuse", "accept"}));
+        }
+    }
+    const TomlMember* names = reader.table("scope_names", R"({ "issues:read" = "repo" })");
+    if (names == nullptr) return;
+    for (const TomlMember& scope : names->value.members) {
+        const bool is_text = scope.value.kind == TomlKind::String && !scope.value.text.empty() &&
+                             scope.value.text.find(' ') == std::string::npos;
+        if (is_text) provider.scope_names[scope.key] = scope.value.text;
+        else report_kind(diagnostics_, scope.value, scope.key, "one scope of the provider", R"("repo")");
+    }
+}
+
+void SourceReader::read_on_exit(TableReader& reader, Account& account, bool can_revoke) {
+    const auto on_exit = reader.text("on_exit", Need::Optional, "expire");
+    if (!on_exit) return;
+    account.on_exit = on_exit->value;
+    if (on_exit->value != "expire" && on_exit->value != "revoke") {
+        diagnostics_.error(on_exit->at, "`on_exit` cannot be `" + on_exit->value + "`",
+                           suggest(on_exit->value, {"expire", "revoke"}));
+    } else if (on_exit->value == "revoke" && !can_revoke) {
+        diagnostics_.error(on_exit->at, "source `" + account.source + "` cannot revoke at the provider",
+                           "write on_exit = \"expire\"");
+    }
+}
+
+void SourceReader::read_how(TableReader& reader, std::string_view key, const std::vector<std::string>& known,
+                            Account& account) {
+    const auto how = reader.text(key, Need::Optional, known.front());
+    account.provider.how = how ? how->value : known.front();
+    if (!how || std::find(known.begin(), known.end(), how->value) != known.end()) return;
+    diagnostics_.error(how->at, "`" + std::string(key) + "` cannot be `" + how->value + "`",
+                       suggest(how->value, known));
+}
+
+void SourceReader::read_client(TableReader& reader, std::string_view key, Account& account) {
+    const auto client = reader.text(key, Need::Required, "acme");
+    if (!client) return;
+    account.provider.client = client->value;
+    references_.push_back({account.name, key == "tenant", *client, account.provider.how, reader.at()});
+}
+
+void SourceReader::read_text(TableReader& reader, std::string_view key, Need need, std::string_view example,
+                             std::string& to) {
+    if (const auto text = reader.text(key, need, example)) to = text->value;
+}
+
+void SourceReader::read_clients(TableReader& top) {
+    for (const bool is_tenant : {true, false}) {
+        const TomlMember* member = top.table(is_tenant ? "tenant" : "provider", {});
+        if (member == nullptr) continue;
+        for (const TomlMember& client : member->value.members) read_client_table(client, is_tenant);
+    }
+}
+
+void SourceReader::read_client_table(const TomlMember& member, bool is_tenant) {
+    if (member.value.kind != TomlKind::Table) return report_kind(diagnostics_, member.value, member.key, "a table", {});
+    const std::string title = (is_tenant ? "[tenant." : "[provider.") + member.key + "]";
+    TableReader reader(member.value, member.at, title, diagnostics_);
+    IdentityClient client;
+    client.name = member.key;
+    client.is_tenant = is_tenant;
+    read_endpoints(reader, client);
+    read_text(reader, "client_id", Need::Required, "CID", client.client_id);
+    read_authentication(reader, client);
+    for (const char* key : {"secret", "token", "password", "api_key", "key"}) {
+        const TomlMember* inlined = reader.peek(key);
+        if (inlined == nullptr) continue;
+        reader.forgive(key);
+        diagnostics_.error(inlined->at, "a secret is never written into the configuration",
+                           "run `sanctum vault add NAME` and write client_secret = { item = \"NAME\" }",
+                           Show::NotTheValue);
+    }
+    reader.finish();
+    clients_.push_back(std::move(client));
+}
+
+// Issuer strings are compared byte for byte (RFC 9207); an Auth0 tenant's has a slash at its end.
+void SourceReader::read_endpoints(TableReader& reader, IdentityClient& client) {
+    if (!client.is_tenant) {
+        client.issuer = read_url(reader, "issuer", Need::Optional, "https://login.example.org");
+        client.token_endpoint = read_url(reader, "token_endpoint", Need::Required, "https://login.example.org/token");
+        client.revocation_endpoint =
+            read_url(reader, "revocation_endpoint", Need::Optional, "https://login.example.org/revoke");
+        return;
+    }
+    const auto domain = reader.text("domain", Need::Required, "acme.us.auth0.com");
+    if (!domain) return;
+    if (domain->value.starts_with("https://") || domain->value.find('/') != std::string::npos) {
+        diagnostics_.error(domain->at, "`domain` is a host name, not an address",
+                           "write domain = \"acme.us.auth0.com\" (the tenant's own, or its custom domain)");
+        return;
+    }
+    const auto host = accept(diagnostics_, domain->at, parse_host(domain->value, Wildcard::Refused));
+    if (!host) return;
+    client.issuer = "https://" + *host + "/";
+    client.token_endpoint = client.issuer + "oauth/token";
+    client.revocation_endpoint = client.issuer + "oauth/revoke";
+}
+
+void SourceReader::read_authentication(TableReader& reader, IdentityClient& client) {
+    client.secret_item = read_named_secret(reader, "client_secret");
+    client.key_item = read_named_secret(reader, "private_key");
+    read_text(reader, "key_id", Need::Optional, "2026-11", client.key_id);
+    read_certificate(reader, client);
+    client.authentication = !client.secret_item.empty()       ? ClientAuthentication::SecretPost
+                            : !client.certificate_pem.empty() ? ClientAuthentication::Tls
+                            : !client.key_item.empty()        ? ClientAuthentication::PrivateKeyJwt
+                                                              : ClientAuthentication::None;
+    const auto word = reader.text("client_authentication", Need::Optional, "client_secret_post");
+    const Place at = word ? word->at : reader.at();
+    if (word && !parse_name(word->value, client.authentication)) {
+        std::vector<std::string> names;
+        for (const NamedAuthentication& known : kAuthentications) names.emplace_back(known.name);
+        return diagnostics_.error(at, "`client_authentication` cannot be `" + word->value + "`",
+                                  suggest(word->value, names));
+    }
+    const auto require = [&](bool is_there, std::string_view key, std::string_view example) {
+        if (is_there) return;
+        diagnostics_.error(at, std::string(name_of(client.authentication)) + " needs `" + std::string(key) + "`",
+                           "write " + std::string(example));
+    };
+    switch (client.authentication) {
+        case ClientAuthentication::SecretPost:
+        case ClientAuthentication::SecretBasic:
+            return require(!client.secret_item.empty(), "client_secret", "client_secret = { item = \"acme-client\" }");
+        case ClientAuthentication::PrivateKeyJwt:
+            return require(!client.key_item.empty(), "private_key", "private_key = { item = \"acme-key\" }");
+        case ClientAuthentication::Tls:
+            require(!client.certificate_pem.empty(), "certificate", "certificate = \"client.pem\"");
+            return require(!client.key_item.empty(), "private_key", "private_key = { item = \"acme-key\" }");
+        case ClientAuthentication::None:
+            // Auth0 gives no tokens of its vault to clients that anybody can pretend to be.
+            if (!client.is_tenant) return;
+            return diagnostics_.error(at, "a tenant's client must prove who it is",
+                                      "run `sanctum vault add acme-client` and write client_secret = "
+                                      "{ item = \"acme-client\" }");
+    }
+}
+
+void SourceReader::read_certificate(TableReader& reader, IdentityClient& client) {
+    const auto file = reader.text("certificate", Need::Optional, "client.pem");
+    if (!file) return;
+    const auto path = accept(diagnostics_, file->at, parse_path(file->value, folder_, {}));
+    if (!path) return;
+    const Result<std::string> content = read_file(*path, kSmallFileBytesMax);
+    if (!content) {
+        return diagnostics_.error(file->at, "certificate: " + content.error().what,
+                                  "a PEM file; a relative path starts at the configuration's folder");
+    }
+    if (content->find("PRIVATE KEY-----") != std::string::npos) {
+        return diagnostics_.error(file->at, "certificate: " + *path + " holds a private key",
+                                  "put the key into the store and name it as private_key = { item = \"NAME\" }");
+    }
+    if (content->find("-----BEGIN CERTIFICATE-----") == std::string::npos) {
+        return diagnostics_.error(file->at, "certificate: " + *path + " holds no certificate",
+                                  "it begins with -----BEGIN CERTIFICATE-----");
+    }
+    client.certificate_pem = *content;
+}
+
+std::string SourceReader::read_named_secret(TableReader& reader, std::string_view key) {
+    const TomlMember* member = reader.take(key);
+    if (member == nullptr) return {};
+    if (member->value.kind != TomlKind::Table) {
+        diagnostics_.error(member->value.at, "a secret is never written into the configuration",
+                           "run `sanctum vault add NAME` and write " + std::string(key) + " = { item = \"NAME\" }",
+                           Show::NotTheValue);
+        return "?";  // reported; not as missing as well
+    }
+    TableReader named(member->value, member->at, "`" + std::string(key) + "`", diagnostics_);
+    const auto item = named.text("item", Need::Required, "acme-client");
+    if (item) accept(diagnostics_, item->at, parse_name_text(item->value, "an item"));
+    named.finish();
+    return item ? item->value : "?";
+}
+
+std::string SourceReader::read_url(TableReader& reader, std::string_view key, Need need, std::string_view example) {
+    const auto url = reader.text(key, need, example);
+    if (!url) return {};
+    const auto checked = accept(diagnostics_, url->at, parse_https_url(url->value));
+    return checked ? *checked : std::string();
+}
+
+std::vector<IdentityClient> SourceReader::finish() {
+    for (const Reference& reference : references_) {
+        const auto found = std::find_if(clients_.begin(), clients_.end(), [&](const IdentityClient& client) {
+            return client.name == reference.client.value && client.is_tenant == reference.is_tenant;
+        });
+        const std::string title = std::string(reference.is_tenant ? "[tenant." : "[provider.") +
+                                  reference.client.value + "]";
+        if (found == clients_.end()) {
+            diagnostics_.error(reference.client.at, "there is no " + title,
+                               "add it with " + std::string(reference.is_tenant ? "domain" : "token_endpoint") +
+                                   " and client_id");
+            continue;
+        }
+        if (reference.how == "worker" && found->key_item.empty()) {
+            diagnostics_.error(reference.at, "exchange `worker` needs a private key of " + title,
+                               "write private_key = { item = \"NAME\" } there");
+        }
+        if (reference.how == "client-credentials" && found->authentication == ClientAuthentication::None) {
+            diagnostics_.error(reference.at, "`client-credentials` needs a client that proves who it is",
+                               "write client_secret = { item = \"NAME\" } below " + title);
+        }
+    }
+    return std::move(clients_);
+}
+
+}  // namespace sanctum::profiles

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where an account's credential comes from: the keys of each source, and the clients that accounts name. Internal.
+#pragma once
+
+#include "profiles/schema/operator_config.hpp"
+#include "profiles/schema/words.hpp"
+
+#include <string>
+#include <vector>
+
+namespace sanctum::profiles {
+
+/// Reads the source of every account and every `[tenant.NAME]` and `[provider.NAME]`; reports what does not fit.
+class SourceReader {
+public:
+    /// `folder`: of the configuration file, where relative paths start.
+    SourceReader(std::string folder, Diagnostics& diagnostics)
+        : folder_(std::move(folder)), diagnostics_(diagnostics) {}
+
+    /// Takes `source` and the keys that belong to it.
+    void read_account(TableReader& reader, Account& account);
+    /// Takes `[tenant]` and `[provider]`.
+    void read_clients(TableReader& top);
+    /// After both: every account's client is there and fits. The clients, in order of their names.
+    [[nodiscard]] std::vector<IdentityClient> finish();
+
+private:
+    struct Reference {
+        std::string account;
+        bool is_tenant;
+        Placed<std::string> client;
+        std::string how;
+        Place at;
+    };
+
+    void read_local(TableReader& reader, Account& account);
+    void read_command(TableReader& reader, Account& account);
+    void read_auth0(TableReader& reader, Account& account);
+    void read_oauth(TableReader& reader, Account& account);
+    void read_github_app(TableReader& reader, Account& account);
+    void read_item(TableReader& reader, Account& account, Need need, std::string_view what);
+    void read_scopes(TableReader& reader, Account& account);
+    void read_on_exit(TableReader& reader, Account& account, bool can_revoke);
+    void read_how(TableReader& reader, std::string_view key, const std::vector<std::string>& known, Account& account);
+    void read_client(TableReader& reader, std::string_view key, Account& account);
+    void read_text(TableReader& reader, std::string_view key, Need need, std::string_view example, std::string& to);
+    void refuse_foreign_keys(TableReader& reader, const Account& account);
+
+    void read_client_table(const TomlMember& member, bool is_tenant);
+    void read_endpoints(TableReader& reader, IdentityClient& client);
+    void read_authentication(TableReader& reader, IdentityClient& client);
+    void read_certificate(TableReader& reader, IdentityClient& client);
+    std::string read_named_secret(TableReader& reader, std::string_view key);
+    std::string read_url(TableReader& reader, std::string_view key, Need need, std::string_view example);
+
+    std::string folder_;
+    Diagnostics& diagnostics_;
+    std::vector<IdentityClient> clients_;
+    std::vector<Reference> references_;
+};
+
+}  // namespace sanctum::profiles

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// A provider's answer in JSON: one object, read strictly; the only file of the vault that knows the JSON library.
+#pragma once
+
+#include "base/result.hpp"
+#include "vault/http/http_client.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sanctum::vault {
+
+/// Move-only; its texts are wiped with it.
+class JsonAnswer {
+public:
+    /// Errors: Protocol (not JSON by its content type or its text, not one object, a member twice). Nothing of the
+    /// answer is in the sentence.
+    [[nodiscard]] static Result<JsonAnswer> parse(const HttpResponse& response);
+    JsonAnswer(JsonAnswer&& other) noexcept;
+    JsonAnswer& operator=(JsonAnswer&& other) noexcept;
+    ~JsonAnswer();
+
+    /// Members of the top object. A member of another kind is as good as absent.
+    [[nodiscard]] bool has(std::string_view name) const;
+    [[nodiscard]] std::string text(std::string_view name) const;
+    /// A whole number, or the text of one.
+    [[nodiscard]] std::optional<std::int64_t> number(std::string_view name) const;
+    /// The text as a secret; what the answer held is wiped.
+    [[nodiscard]] Secret take_secret(std::string_view name);
+    /// `name: value` of each text member of the object `name`.
+    [[nodiscard]] std::vector<std::pair<std::string, std::string>> texts_of(std::string_view name) const;
+
+private:
+    struct State;
+    explicit JsonAnswer(std::unique_ptr<State> state);
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace sanctum::vault

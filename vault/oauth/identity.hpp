@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Identity: how Sanctum proves to a token endpoint which client it is, and how it signs.
+#pragma once
+
+#include "base/clock.hpp"
+#include "base/result.hpp"
+#include "profiles/schema/operator_config.hpp"
+#include "vault/http/http_client.hpp"
+#include "vault/oauth/form.hpp"
+#include "vault/oauth/signed_jwt.hpp"
+
+#include <functional>
+#include <optional>
+#include <string>
+
+namespace sanctum::vault {
+
+/// Gives the secret of a store item; NotFound with the remedy in the sentence when there is none.
+using ItemLookup = std::function<Result<Secret>(const std::string& item)>;
+
+/// A configured client with its secrets. Shared by the accounts that name it; single thread.
+class Identity {
+public:
+    /// Takes what the client needs out of the store. Errors: those of `items`; InvalidProfile (a key that cannot sign).
+    [[nodiscard]] static Result<Identity> create(profiles::IdentityClient client, const ItemLookup& items);
+
+    /// Adds to `form` and `request` what says who we are (RFC 6749 2.3, RFC 7523 2.2, RFC 8705 2); a `private_key_jwt`
+    /// is made for this one request, its times taken from `now`. Errors: Internal.
+    [[nodiscard]] Status authenticate(Form& form, HttpRequest& request, WallTime now) const;
+
+    /// A token about a user, signed by this client: Auth0's privileged worker. `audit_context` at most 256 characters.
+    /// Errors: Internal.
+    [[nodiscard]] Result<Secret> sign_for_user(const std::string& user, const std::string& audit_context,
+                                               WallTime now) const;
+
+    [[nodiscard]] const profiles::IdentityClient& client() const { return client_; }
+    /// `tenant acme` or `provider corp`.
+    [[nodiscard]] std::string title() const;
+    /// True when what we send depends on our clock.
+    [[nodiscard]] bool signs() const { return client_.authentication == profiles::ClientAuthentication::PrivateKeyJwt; }
+
+private:
+    Identity() = default;
+    profiles::IdentityClient client_;
+    Secret secret_;
+    std::optional<SigningKey> key_;
+    ClientCertificate certificate_;
+};
+
+}  // namespace sanctum::vault

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vault/oauth/token_answer.hpp"
+
+#include "base/limits.hpp"
+#include "vault/http/json_answer.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace sanctum::vault {
+namespace {
+
+struct NamedError {
+    std::string_view name;
+    SourceFault fault;
+    std::string_view remedy;
+};
+
+// RFC 6749 5.2, RFC 8693 2.2.2, RFC 7009 2.2.1, and Auth0's own.
+constexpr std::array<NamedError, 17> kErrors = {{
+    {"federated_connection_refresh_token_not_found", SourceFault::ConsentRequired,
+     "the user never connected this account (a login alone does not), or the connection's name is another"},
+    {"federated_connection_refresh_token_flow_failed", SourceFault::ConsentLost,
+     "the provider no longer honours what the user connected: connect the account again"},
+    {"invalid_client", SourceFault::Misconfigured, "check client_id and the client's secret or key"},
+    {"unauthorized_client", SourceFault::Misconfigured, "enable this grant type for the client at the provider"},
+    {"unsupported_grant_type", SourceFault::Misconfigured, "enable this grant type for the client at the provider"},
+    {"access_denied", SourceFault::Misconfigured, "enable the grant type and the connection for this client"},
+    {"mfa_required", SourceFault::Misconfigured, "the tenant's MFA policy must be `Never`; require MFA in an Action"},
+    {"invalid_request", SourceFault::Misconfigured, "the provider does not take this form of request"},
+    {"invalid_target", SourceFault::Misconfigured, "check `audience` and `resource` of the account"},
+    {"invalid_dpop_proof", SourceFault::Misconfigured, "switch DPoP off for this client"},
+    {"use_dpop_nonce", SourceFault::Misconfigured, "switch DPoP off for this client"},
+    {"invalid_scope", SourceFault::ScopeUnavailable, "the account was not connected with these scopes"},
+    {"interaction_required", SourceFault::ConsentRequired, "the user must consent at the provider"},
+    {"consent_required", SourceFault::ConsentRequired, "the user must consent at the provider"},
+    {"login_required", SourceFault::SubjectExpired, "the owner must log in again"},
+    {"temporarily_unavailable", SourceFault::Unavailable, "try again later"},
+    {"server_error", SourceFault::Unavailable, "try again later"},
+}};
+
+std::string who(const TokenQuestion& question) {
+    std::string text = "account " + question.account + ": " + question.provider;
+    if (!question.connection.empty()) text += ", connection " + question.connection;
+    return text;
+}
+
+// An error's name is a token of few characters (RFC 6749 5.2); anything else is not repeated.
+std::string shown(std::string_view name) {
+    const bool is_word = !name.empty() && name.size() <= kProviderErrorNameMax &&
+                         std::all_of(name.begin(), name.end(), [](char c) {
+                             return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                                    c == '_' || c == '-';
+                         });
+    return is_word ? std::string(name) : std::string("an error without a proper name");
+}
+
+SourceFailure failure(const TokenQuestion& question, SourceFault fault, const std::string& what) {
+    return {fault, who(question) + ": " + what, Milliseconds(0)};
+}
+
+SourceFailure named_failure(const TokenQuestion& question, std::string_view name, int status) {
+    if (name == "invalid_grant") {
+        const bool is_subject = question.invalid_grant == SourceFault::SubjectExpired;
+        return failure(question, question.invalid_grant,
+                       is_subject ? "invalid_grant: the owner's token is no longer valid; log in again and store the new one"
+                                  : "invalid_grant: the consent was revoked or has run out; connect the account again");
+    }
+    for (const NamedError& known : kErrors) {
+        if (known.name == name) return failure(question, known.fault, std::string(name) + ": " + std::string(known.remedy));
+    }
+    const auto fault = status == 401 || status == 403 ? SourceFault::Misconfigured : SourceFault::Failed;
+    return failure(question, fault, shown(name) + " (status " + std::to_string(status) + ")");
+}
+
+SourceFailure failure_of_status(const TokenQuestion& question, const HttpResponse& response) {
+    const std::string status = "status " + std::to_string(response.status);
+    if (response.status == 502 || response.status == 504) {
+        return failure(question, SourceFault::NoAnswer, status + ": a gateway lost the answer");
+    }
+    if (response.status >= 500) return failure(question, SourceFault::Unavailable, status);
+    if (response.status == 404) {
+        return failure(question, SourceFault::Misconfigured, status + ": there is no token endpoint; check the address");
+    }
+    if (response.status >= 300 && response.status < 400) {
+        return failure(question, SourceFault::Misconfigured, status + ": redirects are not followed; check the address");
+    }
+    return failure(question, SourceFault::Protocol, status + " without an error in JSON");
+}
+
+std::vector<std::string> split_scopes(std::string_view text) {
+    std::vector<std::string> scopes;
+    std::size_t begin = 0;
+    while (begin < text.size()) {
+        const std::size_t end = std::min(text.find_first_of(" ,", begin), text.size());
+        if (end > begin) scopes.emplace_back(text.substr(begin, end - begin));
+        begin = end + 1;
+    }
+    std::sort(scopes.begin(), scopes.end());
+    scopes.erase(std::unique(scopes.begin(), scopes.end()), scopes.end());
+    return scopes;
+}
+
+bool is_bearer(std::string_view type) {
+    constexpr std::string_view kBearer = "bearer";
+    return type.empty() || std::equal(type.begin(), type.end(), kBearer.begin(), kBearer.end(), [](char a, char b) {
+               return (a >= 'A' && a <= 'Z' ? static_cast<char>(a + 32) : a) == b;
+           });
+}
+
+}  // namespace
+
+Milliseconds retry_after_of(const HttpResponse& response, WallTime now) {
+    const auto number = [&](std::string_view name) -> std::int64_t {
+        const std::string_view text = response.header(name);
+        const bool is_number = !text.empty() && text.size() <= 12 &&
+                               text.find_first_not_of("0123456789") == std::string_view::npos;
+        return is_number ? std::stoll(std::string(text)) : -1;
+    };
+    if (const std::int64_t seconds = number("retry-after"); seconds >= 0) return Milliseconds(seconds * 1000);
+    if (const std::int64_t reset = number("x-ratelimit-reset"); reset > 0) {
+        return Milliseconds(std::max<std::int64_t>(reset * 1000 - now.unix_ms, 0));
+    }
+    return Milliseconds(0);
+}
+
+SourceFailure failure_of(const Error& error, const TokenQuestion& question) {
+    switch (error.code) {
+        case Errc::Timeout:
+        case Errc::Cancelled: return failure(question, SourceFault::NoAnswer, error.what);
+        case Errc::Protocol:
+        case Errc::Limit: return failure(question, SourceFault::Protocol, error.what);
+        case Errc::Denied: return failure(question, SourceFault::Misconfigured, error.what);
+        default: return failure(question, SourceFault::Unavailable, error.what);
+    }
+}
+
+std::variant<TokenAnswer, SourceFailure> read_token_answer(const HttpResponse& response,
+                                                           const TokenQuestion& question) {
+    if (response.status == 429) {
+        return failure(question, SourceFault::RateLimited, "status 429: asked too often");
+    }
+    Result<JsonAnswer> parsed = JsonAnswer::parse(response);
+    if (!parsed) {
+        if (response.status != 200) return failure_of_status(question, response);
+        return failure(question, SourceFault::Protocol, parsed.error().what);
+    }
+    JsonAnswer& json = *parsed;
+    if (json.has("error")) return named_failure(question, json.text("error"), response.status);
+    if (response.status != 200) return failure_of_status(question, response);
+    TokenAnswer answer;
+    answer.access_token = json.take_secret("access_token");
+    if (answer.access_token.is_empty()) {
+        return failure(question, SourceFault::Protocol, "the answer holds no access_token");
+    }
+    answer.token_type = json.text("token_type");
+    if (!is_bearer(answer.token_type)) {
+        return failure(question, SourceFault::Protocol, "the token is of type " + shown(answer.token_type) +
+                                                            ", which cannot be put on a request");
+    }
+    if (json.has("expires_in")) {
+        const std::optional<std::int64_t> seconds = json.number("expires_in");
+        if (!seconds || *seconds < 0) return failure(question, SourceFault::Protocol, "expires_in is no number");
+        answer.expires_in = Milliseconds(std::min(*seconds, kProviderLifeSecondsMax) * 1000);
+    }
+    if (json.has("scope")) answer.scopes = split_scopes(json.text("scope"));
+    answer.refresh_token = json.take_secret("refresh_token");
+    return answer;
+}
+
+}  // namespace sanctum::vault

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a token endpoint answered (RFC 6749 5.1 and 5.2, RFC 8693 2.2), as data or as one fault. Pure.
+#pragma once
+
+#include "vault/http/http_client.hpp"
+#include "vault/sources/source.hpp"
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace sanctum::vault {
+
+/// A token and what was said about it.
+struct TokenAnswer {
+    Secret access_token;
+    std::string token_type;                           ///< as written; `Bearer` in any case, `N_A`
+    std::optional<Milliseconds> expires_in;           ///< of `expires_in`, which may be a number or its text
+    std::optional<std::vector<std::string>> scopes;   ///< sorted; absent: not said. Separated by spaces or commas
+    Secret refresh_token;                             ///< a new one, that replaces ours; empty: ours stays
+};
+
+/// Who was asked, in the words of the sentences that an operator reads.
+struct TokenQuestion {
+    std::string provider;     ///< `tenant acme`, `provider corp`
+    std::string account;
+    std::string connection;   ///< auth0: `connection github`; empty elsewhere
+    /// What `invalid_grant` means here: the owner's session is over, or the consent is.
+    SourceFault invalid_grant = SourceFault::ConsentLost;
+};
+
+/// Checks status, content type and members: bearer tokens only, no member twice, nothing over a bound.
+///
+/// An answer 200 with `error` is an error. Faults: Protocol, and by the error's name (or, without one, the status)
+/// ConsentRequired, ConsentLost, SubjectExpired, ScopeUnavailable, Misconfigured, RateLimited (with `Retry-After`),
+/// Unavailable; NoAnswer for 502 and 504, behind which something may have been made.
+[[nodiscard]] std::variant<TokenAnswer, SourceFailure> read_token_answer(const HttpResponse& response,
+                                                                         const TokenQuestion& question);
+
+/// The fault of an HTTP client's error: what never reached the provider made nothing.
+[[nodiscard]] SourceFailure failure_of(const Error& error, const TokenQuestion& question);
+
+/// `Retry-After` in seconds; else GitHub's and Auth0's `X-RateLimit-Reset` against `now`; 0: not said.
+[[nodiscard]] Milliseconds retry_after_of(const HttpResponse& response, WallTime now);
+
+}  // namespace sanctum::vault

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vault/oauth/token_endpoint.hpp"
+
+#include "base/limits.hpp"
+
+#include <cstdlib>
+
+namespace sanctum::vault {
+namespace {
+
+HttpRequest post(const std::string& url) {
+    HttpRequest request;
+    request.method = "POST";
+    request.url = url;
+    request.headers = {{"content-type", "application/x-www-form-urlencoded"}, {"accept", "application/json"}};
+    return request;
+}
+
+SourceFailure internal(const Error& error) { return {SourceFault::Failed, error.what, Milliseconds(0)}; }
+
+}  // namespace
+
+void TokenEndpoint::ask(const MakeForm& make, TokenQuestion question, Completion<TokenOutcome> done) {
+    send(make, question, Attempt::First, std::move(done));
+}
+
+// True when the provider's clock differs from the one that we used by more than providers let pass.
+bool TokenEndpoint::learn_offset(const HttpResponse& response) {
+    const Milliseconds difference = response.clock_offset - offset_;
+    if (std::abs(difference.count()) <= Milliseconds(kClockSkewAllowed).count()) return false;
+    offset_ = response.clock_offset;
+    return true;
+}
+
+void TokenEndpoint::send(const MakeForm& make, const TokenQuestion& question, Attempt attempt,
+                         Completion<TokenOutcome> done) {
+    Result<Form> form = make(provider_time());
+    if (!form) return done(internal(form.error()));
+    HttpRequest request = post(identity_.client().token_endpoint);
+    if (Status signed_in = identity_.authenticate(*form, request, provider_time()); !signed_in) {
+        return done(internal(signed_in.error()));
+    }
+    request.body = form->body();
+    http_.send(std::move(request), [this, make, question, attempt,
+                                    done = std::move(done)](Result<HttpResponse> response) {
+        if (!response) return done(failure_of(response.error(), question));
+        const bool was_wrong = learn_offset(*response);
+        TokenOutcome outcome = read_token_answer(*response, question);
+        auto* failure = std::get_if<SourceFailure>(&outcome);
+        if (failure == nullptr) return done(std::move(outcome));
+        // What was signed with a wrong time is refused as a bad client or a bad grant; no provider says more.
+        const bool may_be_time = response->status >= 400 && response->status < 500 &&
+                                 failure->fault != SourceFault::RateLimited;
+        if (was_wrong && may_be_time && attempt == Attempt::First) {
+            return send(make, question, Attempt::Corrected, done);
+        }
+        if (attempt == Attempt::Corrected && may_be_time) {
+            failure->what += "; this machine's clock is " + std::to_string(-offset_.count() / 1000) +
+                             " s ahead of the provider's, and correcting for it did not help";
+            failure->fault = SourceFault::ClockSkew;
+        }
+        if (failure->retry_after.count() == 0) failure->retry_after = retry_after_of(*response, provider_time());
+        done(std::move(outcome));
+    });
+}
+
+void TokenEndpoint::revoke(const Secret& token, std::string_view hint, Completion<RetireOutcome> done) {
+    using End = RetireOutcome::End;
+    const std::string& url = identity_.client().revocation_endpoint;
+    if (url.empty()) return done({End::LeftToExpire, identity_.title() + " has no revocation endpoint"});
+    HttpRequest request = post(url);
+    request.repeat = Repeat::Safe;
+    Form form;
+    form.add("token", token.reveal());
+    form.add("token_type_hint", hint);
+    if (Status signed_in = identity_.authenticate(form, request, provider_time()); !signed_in) {
+        return done({End::NotYet, signed_in.error().what});
+    }
+    request.body = form.body();
+    http_.send(std::move(request), [title = identity_.title(), done = std::move(done)](Result<HttpResponse> response) {
+        if (!response) return done({End::NotYet, title + ": " + response.error().what});
+        const int status = response->status;
+        if (status == 200 || status == 202 || status == 204 || status == 404) {
+            return done({End::Gone, "revoked at " + title});
+        }
+        const std::string problem = title + ": revocation was answered with status " + std::to_string(status);
+        done({status == 400 ? End::LeftToExpire : End::NotYet, problem});
+    });
+}
+
+}  // namespace sanctum::vault

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// One provider's token and revocation endpoints: a form goes out with our identity, a token or a fault comes back.
+#pragma once
+
+#include "vault/oauth/identity.hpp"
+#include "vault/oauth/token_answer.hpp"
+
+#include <functional>
+#include <memory>
+#include <variant>
+
+namespace sanctum::vault {
+
+using TokenOutcome = std::variant<TokenAnswer, SourceFailure>;
+
+/// Single thread; shared by the accounts of one identity. What it was given must outlive it.
+class TokenEndpoint {
+public:
+    TokenEndpoint(HttpClient& http, const Clock& clock, Identity identity)
+        : http_(http), clock_(clock), identity_(std::move(identity)) {}
+
+    /// Makes the form once more for another attempt; `now` is the provider's time.
+    using MakeForm = std::function<Result<Form>(WallTime now)>;
+
+    /// Asks for a token. A token that was signed with a time the provider does not accept is signed again, once, with
+    /// the provider's own time (its `Date`); after that it is SourceFault::ClockSkew. `done` as HttpClient::send.
+    void ask(const MakeForm& make, TokenQuestion question, Completion<TokenOutcome> done);
+
+    /// Revokes a token (RFC 7009 2): 200, and what the provider does not know, is Gone. `hint`: `access_token` or
+    /// `refresh_token`. Without a revocation endpoint: NotYet with a sentence.
+    void revoke(const Secret& token, std::string_view hint, Completion<RetireOutcome> done);
+
+    [[nodiscard]] const Identity& identity() const { return identity_; }
+    [[nodiscard]] WallTime our_time() const { return clock_.wall(); }
+    /// The provider's time, as far as we have seen it.
+    [[nodiscard]] WallTime provider_time() const { return {clock_.wall().unix_ms + offset_.count()}; }
+
+private:
+    enum class Attempt : bool { First, Corrected };
+    void send(const MakeForm& make, const TokenQuestion& question, Attempt attempt, Completion<TokenOutcome> done);
+    [[nodiscard]] bool learn_offset(const HttpResponse& response);
+
+    HttpClient& http_;
+    const Clock& clock_;
+    Identity identity_;
+    Milliseconds offset_{0};
+};
+
+}  // namespace sanctum::vault

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// `auth0`: the token that Auth0's Token Vault keeps for a user's connected account.
+//
+// What comes is the provider's own token, from a copy that Auth0 keeps until it runs out: others who ask for the same
+// user get the same one. So it is never revoked; what can be taken back is the user's refresh token that stands for
+// this mission (`on_exit = "revoke"`), after which nobody gets anything with it any more.
+// https://auth0.com/docs/secure/tokens/token-vault
+#pragma once
+
+#include "profiles/schema/operator_config.hpp"
+#include "vault/oauth/token_endpoint.hpp"
+#include "vault/sources/source.hpp"
+
+#include <memory>
+
+namespace sanctum::vault {
+
+class Auth0Source final : public Source {
+public:
+    /// `subject`: the user's refresh or access token; empty for a worker.
+    Auth0Source(std::shared_ptr<TokenEndpoint> tenant, profiles::Account account, Secret subject)
+        : tenant_(std::move(tenant)), account_(std::move(account)), subject_(std::move(subject)) {}
+
+    /// It makes nothing of its own: an answer that is lost is asked for again.
+    [[nodiscard]] Capabilities capabilities() const override;
+    void acquire(const SourceNeed& need, Completion<Fetched> done) override;
+    void retire(const Credential& credential, RetireCause cause, Completion<RetireOutcome> done) override;
+
+private:
+    [[nodiscard]] Result<Form> make_form(const SourceNeed& need, WallTime now) const;
+
+    std::shared_ptr<TokenEndpoint> tenant_;
+    profiles::Account account_;
+    Secret subject_;
+};
+
+}  // namespace sanctum::vault

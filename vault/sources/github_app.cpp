@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vault/sources/github_app.hpp"
+
+#include "base/limits.hpp"
+#include "base/wire/archive.hpp"
+#include "vault/http/json_answer.hpp"
+#include "vault/oauth/scope_check.hpp"
+#include "vault/oauth/token_answer.hpp"
+
+#include <algorithm>
+#include <set>
+
+namespace sanctum::vault {
+namespace {
+
+using End = RetireOutcome::End;
+
+constexpr std::int64_t kIssuedBackMs = 60'000;    // GitHub's advice against clocks that differ
+constexpr std::int64_t kAssertionMs = 5 * 60'000;  // at most ten minutes
+constexpr std::int64_t kTokenMs = 60 * 60'000;     // of every installation token
+constexpr std::string_view kAlwaysGiven = "metadata:read";  // GitHub adds it to every token
+
+int rank(std::string_view access) {
+    if (access == "read") return 1;
+    if (access == "write") return 2;
+    return access == "admin" ? 3 : 0;
+}
+
+// permission → access
+Result<std::map<std::string, std::string>> permissions_of(const std::vector<std::string>& scopes) {
+    std::map<std::string, std::string> permissions;
+    for (const std::string& scope : scopes) {
+        const std::size_t colon = scope.find(':');
+        const std::string access = colon == std::string::npos ? "" : scope.substr(colon + 1);
+        if (rank(access) == 0) {
+            return Error{Errc::NotPermitted, "scope " + scope + " is no permission of a GitHub App; say with " +
+                                                 "scope_names what it is called there (as in \"contents:write\")"};
+        }
+        std::string& known = permissions[scope.substr(0, colon)];
+        if (rank(known) < rank(access)) known = access;
+    }
+    return permissions;
+}
+
+// ISO 8601 in UTC as GitHub writes it, `2026-11-25T21:00:00Z`.
+std::optional<WallTime> parse_time(const std::string& text) {
+    std::tm parts{};
+    const char* end = ::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%SZ", &parts);
+    if (end == nullptr || *end != '\0') return std::nullopt;
+    return WallTime{std::int64_t{::timegm(&parts)} * 1000};
+}
+
+}  // namespace
+
+Result<std::string> installation_token_body(const profiles::ProviderAccount& account, const SourceNeed& need) {
+    SANCTUM_TRY(const auto permissions, permissions_of(provider_scopes(account, need.scopes)));
+    std::set<std::string> names;
+    std::set<std::string> owners;
+    if (const auto repositories = need.resources.find("repo"); repositories != need.resources.end()) {
+        for (const std::string& repository : repositories->second) {
+            const std::size_t slash = repository.find('/');
+            owners.insert(repository.substr(0, slash));
+            std::string name = slash == std::string::npos ? repository : repository.substr(slash + 1);
+            if (name.ends_with(".git")) name.resize(name.size() - 4);
+            names.insert(std::move(name));
+        }
+    }
+    if (owners.size() > 1) return Error{Errc::NotPermitted, "one installation has repositories of one owner"};
+    std::string body = "{";
+    if (!names.empty()) {
+        body += "\"repositories\":[";
+        for (const std::string& name : names) {
+            if (!body.ends_with('[')) body += ",";
+            wire::append_json_string(body, name);
+        }
+        body += "],";
+    }
+    body += "\"permissions\":{";
+    for (const auto& [permission, access] : permissions) {
+        if (!body.ends_with('{')) body += ",";
+        wire::append_json_string(body, permission);
+        body += ":";
+        wire::append_json_string(body, access);
+    }
+    return body + "}}";
+}
+
+Capabilities GithubAppSource::capabilities() const {
+    Capabilities capabilities;
+    capabilities.narrows_scopes = true;
+    capabilities.narrows_resources = true;
+    capabilities.mints = true;
+    capabilities.retire = RetireClass::Self;
+    capabilities.life_max = Milliseconds(kTokenMs);
+    return capabilities;
+}
+
+HttpRequest GithubAppSource::request(std::string method, const std::string& path) const {
+    HttpRequest request;
+    request.method = std::move(method);
+    request.url = account_.provider.api + path;
+    request.headers = {{"accept", "application/vnd.github+json"}, {"x-github-api-version", "2022-11-28"}};
+    return request;
+}
+
+SourceFailure GithubAppSource::failure(SourceFault fault, const std::string& what) const {
+    return {fault, "account " + account_.name + ": GitHub App " + account_.provider.app_id + ": " + what,
+            Milliseconds(0)};
+}
+
+void GithubAppSource::acquire(const SourceNeed& need, Completion<Fetched> done) {
+    Result<std::string> body = installation_token_body(account_.provider, need);
+    if (!body) return done(failure(SourceFault::Misconfigured, body.error().what));
+    const std::int64_t now = clock_.wall().unix_ms;
+    const std::string claims = "{\"iat\":" + std::to_string((now - kIssuedBackMs) / 1000) +
+                               ",\"exp\":" + std::to_string((now + kAssertionMs) / 1000) + ",\"iss\":\"" +
+                               account_.provider.app_id + "\"}";
+    Result<Secret> assertion = key_.sign(claims, "JWT", "");
+    if (!assertion) return done(std::move(assertion).error());
+    HttpRequest mint = request("POST", "/app/installations/" + account_.provider.installation + "/access_tokens");
+    mint.headers.emplace_back("content-type", "application/json");
+    std::string bearer = "Bearer ";
+    bearer.reserve(bearer.size() + assertion->size());
+    bearer += assertion->reveal();
+    mint.authorization = Secret(bearer);
+    wipe(bearer);
+    mint.body = Secret(*body);
+    http_.send(std::move(mint), [this, need, done = std::move(done)](Result<HttpResponse> response) {
+        if (response) return take(need, *response, done);
+        const TokenQuestion question{"GitHub App " + account_.provider.app_id, account_.name, "",
+                                     SourceFault::Misconfigured};
+        done(failure_of(response.error(), question));
+    });
+}
+
+// What a status other than 201 means.
+SourceFailure GithubAppSource::refusal(const HttpResponse& response) const {
+    const int status = response.status;
+    const std::string shown = "status " + std::to_string(status);
+    const bool is_limited = status == 429 || (status == 403 && response.header("x-ratelimit-remaining") == "0");
+    SourceFailure refused = failure(SourceFault::Failed, shown);
+    const auto say = [&](SourceFault fault, const std::string& remedy) {
+        refused = failure(fault, shown + ": " + remedy);
+    };
+    if (is_limited) refused.fault = SourceFault::RateLimited;
+    else if (status == 401) say(SourceFault::Misconfigured, "check app_id and the app's private key");
+    else if (status == 403) say(SourceFault::Misconfigured, "the installation is suspended, or not this app's");
+    else if (status == 404) say(SourceFault::Misconfigured, "no installation " + account_.provider.installation);
+    else if (status == 422) {
+        say(SourceFault::ScopeUnavailable, "the installation has not these repositories or permissions");
+    } else if (status == 502 || status == 504) refused.fault = SourceFault::NoAnswer;
+    else if (status >= 500) refused.fault = SourceFault::Unavailable;
+    if (is_limited) refused.retry_after = retry_after_of(response, clock_.wall());
+    return refused;
+}
+
+void GithubAppSource::take(const SourceNeed& need, const HttpResponse& response, Completion<Fetched> done) {
+    if (response.status != 201) return done(refusal(response));
+    Result<JsonAnswer> json = JsonAnswer::parse(response);
+    if (!json) return done(failure(SourceFault::Protocol, json.error().what));
+    Credential credential;
+    credential.secret = json->take_secret("token");
+    credential.expires = parse_time(json->text("expires_at"));
+    credential.retire = RetireClass::Self;
+    if (credential.secret.is_empty() || !credential.expires) {
+        return done(failure(SourceFault::Protocol, "the answer holds no token, or no time of its end"));
+    }
+    const std::vector<std::string> asked = provider_scopes(account_.provider, need.scopes);
+    std::vector<std::string> received;
+    for (const auto& [permission, access] : json->texts_of("permissions")) {
+        const std::string scope = permission + ":" + access;
+        const bool was_asked = std::find(asked.begin(), asked.end(), scope) != asked.end();
+        if (scope != kAlwaysGiven || was_asked) received.push_back(scope);
+    }
+    std::sort(received.begin(), received.end());
+    auto scopes = check_scopes(account_, need.scopes, received);
+    if (auto* wrong = std::get_if<SourceFailure>(&scopes)) {
+        // Made for us and of no use: it does not stay.
+        return retire(credential, RetireCause::Used, [wrong = std::move(*wrong), done](const RetireOutcome&) {
+            done(wrong);
+        });
+    }
+    credential.scopes = std::get<ScopeReport>(std::move(scopes));
+    done(std::move(credential));
+}
+
+void GithubAppSource::retire(const Credential& credential, RetireCause /*cause*/, Completion<RetireOutcome> done) {
+    HttpRequest revoke = request("DELETE", "/installation/token");
+    revoke.repeat = Repeat::Safe;
+    std::string bearer = "Bearer ";
+    bearer.reserve(bearer.size() + credential.secret.size());
+    bearer += credential.secret.reveal();
+    revoke.authorization = Secret(bearer);
+    wipe(bearer);
+    http_.send(std::move(revoke), [done = std::move(done)](Result<HttpResponse> response) {
+        if (!response) return done({End::NotYet, "GitHub: " + response.error().what});
+        const int status = response->status;
+        // 401: the token, which is also who asks, is no longer known.
+        if (status == 204 || status == 404 || status == 401) return done({End::Gone, "revoked at GitHub"});
+        done({End::NotYet, "GitHub answered its revocation with status " + std::to_string(status)});
+    });
+}
+
+}  // namespace sanctum::vault

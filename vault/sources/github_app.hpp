@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// `github-app`: an installation token of a GitHub App, limited at its birth to the repositories and permissions of one
+// need, and revoked with itself. https://docs.github.com/rest/apps/apps#create-an-installation-access-token-for-an-app
+#pragma once
+
+#include "profiles/schema/operator_config.hpp"
+#include "vault/http/http_client.hpp"
+#include "vault/oauth/signed_jwt.hpp"
+#include "vault/sources/source.hpp"
+
+namespace sanctum::vault {
+
+class GithubAppSource final : public Source {
+public:
+    /// `key`: of the app. References must outlive the source.
+    GithubAppSource(HttpClient& http, const Clock& clock, profiles::Account account, SigningKey key)
+        : http_(http), clock_(clock), account_(std::move(account)), key_(std::move(key)) {}
+
+    [[nodiscard]] Capabilities capabilities() const override;
+    /// The resource `repo` of the need names the repositories, `owner/name`; all of one installation have one owner.
+    void acquire(const SourceNeed& need, Completion<Fetched> done) override;
+    void retire(const Credential& credential, RetireCause cause, Completion<RetireOutcome> done) override;
+
+private:
+    [[nodiscard]] HttpRequest request(std::string method, const std::string& path) const;
+    void take(const SourceNeed& need, const HttpResponse& response, Completion<Fetched> done);
+    [[nodiscard]] SourceFailure refusal(const HttpResponse& response) const;
+    [[nodiscard]] SourceFailure failure(SourceFault fault, const std::string& what) const;
+
+    HttpClient& http_;
+    const Clock& clock_;
+    profiles::Account account_;
+    SigningKey key_;
+};
+
+/// `{"repositories":[…],"permissions":{…}}`: what the token may at most do. Scopes are `permission:access`; of two
+/// for one permission the higher counts. NotPermitted names a scope that is no permission of GitHub's, or
+/// repositories of two owners. Pure.
+[[nodiscard]] Result<std::string> installation_token_body(const profiles::ProviderAccount& account,
+                                                          const SourceNeed& need);
+
+}  // namespace sanctum::vault
