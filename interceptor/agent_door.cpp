@@ -89,7 +89,7 @@ net::awaitable<void> AgentDoor::serve(AcceptedSocket socket) {
 net::awaitable<void> AgentDoor::serve_tls(std::unique_ptr<PlainStream> plain, AgentConnection connection,
                                           std::string dialled_host) {
     AgentHandshake handshake{connection.name, std::move(dialled_host), {}};
-    Result<SslPtr> ssl = tls_.start(handshake);
+    Result<network::SslPtr> ssl = tls_.start(handshake);
     if (!ssl) {
         log::error(ssl.error().what);
         co_return;

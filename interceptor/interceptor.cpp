@@ -5,7 +5,7 @@
 #include "base/log.hpp"
 #include "interceptor/mission_server.hpp"
 #include "interceptor/start.hpp"
-#include "interceptor/upstream/dialler.hpp"
+#include "network/dialler.hpp"
 
 #include <csignal>
 #include <fcntl.h>
@@ -17,7 +17,7 @@
 namespace sanctum::interceptor {
 namespace {
 
-SelfConfinement interceptor_confinement(const RootCertificates& roots) {
+SelfConfinement interceptor_confinement(const network::RootCertificates& roots) {
     SelfConfinement confinement;
     const auto common = calls_of_any_process();
     confinement.calls.assign(common.begin(), common.end());
@@ -63,8 +63,9 @@ struct Serving {
 // Everything up to Ready. Every step is fatal. The channel is moved from once the server takes it.
 Result<Serving> start_up(wire::Channel& launcher) {
     SANCTUM_TRY(Start start, receive_start(launcher));
-    SANCTUM_TRY(DialTable table, DialTable::create(profiles::dial_entries(start.mission), start.upstream));
-    SANCTUM_TRY(DiallerProcess dialler, fork_dialler(std::move(table), start.upstream.resolver));
+    SANCTUM_TRY(network::DialTable table,
+                network::DialTable::create(profiles::dial_entries(start.mission), start.upstream));
+    SANCTUM_TRY(network::DiallerProcess dialler, network::fork_dialler(std::move(table), start.upstream.resolver));
     // From here on this process has no network of its own: what it serves was opened by others.
     SANCTUM_CHECK(enter_empty_network());
     SANCTUM_CHECK(become_undumpable());
@@ -72,7 +73,7 @@ Result<Serving> start_up(wire::Channel& launcher) {
     if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return io_error("PR_SET_PDEATHSIG");
 
     Serving serving;
-    const RootCertificates roots = find_root_certificates();
+    const network::RootCertificates roots = network::find_root_certificates();
     SANCTUM_TRY(serving.loop, Loop::create());
     wire::Channel channel = std::move(launcher);
     auto server = MissionServer::create(*serving.loop, std::move(start), std::move(channel), std::move(dialler.channel),
@@ -97,7 +98,7 @@ Status close_others(int kept) {
 
 int run_interceptor(UniqueFd launcher_channel) {
     if (!close_others(launcher_channel.get())) return 1;
-    initialise_openssl();
+    network::initialise_openssl();
     wire::Channel launcher(std::move(launcher_channel));
     // A second descriptor of the channel, for the one sentence that a failed start leaves.
     wire::Channel last_words(UniqueFd(::fcntl(launcher.fd(), F_DUPFD_CLOEXEC, 3)));

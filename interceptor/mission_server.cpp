@@ -9,7 +9,8 @@
 namespace sanctum::interceptor {
 
 Result<std::unique_ptr<MissionServer>> MissionServer::create(Loop& loop, Start start, wire::Channel launcher,
-                                                             wire::Channel dialler, const RootCertificates& roots) {
+                                                             wire::Channel dialler,
+                                                             const network::RootCertificates& roots) {
     const SystemClock clock;
     // The CA ends with the mission, a second later at most (certificates know no parts of a second).
     const WallTime now = clock.wall();
@@ -18,7 +19,7 @@ Result<std::unique_ptr<MissionServer>> MissionServer::create(Loop& loop, Start s
     Tls tls;
     tls.ca = std::make_unique<MissionCa>(std::move(made));
     SANCTUM_TRY(tls.agent, AgentTls::create(*tls.ca));
-    SANCTUM_TRY(tls.upstream, UpstreamTls::create(start.upstream.ca_pem, roots));
+    SANCTUM_TRY(tls.upstream, network::UpstreamTls::create(start.upstream.ca_pem, roots));
     return std::unique_ptr<MissionServer>(new MissionServer(loop, std::move(start), std::move(launcher),
                                                             std::move(dialler), std::move(tls)));
 }

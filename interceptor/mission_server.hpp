@@ -11,9 +11,9 @@
 #include "interceptor/start.hpp"
 #include "interceptor/tls/agent_tls.hpp"
 #include "interceptor/tls/mission_ca.hpp"
-#include "interceptor/tls/upstream_tls.hpp"
 #include "interceptor/upstream/dial_client.hpp"
 #include "interceptor/upstream/upstream_pool.hpp"
+#include "network/upstream_tls.hpp"
 
 #include <list>
 #include <memory>
@@ -28,7 +28,7 @@ public:
     /// `dialler`: our end of the dialler's channel. Errors: Internal (OpenSSL), InvalidProfile (upstream.ca_file).
     [[nodiscard]] static Result<std::unique_ptr<MissionServer>> create(Loop& loop, Start start, wire::Channel launcher,
                                                                        wire::Channel dialler,
-                                                                       const RootCertificates& roots);
+                                                                       const network::RootCertificates& roots);
 
     [[nodiscard]] const std::string& ca_pem() const { return tls_.ca->certificate_pem(); }
 
@@ -42,7 +42,7 @@ private:
     struct Tls {
         std::unique_ptr<MissionCa> ca;
         std::unique_ptr<AgentTls> agent;  ///< refers to the CA
-        std::unique_ptr<UpstreamTls> upstream;
+        std::unique_ptr<network::UpstreamTls> upstream;
     };
     MissionServer(Loop& loop, Start start, wire::Channel launcher, wire::Channel dialler, Tls tls);
 

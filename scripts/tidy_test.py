@@ -20,6 +20,9 @@ class EachRule(unittest.TestCase):
     def test_an_include_against_the_direction_is_found(self):
         self.assertTrue(findings(tidy.check_includes, "vault/x.cpp", '#include "interceptor/y.hpp"'))
         self.assertFalse(findings(tidy.check_includes, "vault/x.cpp", '#include "profiles/y.hpp"'))
+        self.assertTrue(findings(tidy.check_includes, "network/x.cpp", '#include "vault/y.hpp"'))
+        self.assertTrue(findings(tidy.check_includes, "launcher/x.cpp", '#include "network/y.hpp"'))
+        self.assertFalse(findings(tidy.check_includes, "vault/x.cpp", '#include "network/y.hpp"'))
 
     def test_a_heavy_header_is_found_in_headers_only(self):
         self.assertTrue(findings(tidy.check_includes, "vault/x.hpp", "#include <nlohmann/json.hpp>"))

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "interceptor/dns/answer.hpp"
 
-#include "interceptor/tls/host_name.hpp"
+#include "network/host_name.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -79,7 +79,7 @@ std::optional<Question> read_question(std::string_view message) {
         const std::string_view label = message.substr(at, size);
         for (const char c : label) question.is_text &= c > ' ' && c < 0x7f && c != '.';
         if (!question.name.empty()) question.name.push_back('.');
-        question.name += to_lower(label);
+        question.name += network::to_lower(label);
         at += size;
         if (at - kHeaderBytes > 254) return std::nullopt;
     }
@@ -184,7 +184,7 @@ bool is_localhost(std::string_view name) { return name == "localhost" || name.en
 // `name.invalid` never exists (RFC 6761), and a name without a dot is no host of the Internet: programs look such
 // names up to find a machine of their own network (`wpad`, `printer`).
 bool can_be_host(const std::string& name) {
-    return is_host_name(name) && name.find('.') != std::string::npos && !name.ends_with(".invalid") &&
+    return network::is_host_name(name) && name.find('.') != std::string::npos && !name.ends_with(".invalid") &&
            !name.ends_with(".arpa");
 }
 

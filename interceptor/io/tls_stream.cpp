@@ -9,7 +9,7 @@
 
 namespace sanctum::interceptor {
 
-TlsStream::TlsStream(Loop& loop, Descriptor socket, SslPtr ssl)
+TlsStream::TlsStream(Loop& loop, Descriptor socket, network::SslPtr ssl)
     : SocketStream(loop, std::move(socket)), ssl_(std::move(ssl)) {
     // BIO_NOCLOSE: the descriptor belongs to SocketStream.
     SSL_set_fd(ssl_.get(), fd());
@@ -100,7 +100,7 @@ net::awaitable<Status> TlsStream::wait_or_fail(int returned) {
         // SECURITY: an end without close_notify may be a cut; codecs that need no more bytes do not ask for them.
         co_return Error{Errc::Protocol, "tls: the connection ended without close_notify"};
     }
-    co_return Error{Errc::Protocol, "tls: " + take_openssl_error()};
+    co_return Error{Errc::Protocol, "tls: " + network::take_openssl_error()};
 }
 
 }  // namespace sanctum::interceptor

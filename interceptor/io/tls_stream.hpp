@@ -3,14 +3,14 @@
 #pragma once
 
 #include "interceptor/io/socket_stream.hpp"
-#include "interceptor/tls/openssl_types.hpp"
+#include "network/openssl_types.hpp"
 
 namespace sanctum::interceptor {
 
 class TlsStream final : public SocketStream {
 public:
     /// `ssl` is set to accept or connect state and not yet bound to a socket.
-    TlsStream(Loop& loop, Descriptor socket, SslPtr ssl);
+    TlsStream(Loop& loop, Descriptor socket, network::SslPtr ssl);
     ~TlsStream() override;
 
     /// Runs the handshake; reads at most `bytes_max` for it. Errors: Timeout, Cancelled, Limit, Io (the other side
@@ -29,7 +29,7 @@ private:
     /// What a failed SSL call wants: waits for it, or says why it cannot go on.
     [[nodiscard]] net::awaitable<Status> wait_or_fail(int returned);
 
-    SslPtr ssl_;
+    network::SslPtr ssl_;
     bool is_broken_ = false;
 };
 

@@ -2,7 +2,7 @@
 #include "interceptor/tls/agent_tls.hpp"
 
 #include "interceptor/tls/client_hello.hpp"
-#include "interceptor/tls/host_name.hpp"
+#include "network/host_name.hpp"
 
 #include <openssl/ssl.h>
 
@@ -16,7 +16,7 @@ constexpr std::string_view kHttp11 = "http/1.1";
 // The leaf follows the name that the client asked for, since that is the name it will check.
 const std::string& leaf_name(const AgentHandshake& handshake) {
     const std::string& asked = handshake.server_name;
-    if (is_host_name(asked) || is_address_literal(asked)) return asked;
+    if (network::is_host_name(asked) || network::is_address_literal(asked)) return asked;
     return handshake.name.empty() ? handshake.dialled_address : handshake.name;
 }
 
@@ -68,7 +68,7 @@ Result<std::unique_ptr<AgentTls>> AgentTls::create(MissionCa& ca) {
     if (context == nullptr || SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1 ||
         SSL_CTX_set_session_id_context(context, reinterpret_cast<const unsigned char*>(kSessionContext.data()),
                                        kSessionContext.size()) != 1) {
-        return Error{Errc::Internal, "agent TLS: " + take_openssl_error()};
+        return Error{Errc::Internal, "agent TLS: " + network::take_openssl_error()};
     }
     SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE |
                                      SSL_OP_PRIORITIZE_CHACHA);
@@ -84,10 +84,10 @@ Result<std::unique_ptr<AgentTls>> AgentTls::create(MissionCa& ca) {
     return tls;
 }
 
-Result<SslPtr> AgentTls::start(AgentHandshake& handshake) const {
-    SslPtr ssl(SSL_new(context_.get()));
+Result<network::SslPtr> AgentTls::start(AgentHandshake& handshake) const {
+    network::SslPtr ssl(SSL_new(context_.get()));
     if (!ssl || SSL_set_app_data(ssl.get(), &handshake) != 1) {
-        return Error{Errc::Internal, "agent TLS: " + take_openssl_error()};
+        return Error{Errc::Internal, "agent TLS: " + network::take_openssl_error()};
     }
     SSL_set_accept_state(ssl.get());
     return ssl;

@@ -8,7 +8,7 @@
 
 #include "base/result.hpp"
 #include "interceptor/tls/mission_ca.hpp"
-#include "interceptor/tls/openssl_types.hpp"
+#include "network/openssl_types.hpp"
 
 #include <memory>
 #include <string>
@@ -29,11 +29,11 @@ public:
     [[nodiscard]] static Result<std::unique_ptr<AgentTls>> create(MissionCa& ca);
 
     /// A server-side SSL for one connection. Errors: Internal.
-    [[nodiscard]] Result<SslPtr> start(AgentHandshake& handshake) const;
+    [[nodiscard]] Result<network::SslPtr> start(AgentHandshake& handshake) const;
 
 private:
     AgentTls() = default;
-    SslContextPtr context_;
+    network::SslContextPtr context_;
 };
 
 }  // namespace sanctum::interceptor

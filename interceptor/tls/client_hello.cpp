@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "interceptor/tls/client_hello.hpp"
 
-#include "interceptor/tls/host_name.hpp"
+#include "network/host_name.hpp"
 
 #include <algorithm>
 
@@ -30,7 +30,7 @@ std::optional<std::string> parse_server_name(std::span<const unsigned char> exte
     const std::span<const unsigned char> name = extension.subspan(kHeadBytes);
     if (number16(extension.subspan(3)) != name.size() || name.size() > 255) return std::nullopt;
     if (!std::all_of(name.begin(), name.end(), is_name_byte)) return std::nullopt;
-    return to_lower({reinterpret_cast<const char*>(name.data()), name.size()});
+    return network::to_lower({reinterpret_cast<const char*>(name.data()), name.size()});
 }
 
 }  // namespace sanctum::interceptor

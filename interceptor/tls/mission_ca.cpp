@@ -3,7 +3,7 @@
 
 #include "base/files.hpp"
 #include "base/limits.hpp"
-#include "interceptor/tls/host_name.hpp"
+#include "network/host_name.hpp"
 
 #include <openssl/bn.h>
 #include <openssl/evp.h>
@@ -17,7 +17,7 @@ namespace sanctum::interceptor {
 namespace {
 
 Error openssl_failed(const char* what) {
-    return Error{Errc::Internal, std::string(what) + ": " + take_openssl_error()};
+    return Error{Errc::Internal, std::string(what) + ": " + network::take_openssl_error()};
 }
 
 Status set_random_serial(X509* certificate) {
@@ -56,8 +56,8 @@ Status set_subject(X509* certificate, const std::string& common_name) {
     return {};
 }
 
-Result<CertificatePtr> begin_certificate(std::int64_t not_before, std::int64_t not_after, EVP_PKEY* key) {
-    CertificatePtr certificate(X509_new());
+Result<network::CertificatePtr> begin_certificate(std::int64_t not_before, std::int64_t not_after, EVP_PKEY* key) {
+    network::CertificatePtr certificate(X509_new());
     if (!certificate || X509_set_version(certificate.get(), X509_VERSION_3) != 1 ||
         X509_set_pubkey(certificate.get(), key) != 1 ||
         ASN1_TIME_set(X509_getm_notBefore(certificate.get()), not_before) == nullptr ||
@@ -104,7 +104,7 @@ Result<X509*> MissionCa::leaf_for(const std::string& name) {
         leaves_.splice(leaves_.begin(), leaves_, found->second);
         return leaves_.front().certificate.get();
     }
-    SANCTUM_TRY(CertificatePtr certificate, mint(name));
+    SANCTUM_TRY(network::CertificatePtr certificate, mint(name));
     if (leaves_.size() >= kLeafCertificatesMax) {
         by_name_.erase(leaves_.back().name);
         leaves_.pop_back();
@@ -114,11 +114,11 @@ Result<X509*> MissionCa::leaf_for(const std::string& name) {
     return leaves_.front().certificate.get();
 }
 
-Result<CertificatePtr> MissionCa::mint(const std::string& name) const {
-    const bool is_address = is_address_literal(name);
+Result<network::CertificatePtr> MissionCa::mint(const std::string& name) const {
+    const bool is_address = network::is_address_literal(name);
     // SECURITY: the name goes into an extension by text; only characters of a host name or address may get there.
-    if (!is_address && !is_host_name(name)) return Error{Errc::Protocol, "not a host name"};
-    SANCTUM_TRY(CertificatePtr leaf, begin_certificate(not_before_, not_after_, leaf_key_.get()));
+    if (!is_address && !network::is_host_name(name)) return Error{Errc::Protocol, "not a host name"};
+    SANCTUM_TRY(network::CertificatePtr leaf, begin_certificate(not_before_, not_after_, leaf_key_.get()));
     SANCTUM_CHECK(set_subject(leaf.get(), name));
     if (X509_set_issuer_name(leaf.get(), X509_get_subject_name(certificate_.get())) != 1) {
         return openssl_failed("leaf certificate");

@@ -5,7 +5,7 @@
 
 #include "base/clock.hpp"
 #include "base/result.hpp"
-#include "interceptor/tls/openssl_types.hpp"
+#include "network/openssl_types.hpp"
 
 #include <list>
 #include <string>
@@ -29,15 +29,15 @@ public:
 
 private:
     MissionCa() = default;
-    [[nodiscard]] Result<CertificatePtr> mint(const std::string& name) const;
+    [[nodiscard]] Result<network::CertificatePtr> mint(const std::string& name) const;
 
     struct Leaf {
         std::string name;
-        CertificatePtr certificate;
+        network::CertificatePtr certificate;
     };
-    CertificatePtr certificate_;
-    PrivateKeyPtr key_;
-    PrivateKeyPtr leaf_key_;
+    network::CertificatePtr certificate_;
+    network::PrivateKeyPtr key_;
+    network::PrivateKeyPtr leaf_key_;
     std::string pem_;
     std::int64_t not_before_ = 0;  ///< Unix seconds
     std::int64_t not_after_ = 0;

@@ -34,7 +34,7 @@ bool is_quiet(const ByteStream& stream) {
 }  // namespace
 
 UpstreamPool::UpstreamPool(Loop& loop, const std::vector<profiles::DialEntry>& entries, DialClient& dialler,
-                           UpstreamTls& tls, IsLive is_live)
+                           network::UpstreamTls& tls, IsLive is_live)
     : loop_(loop), entries_(entries), dialler_(dialler), tls_(tls), is_live_(std::move(is_live)) {}
 
 net::awaitable<Result<Upstream>> UpstreamPool::open(std::size_t entry, const std::string& host, std::uint16_t port,
@@ -61,12 +61,12 @@ net::awaitable<Result<Upstream>> UpstreamPool::connect(std::size_t entry, std::s
         auto plain = std::make_unique<PlainStream>(loop_, Descriptor(loop_, std::move(socket)));
         co_return Upstream{std::move(plain), false, std::move(key)};
     }
-    Result<SslPtr> ssl = tls_.start(host, key);
+    Result<network::SslPtr> ssl = tls_.start(host, key);
     if (!ssl) co_return Error{ssl.error().code, "upstream_certificate: " + ssl.error().what};
     auto stream = std::make_unique<TlsStream>(loop_, Descriptor(loop_, std::move(socket)), std::move(*ssl));
     stream->set_deadline(kUpstreamHandshakeTimeout);
     const Status verified = co_await stream->handshake(std::numeric_limits<std::size_t>::max());
-    if (!verified) co_return UpstreamTls::explain_failure(stream->ssl(), verified.error());
+    if (!verified) co_return network::UpstreamTls::explain_failure(stream->ssl(), verified.error());
     stream->clear_deadline();
     co_return Upstream{std::move(stream), false, std::move(key)};
 }

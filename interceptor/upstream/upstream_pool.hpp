@@ -5,8 +5,8 @@
 
 #include "interceptor/io/socket_stream.hpp"
 #include "interceptor/services.hpp"
-#include "interceptor/tls/upstream_tls.hpp"
 #include "interceptor/upstream/dial_client.hpp"
+#include "network/upstream_tls.hpp"
 
 #include <functional>
 #include <list>
@@ -18,8 +18,8 @@ class UpstreamPool final : public Upstreams {
 public:
     /// `is_live` says whether connections of a lease may still be kept (empty id: no lease, always kept).
     using IsLive = std::function<bool(const std::string& lease)>;
-    UpstreamPool(Loop& loop, const std::vector<profiles::DialEntry>& entries, DialClient& dialler, UpstreamTls& tls,
-                 IsLive is_live);
+    UpstreamPool(Loop& loop, const std::vector<profiles::DialEntry>& entries, DialClient& dialler,
+                 network::UpstreamTls& tls, IsLive is_live);
 
     net::awaitable<Result<Upstream>> open(std::size_t entry, const std::string& host, std::uint16_t port, bool is_tls,
                                           const std::string& lease, Pool pool) override;
@@ -42,7 +42,7 @@ private:
     Loop& loop_;
     const std::vector<profiles::DialEntry>& entries_;
     DialClient& dialler_;
-    UpstreamTls& tls_;
+    network::UpstreamTls& tls_;
     IsLive is_live_;
     std::list<Parked> parked_;  ///< most recently parked first
     bool is_closed_ = false;

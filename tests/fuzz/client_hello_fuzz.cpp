@@ -21,7 +21,7 @@ struct Server {
 
     static Server& instance() {
         static Server server = [] {
-            initialise_openssl();
+            sanctum::network::initialise_openssl();
             const sanctum::WallTime now = sanctum::SystemClock().wall();
             const sanctum::WallTime end{now.unix_ms + 3'600'000};
             return Server{std::move(*MissionCa::create("01k000000000000000000fuzz", now, end)), {}};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The beginning of an agent's connection: what is recorded of it, who is served, and how everybody else ends.
 #include "interceptor/agent_door.hpp"
-#include "loopback.hpp"
+#include "loop_runs.hpp"
 #include "tests/support/interceptor_world.hpp"
 
 #include <gtest/gtest.h>

@@ -3,7 +3,7 @@
 #include "interceptor/tls/agent_tls.hpp"
 #include "interceptor/tls/client_hello.hpp"
 #include "interceptor/tls/mission_ca.hpp"
-#include "loopback.hpp"
+#include "loop_runs.hpp"
 
 #include <gtest/gtest.h>
 #include <openssl/pem.h>
@@ -21,14 +21,14 @@ const WallTime kEnd{kNow.unix_ms + 600'000};
 
 // An ordinary client that trusts the mission's CA and nothing else.
 struct Client {
-    SslContextPtr context;
+    network::SslContextPtr context;
     std::string server_name;  ///< empty: none is sent
     std::string checked_name;
     std::string protocols = "\x08http/1.1";
 
     explicit Client(const MissionCa& ca) : context(SSL_CTX_new(TLS_client_method())) {
         BIO* memory = BIO_new_mem_buf(ca.certificate_pem().data(), -1);
-        const CertificatePtr root(PEM_read_bio_X509(memory, nullptr, nullptr, nullptr));
+        const network::CertificatePtr root(PEM_read_bio_X509(memory, nullptr, nullptr, nullptr));
         BIO_free(memory);
         X509_STORE* const store = SSL_CTX_get_cert_store(context.get());
         X509_STORE_add_cert(store, root.get());
@@ -37,8 +37,8 @@ struct Client {
         SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
         SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_CLIENT);
     }
-    [[nodiscard]] SslPtr start() const {
-        SslPtr ssl(SSL_new(context.get()));
+    [[nodiscard]] network::SslPtr start() const {
+        network::SslPtr ssl(SSL_new(context.get()));
         std::string name = server_name;
         if (!name.empty()) SSL_ctrl(ssl.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, name.data());
         X509_VERIFY_PARAM* const checks = SSL_get0_param(ssl.get());
@@ -58,12 +58,12 @@ struct Seen {
     std::string server_name;
     std::string protocol;
     bool is_resumed = false;
-    SslSessionPtr session;
+    network::SslSessionPtr session;
 };
 
 net::awaitable<void> accept(Loop& loop, UniqueFd socket, const AgentTls& tls, AgentHandshake& handshake,
                             Status& result) {
-    Result<SslPtr> ssl = tls.start(handshake);
+    Result<network::SslPtr> ssl = tls.start(handshake);
     TlsStream stream(loop, Descriptor(loop, std::move(socket)), std::move(*ssl));
     result = co_await stream.handshake(kHelloMax);
     if (!result) co_return;
@@ -72,7 +72,7 @@ net::awaitable<void> accept(Loop& loop, UniqueFd socket, const AgentTls& tls, Ag
     co_await stream.finish();
 }
 
-net::awaitable<void> connect(Loop& loop, UniqueFd socket, SslPtr ssl, Seen& seen) {
+net::awaitable<void> connect(Loop& loop, UniqueFd socket, network::SslPtr ssl, Seen& seen) {
     TlsStream stream(loop, Descriptor(loop, std::move(socket)), std::move(ssl));
     seen.client = co_await stream.handshake(kHelloMax);
     if (!seen.client) co_return;
@@ -89,7 +89,8 @@ net::awaitable<void> connect(Loop& loop, UniqueFd socket, SslPtr ssl, Seen& seen
 
 class AgentTlsTest : public testing::Test {
 protected:
-    Seen meet(SslPtr client, const std::string& dialled_name, const std::string& dialled_address = "198.18.0.4") {
+    Seen meet(network::SslPtr client, const std::string& dialled_name,
+              const std::string& dialled_address = "198.18.0.4") {
         auto [server_end, client_end] = loopback::tcp_pair();
         AgentHandshake handshake{dialled_name, dialled_address, {}};
         Seen seen;
@@ -188,7 +189,7 @@ TEST_F(AgentTlsTest, TicketsResumeForTheSameNameInBothVersions) {
         SSL_CTX_set_max_proto_version(one.context.get(), version);
         const Seen first = meet(one.start(), "api.example.test");
         ASSERT_TRUE(first.session);
-        SslPtr again = one.start();
+        network::SslPtr again = one.start();
         SSL_set_session(again.get(), first.session.get());
 
         const Seen second = meet(std::move(again), "api.example.test");
@@ -204,7 +205,7 @@ TEST_F(AgentTlsTest, TicketsOfAnotherMissionAreWorthNothing) {
     Client one = client("api.example.test");
     const Seen first = meet(one.start(), "api.example.test");
     tls_ = std::move(*AgentTls::create(ca_));
-    SslPtr again = one.start();
+    network::SslPtr again = one.start();
     SSL_set_session(again.get(), first.session.get());
 
     EXPECT_FALSE(meet(std::move(again), "api.example.test").is_resumed);
@@ -241,7 +242,7 @@ TEST_F(AgentTlsTest, BytesThatAreNoHandshakeEndTheConnection) {
 
 // The hello of a real client, taken from OpenSSL and cut into single bytes and odd pieces (POL-14).
 TEST_F(AgentTlsTest, AClientHelloInSingleBytesIsRead) {
-    const SslPtr ssl = client("api.example.test").start();
+    const network::SslPtr ssl = client("api.example.test").start();
     SSL_set_bio(ssl.get(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
     SSL_do_handshake(ssl.get());
     char* bytes = nullptr;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Leases between interceptor and vault: one question per need, reuse while they live, wiped when they are gone.
 #include "interceptor/lease_book.hpp"
-#include "loopback.hpp"
+#include "loop_runs.hpp"
 
 #include <gtest/gtest.h>
 

@@ -2,7 +2,7 @@
 // The interceptor as the launcher, the vault and the dialler see it: what it says, in which order, and that whatever
 // is out of order, unknown or gone ends it with nothing more going out.
 #include "interceptor/mission_server.hpp"
-#include "loopback.hpp"
+#include "loop_runs.hpp"
 #include "tests/support/interceptor_world.hpp"
 
 #include <gtest/gtest.h>

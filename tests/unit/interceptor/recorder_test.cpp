@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Records on their way to the launcher: order, back-pressure, and "no record, no action".
 #include "interceptor/recorder.hpp"
-#include "loopback.hpp"
+#include "loop_runs.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Kept upstream connections: who may have them again, and which are thrown away. Streams as they end.
 #include "interceptor/upstream/upstream_pool.hpp"
-#include "loopback.hpp"
+#include "loop_runs.hpp"
 
 #include <gtest/gtest.h>
 
@@ -83,7 +83,7 @@ protected:
     std::vector<profiles::DialEntry> entries_;
     std::set<std::string> live_ = {"l1", "l2"};
     FakeDialler dialler_{*loop_};
-    std::unique_ptr<UpstreamTls> tls_ = std::move(*UpstreamTls::create("", {}));
+    std::unique_ptr<network::UpstreamTls> tls_ = std::move(*network::UpstreamTls::create("", {}));
     UpstreamPool pool_{*loop_, entries_, *dialler_.client, *tls_,
                        [this](const std::string& id) { return live_.contains(id); }};
 };

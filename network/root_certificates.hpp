@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-namespace sanctum::interceptor {
+namespace sanctum::network {
 
 struct RootCertificates {
     std::string hashed_folder;  ///< looked up by subject hash at verification: nothing is parsed at start; or
@@ -19,4 +19,4 @@ struct RootCertificates {
 /// certificates will verify anything.
 [[nodiscard]] RootCertificates find_root_certificates();
 
-}  // namespace sanctum::interceptor
+}  // namespace sanctum::network

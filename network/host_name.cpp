@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "interceptor/tls/host_name.hpp"
+#include "network/host_name.hpp"
 
 #include <algorithm>
 #include <arpa/inet.h>
 #include <array>
 #include <netinet/in.h>
 
-namespace sanctum::interceptor {
+namespace sanctum::network {
 namespace {
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -52,4 +52,4 @@ std::string to_lower(std::string_view text) {
     return lower;
 }
 
-}  // namespace sanctum::interceptor
+}  // namespace sanctum::network

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The dialler at work: a name server and servers on loopback, the dialler's loop in a thread of its own.
-#include "interceptor/upstream/dialler.hpp"
-#include "loopback.hpp"
+#include "network/dialler.hpp"
+
+#include "base/limits.hpp"
+#include "tests/support/loopback.hpp"
 
 #include <gtest/gtest.h>
 
@@ -11,7 +13,7 @@
 #include <sys/socket.h>
 #include <thread>
 
-namespace sanctum::interceptor {
+namespace sanctum::network {
 namespace {
 
 using Names = std::map<std::string, std::vector<std::string>>;
@@ -249,4 +251,4 @@ TEST(Dialler, EndsWhenItIsToldAnythingElse) {
 }
 
 }  // namespace
-}  // namespace sanctum::interceptor
+}  // namespace sanctum::network

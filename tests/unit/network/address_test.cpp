@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which addresses an upstream may have (NET-01, NET-02, NET-03), and what a Dial message may ask for.
-#include "interceptor/upstream/address.hpp"
-#include "interceptor/upstream/dialler.hpp"
+#include "network/address.hpp"
+#include "network/dialler.hpp"
 
 #include <gtest/gtest.h>
 
 #include <set>
 
-namespace sanctum::interceptor {
+namespace sanctum::network {
 namespace {
 
 TEST(UpstreamAddress, GlobalOnesAreFine) {
@@ -176,4 +176,4 @@ TEST(DialTable, MistakesInTheConfigurationNameTheirPlace) {
 }
 
 }  // namespace
-}  // namespace sanctum::interceptor
+}  // namespace sanctum::network

@@ -9,7 +9,7 @@
 
 typedef struct ssl_session_st SSL_SESSION;  // as in openssl/ssl.h, which types.h does not cover
 
-namespace sanctum::interceptor {
+namespace sanctum::network {
 
 struct OpensslDeleter {
     void operator()(SSL* object) const noexcept;
@@ -31,4 +31,4 @@ void initialise_openssl();
 /// The oldest entry of the error queue as text (`ssl: certificate verify failed`), and empties the queue.
 [[nodiscard]] std::string take_openssl_error();
 
-}  // namespace sanctum::interceptor
+}  // namespace sanctum::network

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "interceptor/tls/stapled_status.hpp"
+#include "network/stapled_status.hpp"
 
 #include <openssl/ocsp.h>
 #include <openssl/ssl.h>
 
 #include <memory>
 
-namespace sanctum::interceptor {
+namespace sanctum::network {
 namespace {
 
 constexpr int kAccept = 1;
@@ -56,4 +56,4 @@ int check_stapled_status(SSL* ssl, void*) {
     return judge(ssl, basic.get(), sk_X509_value(chain, 0), sk_X509_value(chain, 1));
 }
 
-}  // namespace sanctum::interceptor
+}  // namespace sanctum::network

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "base/result.hpp"
-#include "interceptor/upstream/address.hpp"
+#include "network/address.hpp"
 
 #include <chrono>
 #include <functional>
@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-namespace sanctum::interceptor {
+namespace sanctum::network {
 
 class Resolver {
 public:
@@ -42,4 +42,4 @@ private:
     std::unique_ptr<State> state_;
 };
 
-}  // namespace sanctum::interceptor
+}  // namespace sanctum::network

@@ -13,7 +13,7 @@
 
 struct sockaddr;
 
-namespace sanctum::interceptor {
+namespace sanctum::network {
 
 /// 16 bytes in network order; IPv4 as `::ffff:a.b.c.d`, so that one address has one form.
 struct Address {
@@ -58,4 +58,4 @@ struct Prefix {
 /// this, apart from what nothing permits.
 [[nodiscard]] std::optional<std::string> judge_named_address(const Address& address);
 
-}  // namespace sanctum::interceptor
+}  // namespace sanctum::network

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "loopback.hpp"
+#include "tests/support/loopback.hpp"
 
 #include <gtest/gtest.h>
 #include <openssl/evp.h>
@@ -16,7 +16,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-namespace sanctum::interceptor::loopback {
+namespace sanctum::loopback {
 namespace {
 
 sockaddr_in local_address(std::uint16_t port) {
@@ -27,11 +27,11 @@ sockaddr_in local_address(std::uint16_t port) {
     return address;
 }
 
-PrivateKeyPtr make_key(const std::string& kind) {
-    if (kind == "rsa512") return PrivateKeyPtr(EVP_RSA_gen(512U));
-    if (kind == "rsa1024") return PrivateKeyPtr(EVP_RSA_gen(1024U));
-    if (kind == "rsa2048") return PrivateKeyPtr(EVP_RSA_gen(2048U));
-    return PrivateKeyPtr(EVP_EC_gen("P-256"));
+network::PrivateKeyPtr make_key(const std::string& kind) {
+    if (kind == "rsa512") return network::PrivateKeyPtr(EVP_RSA_gen(512U));
+    if (kind == "rsa1024") return network::PrivateKeyPtr(EVP_RSA_gen(1024U));
+    if (kind == "rsa2048") return network::PrivateKeyPtr(EVP_RSA_gen(2048U));
+    return network::PrivateKeyPtr(EVP_EC_gen("P-256"));
 }
 
 void add_extension(X509* certificate, X509* issuer, int nid, const std::string& value) {
@@ -89,18 +89,6 @@ Listener listener() {
     return made;
 }
 
-std::unique_ptr<Loop> make_loop() {
-    initialise_openssl();
-    auto loop = Loop::create();
-    EXPECT_TRUE(loop.has_value());
-    return std::move(*loop);
-}
-
-void run(Loop& loop, net::awaitable<void> work) {
-    loop.spawn(std::move(work));
-    loop.run();
-}
-
 std::string Identity::pem() const {
     BIO* memory = BIO_new(BIO_s_mem());
     PEM_write_bio_X509(memory, certificate.get());
@@ -113,7 +101,7 @@ std::string Identity::pem() const {
 
 Identity make_identity(const Wanted& wanted, const Identity* issuer) {
     static long serial = 0;
-    Identity made{CertificatePtr(X509_new()), make_key(wanted.key)};
+    Identity made{network::CertificatePtr(X509_new()), make_key(wanted.key)};
     X509* const certificate = made.certificate.get();
     X509* const signer = issuer != nullptr ? issuer->certificate.get() : certificate;
     const std::time_t now = std::time(nullptr);
@@ -164,8 +152,8 @@ std::string make_staple(const Identity& leaf, const Identity& issuer, Staple wha
     return staple;
 }
 
-SslPtr start_server(const Identity& identity, const std::string& staple) {
-    const SslContextPtr context(SSL_CTX_new(TLS_server_method()));
+network::SslPtr start_server(const Identity& identity, const std::string& staple) {
+    const network::SslContextPtr context(SSL_CTX_new(TLS_server_method()));
     SSL_CTX_set_security_level(context.get(), 0);
     EXPECT_EQ(SSL_CTX_use_certificate(context.get(), identity.certificate.get()), 1);
     EXPECT_EQ(SSL_CTX_use_PrivateKey(context.get(), identity.key.get()), 1);
@@ -180,9 +168,9 @@ SslPtr start_server(const Identity& identity, const std::string& staple) {
         };
         SSL_CTX_callback_ctrl(context.get(), SSL_CTRL_SET_TLSEXT_STATUS_REQ_CB, reinterpret_cast<void (*)()>(show));
     }
-    SslPtr ssl(SSL_new(context.get()));
+    network::SslPtr ssl(SSL_new(context.get()));
     SSL_set_accept_state(ssl.get());
     return ssl;
 }
 
-}  // namespace sanctum::interceptor::loopback
+}  // namespace sanctum::loopback

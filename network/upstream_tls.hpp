@@ -3,13 +3,13 @@
 #pragma once
 
 #include "base/result.hpp"
-#include "interceptor/tls/openssl_types.hpp"
-#include "interceptor/tls/root_certificates.hpp"
+#include "network/openssl_types.hpp"
+#include "network/root_certificates.hpp"
 
 #include <memory>
 #include <string>
 
-namespace sanctum::interceptor {
+namespace sanctum::network {
 
 class UpstreamTls {
 public:
@@ -39,4 +39,4 @@ private:
     std::unique_ptr<State> state_;
 };
 
-}  // namespace sanctum::interceptor
+}  // namespace sanctum::network

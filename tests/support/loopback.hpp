@@ -1,20 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// What component tests of the interceptor share: connected sockets, a loop that runs one coroutine, certificates with
-// chosen defects, and a TLS server that counts what it is told.
+// What tests with real sockets share: connections on loopback, certificates with chosen defects, and the server side
+// of TLS that shows them.
 #pragma once
 
 #include "base/unique_fd.hpp"
-#include "interceptor/io/loop.hpp"
-#include "interceptor/io/tls_stream.hpp"
-#include "interceptor/tls/openssl_types.hpp"
+#include "network/openssl_types.hpp"
 
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
-namespace sanctum::interceptor::loopback {
+namespace sanctum::loopback {
 
 /// Two connected TCP sockets on 127.0.0.1, non-blocking.
 [[nodiscard]] std::pair<UniqueFd, UniqueFd> tcp_pair();
@@ -25,10 +22,6 @@ struct Listener {
     std::uint16_t port = 0;
 };
 [[nodiscard]] Listener listener();
-
-/// Runs `work` and everything it started until all is done.
-void run(Loop& loop, net::awaitable<void> work);
-[[nodiscard]] std::unique_ptr<Loop> make_loop();
 
 /// What a certificate shall be; the defaults are a good one for www.example.test.
 struct Wanted {
@@ -44,8 +37,8 @@ struct Wanted {
 };
 
 struct Identity {
-    CertificatePtr certificate;
-    PrivateKeyPtr key;
+    network::CertificatePtr certificate;
+    network::PrivateKeyPtr key;
     [[nodiscard]] std::string pem() const;
 };
 
@@ -58,6 +51,6 @@ enum class Staple { Good, Revoked };
 [[nodiscard]] std::string make_staple(const Identity& leaf, const Identity& issuer, Staple what);
 
 /// Server-side SSL that shows `identity`, whatever its defects.
-[[nodiscard]] SslPtr start_server(const Identity& identity, const std::string& staple = {});
+[[nodiscard]] network::SslPtr start_server(const Identity& identity, const std::string& staple = {});
 
-}  // namespace sanctum::interceptor::loopback
+}  // namespace sanctum::loopback

@@ -2,7 +2,7 @@
 // The dialler as a process: fork, descriptors, death rules, confinement.
 #include "base/confinement/self_confinement.hpp"
 #include "base/log.hpp"
-#include "interceptor/upstream/dialler.hpp"
+#include "network/dialler.hpp"
 
 #include <cerrno>
 #include <csignal>
@@ -13,7 +13,7 @@
 #include <unistd.h>
 #include <vector>
 
-namespace sanctum::interceptor {
+namespace sanctum::network {
 namespace {
 
 SelfConfinement dialler_confinement() {
@@ -30,8 +30,8 @@ SelfConfinement dialler_confinement() {
         {SYS_getpeername, "c-ares"},
         {SYS_sendto, "DNS queries"},
         {SYS_recvfrom, "DNS answers"},
-        {SYS_sendmsg, "answers to the interceptor, with a descriptor"},
-        {SYS_recvmsg, "requests of the interceptor"},
+        {SYS_sendmsg, "answers to the owner, with a descriptor"},
+        {SYS_recvmsg, "requests of the owner"},
         {SYS_poll, "the one loop"},
         {SYS_ppoll, "the one loop where poll is not a call of its own"},
         {SYS_close, "attempts that lost"},
@@ -94,4 +94,4 @@ Result<DiallerProcess> fork_dialler(DialTable table, const std::string& resolver
     return DiallerProcess{pid, wire::Channel(std::move(ends.first))};
 }
 
-}  // namespace sanctum::interceptor
+}  // namespace sanctum::network

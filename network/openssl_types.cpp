@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "interceptor/tls/openssl_types.hpp"
+#include "network/openssl_types.hpp"
 
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
-namespace sanctum::interceptor {
+namespace sanctum::network {
 
 void OpensslDeleter::operator()(SSL* object) const noexcept { SSL_free(object); }
 void OpensslDeleter::operator()(SSL_CTX* object) const noexcept { SSL_CTX_free(object); }
@@ -29,4 +29,4 @@ std::string take_openssl_error() {
     return reason != nullptr ? reason : "unknown error";
 }
 
-}  // namespace sanctum::interceptor
+}  // namespace sanctum::network

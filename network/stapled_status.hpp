@@ -4,10 +4,10 @@
 
 #include <openssl/types.h>
 
-namespace sanctum::interceptor {
+namespace sanctum::network {
 
 /// Callback of SSL_CTX_set_tlsext_status_cb(3). 1: nothing stapled, good, unknown, or too old to say anything;
 /// 0: revoked, or not a response that the chain's issuer signed (the verify result is set accordingly); -1: failure.
 int check_stapled_status(SSL* ssl, void* unused);
 
-}  // namespace sanctum::interceptor
+}  // namespace sanctum::network

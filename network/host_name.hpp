@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace sanctum::interceptor {
+namespace sanctum::network {
 
 /// Lower-case labels of a-z, 0-9, `-` and `_` with dots between, ≤ 63 per label, ≤ 253 in all, no label that begins
 /// or ends with `-`, and the last label not a number (so that nothing can take it for an address). RFC 1123 2.1.
@@ -17,4 +17,4 @@ namespace sanctum::interceptor {
 /// ASCII letters made lower-case.
 [[nodiscard]] std::string to_lower(std::string_view text);
 
-}  // namespace sanctum::interceptor
+}  // namespace sanctum::network

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The dialler: the only process of ours that opens connections for the agent. Forked from the interceptor before the
-// first agent byte, it holds no secret, no agent bytes, and only the mission's list of hosts.
+// The dialler: the only kind of process of ours that opens connections. Forked from the interceptor before the first
+// agent byte, and from the vault before the first secret, it holds neither, and only its owner's list of hosts.
 //
 // It is asked by index of a host entry, never by address and, for exact entries, never by name. It resolves, judges
 // every address, connects, and hands the descriptor over.
@@ -8,8 +8,8 @@
 
 #include "base/result.hpp"
 #include "base/wire/channel.hpp"
-#include "interceptor/upstream/address.hpp"
-#include "interceptor/upstream/resolver.hpp"
+#include "network/address.hpp"
+#include "network/resolver.hpp"
 #include "profiles/schema/mission.hpp"
 #include "profiles/schema/operator_config.hpp"
 
@@ -19,7 +19,7 @@
 #include <sys/types.h>
 #include <vector>
 
-namespace sanctum::interceptor {
+namespace sanctum::network {
 
 /// What the dialler knows: parsed once, before the fork, so that a mistake is found at start.
 struct DialTable {
@@ -41,12 +41,12 @@ struct DialTable {
 [[nodiscard]] Result<std::vector<Address>> judge_addresses(const std::vector<Address>& found,
                                                            std::span<const Prefix> allowed);
 
-/// Answers Dial messages until the interceptor closes its end. Runs in the dialler process, single-threaded.
+/// Answers Dial messages until its owner closes the other end. Runs in the dialler process, single-threaded.
 class Dialler {
 public:
     Dialler(DialTable table, std::unique_ptr<Resolver> resolver, wire::Channel channel);
     ~Dialler();
-    /// Returns when the interceptor is gone. Errors: Protocol (anything but Dial), Io.
+    /// Returns when the owner is gone. Errors: Protocol (anything but Dial), Io.
     [[nodiscard]] Status run();
 
 private:
@@ -67,11 +67,12 @@ private:
 
 /// Forks the dialler. In the child: closes every descriptor but 0-2 and the channel, dies with its parent, confines
 /// itself, runs, and never returns. Returns its pid and our end of the channel. To be called before any thread and
-/// before anything of the agent was read. Errors: Io; InvalidProfile from the table or resolver.
+/// before anything of the agent was read or a secret came into memory. Errors: Io; InvalidProfile from the table or
+/// resolver.
 struct DiallerProcess {
     pid_t pid = -1;
     wire::Channel channel;
 };
 [[nodiscard]] Result<DiallerProcess> fork_dialler(DialTable table, const std::string& resolver);
 
-}  // namespace sanctum::interceptor
+}  // namespace sanctum::network

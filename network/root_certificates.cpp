@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "interceptor/tls/root_certificates.hpp"
+#include "network/root_certificates.hpp"
 
 #include <algorithm>
 #include <array>
@@ -8,7 +8,7 @@
 #include <string_view>
 #include <unistd.h>
 
-namespace sanctum::interceptor {
+namespace sanctum::network {
 namespace {
 
 constexpr std::array<const char*, 2> kFolders = {"/etc/ssl/certs", "/etc/pki/tls/certs"};
@@ -53,4 +53,4 @@ RootCertificates find_root_certificates() {
     return found;
 }
 
-}  // namespace sanctum::interceptor
+}  // namespace sanctum::network

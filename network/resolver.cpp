@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "interceptor/upstream/resolver.hpp"
+#include "network/resolver.hpp"
 
 #include "base/limits.hpp"
 
@@ -8,7 +8,7 @@
 #include <netdb.h>
 #include <sys/time.h>
 
-namespace sanctum::interceptor {
+namespace sanctum::network {
 
 struct Resolver::State {
     ares_channel channel = nullptr;
@@ -111,4 +111,4 @@ void Resolver::process(std::span<const pollfd> reported) {
     ares_process_fd(state_->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
 }
 
-}  // namespace sanctum::interceptor
+}  // namespace sanctum::network

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "interceptor/upstream/dialler.hpp"
+#include "network/dialler.hpp"
 
 #include "base/limits.hpp"
-#include "interceptor/tls/host_name.hpp"
+#include "network/host_name.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -13,7 +13,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-namespace sanctum::interceptor {
+namespace sanctum::network {
 namespace {
 
 using TimePoint = std::chrono::steady_clock::time_point;
@@ -252,4 +252,4 @@ void Dialler::answer(Dialling& dialling, int fd, const std::string& reason, cons
     if (!sent) broken_ = sent;
 }
 
-}  // namespace sanctum::interceptor
+}  // namespace sanctum::network

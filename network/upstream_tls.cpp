@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "interceptor/tls/upstream_tls.hpp"
+#include "network/upstream_tls.hpp"
 
 #include "base/limits.hpp"
-#include "interceptor/tls/stapled_status.hpp"
+#include "network/stapled_status.hpp"
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -12,7 +12,7 @@
 #include <deque>
 #include <unordered_map>
 
-namespace sanctum::interceptor {
+namespace sanctum::network {
 
 struct UpstreamTls::State {
     SslContextPtr context;
@@ -177,4 +177,4 @@ void UpstreamTls::forget_sessions(const std::string& ending) {
     });
 }
 
-}  // namespace sanctum::interceptor
+}  // namespace sanctum::network

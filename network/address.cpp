@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "interceptor/upstream/address.hpp"
+#include "network/address.hpp"
 
 #include <algorithm>
 #include <arpa/inet.h>
@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <vector>
 
-namespace sanctum::interceptor {
+namespace sanctum::network {
 namespace {
 
 constexpr std::array<std::uint8_t, 12> kMapped = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
@@ -245,4 +245,4 @@ std::optional<std::string> judge_address(const Address& address, std::span<const
 
 std::optional<std::string> judge_named_address(const Address& address) { return never_allowed(address); }
 
-}  // namespace sanctum::interceptor
+}  // namespace sanctum::network
