@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: Apache-2.0
+// What goes to identity providers and how their answers are read.
+#include "base/limits.hpp"
+#include "tests/unit/vault/provider_script.hpp"
+#include "vault/oauth/identity.hpp"
+#include "vault/oauth/scope_check.hpp"
+#include "vault/oauth/signed_jwt.hpp"
+#include "vault/oauth/token_answer.hpp"
+#include "vault/oauth/token_endpoint.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace sanctum::vault {
+namespace {
+
+using profiles::ClientAuthentication;
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using test::ProviderScript;
+
+constexpr WallTime kNow{1'764'000'000'000};
+
+HttpResponse response(int status, const std::string& body, const std::string& type = "application/json") {
+    HttpResponse out;
+    out.status = status;
+    out.headers["content-type"] = type;
+    out.body = Secret(body);
+    return out;
+}
+
+const TokenQuestion kQuestion{"tenant acme", "alice", "github", SourceFault::SubjectExpired};
+
+SourceFailure failure_in(const HttpResponse& answer) {
+    auto read = read_token_answer(answer, kQuestion);
+    const auto* failure = std::get_if<SourceFailure>(&read);
+    EXPECT_NE(failure, nullptr) << "a token was read";
+    return failure == nullptr ? SourceFailure{} : *failure;
+}
+
+TokenAnswer token_in(const std::string& body) {
+    auto read = read_token_answer(response(200, body), kQuestion);
+    auto* token = std::get_if<TokenAnswer>(&read);
+    EXPECT_NE(token, nullptr) << std::get<SourceFailure>(read).what;
+    return token == nullptr ? TokenAnswer{} : std::move(*token);
+}
+
+// --- forms --------------------------------------------------------------------------------------------------------
+
+TEST(Form, EveryByteThatIsNotPlainIsEncodedOnce) {
+    Form form;
+    form.add("scope", "a b");
+    form.add("token", "x+y/z=%\xc3\xa9&");
+    form.add_if("empty", "");
+
+    EXPECT_EQ(form.body().reveal(), "scope=a%20b&token=x%2By%2Fz%3D%25%C3%A9%26");
+}
+
+// --- signed tokens ------------------------------------------------------------------------------------------------
+
+TEST(SigningKey, TheAlgorithmFollowsFromTheKeyAndOpensslVerifiesTheSignature) {
+    for (const std::string& pem : {test::make_rsa_key(), test::make_ec_key()}) {
+        const Result<SigningKey> key = SigningKey::parse(Secret(pem));
+        ASSERT_TRUE(key) << key.error().what;
+
+        const Result<Secret> token = key->sign(R"({"iss":"CID"})", "JWT", "k1");
+
+        ASSERT_TRUE(token) << token.error().what;
+        const std::string jwt(token->reveal());
+        EXPECT_EQ(test::claims_of(jwt), R"({"iss":"CID"})");
+        EXPECT_THAT(test::header_of(jwt), AllOf(HasSubstr(R"("typ":"JWT")"), HasSubstr(R"("kid":"k1")")));
+        EXPECT_TRUE(test::is_signed_by(jwt, pem));
+        EXPECT_FALSE(test::is_signed_by(jwt, key->algorithm() == SigningAlgorithm::Rs256 ? test::make_rsa_key()
+                                                                                         : test::make_ec_key()));
+    }
+}
+
+TEST(SigningKey, KeysThatCannotSignAreRefusedWithoutShowingThem) {
+    const std::string cut = test::make_rsa_key().substr(0, 200);
+    for (const std::string& pem : {std::string("canary"), std::string(), cut, test::make_rsa_key(1024),
+                                   test::make_ec_key("P-384")}) {
+        const Result<SigningKey> key = SigningKey::parse(Secret(pem));
+
+        ASSERT_FALSE(key);
+        EXPECT_EQ(key.error().code, Errc::InvalidProfile);
+        EXPECT_THAT(key.error().what, AllOf(HasSubstr("holds"), Not(HasSubstr("canary"))));
+    }
+}
+
+// --- who we are ---------------------------------------------------------------------------------------------------
+
+profiles::IdentityClient client(ClientAuthentication authentication) {
+    profiles::IdentityClient config;
+    config.name = "acme";
+    config.is_tenant = true;
+    config.issuer = "https://acme.us.auth0.com/";
+    config.token_endpoint = "https://acme.us.auth0.com/oauth/token";
+    config.revocation_endpoint = "https://acme.us.auth0.com/oauth/revoke";
+    config.client_id = "C:ID";
+    config.authentication = authentication;
+    if (authentication == ClientAuthentication::PrivateKeyJwt) config.key_item = "key";
+    else config.secret_item = "secret";
+    return config;
+}
+
+Identity identity(ClientAuthentication authentication, const std::string& secret = "s/e c") {
+    Result<Identity> made = Identity::create(client(authentication), [&](const std::string&) -> Result<Secret> {
+        return Secret(secret);
+    });
+    EXPECT_TRUE(made) << made.error().what;
+    return std::move(*made);
+}
+
+TEST(Identity, ASecretGoesIntoTheBody) {
+    Form form;
+    HttpRequest request;
+    ASSERT_TRUE(identity(ClientAuthentication::SecretPost).authenticate(form, request, kNow));
+    EXPECT_EQ(form.body().reveal(), "client_id=C%3AID&client_secret=s%2Fe%20c");
+    EXPECT_TRUE(request.authorization.is_empty());
+}
+
+TEST(Identity, OrIntoTheHeaderWithBothPartsEncoded) {
+    Form form;
+    HttpRequest request;
+    ASSERT_TRUE(identity(ClientAuthentication::SecretBasic).authenticate(form, request, kNow));
+    EXPECT_TRUE(form.body().is_empty());
+    EXPECT_EQ(request.authorization.reveal(), "Basic QyUzQUlEOnMlMkZlJTIwYw==");  // C%3AID:s%2Fe%20c
+}
+
+TEST(Identity, APrivateKeySignsAShortAssertionForTheIssuer) {
+    const std::string pem = test::make_rsa_key();
+    test::SeenRequest seen;
+    Form form;
+    HttpRequest request;
+    ASSERT_TRUE(identity(ClientAuthentication::PrivateKeyJwt, pem).authenticate(form, request, kNow));
+    seen.body = std::string(form.body().reveal());
+
+    EXPECT_EQ(seen.parameter("client_assertion_type"), "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
+    const std::string jwt = seen.parameter("client_assertion");
+    EXPECT_TRUE(test::is_signed_by(jwt, pem));
+    EXPECT_THAT(test::claims_of(jwt),
+                AllOf(HasSubstr(R"("iss":"C:ID","sub":"C:ID","aud":"https://acme.us.auth0.com/")"),
+                      HasSubstr(R"("iat":1764000000,"exp":1764000060)"), HasSubstr(R"("jti":)")));
+    EXPECT_LE(jwt.size(), 2048U);
+    EXPECT_EQ(seen.parameter("client_secret"), "(absent)");
+}
+
+TEST(Identity, AMissingItemIsNamed) {
+    const Result<Identity> made = Identity::create(client(ClientAuthentication::SecretPost), [](const std::string& item) {
+        return Result<Secret>(Error{Errc::NotFound, "no item `" + item + "`"});
+    });
+    ASSERT_FALSE(made);
+    EXPECT_THAT(made.error().what, HasSubstr("no item `secret`"));
+}
+
+// --- answers ------------------------------------------------------------------------------------------------------
+
+TEST(TokenAnswer, IsReadInEveryFormThatProvidersUse) {
+    const TokenAnswer plain = token_in(R"({"access_token":"t-1","token_type":"Bearer","expires_in":1377,"scope":"b a"})");
+    EXPECT_EQ(plain.access_token.reveal(), "t-1");
+    EXPECT_EQ(plain.expires_in, Milliseconds(1'377'000));
+    EXPECT_THAT(*plain.scopes, ElementsAre("a", "b"));
+    EXPECT_TRUE(plain.refresh_token.is_empty());
+
+    const TokenAnswer odd =
+        token_in(R"({"access_token":"t-2","token_type":"bearer","expires_in":"60","scope":"b,a","refresh_token":"r"})");
+    EXPECT_EQ(odd.expires_in, Milliseconds(60'000));
+    EXPECT_THAT(*odd.scopes, ElementsAre("a", "b"));
+    EXPECT_EQ(odd.refresh_token.reveal(), "r");
+
+    const TokenAnswer least = token_in(R"({"access_token":"t-3"})");
+    EXPECT_EQ(least.expires_in, std::nullopt);
+    EXPECT_EQ(least.scopes, std::nullopt);
+}
+
+TEST(TokenAnswer, WhatBreaksItsFormIsProtocolAndIsNotRepeated) {
+    const std::vector<HttpResponse> broken = [] {
+        std::vector<HttpResponse> all;
+        all.push_back(response(200, "canary"));
+        all.push_back(response(200, R"({"access_token":"canary"})", "text/html"));
+        all.push_back(response(200, R"(["canary"])"));
+        all.push_back(response(200, R"({"access_token":"canary")"));
+        all.push_back(response(200, R"({"access_token":"canary","access_token":"canary-2"})"));
+        all.push_back(response(200, R"({"access_token":{"a":"canary"}})"));
+        all.push_back(response(200, R"({"token":"canary"})"));
+        all.push_back(response(200, R"({"access_token":"canary","token_type":"DPoP"})"));
+        all.push_back(response(200, R"({"access_token":"canary","expires_in":"soon"})"));
+        all.push_back(response(200, R"({"access_token":"canary","expires_in":-5})"));
+        return all;
+    }();
+    for (const HttpResponse& answer : broken) {
+        const SourceFailure failure = failure_in(answer);
+        EXPECT_EQ(failure.fault, SourceFault::Protocol) << answer.body.reveal();
+        EXPECT_THAT(failure.what, AllOf(HasSubstr("account alice: tenant acme, connection github"),
+                                        Not(HasSubstr("canary"))));
+    }
+}
+
+struct Row {
+    int status;
+    const char* error;
+    SourceFault fault;
+    const char* remedy;
+};
+
+TEST(TokenAnswer, EveryErrorIsOneFaultWithTheSettingToChange) {
+    const Row rows[] = {
+        {401, "federated_connection_refresh_token_not_found", SourceFault::ConsentRequired, "never connected"},
+        {401, "federated_connection_refresh_token_flow_failed", SourceFault::ConsentLost, "connect the account again"},
+        {403, "invalid_grant", SourceFault::SubjectExpired, "log in again"},
+        {401, "invalid_client", SourceFault::Misconfigured, "client_id"},
+        {403, "unauthorized_client", SourceFault::Misconfigured, "grant type"},
+        {403, "access_denied", SourceFault::Misconfigured, "connection"},
+        {403, "mfa_required", SourceFault::Misconfigured, "MFA policy"},
+        {400, "invalid_scope", SourceFault::ScopeUnavailable, "not connected with these scopes"},
+        {400, "temporarily_unavailable", SourceFault::Unavailable, "later"},
+        {200, "invalid_client", SourceFault::Misconfigured, "client_id"},  // GitHub answers 200
+        {400, "something_new", SourceFault::Failed, "something_new (status 400)"},
+        {403, "something_new", SourceFault::Misconfigured, "something_new (status 403)"},
+        {400, "two words <b>", SourceFault::Failed, "without a proper name"},
+    };
+    for (const Row& row : rows) {
+        const SourceFailure failure = failure_in(response(row.status, std::string(R"({"error":")") + row.error + "\"}"));
+        EXPECT_EQ(failure.fault, row.fault) << row.error;
+        EXPECT_THAT(failure.what, HasSubstr(row.remedy));
+    }
+}
+
+TEST(TokenAnswer, AStatusWithoutAnErrorSpeaksForItself) {
+    EXPECT_EQ(failure_in(response(429, "slow down", "text/plain")).fault, SourceFault::RateLimited);
+    EXPECT_EQ(failure_in(response(503, "<html>", "text/html")).fault, SourceFault::Unavailable);
+    EXPECT_EQ(failure_in(response(502, "<html>", "text/html")).fault, SourceFault::NoAnswer) << "it may have been made";
+    EXPECT_EQ(failure_in(response(404, "<html>", "text/html")).fault, SourceFault::Misconfigured);
+    EXPECT_EQ(failure_in(response(302, "", "text/html")).fault, SourceFault::Misconfigured);
+    EXPECT_EQ(failure_in(response(400, "<html>", "text/html")).fault, SourceFault::Protocol);
+}
+
+TEST(TokenAnswer, RetryAfterIsReadInEveryFormOfAHeader) {
+    HttpResponse answer = response(429, "");
+    EXPECT_EQ(retry_after_of(answer, kNow), Milliseconds(0));
+    answer.headers["x-ratelimit-reset"] = "1764000030";
+    EXPECT_EQ(retry_after_of(answer, kNow), Milliseconds(30'000));
+    answer.headers["x-ratelimit-reset"] = "1700000000";
+    EXPECT_EQ(retry_after_of(answer, kNow), Milliseconds(0)) << "that was long ago";
+    answer.headers["retry-after"] = "7";
+    EXPECT_EQ(retry_after_of(answer, kNow), Milliseconds(7'000));
+    answer.headers["retry-after"] = "99999999999999999999999";
+    answer.headers.erase("x-ratelimit-reset");
+    EXPECT_EQ(retry_after_of(answer, kNow), Milliseconds(0));
+}
+
+TEST(TokenAnswer, AnErrorOfTheConnectionSaysWhetherSomethingMayHaveBeenMade) {
+    EXPECT_EQ(failure_of(Error{Errc::Timeout, "x"}, kQuestion).fault, SourceFault::NoAnswer);
+    EXPECT_EQ(failure_of(Error{Errc::Cancelled, "x"}, kQuestion).fault, SourceFault::NoAnswer);
+    EXPECT_EQ(failure_of(Error{Errc::Io, "x"}, kQuestion).fault, SourceFault::Unavailable);
+    EXPECT_EQ(failure_of(Error{Errc::Denied, "x"}, kQuestion).fault, SourceFault::Misconfigured);
+}
+
+// --- the endpoint -------------------------------------------------------------------------------------------------
+
+class TokenEndpointTest : public ::testing::Test {
+protected:
+    TokenOutcome ask(TokenEndpoint& endpoint) {
+        std::optional<TokenOutcome> got;
+        endpoint.ask([](WallTime) -> Result<Form> { return Form(); }, kQuestion,
+                     [&](TokenOutcome outcome) { got.emplace(std::move(outcome)); });
+        EXPECT_TRUE(got) << "no answer";
+        return got ? std::move(*got) : TokenOutcome(SourceFailure{});
+    }
+    ProviderScript provider_;
+    ManualClock clock_;
+};
+
+TEST_F(TokenEndpointTest, AnAssertionThatTheProvidersClockRefusesIsSignedAgainOnceWithItsTime) {
+    TokenEndpoint endpoint(provider_, clock_, identity(ClientAuthentication::PrivateKeyJwt, test::make_rsa_key()));
+    const Milliseconds ahead(90'000);
+    provider_.will_answer(401, R"({"error":"invalid_client"})", {}, ahead);
+    provider_.will_answer(200, R"({"access_token":"t"})", {}, ahead);
+
+    EXPECT_TRUE(std::holds_alternative<TokenAnswer>(ask(endpoint)));
+
+    ASSERT_EQ(provider_.seen.size(), 2U);
+    EXPECT_THAT(test::claims_of(provider_.seen[1].parameter("client_assertion")),
+                HasSubstr("\"iat\":" + std::to_string((clock_.wall().unix_ms + ahead.count()) / 1000)));
+    EXPECT_NE(provider_.seen[0].parameter("client_assertion"), provider_.seen[1].parameter("client_assertion"));
+}
+
+TEST_F(TokenEndpointTest, AClockThatIsWrongInVainIsSaid) {
+    TokenEndpoint endpoint(provider_, clock_, identity(ClientAuthentication::PrivateKeyJwt, test::make_rsa_key()));
+    provider_.will_answer(401, R"({"error":"invalid_client"})", {}, Milliseconds(-90'000));
+    provider_.will_answer(401, R"({"error":"invalid_client"})", {}, Milliseconds(-90'000));
+
+    const TokenOutcome outcome = ask(endpoint);
+
+    EXPECT_EQ(std::get<SourceFailure>(outcome).fault, SourceFault::ClockSkew);
+    EXPECT_THAT(std::get<SourceFailure>(outcome).what, HasSubstr("clock is 90 s ahead"));
+}
+
+TEST_F(TokenEndpointTest, ARightClockIsNoReasonToAskTwice) {
+    TokenEndpoint endpoint(provider_, clock_, identity(ClientAuthentication::SecretPost));
+    provider_.will_answer(401, R"({"error":"invalid_client"})", {}, Milliseconds(1'500));
+
+    EXPECT_EQ(std::get<SourceFailure>(ask(endpoint)).fault, SourceFault::Misconfigured);
+    EXPECT_EQ(provider_.seen.size(), 1U);
+}
+
+TEST_F(TokenEndpointTest, ARevocationIsRepeatableAndWhatIsUnknownIsGone) {
+    TokenEndpoint endpoint(provider_, clock_, identity(ClientAuthentication::SecretPost));
+    const auto revoke = [&](int status) {
+        provider_.will_answer(status, "");
+        std::optional<RetireOutcome> got;
+        endpoint.revoke(Secret("t-1"), "refresh_token", [&](const RetireOutcome& outcome) { got = outcome; });
+        return got.value();
+    };
+    for (const int status : {200, 204, 404}) EXPECT_EQ(revoke(status).end, RetireOutcome::End::Gone) << status;
+    for (const int status : {401, 429, 500}) EXPECT_EQ(revoke(status).end, RetireOutcome::End::NotYet) << status;
+    EXPECT_EQ(provider_.seen[0].url, "https://acme.us.auth0.com/oauth/revoke");
+    EXPECT_EQ(provider_.seen[0].repeat, Repeat::Safe);
+    EXPECT_EQ(provider_.seen[0].parameter("token"), "t-1");
+    EXPECT_EQ(provider_.seen[0].parameter("token_type_hint"), "refresh_token");
+}
+
+// --- scopes -------------------------------------------------------------------------------------------------------
+
+profiles::Account account_with(bool asks, bool accepts_wider) {
+    profiles::Account account;
+    account.name = "alice";
+    account.provider.asks_scopes = asks;
+    account.provider.accepts_wider = accepts_wider;
+    account.provider.scope_names = {{"issues:read", "repo"}, {"issues:write", "repo"}};
+    return account;
+}
+
+TEST(CheckScopes, WhatWasAskedAndCameIsNarrowedByBoth) {
+    const auto checked = check_scopes(account_with(true, false), {"issues:read", "issues:write", "user"}, {{"repo", "user"}});
+    EXPECT_EQ(std::get<ScopeReport>(checked).narrowed_by, NarrowedBy::Both);
+    EXPECT_THAT(std::get<ScopeReport>(checked).asked, ElementsAre("repo", "user"));
+}
+
+TEST(CheckScopes, AWiderTokenIsRefusedUnlessTheOperatorAcceptsIt) {
+    const std::optional<std::vector<std::string>> wide = {{"delete", "repo"}};
+    const auto refused = check_scopes(account_with(true, false), {"issues:read"}, wide);
+    EXPECT_EQ(std::get<SourceFailure>(refused).fault, SourceFault::ScopeTooWide);
+    EXPECT_THAT(std::get<SourceFailure>(refused).what, HasSubstr("gave delete as well"));
+
+    const auto accepted = check_scopes(account_with(true, true), {"issues:read"}, wide);
+    EXPECT_EQ(std::get<ScopeReport>(accepted).narrowed_by, NarrowedBy::Proxy) << "ours alone is what holds it back";
+}
+
+TEST(CheckScopes, LessThanTheNeedIsNamed) {
+    const auto less = check_scopes(account_with(true, false), {"issues:read", "user"}, {{"repo"}});
+    EXPECT_EQ(std::get<SourceFailure>(less).fault, SourceFault::ScopeUnavailable);
+    EXPECT_THAT(std::get<SourceFailure>(less).what, HasSubstr("gave no user"));
+}
+
+TEST(CheckScopes, AProviderThatSaysNothingOrKnowsNoScopesIsNarrowedByUs) {
+    for (const auto& account : {account_with(true, false), account_with(false, false)}) {
+        const auto checked = check_scopes(account, {"issues:read"}, std::nullopt);
+        EXPECT_EQ(std::get<ScopeReport>(checked).narrowed_by, NarrowedBy::Proxy);
+    }
+    const auto other = check_scopes(account_with(false, false), {"issues:read"}, {{"whatever"}});
+    EXPECT_EQ(std::get<ScopeReport>(other).narrowed_by, NarrowedBy::Proxy);
+}
+
+}  // namespace
+}  // namespace sanctum::vault

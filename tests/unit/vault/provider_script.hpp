@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// An HttpClient that keeps what it was asked and answers what the test says.
+#pragma once
+
+#include "vault/http/http_client.hpp"
+
+#include <deque>
+#include <string>
+#include <vector>
+
+namespace sanctum::vault::test {
+
+/// A request as a provider would see it; the form's parameters decoded.
+struct SeenRequest {
+    std::string method;
+    std::string url;
+    std::string authorization;
+    std::string body;
+    Repeat repeat = Repeat::Never;
+    [[nodiscard]] std::string parameter(const std::string& name) const;
+};
+
+class ProviderScript final : public HttpClient {
+public:
+    void send(HttpRequest request, Completion<Result<HttpResponse>> done) override;
+    /// The next answer; each send() takes one.
+    void will_answer(int status, std::string body, std::map<std::string, std::string> headers = {},
+                     Milliseconds clock_offset = Milliseconds(0));
+    void will_fail(Error error) { answers_.emplace_back(std::move(error)); }
+
+    std::vector<SeenRequest> seen;
+
+private:
+    std::deque<Result<HttpResponse>> answers_;
+};
+
+/// The claims of a compact JWT, as JSON text; and its header.
+[[nodiscard]] std::string claims_of(const std::string& jwt);
+[[nodiscard]] std::string header_of(const std::string& jwt);
+/// True when `jwt` was signed by the private key `pem` (RS256 or ES256 by its kind), checked by OpenSSL.
+[[nodiscard]] bool is_signed_by(const std::string& jwt, const std::string& pem);
+/// A fresh private key in PEM.
+[[nodiscard]] std::string make_rsa_key(int bits = 2048);
+[[nodiscard]] std::string make_ec_key(const char* curve = "P-256");
+
+}  // namespace sanctum::vault::test

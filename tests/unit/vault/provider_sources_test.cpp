@@ -1,0 +1,417 @@
+// SPDX-License-Identifier: Apache-2.0
+// The sources that ask identity providers: what each asks for, what it makes of the answer, and what it gives back.
+#include "tests/unit/vault/provider_script.hpp"
+#include "tests/unit/vault/support.hpp"
+#include "vault/oauth/subject_token.hpp"
+#include "vault/sources/auth0.hpp"
+#include "vault/sources/github_app.hpp"
+#include "vault/sources/oauth.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace sanctum::vault {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using End = RetireOutcome::End;
+
+// One provider, one client, one account; the test says how the account is set up.
+class ProviderSources : public ::testing::Test {
+protected:
+    std::shared_ptr<TokenEndpoint> endpoint(bool is_tenant) {
+        profiles::IdentityClient client;
+        client.name = "acme";
+        client.is_tenant = is_tenant;
+        client.issuer = "https://login.example/";
+        client.token_endpoint = "https://login.example/oauth/token";
+        client.revocation_endpoint = revocation_endpoint_;
+        client.client_id = "CID";
+        client.authentication = profiles::ClientAuthentication::SecretPost;
+        client.secret_item = "secret";
+        client.key_item = account_.provider.how == "worker" ? "key" : "";
+        const auto item = [this](const std::string& name) -> Result<Secret> {
+            return Secret(name == "key" ? key_ : "client-secret");
+        };
+        Result<Identity> identity = Identity::create(client, item);
+        EXPECT_TRUE(identity) << identity.error().what;
+        return std::make_shared<TokenEndpoint>(provider_, clock_, std::move(*identity));
+    }
+    Fetched acquire(Source& source, const SourceNeed& need) {
+        std::optional<Fetched> got;
+        source.acquire(need, [&](Fetched fetched) { got.emplace(std::move(fetched)); });
+        EXPECT_TRUE(got) << "no answer";
+        return got ? std::move(*got) : Fetched(SourceFailure{});
+    }
+    RetireOutcome retire(Source& source, const Credential& credential, RetireCause cause) {
+        std::optional<RetireOutcome> got;
+        source.retire(credential, cause, [&](const RetireOutcome& outcome) { got = outcome; });
+        return got.value_or(RetireOutcome{});
+    }
+    SourceNeed need(std::vector<std::string> scopes) {
+        SourceNeed out;
+        out.mission = "01k9mission000000000000000";
+        out.account = "alice";
+        out.scopes = std::move(scopes);
+        return out;
+    }
+
+    ManualClock clock_;
+    test::ProviderScript provider_;
+    profiles::Account account_ = [] {
+        profiles::Account account;
+        account.name = "alice";
+        return account;
+    }();
+    std::string revocation_endpoint_ = "https://login.example/oauth/revoke";
+    std::string key_ = test::make_rsa_key();
+};
+
+// --- auth0 --------------------------------------------------------------------------------------------------------
+
+TEST_F(ProviderSources, TokenVaultIsAskedInItsOwnWordsForTheScopesOfTheNeed) {
+    account_.provider.how = "refresh-token";
+    account_.provider.connection = "google-oauth2";
+    account_.provider.login_hint = "a@example.org";
+    Auth0Source source(endpoint(true), account_, Secret("RT"));
+    provider_.will_answer(200, R"({"access_token":"ya29","scope":"calendar.read","expires_in":1377,"token_type":"Bearer"})");
+
+    Fetched fetched = acquire(source, need({"calendar.read"}));
+
+    ASSERT_TRUE(fetched) << fetched.failure().what;
+    EXPECT_EQ(fetched->secret.reveal(), "ya29");
+    EXPECT_EQ(fetched->expires->unix_ms, clock_.wall().unix_ms + 1'377'000);
+    EXPECT_EQ(fetched->retire, RetireClass::Expires);
+    EXPECT_EQ(fetched->scopes.narrowed_by, NarrowedBy::Both);
+    const test::SeenRequest& seen = provider_.seen.at(0);
+    EXPECT_EQ(seen.url, "https://login.example/oauth/token");
+    EXPECT_EQ(seen.parameter("grant_type"),
+              "urn:auth0:params:oauth:grant-type:token-exchange:federated-connection-access-token");
+    EXPECT_EQ(seen.parameter("subject_token_type"), "urn:ietf:params:oauth:token-type:refresh_token");
+    EXPECT_EQ(seen.parameter("subject_token"), "RT");
+    EXPECT_EQ(seen.parameter("requested_token_type"),
+              "http://auth0.com/oauth/token-type/federated-connection-access-token");
+    EXPECT_EQ(seen.parameter("connection"), "google-oauth2");
+    EXPECT_EQ(seen.parameter("login_hint"), "a@example.org");
+    EXPECT_EQ(seen.parameter("scope"), "calendar.read");
+    EXPECT_EQ(seen.parameter("audience"), "(absent)") << "this grant knows none";
+    EXPECT_EQ(seen.repeat, Repeat::Never);
+}
+
+TEST_F(ProviderSources, AnAccountWithoutScopesAsksForNone) {
+    account_.provider.how = "access-token";
+    account_.provider.connection = "github";
+    account_.provider.asks_scopes = false;
+    Auth0Source source(endpoint(true), account_, Secret("AT"));
+    provider_.will_answer(200, R"({"access_token":"ghu_1","expires_in":100})");
+
+    Fetched fetched = acquire(source, need({"issues:write"}));
+
+    ASSERT_TRUE(fetched);
+    EXPECT_EQ(fetched->scopes.narrowed_by, NarrowedBy::Proxy);
+    EXPECT_EQ(provider_.seen.at(0).parameter("scope"), "(absent)");
+    EXPECT_EQ(provider_.seen.at(0).parameter("subject_token_type"), "urn:ietf:params:oauth:token-type:access_token");
+}
+
+TEST_F(ProviderSources, AWorkerSignsForItsUserAndNamesTheMission) {
+    account_.provider.how = "worker";
+    account_.provider.connection = "github";
+    account_.provider.user = "auth0|u1";
+    account_.provider.asks_scopes = false;
+    Auth0Source source(endpoint(true), account_, Secret());
+    provider_.will_answer(200, R"({"access_token":"ghu_1"})");
+
+    ASSERT_TRUE(acquire(source, need({})));
+
+    const test::SeenRequest& seen = provider_.seen.at(0);
+    EXPECT_EQ(seen.parameter("subject_token_type"), "urn:ietf:params:oauth:token-type:jwt");
+    EXPECT_EQ(seen.parameter("requested_token_type"), "http://auth0.com/oauth/token-type/token-vault-access-token");
+    const std::string jwt = seen.parameter("subject_token");
+    EXPECT_TRUE(test::is_signed_by(jwt, key_));
+    EXPECT_THAT(test::header_of(jwt), HasSubstr(R"("typ":"token-vault-req+jwt")"));
+    EXPECT_THAT(test::claims_of(jwt),
+                AllOf(HasSubstr(R"("iss":"CID","aud":"https://login.example/","sub":"auth0|u1")"),
+                      HasSubstr(R"("audit_context":"01k9mission000000000000000")")));
+}
+
+TEST_F(ProviderSources, ATokenWiderThanAskedIsRefused) {
+    account_.provider.how = "refresh-token";
+    Auth0Source source(endpoint(true), account_, Secret("RT"));
+    provider_.will_answer(200, R"({"access_token":"t","scope":"read,write"})");
+
+    const Fetched fetched = acquire(source, need({"read"}));
+
+    ASSERT_FALSE(fetched);
+    EXPECT_EQ(fetched.failure().fault, SourceFault::ScopeTooWide);
+}
+
+TEST_F(ProviderSources, ATokenOfTheVaultIsLeftToExpireAndTheSubjectIsRevokedOnlyWhenTheOperatorSaysSo) {
+    account_.provider.how = "refresh-token";
+    Credential credential;
+    credential.retire = RetireClass::Expires;
+    Auth0Source kept(endpoint(true), account_, Secret("RT"));
+    EXPECT_EQ(retire(kept, credential, RetireCause::MissionEnd).end, End::LeftToExpire);
+    EXPECT_TRUE(provider_.seen.empty());
+
+    account_.on_exit = "revoke";
+    Auth0Source revoked(endpoint(true), account_, Secret("RT"));
+    EXPECT_EQ(retire(revoked, credential, RetireCause::Used).end, End::LeftToExpire);
+    EXPECT_TRUE(provider_.seen.empty()) << "the mission goes on";
+    provider_.will_answer(200, "");
+    const RetireOutcome outcome = retire(revoked, credential, RetireCause::MissionEnd);
+    EXPECT_EQ(outcome.end, End::LeftToExpire) << "the provider's token itself stays alive";
+    EXPECT_THAT(outcome.detail, HasSubstr("refresh token of this mission is revoked"));
+    EXPECT_EQ(provider_.seen.at(0).parameter("token"), "RT");
+}
+
+// --- oauth --------------------------------------------------------------------------------------------------------
+
+TEST_F(ProviderSources, ClientCredentialsAreOursAloneAndRevoked) {
+    account_.provider.how = "client-credentials";
+    account_.provider.audience = "https://api.example";
+    OauthSource source(endpoint(false), account_, nullptr);
+    EXPECT_TRUE(source.capabilities().mints);
+    provider_.will_answer(200, R"({"access_token":"t-1","expires_in":300})");
+
+    Fetched fetched = acquire(source, need({"read"}));
+
+    ASSERT_TRUE(fetched);
+    EXPECT_EQ(provider_.seen.at(0).parameter("grant_type"), "client_credentials");
+    EXPECT_EQ(provider_.seen.at(0).parameter("audience"), "https://api.example");
+    EXPECT_EQ(fetched->retire, RetireClass::Self);
+    provider_.will_answer(200, "");
+    EXPECT_EQ(retire(source, *fetched, RetireCause::Used).end, End::Gone);
+    EXPECT_EQ(provider_.seen.at(1).url, "https://login.example/oauth/revoke");
+    EXPECT_EQ(provider_.seen.at(1).parameter("token"), "t-1");
+}
+
+TEST_F(ProviderSources, WhatCameTooWideAndIsOursIsRevokedBeforeItIsRefused) {
+    account_.provider.how = "client-credentials";
+    OauthSource source(endpoint(false), account_, nullptr);
+    provider_.will_answer(200, R"({"access_token":"t-1","scope":"read admin"})");
+    provider_.will_answer(200, "");
+
+    EXPECT_EQ(acquire(source, need({"read"})).failure().fault, SourceFault::ScopeTooWide);
+
+    EXPECT_EQ(provider_.seen.at(1).parameter("token"), "t-1");
+}
+
+TEST_F(ProviderSources, WithoutARevocationEndpointATokenExpires) {
+    revocation_endpoint_.clear();
+    account_.provider.how = "client-credentials";
+    OauthSource source(endpoint(false), account_, nullptr);
+    provider_.will_answer(200, R"({"access_token":"t-1"})");
+    Fetched fetched = acquire(source, need({}));
+    EXPECT_EQ(fetched->retire, RetireClass::Expires);
+    EXPECT_EQ(retire(source, *fetched, RetireCause::MissionEnd).end, End::LeftToExpire);
+}
+
+// A refresh token in a real sealed store.
+class RefreshToken : public ProviderSources {
+protected:
+    void SetUp() override {
+        store_ = folder_ / "store.sealed";
+        Result<LockedBytes> key = create_key_file(folder_ / "store.key");
+        ASSERT_TRUE(key);
+        NewStoreKeys keys;
+        keys.key = LockedBytes(key->reveal());
+        ASSERT_TRUE(create_store(store_, keys));
+        const Result<SealedBytes> sealed = load_store(store_);
+        Result<LockedBytes> data_key = open_key_slot(*sealed, *key);
+        ASSERT_TRUE(data_key) << data_key.error().what;
+        data_key_ = std::make_shared<const LockedBytes>(std::move(*data_key));
+        put("RT-1");
+        account_.provider.how = "refresh-token";
+    }
+    void put(const std::string& value) {
+        ASSERT_TRUE(change_store(store_, *data_key_, [&](StoredItems& items) -> Result<Change> {
+            items["alice"].value = LockedBytes(std::string_view(value));
+            return Change::Write;
+        }));
+    }
+    [[nodiscard]] ChangingItem item() const { return {store_, data_key_, "alice"}; }
+    OauthSource source() {
+        return {endpoint(false), account_, std::make_shared<SubjectToken>(item(), loop_, clock_)};
+    }
+    [[nodiscard]] std::string stored() const { return std::string(item().read()->reveal()); }
+
+    test::TemporaryFolder folder_;
+    std::string store_;
+    std::shared_ptr<const LockedBytes> data_key_;
+    PollLoop loop_;
+};
+
+TEST_F(RefreshToken, ThatRotatesIsInTheStoreBeforeItsAccessTokenIsUsed) {
+    OauthSource oauth = source();
+    provider_.will_answer(200, R"({"access_token":"t-1","refresh_token":"RT-2"})");
+
+    std::string seen_in_store;
+    oauth.acquire(need({}), [&](Fetched fetched) {
+        EXPECT_TRUE(fetched);
+        seen_in_store = stored();
+    });
+
+    EXPECT_EQ(provider_.seen.at(0).parameter("refresh_token"), "RT-1");
+    EXPECT_EQ(seen_in_store, "RT-2");
+    provider_.will_answer(200, R"({"access_token":"t-2"})");
+    ASSERT_TRUE(acquire(oauth, need({})));
+    EXPECT_EQ(provider_.seen.at(1).parameter("refresh_token"), "RT-2");
+    EXPECT_EQ(stored(), "RT-2") << "an answer without one keeps ours";
+}
+
+TEST_F(RefreshToken, IsUsedByOneAtATimeAndTheNextReadsWhatTheFirstLeft) {
+    const auto subject = std::make_shared<SubjectToken>(item(), loop_, clock_);
+    const auto other_mission = std::make_shared<SubjectToken>(item(), loop_, clock_);
+    std::optional<SubjectToken::Use> first;
+    std::optional<SubjectToken::Use> second;
+    subject->use([&](Result<SubjectToken::Use> use) { first.emplace(std::move(*use)); });
+    other_mission->use([&](Result<SubjectToken::Use> use) { second.emplace(std::move(*use)); });
+    ASSERT_TRUE(first);
+    EXPECT_FALSE(second);
+
+    ASSERT_TRUE(first->replace(Secret("RT-2")));
+    first->release();
+    clock_.advance(Milliseconds(1'000));
+    ASSERT_TRUE(loop_.wait(clock_, clock_.boot()));
+
+    ASSERT_TRUE(second);
+    EXPECT_EQ(second->token().reveal(), "RT-2");
+}
+
+TEST_F(RefreshToken, IsWaitedForWithinABound) {
+    const auto subject = std::make_shared<SubjectToken>(item(), loop_, clock_);
+    std::optional<SubjectToken::Use> first;
+    std::optional<Error> late;
+    subject->use([&](Result<SubjectToken::Use> use) { first.emplace(std::move(*use)); });
+    subject->use([&](Result<SubjectToken::Use> use) { late = use.error(); });
+
+    clock_.advance(Milliseconds(31'000));
+    ASSERT_TRUE(loop_.wait(clock_, clock_.boot()));
+
+    ASSERT_TRUE(late);
+    EXPECT_THAT(late->what, HasSubstr("another mission"));
+}
+
+TEST_F(RefreshToken, OfAConsentIsNotRevokedThroughItsAccessTokens) {
+    OauthSource oauth = source();
+    provider_.will_answer(200, R"({"access_token":"t-1"})");
+    Fetched fetched = acquire(oauth, need({}));
+    EXPECT_EQ(fetched->retire, RetireClass::KillsGrant);
+    EXPECT_EQ(retire(oauth, *fetched, RetireCause::MissionEnd).end, End::LeftToExpire);
+    EXPECT_EQ(provider_.seen.size(), 1U);
+
+    account_.on_exit = "revoke";
+    OauthSource told = source();
+    provider_.will_answer(200, R"({"access_token":"t-2"})");
+    Fetched second = acquire(told, need({}));
+    EXPECT_EQ(second->retire, RetireClass::Self);
+    provider_.will_answer(200, "");
+    EXPECT_EQ(retire(told, *second, RetireCause::MissionEnd).end, End::Gone);
+}
+
+TEST_F(RefreshToken, ThatTheProviderNoLongerHonoursIsConsentLost) {
+    OauthSource oauth = source();
+    provider_.will_answer(400, R"({"error":"invalid_grant"})");
+    EXPECT_EQ(acquire(oauth, need({})).failure().fault, SourceFault::ConsentLost);
+    provider_.will_answer(200, R"({"access_token":"t-1"})");
+    EXPECT_TRUE(acquire(oauth, need({}))) << "the lock was given back";
+}
+
+// --- github-app ---------------------------------------------------------------------------------------------------
+
+class GithubApp : public ProviderSources {
+protected:
+    GithubApp() {
+        account_.provider.app_id = "123456";
+        account_.provider.installation = "789";
+        account_.provider.api = "https://api.github.com";
+    }
+    GithubAppSource source() {
+        return {provider_, clock_, account_, std::move(*SigningKey::parse(Secret(key_)))};
+    }
+    SourceNeed repo_need(std::vector<std::string> scopes, std::vector<std::string> repositories) {
+        SourceNeed out = need(std::move(scopes));
+        out.resources["repo"] = std::move(repositories);
+        return out;
+    }
+};
+
+TEST_F(GithubApp, TokensAreLimitedAtTheirBirthToTheNeed) {
+    GithubAppSource app = source();
+    provider_.will_answer(201, R"({"token":"ghs_1","expires_at":"2030-01-01T00:00:00Z",
+        "permissions":{"issues":"write","metadata":"read"}})");
+
+    Fetched fetched = acquire(app, repo_need({"issues:read", "issues:write"}, {"acme/api.git"}));
+
+    ASSERT_TRUE(fetched) << fetched.failure().what;
+    EXPECT_EQ(fetched->secret.reveal(), "ghs_1");
+    EXPECT_EQ(fetched->expires->unix_ms, 1'893'456'000'000);
+    EXPECT_EQ(fetched->retire, RetireClass::Self);
+    EXPECT_EQ(fetched->scopes.narrowed_by, NarrowedBy::Both);
+    const test::SeenRequest& seen = provider_.seen.at(0);
+    EXPECT_EQ(seen.url, "https://api.github.com/app/installations/789/access_tokens");
+    EXPECT_EQ(seen.body, R"({"repositories":["api"],"permissions":{"issues":"write"}})");
+    ASSERT_TRUE(seen.authorization.starts_with("Bearer "));
+    const std::string jwt = seen.authorization.substr(7);
+    EXPECT_TRUE(test::is_signed_by(jwt, key_));
+    EXPECT_THAT(test::claims_of(jwt), HasSubstr(R"("iss":"123456")"));
+}
+
+TEST_F(GithubApp, ATokenIsRevokedWithItselfAndWhatIsUnknownIsGone) {
+    GithubAppSource app = source();
+    Credential credential;
+    credential.secret = Secret("ghs_1");
+    for (const int status : {204, 401, 404}) {
+        provider_.will_answer(status, "");
+        EXPECT_EQ(retire(app, credential, RetireCause::Used).end, End::Gone) << status;
+    }
+    provider_.will_answer(500, "");
+    EXPECT_EQ(retire(app, credential, RetireCause::Used).end, End::NotYet);
+    EXPECT_EQ(provider_.seen.at(0).method, "DELETE");
+    EXPECT_EQ(provider_.seen.at(0).url, "https://api.github.com/installation/token");
+    EXPECT_EQ(provider_.seen.at(0).authorization, "Bearer ghs_1");
+}
+
+TEST_F(GithubApp, ATokenWithMoreThanAskedIsRevokedAndRefused) {
+    GithubAppSource app = source();
+    provider_.will_answer(201, R"({"token":"ghs_1","expires_at":"2030-01-01T00:00:00Z",
+        "permissions":{"issues":"write","administration":"write"}})");
+    provider_.will_answer(204, "");
+
+    const Fetched fetched = acquire(app, repo_need({"issues:write"}, {"acme/api"}));
+
+    EXPECT_EQ(fetched.failure().fault, SourceFault::ScopeTooWide);
+    EXPECT_EQ(provider_.seen.at(1).method, "DELETE");
+}
+
+TEST_F(GithubApp, WhatIsNoPermissionAndTwoOwnersAreNamedAndNothingIsAsked) {
+    GithubAppSource app = source();
+    EXPECT_THAT(acquire(app, repo_need({"push:force"}, {"acme/api"})).failure().what, HasSubstr("push:force is no permission"));
+    EXPECT_THAT(acquire(app, repo_need({"issues:read"}, {"acme/api", "other/x"})).failure().what, HasSubstr("one owner"));
+    EXPECT_TRUE(provider_.seen.empty());
+
+    account_.provider.scope_names = {{"push:force", "contents:write"}};
+    const Result<std::string> body = installation_token_body(account_.provider, repo_need({"push:force"}, {"acme/api"}));
+    EXPECT_EQ(*body, R"({"repositories":["api"],"permissions":{"contents":"write"}})");
+}
+
+TEST_F(GithubApp, EveryRefusalOfGithubIsOneFault) {
+    GithubAppSource app = source();
+    const auto fault = [&](int status, std::map<std::string, std::string> headers = {}) {
+        provider_.will_answer(status, R"({"message":"no"})", std::move(headers));
+        return acquire(app, repo_need({"issues:read"}, {"acme/api"})).failure();
+    };
+    EXPECT_EQ(fault(401).fault, SourceFault::Misconfigured);
+    EXPECT_EQ(fault(404).fault, SourceFault::Misconfigured);
+    EXPECT_EQ(fault(422).fault, SourceFault::ScopeUnavailable);
+    EXPECT_EQ(fault(502).fault, SourceFault::NoAnswer);
+    EXPECT_EQ(fault(503).fault, SourceFault::Unavailable);
+    const SourceFailure limited = fault(403, {{"x-ratelimit-remaining", "0"}, {"retry-after", "30"}});
+    EXPECT_EQ(limited.fault, SourceFault::RateLimited);
+    EXPECT_EQ(limited.retry_after, Milliseconds(30'000));
+}
+
+}  // namespace
+}  // namespace sanctum::vault
