@@ -6,6 +6,7 @@
 #include "vault/sources/auth0.hpp"
 #include "vault/sources/github_app.hpp"
 #include "vault/sources/oauth.hpp"
+#include "vault/unlock.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -219,7 +220,9 @@ protected:
         keys.key = LockedBytes(key->reveal());
         ASSERT_TRUE(create_store(store_, keys));
         const Result<SealedBytes> sealed = load_store(store_);
-        Result<LockedBytes> data_key = open_key_slot(*sealed, *key);
+        UnlockMeans means;
+        means.spec = "key-file:" + (folder_ / "store.key");
+        Result<LockedBytes> data_key = unlock_store(*sealed, store_, means);
         ASSERT_TRUE(data_key) << data_key.error().what;
         data_key_ = std::make_shared<const LockedBytes>(std::move(*data_key));
         put("RT-1");
