@@ -5,17 +5,23 @@
 #include "base/clock.hpp"
 #include "base/result.hpp"
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <optional>
 
 namespace sanctum::vault {
 
-/// Calls what was registered for a descriptor when it is readable, closed or broken. Single thread.
+/// What a callback waits for. A descriptor that is closed by its peer or broken is ready for both.
+enum class Ready : std::uint8_t { Readable, Writable };
+
+/// Calls what was registered for a descriptor when it is ready. Single thread.
 class PollLoop {
 public:
-    /// `fd` is borrowed and must be forgotten before it is closed. One callback per descriptor.
-    void watch(int fd, std::function<void()> on_readable) { watched_[fd] = std::move(on_readable); }
+    /// `fd` is borrowed and must be forgotten before it is closed. One callback per descriptor; the last one counts.
+    void watch(int fd, std::function<void()> on_ready, Ready ready = Ready::Readable) {
+        watched_[fd] = {std::move(on_ready), ready};
+    }
     void forget(int fd) { watched_.erase(fd); }
 
     /// Calls `callback` once from wait(), when `when` has come. Cannot be taken back: what it needs may be gone then.
@@ -26,9 +32,14 @@ public:
     [[nodiscard]] Status wait(const Clock& clock, std::optional<BootTime> deadline);
 
 private:
+    struct Watched {
+        std::function<void()> on_ready;
+        Ready ready = Ready::Readable;
+    };
     void call_timers(const Clock& clock);
+
+    std::map<int, Watched> watched_;
     std::multimap<std::int64_t, std::function<void()>> timers_;  ///< by boot time in ms
-    std::map<int, std::function<void()>> watched_;
 };
 
 }  // namespace sanctum::vault
