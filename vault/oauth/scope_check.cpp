@@ -37,19 +37,19 @@ std::string join_scopes(const std::vector<std::string>& scopes) {
 }
 
 std::variant<ScopeReport, SourceFailure> check_scopes(const profiles::Account& account,
-                                                      const std::vector<std::string>& needed,
+                                                      const std::vector<std::string>& asked,
                                                       const std::optional<std::vector<std::string>>& received) {
     ScopeReport report;
-    report.asked = provider_scopes(account.provider, needed);
+    report.asked = asked;
     report.received = received;
     if (!account.provider.asks_scopes || !received) return report;
     const std::string place = "account " + account.name + ": ";
-    if (const auto missing = without(report.asked, *received); !missing.empty()) {
+    if (const auto missing = without(asked, *received); !missing.empty()) {
         return SourceFailure{SourceFault::ScopeUnavailable,
                              place + "the provider gave no " + join_scopes(missing) + "; connect the account with it",
                              Milliseconds(0)};
     }
-    const auto excess = without(*received, report.asked);
+    const auto excess = without(*received, asked);
     if (excess.empty()) {
         report.narrowed_by = NarrowedBy::Both;
         return report;

@@ -13,7 +13,7 @@ constexpr std::string_view kWorkerToken = "http://auth0.com/oauth/token-type/tok
 
 // What came from the vault, checked against what was asked.
 Fetched to_credential(const profiles::Account& account, const SourceNeed& need, TokenAnswer answer, WallTime now) {
-    auto scopes = check_scopes(account, need.scopes, answer.scopes);
+    auto scopes = check_scopes(account, provider_scopes(account.provider, need.scopes), answer.scopes);
     if (auto* failure = std::get_if<SourceFailure>(&scopes)) return std::move(*failure);
     Credential credential;
     credential.secret = std::move(answer.access_token);

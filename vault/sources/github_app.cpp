@@ -165,7 +165,9 @@ void GithubAppSource::take(const SourceNeed& need, const HttpResponse& response,
     if (credential.secret.is_empty() || !credential.expires) {
         return done(failure(SourceFault::Protocol, "the answer holds no token, or no time of its end"));
     }
-    const std::vector<std::string> asked = provider_scopes(account_.provider, need.scopes);
+    std::vector<std::string> asked;
+    const auto permissions = permissions_of(provider_scopes(account_.provider, need.scopes));
+    for (const auto& [permission, access] : *permissions) asked.push_back(permission + ":" + access);
     std::vector<std::string> received;
     for (const auto& [permission, access] : json->texts_of("permissions")) {
         const std::string scope = permission + ":" + access;
@@ -173,7 +175,7 @@ void GithubAppSource::take(const SourceNeed& need, const HttpResponse& response,
         if (scope != kAlwaysGiven || was_asked) received.push_back(scope);
     }
     std::sort(received.begin(), received.end());
-    auto scopes = check_scopes(account_, need.scopes, received);
+    auto scopes = check_scopes(account_, asked, received);
     if (auto* wrong = std::get_if<SourceFailure>(&scopes)) {
         // Made for us and of no use: it does not stay.
         return retire(credential, RetireCause::Used, [wrong = std::move(*wrong), done](const RetireOutcome&) {

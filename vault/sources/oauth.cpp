@@ -80,7 +80,7 @@ void OauthSource::ask(const SourceNeed& need, const Secret& subject, const std::
 }
 
 void OauthSource::take(const SourceNeed& need, TokenAnswer answer, Completion<Fetched> done) {
-    auto scopes = check_scopes(account_, need.scopes, answer.scopes);
+    auto scopes = check_scopes(account_, provider_scopes(account_.provider, need.scopes), answer.scopes);
     if (auto* failure = std::get_if<SourceFailure>(&scopes)) {
         if (retire_class() != RetireClass::Self) return done(std::move(*failure));
         // Made for us and of no use: it does not stay.

@@ -334,33 +334,37 @@ profiles::Account account_with(bool asks, bool accepts_wider) {
 }
 
 TEST(CheckScopes, WhatWasAskedAndCameIsNarrowedByBoth) {
-    const auto checked = check_scopes(account_with(true, false), {"issues:read", "issues:write", "user"}, {{"repo", "user"}});
+    const profiles::Account account = account_with(true, false);
+    const std::vector<std::string> asked = provider_scopes(account.provider, {"issues:read", "issues:write", "user"});
+    EXPECT_THAT(asked, ElementsAre("repo", "user")) << "in the provider's words, each once";
+
+    const auto checked = check_scopes(account, asked, {{"repo", "user"}});
+
     EXPECT_EQ(std::get<ScopeReport>(checked).narrowed_by, NarrowedBy::Both);
-    EXPECT_THAT(std::get<ScopeReport>(checked).asked, ElementsAre("repo", "user"));
 }
 
 TEST(CheckScopes, AWiderTokenIsRefusedUnlessTheOperatorAcceptsIt) {
     const std::optional<std::vector<std::string>> wide = {{"delete", "repo"}};
-    const auto refused = check_scopes(account_with(true, false), {"issues:read"}, wide);
+    const auto refused = check_scopes(account_with(true, false), {"repo"}, wide);
     EXPECT_EQ(std::get<SourceFailure>(refused).fault, SourceFault::ScopeTooWide);
     EXPECT_THAT(std::get<SourceFailure>(refused).what, HasSubstr("gave delete as well"));
 
-    const auto accepted = check_scopes(account_with(true, true), {"issues:read"}, wide);
+    const auto accepted = check_scopes(account_with(true, true), {"repo"}, wide);
     EXPECT_EQ(std::get<ScopeReport>(accepted).narrowed_by, NarrowedBy::Proxy) << "ours alone is what holds it back";
 }
 
 TEST(CheckScopes, LessThanTheNeedIsNamed) {
-    const auto less = check_scopes(account_with(true, false), {"issues:read", "user"}, {{"repo"}});
+    const auto less = check_scopes(account_with(true, false), {"repo", "user"}, {{"repo"}});
     EXPECT_EQ(std::get<SourceFailure>(less).fault, SourceFault::ScopeUnavailable);
     EXPECT_THAT(std::get<SourceFailure>(less).what, HasSubstr("gave no user"));
 }
 
 TEST(CheckScopes, AProviderThatSaysNothingOrKnowsNoScopesIsNarrowedByUs) {
     for (const auto& account : {account_with(true, false), account_with(false, false)}) {
-        const auto checked = check_scopes(account, {"issues:read"}, std::nullopt);
+        const auto checked = check_scopes(account, {"repo"}, std::nullopt);
         EXPECT_EQ(std::get<ScopeReport>(checked).narrowed_by, NarrowedBy::Proxy);
     }
-    const auto other = check_scopes(account_with(false, false), {"issues:read"}, {{"whatever"}});
+    const auto other = check_scopes(account_with(false, false), {"repo"}, {{"whatever"}});
     EXPECT_EQ(std::get<ScopeReport>(other).narrowed_by, NarrowedBy::Proxy);
 }
 
