@@ -113,6 +113,20 @@ inline constexpr std::chrono::hours kUnlockDefault{8};
 inline constexpr std::chrono::hours kUnlockMax{24 * 7};
 /// A credential that is put on a request: servers refuse longer header fields (8 to 32 KiB are common).
 inline constexpr std::size_t kCredentialBytesMax = 16 * 1024;
+/// An identity provider's answer: discovery documents and key sets are the largest, at some 30 KiB.
+inline constexpr std::size_t kProviderAnswerBytesMax = 256 * 1024;
+/// Its head, interim answers included; common servers stop at 8 to 64 KiB.
+inline constexpr std::size_t kProviderHeadBytesMax = 64 * 1024;
+/// Interim answers (1xx) before the one that counts; providers send none.
+inline constexpr int kProviderInterimMax = 5;
+/// One request with all its tries. Below kLeaseTimeout, so that an agent gets the provider's reason and not ours.
+inline constexpr seconds kProviderTimeout{20};
+/// Tries of one request; the first included.
+inline constexpr int kProviderTriesMax = 3;
+/// The wait before the second try, at most, unless the provider asks for more; it doubles from try to try.
+inline constexpr milliseconds kProviderRetryWait{500};
+/// Connections to providers at once; further requests wait for their turn under their deadline.
+inline constexpr std::size_t kProviderConnectionsMax = 32;
 /// Output of a `command` source; far above any credential, so that a chatty program gets an error and not a hang.
 inline constexpr std::size_t kCommandOutputBytesMax = 64 * 1024;
 /// A `command` source may ask its user to touch a key; after this it is killed. Below kLeaseTimeout.

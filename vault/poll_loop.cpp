@@ -12,7 +12,10 @@ namespace sanctum::vault {
 
 Status PollLoop::wait(const Clock& clock, std::optional<BootTime> deadline) {
     std::vector<pollfd> waits;
-    for (const auto& [fd, callback] : watched_) waits.push_back({fd, POLLIN, 0});
+    for (const auto& [fd, watched] : watched_) {
+        const short events = watched.ready == Ready::Readable ? POLLIN : POLLOUT;
+        waits.push_back({fd, events, 0});
+    }
     int timeout_ms = -1;
     if (deadline) {
         const std::int64_t left = deadline->ms - clock.boot().ms;
@@ -26,7 +29,7 @@ Status PollLoop::wait(const Clock& clock, std::optional<BootTime> deadline) {
         // Looked up again: an earlier callback of this round may have forgotten it.
         const auto found = watched_.find(wait.fd);
         if (found == watched_.end()) continue;
-        const std::function<void()> callback = found->second;
+        const std::function<void()> callback = found->second.on_ready;
         callback();
     }
     return {};

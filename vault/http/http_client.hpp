@@ -41,7 +41,7 @@ struct HttpRequest {
     Secret authorization;                                      ///< the header's value; empty: none is sent
     Secret body;                                               ///< sent with its length; empty for GET and DELETE
     Repeat repeat = Repeat::Never;
-    const ClientCertificate* certificate = nullptr;            ///< borrowed until the answer; null: none
+    const ClientCertificate* certificate = nullptr;  ///< borrowed until the answer; null: none
 };
 
 /// A whole answer, of whatever status.
@@ -61,14 +61,16 @@ public:
 
     /// Sends `request`; `done` is called once, from the loop, never from inside this call.
     ///
-    /// A Repeat::Safe request is sent again, at most kProviderTriesMax times in all, with growing, jittered waits: after
-    /// a connection that failed, a lost answer, 429 and 5xx; `Retry-After` (RFC 9110 10.2.3) and `X-RateLimit-Reset`
-    /// are obeyed where they fit into the deadline. A Repeat::Never request is tried again only while nothing was sent.
+    /// A Repeat::Safe request is sent again, at most kProviderTriesMax times in all, with growing, jittered waits:
+    /// after a connection that failed, a lost answer, 429 and 5xx; `Retry-After` (RFC 9110 10.2.3) and
+    /// `X-RateLimit-Reset` are obeyed where they fit into the deadline, and where they do not, the answer that carries
+    /// them is the last. A Repeat::Never request is tried again only while nothing was sent.
     ///
     /// Errors: Io (nothing reached the provider: no address, refused, certificate not valid; the sentence says which),
     /// Timeout and Cancelled (sent, and no whole answer came), Protocol (the answer is no HTTP/1.1, or ends midway with
     /// a declared length: what was asked may have happened), Limit (answer too long), Denied (a host that is not in the
-    /// operator's configuration, an address that is forbidden).
+    /// operator's configuration, an address that is forbidden), InvalidProfile (a URL, field, credential or client
+    /// certificate that cannot be sent; nothing was).
     virtual void send(HttpRequest request, Completion<Result<HttpResponse>> done) = 0;
 };
 

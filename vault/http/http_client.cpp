@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vault/http/http_client.hpp"
+
+namespace sanctum::vault {
+
+std::string_view HttpResponse::header(std::string_view name) const {
+    const auto found = headers.find(std::string(name));
+    return found == headers.end() ? std::string_view{} : std::string_view(found->second);
+}
+
+}  // namespace sanctum::vault
