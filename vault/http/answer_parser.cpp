@@ -69,7 +69,10 @@ private:
     }
     // SECURITY: one message has one length. Two, even equal ones, come from somebody who repairs, or smuggles.
     void on_header_impl(error_code& ec) override {
-        if (lengths_ > 1) return refuse(Errc::Protocol, "RFC 9112 6.3: content-length is there twice", ec);
+        const std::string_view length = response.header("content-length");
+        if (lengths_ > 1 || length.find_first_not_of("0123456789") != std::string_view::npos) {
+            return refuse(Errc::Protocol, "RFC 9112 6.3: content-length is there twice, or no number", ec);
+        }
         if (lengths_ + encodings_ > 1) {
             return refuse(Errc::Protocol, "RFC 9112 6.1: the answer has a length and a transfer encoding", ec);
         }
