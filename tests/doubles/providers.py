@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Doubles of identity providers for tests; what each speaks and how faults are scripted is in README.md.
+
+    with auth0_double(folder, authority) as double:
+        double.client("cid", secret="s", grants=[VAULT_GRANT])
+        double.connection("google-oauth2", prefix="ya29.")
+        double.connect("auth0|u1", "google-oauth2", ["calendar.readonly"])
+        subject = double.refresh_token("cid", "auth0|u1")
+        double.fail("lost", path="/oauth/token")
+        double.url, double.log(), double.issued()
+"""
+
+import base64
+import contextlib
+import json
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "support"))
+INSTALLED = HERE.parents[1] / "build" / "doubles"
+
+VAULT_GRANT = "urn:auth0:params:oauth:grant-type:token-exchange:federated-connection-access-token"
+EXCHANGE_GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
+DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
+FEDERATED_TOKEN = "http://auth0.com/oauth/token-type/federated-connection-access-token"
+WORKER_TOKEN = "http://auth0.com/oauth/token-type/token-vault-access-token"
+TOKEN_TYPE = "urn:ietf:params:oauth:token-type:"
+
+
+def is_installed():
+    return (INSTALLED / ".installed").exists()
+
+
+def node():
+    """The Node of build/doubles: newer than Debian's."""
+    kind = {"x86_64": "x64", "aarch64": "arm64"}[platform.machine()]
+    return INSTALLED / "node_modules" / f"node-linux-{kind}" / "bin" / "node"
+
+
+def encode(number):
+    return base64.urlsafe_b64encode(number.to_bytes((number.bit_length() + 7) // 8, "big")).rstrip(b"=").decode()
+
+
+def public_jwk(key, **more):
+    """The JWK of an RSA or P-256 key of `cryptography`."""
+    numbers = key.public_key().public_numbers()
+    if hasattr(numbers, "n"):
+        return {"kty": "RSA", "n": encode(numbers.n), "e": encode(numbers.e), **more}
+    sides = [base64.urlsafe_b64encode(side.to_bytes(32, "big")).rstrip(b"=").decode() for side in (numbers.x, numbers.y)]
+    return {"kty": "EC", "crv": "P-256", "x": sides[0], "y": sides[1], **more}
+
+
+def read_log(path):
+    return [json.loads(line) for line in Path(path).read_text().splitlines()] if Path(path).exists() else []
+
+
+class Provider:
+    """What every double has: `url`, `port`, `address`, `ca_file`, and the log."""
+
+    def log(self, **wanted):
+        """The entries of the log, in order; those only whose fields are as `wanted`."""
+        return [entry for entry in read_log(self.log_file)
+                if all(entry.get(name) == value for name, value in wanted.items())]
+
+    def issued(self, kind=None):
+        """SHA-256 → the entry's token, of everything ever issued."""
+        return {token["sha256"]: token for entry in self.log() for token in entry["issued"]
+                if kind in (None, token["kind"])}
+
+    def revoked(self):
+        """SHA-256 of everything that was taken away."""
+        return {token["sha256"] for entry in self.log() for token in entry["revoked"] if token["kind"] != "unknown"}
+
+    def address_of(self, port):
+        self.port, self.address = port, f"127.0.0.1:{port}"
+
+
+class Auth0Double(Provider):
+    """A running auth0/server.mjs. `name`: whom the certificate names and the issuer is, unless `issuer` is given (when
+    clients reach the double by a name and port of their own, as through `rig.host`)."""
+
+    def __init__(self, folder, authority, name="localhost", issuer=None, tenant=None, port=0):
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.log_file = self.folder / "auth0.jsonl"
+        self.ca_file, self._authority, self.name = authority.ca_file, authority, name
+        certificate, key = authority.issue(name, f"mtls.{name}", "127.0.0.1", label=f"auth0-{name}")
+        with open(self.folder / "auth0.err", "ab") as errors:
+            self._process = subprocess.Popen(
+                [node(), "--import", HERE / "resolve.mjs", HERE / "auth0" / "server.mjs"], stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE, stderr=errors, text=True)
+        self.pid = self._process.pid
+        self._write({"name": name, "issuer": issuer, "certificate": str(certificate), "key": str(key), "port": port,
+                     "ca_file": str(authority.ca_file), "log": str(self.log_file), "tenant": tenant or {}})
+        told = self._read()
+        self.address_of(told["port"])
+        self.issuer = self.url = told["issuer"]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def stop(self):
+        if self._process.poll() is None:
+            self._process.stdin.close()
+            try:
+                self._process.wait(10)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self._process.stdout.close()
+
+    def _write(self, message):
+        self._process.stdin.write(json.dumps(message) + "\n")
+        self._process.stdin.flush()
+
+    def _read(self):
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"the Auth0 double ended: {(self.folder / 'auth0.err').read_text()[-2000:]}")
+        return json.loads(line)
+
+    def tell(self, command, **more):
+        self._write({"do": command, **more})
+        told = self._read()
+        if "error" in told:
+            raise ValueError(told["error"])
+        return told["ok"]
+
+    # ---- what there is ---------------------------------------------------------------------------------------------
+    def tenant(self, **changes):
+        """profile auth0|generic, scope_parameter, mfa_policy never|always, revocation_deletes_grant, dpop_nonce, user,
+        deny, device_interval."""
+        self.tell("tenant", **changes)
+
+    def client(self, client_id, secret=None, grants=(), method=None, **metadata):
+        """Adds or replaces a client. metadata: Auth0's names (refresh_token, app_type, resource_server_identifier,
+        token_vault_privileged_access, is_first_party, oidc_conformant) and OpenID's (jwks, redirect_uris, …)."""
+        method = method or ("client_secret_post" if secret else "none")
+        self.tell("client", client_id=client_id, grant_types=list(grants), token_endpoint_auth_method=method,
+                  **({"client_secret": secret} if secret else {}), **metadata)
+
+    def connection(self, name, **settings):
+        """narrowing honoured|strict|lenient, ttl, prefix, token_length, clients, cache_narrowed, answer {scope: commas|
+        absent, expires_in: string}, upstream {token_url, address, client_id, client_secret, ca_file}."""
+        self.tell("connection", name=name, **settings)
+
+    def connect(self, user, connection, scopes, **more):
+        """Connects an account of a user (login: what `login_hint` names; upstream_refresh_token); returns its id."""
+        return self.tell("connect", user=user, connection=connection, scopes=list(scopes), **more)
+
+    def accounts(self, user):
+        return self.tell("accounts", user=user)
+
+    def account(self, account, **changes):
+        """refreshable=False: the provider refuses to refresh."""
+        self.tell("account", id=account, **changes)
+
+    def forget(self, account):
+        """The vault's cached tokens of an account are gone, as when they have expired."""
+        self.tell("forget", id=account)
+
+    def refresh_token(self, client, user, scope=None, audiences=None):
+        """An Auth0 refresh token, as after a login."""
+        return self.tell("refresh_token", client=client, user=user, scope=scope, audiences=audiences)
+
+    def access_token(self, client, user, audience=None, scope=""):
+        return self.tell("access_token", client=client, user=user, audience=audience, scope=scope)
+
+    def approve_device(self, user_code, user="auth0|u1"):
+        self.tell("device", user_code=user_code, user=user)
+
+    def deny_device(self, user_code):
+        self.tell("device", user_code=user_code, deny=True)
+
+    def is_alive(self, token):
+        return self.tell("alive", token=token)
+
+    def kill(self, token=None, account=None, grant=False):
+        """The provider behind a connection takes away a token, or all of an account's and with them its grant."""
+        self.tell("kill", token=token, account=account, grant=grant)
+
+    # ---- what goes wrong -------------------------------------------------------------------------------------------
+    def fail(self, fault, **details):
+        self.tell("fail", fault=fault, **details)
+
+    def mend(self):
+        self.tell("mend")
+
+    def down(self):
+        self.tell("down")
+
+    def up(self):
+        self.tell("up")
+
+    def certificate(self, valid="now"):
+        """From now on a certificate that is now | expired | future."""
+        certificate, key = self._authority.issue(self.name, f"mtls.{self.name}", "127.0.0.1", valid=valid,
+                                                 label=f"auth0-{self.name}-{valid}")
+        self.tell("certificate", certificate=str(certificate), key=str(key))
+
+
+@contextlib.contextmanager
+def auth0_double(folder, authority, **settings):
+    with Auth0Double(folder, authority, **settings) as double:
+        yield double
