@@ -40,8 +40,9 @@ def node():
     return INSTALLED / "node_modules" / f"node-linux-{kind}" / "bin" / "node"
 
 
-def encode(number):
-    return base64.urlsafe_b64encode(number.to_bytes((number.bit_length() + 7) // 8, "big")).rstrip(b"=").decode()
+def encode(number, size=None):
+    number = number.to_bytes(size or (number.bit_length() + 7) // 8, "big")
+    return base64.urlsafe_b64encode(number).rstrip(b"=").decode()
 
 
 def public_jwk(key, **more):
@@ -49,8 +50,7 @@ def public_jwk(key, **more):
     numbers = key.public_key().public_numbers()
     if hasattr(numbers, "n"):
         return {"kty": "RSA", "n": encode(numbers.n), "e": encode(numbers.e), **more}
-    sides = [base64.urlsafe_b64encode(side.to_bytes(32, "big")).rstrip(b"=").decode() for side in (numbers.x, numbers.y)]
-    return {"kty": "EC", "crv": "P-256", "x": sides[0], "y": sides[1], **more}
+    return {"kty": "EC", "crv": "P-256", "x": encode(numbers.x, 32), "y": encode(numbers.y, 32), **more}
 
 
 def read_log(path):
@@ -60,9 +60,11 @@ def read_log(path):
 class Provider:
     """What every double has: `url`, `port`, `address`, `ca_file`, and the log."""
 
+    _forgotten = 0  # entries that were there when the double was reset
+
     def log(self, **wanted):
         """The entries of the log, in order; those only whose fields are as `wanted`."""
-        return [entry for entry in read_log(self.log_file)
+        return [entry for entry in read_log(self.log_file)[self._forgotten:]
                 if all(entry.get(name) == value for name, value in wanted.items())]
 
     def issued(self, kind=None):
@@ -124,6 +126,11 @@ class Auth0Double(Provider):
         if not line:
             raise RuntimeError(f"the Auth0 double ended: {(self.folder / 'auth0.err').read_text()[-2000:]}")
         return json.loads(line)
+
+    def reset(self):
+        """As just started, but for port, key and the file of the log."""
+        self.tell("reset")
+        self._forgotten = len(read_log(self.log_file))
 
     def tell(self, command, **more):
         self._write({"do": command, **more})

@@ -15,6 +15,8 @@ class Problem extends Error {
   }
 }
 
+const invalid = (field, detail) => new Problem(400, 'Bad request', 'Invalid request', [{ field, detail }]);
+
 export class AccountApi {
   constructor(world) {
     this.world = world;
@@ -24,7 +26,7 @@ export class AccountApi {
   // True: the request was for these APIs and is answered.
   async answer(ctx, fields) {
     const { path, method } = ctx;
-    if (!path.startsWith('/me/v1/') && !path.startsWith('/api/v2/') && path !== '/connected-accounts/connect') return false;
+    if (!/^\/(me\/v1|api\/v2|connected-accounts)\//.test(path)) return false;
     try {
       await this.route(ctx, method, path, fields);
     } catch (error) {
@@ -81,11 +83,11 @@ export class AccountApi {
     const { connection, from, take } = ctx.query;
     const size = take === undefined ? PAGE : Number(take);
     if (!(size >= 1 && size <= PAGE_MAX)) {
-      throw new Problem(400, 'Bad request', 'Invalid request', [{ detail: 'take must be 1 to 20', field: 'take' }]);
+      throw invalid('take', 'must be 1 to 20');
     }
     const all = this.world.vault.accountsOf(user).filter((each) => !connection || each.connection === connection);
     const start = from ? all.findIndex((each) => each.id === from) : 0;
-    if (start < 0) throw new Problem(400, 'Bad request', 'Invalid request', [{ detail: 'unknown cursor', field: 'from' }]);
+    if (start < 0) throw invalid('from', 'unknown cursor');
     const next = all[start + size];
     ctx.body = { accounts: all.slice(start, start + size).map(shown), ...(next ? { next: next.id } : {}) };
   }
@@ -97,7 +99,7 @@ export class AccountApi {
 
   remove(ctx, user, id) {
     if (!/^cac_[A-Za-z0-9]+$/.test(id)) {
-      throw new Problem(400, 'Bad request', 'Invalid request', [{ detail: 'invalid id', source: 'path' }]);
+      throw invalid('id', 'not the id of a connected account');
     }
     const account = this.world.vault.accounts.get(id);
     if (account?.user === user) {
@@ -108,11 +110,12 @@ export class AccountApi {
   }
 
   connect(ctx, user, fields) {
-    const invalid = (field, detail) => new Problem(400, 'Bad request', 'Invalid request', [{ field, detail }]);
     const connection = this.world.vault.connections.get(fields.connection);
     if (!connection) throw new Problem(404, 'Not found', 'The connection does not exist.');
     if (!fields.redirect_uri) throw invalid('redirect_uri', 'required');
-    if (fields.code_challenge && fields.code_challenge_method !== 'S256') throw invalid('code_challenge_method', 'S256');
+    if (fields.code_challenge && fields.code_challenge_method !== 'S256') {
+      throw invalid('code_challenge_method', 'must be S256');
+    }
     const session = { user, ...fields, auth_session: tokenOf('', 48), ticket: tokenOf('', 36),
       until: Date.now() + TICKET_SECONDS * 1000 };
     this.sessions.set(session.auth_session, session).set(session.ticket, session);
@@ -175,6 +178,7 @@ export class AccountApi {
 }
 
 function shown({ id, connection, scopes, created_at: created, expires_at: expires }) {
-  return { id, connection, access_type: 'offline', scopes, created_at: created, ...(expires ? { expires_at: expires } : {}) };
+  const until = expires ? { expires_at: expires } : {};
+  return { id, connection, access_type: 'offline', scopes, created_at: created, ...until };
 }
 

@@ -21,6 +21,15 @@ export class Commands {
 
   mend() { this.world.faults.clear(); }
 
+  reset() {
+    const { faults, store, vault, tenant, accountApi, tenantAtFirst } = this.world;
+    faults.clear();
+    for (const kept of [store.rows, store.clients, vault.connections, vault.accounts, vault.tokens, vault.seen,
+      accountApi.sessions, this.world.polls]) kept.clear();
+    for (const name of Object.keys(tenant)) delete tenant[name];
+    Object.assign(tenant, structuredClone(tenantAtFirst));
+  }
+
   tenant(changes) { Object.assign(this.world.tenant, changes); }
 
   client(metadata) {
@@ -55,8 +64,8 @@ export class Commands {
     const wanted = scope ?? ['openid', 'offline_access', ...tenant.scopes,
       ...resources.flatMap((each) => apis[each].scopes)].join(' ');
     const grant = await grantAll(provider, client, user, wanted, resources, apis);
-    const token = new provider.RefreshToken({ client: found, accountId: user, grantId: await grant.save(), scope: wanted,
-      gty: 'authorization_code', resource: resources, authTime: Math.floor(Date.now() / 1000) });
+    const token = new provider.RefreshToken({ client: found, accountId: user, grantId: await grant.save(),
+      scope: wanted, resource: resources, gty: 'authorization_code', authTime: Math.floor(Date.now() / 1000) });
     return token.save();
   }
 
@@ -112,8 +121,10 @@ export class Commands {
 
   // Out of reach: no new connection is taken, and those that are open end.
   down() {
-    this.world.server.closeAllConnections();
-    return new Promise((resolve) => { this.world.server.close(() => resolve(null)); this.world.server.closeAllConnections(); });
+    return new Promise((resolve) => {
+      this.world.server.close(() => resolve(null));
+      this.world.server.closeAllConnections();
+    });
   }
 
   up() {

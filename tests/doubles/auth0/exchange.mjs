@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// RFC 8693 as any provider speaks it: a token of this provider for a narrower one that can be revoked by itself. With an
-// audience the result is a JWT for that API (On-Behalf-Of), which cannot be revoked.
+// RFC 8693 as any provider speaks it: a token of this provider for a narrower one that can be revoked by itself. With
+// an audience the result is a JWT for that API (On-Behalf-Of), which cannot be revoked.
 import { jwtVerify } from 'jose';
 import { words } from './faults.mjs';
 import { refuse } from './vault.mjs';

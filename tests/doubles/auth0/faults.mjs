@@ -59,7 +59,8 @@ export function rateHeaders(fault) {
   switch (fault.form ?? 'seconds') {
     case 'seconds': return { 'Retry-After': String(seconds) };
     case 'date': return { 'Retry-After': new Date(reset * 1000).toUTCString() };
-    case 'reset': return { 'X-RateLimit-Limit': '30', 'X-RateLimit-Remaining': '0', 'X-RateLimit-Reset': String(reset) };
+    case 'reset':
+      return { 'X-RateLimit-Limit': '30', 'X-RateLimit-Remaining': '0', 'X-RateLimit-Reset': String(reset) };
     case 'draft': return { 'RateLimit-Limit': '30', 'RateLimit-Remaining': '0', 'RateLimit-Reset': String(seconds) };
     case 'field': return { RateLimit: `"default";r=0;t=${seconds}`, 'RateLimit-Policy': '"default";q=30;w=60' };
     case 'garbage': return { 'Retry-After': 'soon' };

@@ -113,17 +113,22 @@ function settings(world) {
     cookies: { keys: ['double'] },
     pkce: { required: () => tenant.pkce_required === true },
     formats: { bitsOfOpaqueRandomness: (ctx) => (ctx?.state?.fault?.length ?? 43) * 6 },
-    extraTokenClaims: (ctx) => (ctx?.state?.fault?.length ? { padding: 'x'.repeat(ctx.state.fault.length) } : undefined),
-    routes: { authorization: '/authorize', token: '/oauth/token', revocation: '/oauth/revoke', jwks: '/.well-known/jwks.json',
+    extraTokenClaims: (ctx) => {
+      const { length } = ctx?.state?.fault ?? {};
+      return length ? { padding: 'x'.repeat(length) } : undefined;
+    },
+    routes: { authorization: '/authorize', token: '/oauth/token', revocation: '/oauth/revoke',
       introspection: '/oauth/introspect', pushed_authorization_request: '/oauth/par', code_verification: '/activate',
-      device_authorization: '/oauth/device/code', userinfo: '/userinfo', backchannel_authentication: '/bc-authorize' },
+      device_authorization: '/oauth/device/code', backchannel_authentication: '/bc-authorize',
+      jwks: '/.well-known/jwks.json', userinfo: '/userinfo' },
     interactions: { url: (ctx, interaction) => `/interaction/${interaction.uid}` },
     issueRefreshToken: async (ctx, client, code) => client.grantTypeAllowed('refresh_token')
       && code.scopes.has('offline_access'),
     rotateRefreshToken: (ctx) => ctx.oidc.client.refresh_token?.rotation_type === 'rotating',
     revokeGrantPolicy: (ctx) => ctx.oidc.route !== 'revocation' || tenant.revocation_deletes_grant,
     assertJwtClientAuthClaimsAndHeader: async (ctx, claims, header) => assertAssertion(world, ctx, claims, header),
-    findAccount: async (ctx, sub) => ({ accountId: sub, claims: async () => ({ sub, name: sub, email: `${sub}@test` }) }),
+    findAccount: async (ctx, sub) => ({
+      accountId: sub, claims: async () => ({ sub, name: sub, email: `${sub}@test` }) }),
     loadExistingGrant: async (ctx) => {
       const resources = [ctx.oidc.params.resource ?? []].flat();
       const grant = await grantAll(world.provider, ctx.oidc.client.clientId, ctx.oidc.session.accountId,

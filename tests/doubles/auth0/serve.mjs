@@ -49,10 +49,15 @@ function translate(ctx, world, fields) {
     delete fields.client_secret;
     delete fields.client_id;
   }
+  if (ctx.path === '/oauth/par') Object.assign(fields, asAuthorization(fields));
   ctx.req.body = fields;
-  if (ctx.method === 'GET' && ctx.path === '/authorize' && ctx.query.audience && !ctx.query.resource) {
-    ctx.query = { ...ctx.query, resource: ctx.query.audience };
-  }
+  if (ctx.method === 'GET' && ctx.path === '/authorize') ctx.query = { ...ctx.query, ...asAuthorization(ctx.query) };
+}
+
+// Auth0 knows an audience, and gives refresh tokens without being told to ask for consent.
+function asAuthorization({ audience, resource, scope, prompt }) {
+  return { ...(audience && !resource ? { resource: audience } : {}),
+    ...(words(scope).includes('offline_access') && !prompt ? { prompt: 'consent' } : {}) };
 }
 
 // The same refusals under the status and words that Auth0 uses for them.
@@ -92,7 +97,9 @@ function issuedIn(body, fields, isVault) {
 }
 
 const KINDS = { AccessToken: 'access_token', RefreshToken: 'refresh_token', ClientCredentials: 'access_token' };
-const takenAway = (world) => world.store.takeAway().map(({ kind, value }) => ({ kind: KINDS[kind], sha256: sha256(value) }));
+function takenAway(world) {
+  return world.store.takeAway().map(({ kind, value }) => ({ kind: KINDS[kind], sha256: sha256(value) }));
+}
 
 function entryOf(ctx, world, fields, fault, sent) {
   const body = ctx.state.minted;
@@ -100,7 +107,8 @@ function entryOf(ctx, world, fields, fault, sent) {
   const isRevocation = ctx.path === '/oauth/revoke';
   const entry = {
     method: ctx.method, path: ctx.path, status: ctx.state.status, grant: fields.grant_type ?? null,
-    client: ctx.oidc?.client?.clientId ?? ctx.state.client ?? null, user: ctx.oidc?.entities?.Account?.accountId ?? null,
+    client: ctx.oidc?.client?.clientId ?? ctx.state.client ?? null,
+    user: ctx.oidc?.entities?.Account?.accountId ?? null,
     asked: fields.scope === undefined ? null : words(fields.scope),
     returned: ctx.state.returned ?? (body?.access_token && body.scope !== undefined ? words(body.scope) : null),
     issued: body?.access_token || body?.refresh_token ? issuedIn(body, fields, ctx.state.note?.variant) : [],
@@ -133,7 +141,7 @@ async function interact(ctx, world) {
   const { provider, tenant } = world;
   const { params } = await provider.interactionDetails(ctx.req, ctx.res);
   const result = tenant.deny ? { error: 'access_denied', error_description: 'End-User aborted interaction' }
-    : { login: { accountId: params.login_hint ?? tenant.user } };
+    : { login: { accountId: params.login_hint ?? tenant.user }, consent: {} };
   ctx.redirect(await provider.interactionResult(ctx.req, ctx.res, result));
 }
 
@@ -143,8 +151,8 @@ function revokeLater(ctx, world, fields, fault) {
     const { provider } = world;
     const token = await provider.RefreshToken.find(fields.token) ?? await provider.AccessToken.find(fields.token);
     await token?.destroy();
-    world.log.add({ method: null, path: '/oauth/revoke', status: null, issued: [], revoked: takenAway(world), error: null,
-      fault: 'later' });
+    world.log.add({ method: null, path: '/oauth/revoke', status: null, issued: [], revoked: takenAway(world),
+      error: null, fault: 'later' });
   }, (fault.seconds ?? 1) * 1000);
   ctx.status = 200;
   ctx.body = '';

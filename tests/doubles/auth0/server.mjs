@@ -16,6 +16,7 @@ import { Store } from './store.mjs';
 import { Vault } from './vault.mjs';
 
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+console.info = console.error;  // standard output is for answers to commands
 const say = (told) => process.stdout.write(`${JSON.stringify(told)}\n`);
 
 // The port is known before the provider is made: the issuer may hold it.
@@ -48,8 +49,8 @@ async function main() {
   const key = { ...await jose.exportJWK(privateKey), alg: 'RS256', use: 'sig', kid: 'double' };
   const store = new Store();
   const vault = new Vault(tenant, issuer, publicKey);
-  const world = { configuration, issuer, tenant, key, publicKey, store, vault, server, port, certificateOf,
-    log: new Log(configuration.log), faults: new Faults() };
+  const world = { configuration, issuer, tenant, tenantAtFirst: structuredClone(tenant), key, publicKey, store, vault,
+    server, port, certificateOf, log: new Log(configuration.log), faults: new Faults() };
   world.provider = makeProvider(world);
   world.accountApi = new AccountApi(world);
   server.on('request', world.provider.callback());

@@ -271,7 +271,9 @@ export function checkClient(metadata) {
   const grants = access.grants ?? [];
   const names = grants.map((grant) => grant.connection);
   const scopes = grants.reduce((sum, grant) => sum + grant.scopes.length, 0);
-  if (names.length > 5 || new Set(names).size !== names.length) throw new Error('grants: at most 5 connections, each once');
+  if (names.length > 5 || new Set(names).size !== names.length) {
+    throw new Error('grants: at most 5 connections, each once');
+  }
   if (scopes > 20) throw new Error('grants: at most 20 scopes in all');
   if ((access.ip_allowlist ?? []).length > 10) throw new Error('ip_allowlist: at most 10 entries');
 }
