@@ -39,3 +39,18 @@ def auth0_process(tmp_path_factory, authority):
 def auth0(auth0_process):
     auth0_process.reset()
     return auth0_process
+
+
+def double_fixture(kind):
+    @pytest.fixture
+    def made(tmp_path, authority):
+        with kind(tmp_path / kind.name, authority) as double:
+            yield double
+    return made
+
+
+github = double_fixture(providers.GitHubDouble)
+google = double_fixture(providers.GoogleDouble)
+openbao = double_fixture(providers.OpenBaoDouble)
+aws = double_fixture(providers.AwsDouble)
+kubernetes = double_fixture(providers.KubernetesDouble)

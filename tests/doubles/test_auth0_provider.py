@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Auth0 double as an OpenID provider: how clients authenticate, the plain grants, revocation, and its own client."""
+"""The Auth0 double as an OpenID provider: how clients authenticate, the plain grants, revocation, Auth0's client."""
 
 import hashlib
 import json

@@ -59,9 +59,9 @@ def worker(tenant):
     tenant.double.client("worker", secret="w", grants=[VAULT_GRANT], token_vault_privileged_access=worker_access())
 
     def exchange(token=None, connection="google-oauth2", scope=None, **changes):
-        return tenant.exchange(client_id="worker", client_secret="w", subject_token_type=f"{TOKEN_TYPE}jwt", scope=scope,
+        return tenant.exchange(client_id="worker", client_secret="w", subject_token_type=f"{TOKEN_TYPE}jwt",
                                subject_token=token or worker_token(tenant.double, **changes), connection=connection,
-                               requested_token_type=WORKER_TOKEN)
+                               requested_token_type=WORKER_TOKEN, scope=scope)
     return exchange
 
 
