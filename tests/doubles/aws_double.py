@@ -116,7 +116,8 @@ class AwsDouble(Double):
         packed = f"<PackedPolicySize>{len(asked.get('Policy', '')) * 100 // 4096}</PackedPolicySize>" if policy else ""
         who = f"<Arn>{arn}</Arn><AssumedRoleId>AROA:{asked['RoleSessionName']}</AssumedRoleId>"
         keys = f"<AccessKeyId>{session.value}</AccessKeyId>" \
-               f"<SecretAccessKey>{session.more['secret']}</SecretAccessKey><SessionToken>{session.more['token']}</SessionToken><Expiration>{stamp}</Expiration>"
+               f"<SecretAccessKey>{session.more['secret']}</SecretAccessKey>" \
+               f"<SessionToken>{session.more['token']}</SessionToken><Expiration>{stamp}</Expiration>"
         return sts_answer("AssumeRole", f"<AssumedRoleUser>{who}</AssumedRoleUser>"
                                         f"<Credentials>{keys}</Credentials>{packed}")
 
