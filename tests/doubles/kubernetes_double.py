@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kubernetes: tokens of service accounts that are bound to a Secret and die with it, and the review that tells."""
 
+import functools
 import json
 import re
 import time
@@ -20,6 +21,12 @@ def status(code, reason, message):
                           "message": message, "code": code}, error=reason)
 
 
+@functools.cache
+def cluster_key():
+    """One for all doubles of a process: making one takes longer than most tests."""
+    return rsa.generate_private_key(65537, 2048)
+
+
 class KubernetesDouble(Double):
     """`caller` is the token of whoever may ask for tokens; `maximum` shortens what is asked for."""
 
@@ -28,7 +35,7 @@ class KubernetesDouble(Double):
 
     def __init__(self, folder, authority, port=0, maximum=None):
         self.accounts, self.secrets, self.maximum = {}, {}, maximum
-        self.key = rsa.generate_private_key(65537, 2048)
+        self.key = cluster_key()
         self.caller = f"caller.{random_text(40)}"
         super().__init__(folder, authority, port)
 

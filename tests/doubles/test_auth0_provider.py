@@ -79,10 +79,28 @@ def test_a_client_certificate_authenticates_and_another_does_not(auth0, authorit
         with requests.Session() as session:
             session.trust_env, session.verify = False, str(authority.ca_file)
             return session.post(f"{auth0.url}oauth/token", data=fields, cert=tuple(map(str, pair)))
-    bound = ask("vault.mission.test")
-    assert bound.status_code == 200
+    assert ask("vault.mission.test").status_code == 200
     assert ask("else.mission.test").status_code == 401
     assert web.post(f"{auth0.url}oauth/token", data=fields).status_code == 401
+
+
+def test_a_registered_self_signed_certificate_authenticates_and_binds_the_token(auth0, authority):
+    pairs = [authority.issue(name, issuer="self", usage=ExtendedKeyUsageOID.CLIENT_AUTH, label=name)
+             for name in ("known", "unknown")]
+    encoded = "".join(pairs[0][0].read_text().split("-----")[2].split())
+    key = serialization.load_pem_private_key(pairs[0][1].read_bytes(), None)
+    auth0.client("mtls", method="self_signed_tls_client_auth", grants=["client_credentials"],
+                 tls_client_certificate_bound_access_tokens=True,
+                 jwks={"keys": [public_jwk(key, use="sig", x5c=[encoded])]})
+
+    def post(path, pair, **fields):
+        with requests.Session() as session:
+            session.trust_env, session.verify = False, str(authority.ca_file)
+            return session.post(auth0.url + path, data={"client_id": "mtls", **fields}, cert=tuple(map(str, pair)))
+    held = post("oauth/token", pairs[0], grant_type="client_credentials").json()["access_token"]
+    told = post("oauth/introspect", pairs[0], token=held).json()
+    assert told["active"] and told["cnf"]["x5t#S256"]
+    assert post("oauth/token", pairs[1], grant_type="client_credentials").status_code == 401
 
 
 # ---- the plain grants -----------------------------------------------------------------------------------------------
@@ -125,6 +143,23 @@ def test_client_credentials_get_a_token_for_a_known_api_only(auth0, token):
     told = token(**asked, audience=API, scope="go").json()
     assert told["scope"] == "go" and told["access_token"].count(".") == 2
     assert token(**asked, audience="https://else.test/").json()["error"] == "invalid_target"
+
+
+def test_details_of_an_authorization_come_back_if_their_type_is_known(auth0, token):
+    auth0.tenant(apis={API: {"scopes": ["go"]}})
+    auth0.client("machine", secret="s", grants=["client_credentials"], authorization_details_types=["mission"])
+
+    def ask(*details):
+        return token(grant_type="client_credentials", client_id="machine", client_secret="s", audience=API,
+                     authorization_details=json.dumps(details)).json()
+    assert ask({"type": "mission", "identifier": "m1"})["authorization_details"][0]["identifier"] == "m1"
+    assert ask({"type": "other"})["error"] == "invalid_authorization_details"
+
+
+def test_a_resource_says_which_issuer_is_its_own(auth0, web):
+    told = web.get(f"{auth0.url}.well-known/oauth-protected-resource/api").json()
+    assert told["resource"] == f"{auth0.url}api" and told["authorization_servers"] == [auth0.issuer]
+    assert web.get(f"{auth0.url}.well-known/other").status_code == 404
 
 
 def test_the_device_flow_waits_for_the_user_who_may_deny(auth0, web, token):

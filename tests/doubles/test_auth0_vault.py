@@ -304,6 +304,20 @@ def test_the_known_other_forms_of_an_answer(tenant):
     assert "scope" not in told and len(told["access_token"]) == 5000
 
 
+def test_a_connection_can_have_a_real_provider_behind_it(tenant, google):
+    tenant.double.connection("google-oauth2", upstream={
+        "token_url": f"{google.url}token", "client_id": google.client_id, "client_secret": google.client_secret,
+        "ca_file": str(google.ca_file)})
+    grant = google.user_grant("ada", SCOPES)
+    tenant.double.account(tenant.account, upstream_refresh_token=grant)
+    vended = tenant.exchange(scope=SCOPES[1]).json()["access_token"]
+    assert google.live(vended).more["scopes"] == [SCOPES[1]]
+    assert tenant.double.issued("provider_token").keys() == google.issued("access_token").keys()
+    tenant.web.post(f"{google.url}revoke", data={"token": vended})
+    tenant.double.forget(tenant.account)
+    assert_refused(tenant.exchange(), 401, "federated_connection_refresh_token_flow_failed")
+
+
 # ---- taking back ----------------------------------------------------------------------------------------------------
 
 def test_a_revoked_refresh_token_ends_the_exchange_and_the_providers_token_lives_on(tenant):

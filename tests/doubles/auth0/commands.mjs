@@ -2,7 +2,8 @@
 // What a test may tell the provider while it runs: see ../providers.py, which is the other end.
 import { readFileSync } from 'node:fs';
 import { sha256, words } from './faults.mjs';
-import { apisOf, grantAll } from './provider.mjs';
+import { grantAll } from './provider.mjs';
+import { apisOf } from './resources.mjs';
 import { checkClient } from './vault.mjs';
 
 export class Commands {

@@ -73,7 +73,7 @@ export function rateHeaders(fault) {
 export async function instead(ctx, fault) {
   switch (fault?.fault) {
     case 'slow': await wait((fault.seconds ?? 1) * 1000); return false;
-    case 'closed': ctx.respond = false; ctx.req.socket.destroy(); return true;
+    case 'closed': ctx.respond = false; return true;
     case 'rate_limited':
       ctx.status = fault.status ?? 429;
       ctx.set(rateHeaders(fault));

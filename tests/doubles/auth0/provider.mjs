@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import Provider, { errors } from 'oidc-provider';
 import { GRANT as FEDERATED_GRANT, PARAMETERS as FEDERATED_PARAMETERS } from './vault.mjs';
 import { EXCHANGE_GRANT, EXCHANGE_PARAMETERS, exchange } from './exchange.mjs';
+import { apisOf, resourceServer } from './resources.mjs';
 import { serve } from './serve.mjs';
 
 const CLIENT_PROPERTIES = ['refresh_token', 'app_type', 'resource_server_identifier', 'token_vault_privileged_access',
@@ -61,26 +62,13 @@ function features({ tenant, issuer, certificateOf }) {
     },
     richAuthorizationRequests: {
       enabled: true,
-      types: Object.fromEntries((tenant.authorization_details_types ?? []).map((type) => [type, {
+      types: Object.fromEntries((tenant.authorization_details_types ?? ['mission']).map((type) => [type, {
         validate: async () => {} }])),
       authorizationDetailsForGrantSource: detailed,
       authorizationDetailsForAccessToken: (ctx, token, source) => detailed(ctx, source),
       authorizationDetailsForIntrospection: (ctx, token) => token.rar,
     },
   };
-}
-
-export function apisOf(tenant, issuer) {
-  return { ...tenant.apis,
-    [`${issuer}me/`]: { scopes: ['create', 'read', 'delete'].map((verb) => `${verb}:me:connected_accounts`) },
-    [`${issuer}api/v2/`]: { scopes: ['read:users', 'delete:refresh_tokens', 'delete:sessions'] } };
-}
-
-function resourceServer(tenant, issuer, resource) {
-  const api = apisOf(tenant, issuer)[resource];
-  if (!api) throw new errors.InvalidTarget(`Service not found: ${resource}`);
-  return { scope: api.scopes.join(' '), audience: resource, accessTokenTTL: api.ttl ?? 86400,
-    accessTokenFormat: api.format ?? 'jwt', jwt: { sign: { alg: 'RS256' } } };
 }
 
 // Everybody consents to everything: what a test is about is what comes after.

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What stands around every request: bodies in JSON, Auth0's status codes, faults, and the log.
 import { sha256, instead, onTheWay, words } from './faults.mjs';
+import { apisOf } from './resources.mjs';
 
 const FORM = 'application/x-www-form-urlencoded';
+const RESOURCE_METADATA = '/.well-known/oauth-protected-resource';
 const BODY_BYTES_MAX = 1 << 16;
 const SENT = { lost: 'none', half: 'half', body: 'replaced' };  // what leaves of the answer
 
@@ -145,6 +147,14 @@ async function interact(ctx, world) {
   ctx.redirect(await provider.interactionResult(ctx.req, ctx.res, result));
 }
 
+// RFC 9728: for any resource below this host, which issuer gives tokens for it.
+function describeResource(ctx, world) {
+  const resource = `${new URL(world.issuer).origin}${ctx.path.slice(RESOURCE_METADATA.length)}`;
+  const api = apisOf(world.tenant, world.issuer)[resource];
+  ctx.body = { resource, authorization_servers: [world.issuer], bearer_methods_supported: ['header'],
+    ...(api ? { scopes_supported: api.scopes } : {}) };
+}
+
 // Success now, effect later: the provider answers at once and takes the token away when the time has come.
 function revokeLater(ctx, world, fields, fault) {
   setTimeout(async () => {
@@ -174,6 +184,8 @@ export function serve(world) {
       revokeLater(ctx, world, fields, fault);
     } else if (ctx.path.startsWith('/interaction/')) {
       await interact(ctx, world);
+    } else if (ctx.path.startsWith(RESOURCE_METADATA)) {
+      describeResource(ctx, world);
     } else if (!await world.accountApi.answer(ctx, fields)) {
       translate(ctx, world, fields);
       await next();
@@ -188,6 +200,7 @@ export function serve(world) {
     ctx.state.status = ctx.status;
     if (ctx.respond !== false) sent = SENT[fault?.fault] ?? 'whole';
     world.log.add(entryOf(ctx, world, asked, fault, sent));
-    if (ctx.respond !== false) await onTheWay(ctx, fault);
+    if (fault?.fault === 'closed') ctx.req.socket.destroy();
+    else await onTheWay(ctx, fault);
   };
 }
