@@ -9,6 +9,8 @@ from pathlib import Path
 
 from double_base import Provider, read_log
 
+import processes
+
 HERE = Path(__file__).resolve().parent
 INSTALLED = HERE.parents[1] / "build" / "doubles"
 
@@ -58,6 +60,7 @@ class Auth0Double(Provider):
                 [node(), "--import", HERE / "resolve.mjs", HERE / "auth0" / "server.mjs"], stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE, stderr=errors, text=True)
         self.pid = self._process.pid
+        processes.expected.add(self.pid)
         self._write({"name": name, "issuer": issuer, "certificate": str(certificate), "key": str(key), "port": port,
                      "ca_file": str(authority.ca_file), "log": str(self.log_file), "tenant": tenant or {}})
         told = self._read()
@@ -79,6 +82,7 @@ class Auth0Double(Provider):
                 self._process.kill()
                 self._process.wait()
         self._process.stdout.close()
+        processes.expected.discard(self.pid)
 
     def _write(self, message):
         self._process.stdin.write(json.dumps(message) + "\n")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Auth0 double as an OpenID provider: how clients authenticate, the plain grants, revocation, Auth0's client."""
 
+import concurrent.futures
 import hashlib
 import json
 import os
@@ -277,6 +278,45 @@ def test_clients_may_know_the_double_by_a_name_and_port_of_their_own(tmp_path, a
         told = json.loads(done.stdout)
         assert told["issuer"] == "https://acme.auth0.test/"
         assert told["token_endpoint"] == "https://acme.auth0.test/oauth/token"
+
+
+def test_with_a_generic_profile_errors_are_those_of_the_standard(auth0, token):
+    auth0.client("app", secret="s", grants=["refresh_token"])
+    asked = {"grant_type": "refresh_token", "client_id": "app", "client_secret": "s", "refresh_token": "dead"}
+    assert token(**asked).status_code == 403
+    auth0.tenant(profile="generic")
+    assert (token(**asked).status_code, token(**asked).json()["error"]) == (400, "invalid_grant")
+
+
+def test_concurrent_revocations_are_each_in_their_own_line(auth0, authority):
+    auth0.client("app", secret="s", grants=["refresh_token"])
+    held = [auth0.refresh_token("app", USER) for _ in range(24)]
+
+    def revoke(value):
+        with requests.Session() as session:
+            session.trust_env, session.verify = False, str(authority.ca_file)
+            session.post(f"{auth0.url}oauth/revoke", data={"client_id": "app", "client_secret": "s", "token": value})
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(revoke, held))
+    lines = [[token["sha256"] for token in entry["revoked"]] for entry in auth0.log(path="/oauth/revoke")]
+    assert sorted(lines) == sorted([hashlib.sha256(value.encode()).hexdigest()] for value in held)
+
+
+def test_tokens_are_revoked_in_bulk_by_user_or_by_id(auth0, web, token):
+    auth0.client("app", secret="s", grants=["refresh_token", "client_credentials"])
+    first, second = auth0.refresh_token("app", USER), auth0.refresh_token("app", USER)
+    other = auth0.refresh_token("app", "auth0|u2")
+    manager = token(grant_type="client_credentials", client_id="app", client_secret="s", audience=f"{auth0.url}api/v2/",
+                    scope="delete:refresh_tokens").json()["access_token"]
+
+    def revoke(bearer, **body):
+        return web.post(f"{auth0.url}api/v2/refresh-tokens/revoke", json=body,
+                        headers={"Authorization": f"Bearer {bearer}"}).status_code
+    assert revoke("guess", user_id=USER) == 401 and auth0.is_alive(first)
+    assert revoke(manager, ids=[first]) == 202
+    assert not auth0.is_alive(first) and auth0.is_alive(second)
+    assert revoke(manager, user_id=USER, client_id="app") == 202
+    assert not auth0.is_alive(second) and auth0.is_alive(other)
 
 
 # ---- My Account -----------------------------------------------------------------------------------------------------

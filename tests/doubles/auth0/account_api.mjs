@@ -170,10 +170,7 @@ export class AccountApi {
   async revokeTokens({ ids, user_id: user, client_id: client }) {
     const rows = [...this.world.store.rows.values()].filter(({ model, payload }) => model === 'RefreshToken'
       && (ids ? ids.includes(payload.jti) : payload.accountId === user && (!client || payload.clientId === client)));
-    for (const { id } of rows) {
-      this.world.store.rows.delete(`RefreshToken:${id}`);
-      this.world.store.taken.push({ kind: 'RefreshToken', value: id });
-    }
+    for (const { id } of rows) this.world.store.drop('RefreshToken', id);
   }
 }
 

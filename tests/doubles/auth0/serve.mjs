@@ -99,13 +99,11 @@ function issuedIn(body, fields, isVault) {
 }
 
 const KINDS = { AccessToken: 'access_token', RefreshToken: 'refresh_token', ClientCredentials: 'access_token' };
-function takenAway(world) {
-  return world.store.takeAway().map(({ kind, value }) => ({ kind: KINDS[kind], sha256: sha256(value) }));
-}
+const hashed = (taken) => taken.map(({ kind, value }) => ({ kind: KINDS[kind], sha256: sha256(value) }));
 
-function entryOf(ctx, world, fields, fault, sent) {
+function entryOf(ctx, fields, fault, sent, dropped) {
   const body = ctx.state.minted;
-  const taken = takenAway(world);
+  const taken = hashed(dropped);
   const isRevocation = ctx.path === '/oauth/revoke';
   const entry = {
     method: ctx.method, path: ctx.path, status: ctx.state.status, grant: fields.grant_type ?? null,
@@ -157,26 +155,25 @@ function describeResource(ctx, world) {
 
 // Success now, effect later: the provider answers at once and takes the token away when the time has come.
 function revokeLater(ctx, world, fields, fault) {
-  setTimeout(async () => {
+  setTimeout(() => world.store.during(async (taken) => {
     const { provider } = world;
     const token = await provider.RefreshToken.find(fields.token) ?? await provider.AccessToken.find(fields.token);
     await token?.destroy();
-    world.log.add({ method: null, path: '/oauth/revoke', status: null, issued: [], revoked: takenAway(world),
+    world.log.add({ method: null, path: '/oauth/revoke', status: null, issued: [], revoked: hashed(taken),
       error: null, fault: 'later' });
-  }, (fault.seconds ?? 1) * 1000);
+  }), (fault.seconds ?? 1) * 1000);
   ctx.status = 200;
   ctx.body = '';
 }
 
 export function serve(world) {
   world.polls = new Map();
-  return async (ctx, next) => {
+  return (ctx, next) => world.store.during(async (taken) => {
     const fields = ctx.method === 'GET' ? {} : parse(await readBody(ctx.req), ctx.get('content-type'));
     const asked = { ...fields };
     const fault = world.faults.take(ctx.method, ctx.path, fields);
     ctx.state.fault = fault;
     ctx.state.fields = fields;
-    world.store.takeAway();
     let sent = 'whole';
     if (await instead(ctx, fault)) {
       sent = ctx.respond === false ? 'none' : 'whole';
@@ -199,8 +196,8 @@ export function serve(world) {
     ctx.state.minted = typeof ctx.body === 'object' && !Buffer.isBuffer(ctx.body) ? ctx.body : null;
     ctx.state.status = ctx.status;
     if (ctx.respond !== false) sent = SENT[fault?.fault] ?? 'whole';
-    world.log.add(entryOf(ctx, world, asked, fault, sent));
+    world.log.add(entryOf(ctx, asked, fault, sent, taken));
     if (fault?.fault === 'closed') ctx.req.socket.destroy();
     else await onTheWay(ctx, fault);
-  };
+  });
 }

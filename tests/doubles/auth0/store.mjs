@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the provider keeps, in memory, and word of every token that is taken away.
+// What the provider keeps, in memory, and word of every token that is taken away and by which request.
+import { AsyncLocalStorage } from 'node:async_hooks';
 
 const grantMembers = new Set(['AccessToken', 'AuthorizationCode', 'RefreshToken', 'DeviceCode',
   'BackchannelAuthenticationRequest']);
@@ -8,12 +9,18 @@ const tokens = new Set(['AccessToken', 'RefreshToken', 'ClientCredentials']);
 export class Store {
   constructor() {
     this.rows = new Map();
-    this.taken = [];  // tokens taken away since the last look: { kind, value }
     this.clients = new Map();
+    this.requests = new AsyncLocalStorage();  // of each request, the tokens that it took away: { kind, value }
   }
 
-  takeAway() {
-    return this.taken.splice(0);
+  // Carries out one request (or what it left to be done); `taken` is its own.
+  during(work) {
+    const taken = [];
+    return this.requests.run(taken, () => work(taken));
+  }
+
+  drop(kind, value) {
+    if (this.rows.delete(`${kind}:${value}`) && tokens.has(kind)) this.requests.getStore()?.push({ kind, value });
   }
 
   adapterFor() {
@@ -63,16 +70,12 @@ class Adapter {
   }
 
   async destroy(id) {
-    if (this.store.rows.delete(`${this.model}:${id}`) && tokens.has(this.model)) {
-      this.store.taken.push({ kind: this.model, value: id });
-    }
+    this.store.drop(this.model, id);
   }
 
   async revokeByGrantId(grantId) {
-    for (const [key, row] of this.store.rows) {
-      if (!grantMembers.has(row.model) || row.payload.grantId !== grantId) continue;
-      this.store.rows.delete(key);
-      if (tokens.has(row.model)) this.store.taken.push({ kind: row.model, value: row.id });
+    for (const row of [...this.store.rows.values()]) {
+      if (grantMembers.has(row.model) && row.payload.grantId === grantId) this.store.drop(row.model, row.id);
     }
   }
 }
