@@ -282,6 +282,8 @@ class Double(Provider):
                     answer = self.handle(request)
                 except Refusal as refusal:
                     answer, error = (refusal.status, refusal.body, refusal.headers), refusal.error
+                except (KeyError, TypeError, ValueError, AttributeError) as wrong:  # nothing that a double foresaw
+                    answer, error = (500, {"message": "the double failed"}), f"double: {wrong!r}"
             self._write(request, answer, error)
         if request.is_fault("closed"):
             exchange.give_up()

@@ -215,6 +215,19 @@ def test_concurrent_requests_each_have_their_line(google, authority):
     assert len(set(tokens)) == len(set(logged)) == 24
 
 
+def test_a_rotation_whose_answer_is_lost_leaves_no_good_token(auth0, web):
+    auth0.client("app", secret="s", grants=["refresh_token"], refresh_token={"rotation_type": "rotating"})
+    asked = {"grant_type": "refresh_token", "client_id": "app", "client_secret": "s",
+             "refresh_token": auth0.refresh_token("app", "u", scope="openid offline_access")}
+    auth0.fail("lost", grant="device_code")
+    auth0.fail("lost", grant="refresh_token")
+    with pytest.raises(requests.ConnectionError):
+        web.post(f"{auth0.url}oauth/token", data=asked)
+    entry = auth0.log(grant="refresh_token")[-1]
+    assert {token["kind"] for token in entry["issued"]} >= {"access_token", "refresh_token"}
+    assert web.post(f"{auth0.url}oauth/token", data=asked).json()["error"] == "invalid_grant"
+
+
 def test_a_revocation_can_take_effect_later(auth0, web):
     side = Auth0Side(auth0)
     subject = side.fields["subject_token"]
