@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The OpenBao double: child tokens, accessors, leases and wrapping."""
+
+import hashlib
+
+import pytest
+
+
+class Bao:
+    def __init__(self, double, web):
+        self.double, self.web = double, web
+        double.policy("app", "database/", "secret/data/app", "auth/token/", "sys/")
+        double.role("database/creds/reader")
+        double.secret("app/key", value="s")
+        double.secret("other", value="o")
+        self.parent = double.token("app")
+
+    def ask(self, method, path, by=None, wrap=None, **body):
+        headers = {"X-Vault-Token": by or self.parent, **({"X-Vault-Wrap-TTL": wrap} if wrap else {})}
+        return self.web.request(method, f"{self.double.url}v1/{path}", headers=headers, json=body or None)
+
+    def child(self, **asked):
+        told = self.ask("POST", "auth/token/create", **{"policies": ["app"], "ttl": "10m", **asked}).json()["auth"]
+        return told["client_token"], told["accessor"]
+
+
+@pytest.fixture
+def bao(openbao, web):
+    return Bao(openbao, web)
+
+
+def test_a_child_has_a_subset_of_its_parents_policies_and_never_more(bao):
+    bao.double.policy("narrow", "secret/data/app")
+    told = bao.ask("POST", "auth/token/create", policies=["app"], no_default_policy=True, explicit_max_ttl="60s",
+                   ttl="1h", meta={"mission": "m1"}).json()["auth"]
+    assert told["policies"] == ["app"] and told["lease_duration"] == 60 and told["metadata"] == {"mission": "m1"}
+    assert bao.ask("GET", "secret/data/app/key", told["client_token"]).json()["data"]["data"] == {"value": "s"}
+    assert bao.ask("GET", "secret/data/other", told["client_token"]).status_code == 403
+    refused = bao.ask("POST", "auth/token/create", policies=["root"])
+    assert refused.status_code == 400 and "subset" in refused.json()["errors"][0]
+
+
+def test_a_token_is_used_up_after_its_uses(bao):
+    token, accessor = bao.child(num_uses=2)
+    assert [bao.ask("GET", "secret/data/app/key", token).status_code for _ in range(3)] == [200, 200, 403]
+    assert not bao.double.accessor_is_alive(accessor)
+
+
+def test_a_lease_is_not_given_to_the_last_use_of_a_token(bao):
+    token, _ = bao.child(num_uses=1)
+    refused = bao.ask("GET", "database/creds/reader", token)
+    assert refused.status_code == 400 and "immediately revoked" in refused.json()["errors"][0]
+    assert all(not held.is_alive for held in bao.double.tokens.values() if held.kind == "credential")
+
+
+def test_an_accessor_revokes_a_token_and_its_leases_without_knowing_it(bao):
+    token, accessor = bao.child()
+    lease = bao.ask("GET", "database/creds/reader", token).json()
+    other, _ = bao.child()
+    assert bao.ask("POST", "auth/token/revoke-accessor", accessor=accessor).status_code == 204
+    assert bao.ask("GET", "auth/token/lookup-self", token).status_code == 403
+    assert bao.ask("GET", "auth/token/lookup-self", other).status_code == 200
+    assert not bao.double.is_alive(lease["data"]["password"])
+    assert bao.ask("POST", "auth/token/revoke-accessor", accessor=accessor).status_code == 400
+    hashes = {hashlib.sha256(value.encode()).hexdigest() for value in (token, lease["data"]["password"])}
+    assert hashes <= bao.double.revoked()
+
+
+def test_a_child_dies_with_its_parent(bao):
+    token, accessor = bao.child()
+    grandchild = bao.ask("POST", "auth/token/create", token, policies=["app"]).json()["auth"]["client_token"]
+    assert bao.double.accessor_is_alive(accessor)
+    assert bao.ask("POST", "auth/token/revoke-self", token).status_code == 204
+    assert bao.ask("GET", "auth/token/lookup-self", grandchild).status_code == 403
+    assert bao.ask("GET", "auth/token/lookup-self").status_code == 200
+
+
+def test_a_lookup_tells_what_is_left(bao):
+    token, accessor = bao.child(num_uses=5)
+    by_accessor = bao.ask("POST", "auth/token/lookup-accessor", accessor=accessor).json()["data"]
+    assert by_accessor["id"] == "" and 0 < by_accessor["ttl"] <= 600 and by_accessor["num_uses"] == 5
+    assert bao.ask("POST", "auth/token/lookup", token=token).json()["data"]["id"] == token
+    assert bao.ask("POST", "auth/token/lookup", token="hvs.x").status_code == 403
+
+
+def test_a_lease_is_revoked_alone_and_a_prefix_revokes_all_under_it(bao):
+    bao.double.role("database/creds/writer")
+    first, second = (bao.ask("GET", "database/creds/reader").json() for _ in range(2))
+    writer = bao.ask("GET", "database/creds/writer").json()
+
+    def alive():
+        return [bao.double.is_alive(each["data"]["password"]) for each in (first, second, writer)]
+    assert bao.ask("PUT", "sys/leases/lookup", lease_id=first["lease_id"]).json()["data"]["ttl"] > 0
+    assert bao.ask("PUT", "sys/leases/revoke", lease_id=first["lease_id"], sync=True).status_code == 204
+    assert alive() == [False, True, True]
+    assert bao.ask("PUT", "sys/leases/lookup", lease_id=first["lease_id"]).status_code == 400
+    assert bao.ask("PUT", "sys/leases/revoke-prefix/database/creds/reader", sync=True).status_code == 204
+    assert alive() == [False, False, True]
+
+
+def test_a_wrapped_answer_is_unwrapped_once(bao):
+    wrapped = bao.ask("POST", "auth/token/create", wrap="60s", policies=["app"]).json()
+    assert wrapped["auth"] is None and wrapped["wrap_info"]["ttl"] == 60
+    handed = wrapped["wrap_info"]["token"]
+    assert bao.ask("POST", "sys/wrapping/lookup", token=handed).json()["data"]["creation_path"] == "auth/token/create"
+    told = bao.ask("POST", "sys/wrapping/unwrap", handed).json()["auth"]
+    assert bao.ask("GET", "auth/token/lookup-self", told["client_token"]).status_code == 200
+    assert bao.ask("POST", "sys/wrapping/unwrap", handed).status_code == 400
+    assert bao.ask("POST", "sys/wrapping/lookup", token=handed).status_code == 400
