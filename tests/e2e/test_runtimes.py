@@ -32,6 +32,7 @@ WORKS = {
                  "echo curl_exec($c) ?: curl_error($c);"],
     "Perl HTTP::Tiny": ["perl", "-MHTTP::Tiny", "-e",
                         f"print HTTP::Tiny->new(verify_SSL => 1)->get('{URL}')->{{content}};"],
+    ".NET HttpClient": [f"{SEEN}/dotnet/dotnet", f"{SEEN}/client.dll", URL],
     "Deno fetch": [f"{SEEN}/deno", "eval", f"console.log(await (await fetch('{URL}')).text())"],
     "Rust reqwest, roots of the system": [f"{SEEN}/reqwest_client", "system", URL],
     "Chromium, headless": ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", URL],
@@ -47,6 +48,9 @@ TABLE = {
     "PHP streams": ("works", "reads the bundle", WORKING),
     "PHP curl": ("works", "reads the bundle", WORKING),
     "Perl HTTP::Tiny": ("works", "reads the bundle", WORKING),
+    ".NET HttpClient": ("works", "reads the bundle (.NET 8)", WORKING),
+    "Mono HttpClient": ("fails", "needs `/etc/mono`, which missions do not show, and has a list of roots of its own: "
+                        "`CERTIFICATE_VERIFY_FAILED`", "test_mono_says_that_it_lacks_its_settings_and_then_the_issuer"),
     "Deno fetch": ("works", "its own list of roots, and the authority from `DENO_CERT`", WORKING),
     "Rust reqwest, roots of the system": ("works", "reads the bundle", WORKING),
     "Rust reqwest, bundled roots": (
@@ -144,6 +148,21 @@ def test_a_rust_program_with_bundled_roots_says_that_it_does_not_know_the_issuer
     assert upstream.connections == 0
 
 
+def test_mono_says_that_it_lacks_its_settings_and_then_the_issuer(rig, service, upstream, request):
+    """Its own store of roots is filled by its own tool. With its settings it gets as far as the handshake."""
+    _, run = prepared(rig, request, WORKS[".NET HttpClient"])
+    identities.require_program("mono")
+    command = ["mono", f"{SEEN}/client.dll", URL]
+
+    without = rig.run(*command, profile=service, **run)
+    told = rig.run(*command, profile=service, options=[*run["options"], "--mount", "/etc/mono:/etc/mono:ro"])
+
+    assert without.code != 0 and "DllNotFoundException: System.Native" in without.errors, without
+    assert told.code == 1 and "CERTIFICATE_VERIFY_FAILED" in told.errors, told
+    assert [record["name"] for record in told.of_type("connection.opened")] == [API]
+    assert told.of_type("exchange.intent") == [] and upstream.connections == 0
+
+
 # ---- tools ----------------------------------------------------------------------------------------------------------
 
 def test_gh_reads_issues_with_a_placeholder_for_a_token(rig, upstream, authority):
@@ -231,7 +250,8 @@ def test_cargo_builds_with_a_crate_from_a_registry_with_the_credential_injected(
     refused = rig.run("cargo", "fetch", profile=service)
 
     assert {exchange.header("authorization") for exchange in sent} == {f"Bearer {rig.secrets['api']}"}
-    assert refused.code != 0 and "host_unknown" in [reason for reason, _, _ in refused.refused], refused
+    assert refused.code != 0 and "host_unknown" in refused.errors, refused
+    assert "host_unknown" in [reason for reason, _, _ in refused.refused], refused
     assert upstream.exchanges == []
 
 
