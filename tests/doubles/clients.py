@@ -10,7 +10,7 @@ import identity as identities
 
 
 def import_installed(name):
-    identities.require(is_installed(), "the doubles are not installed (scripts/setup test)")
+    identities.require(is_installed(), "the doubles are not installed (scripts/setup doubles)")
     folder = str(INSTALLED / "python")
     if folder not in sys.path:
         sys.path.append(folder)

@@ -30,7 +30,7 @@ def web(authority):
 
 @pytest.fixture(scope="session")
 def auth0_process(tmp_path_factory, authority):
-    identities.require(providers.is_installed(), "the doubles are not installed (scripts/setup test)")
+    identities.require(providers.is_installed(), "the doubles are not installed (scripts/setup doubles)")
     with providers.auth0_double(tmp_path_factory.mktemp("auth0"), authority) as double:
         yield double
 

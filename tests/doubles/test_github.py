@@ -169,7 +169,7 @@ def test_the_device_flow_waits_for_the_user_who_may_deny(app):
 # ---- GitHub's own client --------------------------------------------------------------------------------------------
 
 def test_githubs_own_app_client_gets_a_narrowed_token_and_another_key_none(app, authority, tmp_path):
-    identities.require(is_installed(), "the doubles are not installed (scripts/setup test)")
+    identities.require(is_installed(), "the doubles are not installed (scripts/setup doubles)")
 
     def ask(key):
         pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
