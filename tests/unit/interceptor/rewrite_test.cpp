@@ -267,6 +267,50 @@ TEST(Scrub, EveryFormIsRemovedWhereverTheStreamIsCut) {
     }
 }
 
+TEST(Scrub, EveryFormThatUsualWritersGiveIsRemoved) {
+    // What each of them really writes for this secret: libraries differ in what they leave as it is.
+    constexpr std::string_view secret = "aZ09~-x/y+z==&<k>'q(m)*;n!";
+    const auto needles = std::make_shared<NeedleSet>(std::vector{lease_of(secret)});
+    const std::vector<std::pair<std::string, std::string>> forms{
+        {"Python urllib.parse.quote", "aZ09~-x/y%2Bz%3D%3D%26%3Ck%3E%27q%28m%29%2A%3Bn%21"},
+        {"Python urllib.parse.quote_plus", "aZ09~-x%2Fy%2Bz%3D%3D%26%3Ck%3E%27q%28m%29%2A%3Bn%21"},
+        {"JavaScript encodeURIComponent", "aZ09~-x%2Fy%2Bz%3D%3D%26%3Ck%3E'q(m)*%3Bn!"},
+        {"JavaScript encodeURI", "aZ09~-x/y+z==&%3Ck%3E'q(m)*;n!"},
+        {"JavaScript escape", "aZ09%7E-x/y+z%3D%3D%26%3Ck%3E%27q%28m%29*%3Bn%21"},
+        {"Java URLEncoder", "aZ09%7E-x%2Fy%2Bz%3D%3D%26%3Ck%3E%27q%28m%29*%3Bn%21"},
+        {"PHP urlencode", "aZ09%7E-x%2Fy%2Bz%3D%3D%26%3Ck%3E%27q%28m%29%2A%3Bn%21"},
+        {".NET HttpUtility.UrlEncode of RFC 3986", "aZ09~-x%2fy%2bz%3d%3d%26%3ck%3e%27q%28m%29%2a%3bn%21"},
+        {"Go encoding/json", R"(aZ09~-x/y+z==\u0026\u003ck\u003e'q(m)*;n!)"},
+        {"Gson", R"(aZ09~-x/y+z\u003d\u003d\u0026\u003ck\u003e\u0027q(m)*;n!)"},
+        {".NET System.Text.Json", R"(aZ09~-x/y\u002Bz==\u0026\u003Ck\u003E\u0027q(m)*;n!)"},
+        {"PHP json_encode", R"(aZ09~-x\/y+z==&<k>'q(m)*;n!)"},
+        {"PHP json_encode, JSON_HEX_*", R"(aZ09~-x\/y+z==\u0026\u003Ck\u003E\u0027q(m)*;n!)"},
+        {"Python html.escape", "aZ09~-x/y+z==&amp;&lt;k&gt;&#x27;q(m)*;n!"},
+        {"PHP htmlspecialchars", "aZ09~-x/y+z==&amp;&lt;k&gt;&#39;q(m)*;n!"},
+        {"XML text", "aZ09~-x/y+z==&amp;&lt;k&gt;'q(m)*;n!"},
+        {"Go html/template", "aZ09~-x/y&#43;z==&amp;&lt;k&gt;&#39;q(m)*;n!"},
+        {".NET HtmlEncoder", "aZ09~-x/y&#x2B;z==&amp;&lt;k&gt;&#x27;q(m)*;n!"},
+        {"Handlebars", "aZ09~-x/y+z&#x3D;&#x3D;&amp;&lt;k&gt;&#x27;q(m)*;n!"},
+        {"mustache.js", "aZ09~-x&#x2F;y+z&#x3D;&#x3D;&amp;&lt;k&gt;&#39;q(m)*;n!"}};
+    for (const auto& [writer, form] : forms) {
+        Scrubber scrubber(needles);
+        std::string text = "before " + form + " behind";
+
+        scrubber.scrub_whole(text);
+
+        EXPECT_EQ(text, "before " + std::string(form.size(), '*') + " behind") << writer;
+    }
+}
+
+TEST(Scrub, ABlankInAPasswordIsFoundAsPlusToo) {
+    Scrubber scrubber(std::make_shared<NeedleSet>(std::vector{lease_of("one two/three")}));
+    std::string text = "a=one+two%2Fthree&b=one%20two/three";
+
+    scrubber.scrub_whole(text);
+
+    EXPECT_EQ(text, "a=***************&b=***************");
+}
+
 TEST(Scrub, ASecretThatComesByteByByteIsRemoved) {
     const auto needles = std::make_shared<NeedleSet>(std::vector{lease_of(kSecret)});
     for (const auto& [name, form] : forms_of(kSecret)) {
