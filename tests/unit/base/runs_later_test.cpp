@@ -120,6 +120,18 @@ TEST_F(RunsLater, OnlyExecutingKeysOfAConfigurationCount) {
     EXPECT_EQ(changes.found.front().keys, (Paths{"core.hookspath", "filter.x.clean"}));
 }
 
+TEST_F(RunsLater, EveryKeyWithWhichGitAndItsCompanionsRunAProgramIsExecuting) {
+    const Snapshot before = remembered();
+    write(".git/config", "[gc]\n\trecentObjectsHook = evil\n[imap]\n\ttunnel = evil\n[http]\n\tsslCAPath = /evil\n"
+                         "[lfs \"extension.x\"]\n\tclean = evil\n\tsmudge = evil\n\tpriority = 0\n"
+                         "[lfs \"customtransfer.x\"]\n\tpath = evil\n[gpg \"ssh\"]\n\tdefaultKeyCommand = evil\n");
+    const Changes changes = find_changes(before);
+    ASSERT_EQ(changes.found.size(), 1U);
+    EXPECT_EQ(changes.found.front().keys,
+              (Paths{"gc.recentobjectshook", "imap.tunnel", "http.sslcapath", "lfs.extension.x.clean",
+                     "lfs.extension.x.smudge", "lfs.customtransfer.x.path", "gpg.ssh.defaultkeycommand"}));
+}
+
 TEST_F(RunsLater, HeldFilesAreOutOfPlaceUntilAccepted) {
     const Snapshot before = remembered();
     write(".mcp.json", "{\"new\":1}");
