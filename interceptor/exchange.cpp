@@ -269,8 +269,8 @@ net::awaitable<Status> Exchange::send_continue() {
 }
 
 net::awaitable<RelayResult> Exchange::relay_once() {
-    const auto live = services_.leases.live();
-    if (!services_.needles || !services_.needles->is_for(live)) services_.needles = std::make_shared<NeedleSet>(live);
+    const auto known = services_.leases.known();
+    if (!services_.needles || !services_.needles->is_for(known)) services_.needles = std::make_shared<NeedleSet>(known);
     Scrubber scrubber(services_.needles);
     body_digest_.emplace();
     body_digest_->update(services_.salt);
