@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Files that run later: found before, compared after, held back and accepted.
 #include "base/files.hpp"
+#include "base/folder_walk.hpp"
 #include "base/runs_later/git_configuration.hpp"
 #include "base/runs_later/runs_later.hpp"
 
@@ -220,6 +221,10 @@ TEST_F(RunsLater, NothingInOnePlaceHidesWhatIsInAnother) {
     }
     ::close(folder);
     ::close(workspace);
+    const Status bounded = walk_folder(workspace_, [](const WalkEntry&) { return Descend::Yes; });
+    ASSERT_FALSE(bounded.has_value());
+    EXPECT_NE(bounded.error().what.find("(remove it, or move it away)"), std::string::npos);
+    EXPECT_LT(bounded.error().what.size(), 1000U) << "a line that can be read";
     const Changes changes = find_changes(before);
     EXPECT_TRUE(changes.whole.has_value());
     EXPECT_EQ(changes.found.size(), 3U);
