@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every runtime's own HTTP client, and tools that bring one, work inside a mission without configuration; what cannot
-work says why. README's table of runtimes has one row per entry of WORKS and REFUSED."""
+work says why. README's table of runtimes is TABLE."""
 
 import base64
 import hashlib
@@ -9,6 +9,7 @@ import json
 import re
 import shutil
 import subprocess
+import tarfile
 import zipfile
 
 import pytest
@@ -18,6 +19,8 @@ from rig import API, PLAIN, SOURCE
 
 URL = f"https://{API}/describe"
 HERE = SOURCE / "tests" / "e2e"
+INSTALLED = SOURCE / "build" / "runtimes" / "bin"   # by scripts/setup runtimes; seen inside as SEEN
+SEEN = "/runtimes"
 
 # name → command line; each prints the body of URL, a JSON text
 WORKS = {
@@ -29,7 +32,44 @@ WORKS = {
                  "echo curl_exec($c) ?: curl_error($c);"],
     "Perl HTTP::Tiny": ["perl", "-MHTTP::Tiny", "-e",
                         f"print HTTP::Tiny->new(verify_SSL => 1)->get('{URL}')->{{content}};"],
+    ".NET HttpClient": [f"{SEEN}/dotnet/dotnet", f"{SEEN}/client.dll", URL],
+    "Deno fetch": [f"{SEEN}/deno", "eval", f"console.log(await (await fetch('{URL}')).text())"],
+    "Rust reqwest, roots of the system": [f"{SEEN}/reqwest_client", "system", URL],
     "Chromium, headless": ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", URL],
+}
+
+# README's table: row → result, how, and the test here that shows it
+WORKING = "test_runtime_reaches_the_upstream_and_the_credential_is_injected"
+TABLE = {
+    "Go net/http (static)": ("works", "reads the bundle", WORKING),
+    "Java HttpClient": ("works", "each JVM's list of roots is replaced by one made for the mission, without a JVM",
+                        WORKING),
+    "Ruby net/http": ("works", "reads the bundle", WORKING),
+    "PHP streams": ("works", "reads the bundle", WORKING),
+    "PHP curl": ("works", "reads the bundle", WORKING),
+    "Perl HTTP::Tiny": ("works", "reads the bundle", WORKING),
+    ".NET HttpClient": ("works", "reads the bundle (.NET 8)", WORKING),
+    "Mono HttpClient": ("fails", "needs `/etc/mono`, which missions do not show, and has a list of roots of its own: "
+                        "`CERTIFICATE_VERIFY_FAILED`", "test_mono_says_that_it_lacks_its_settings_and_then_the_issuer"),
+    "Deno fetch": ("works", "its own list of roots, and the authority from `DENO_CERT`", WORKING),
+    "Rust reqwest, roots of the system": ("works", "reads the bundle", WORKING),
+    "Rust reqwest, bundled roots": (
+        "fails", "whom it trusts is compiled in: `invalid peer certificate: UnknownIssuer`; no request is made, on "
+        "record is the connection alone",
+        "test_a_rust_program_with_bundled_roots_says_that_it_does_not_know_the_issuer"),
+    "Chromium, headless": ("works", "the authority is a managed setting (`CACertificates`); its own sandbox has to be "
+                           "off (`--no-sandbox`)", WORKING),
+    "gh": ("works", "a placeholder in `GH_TOKEN`", "test_gh_reads_issues_with_a_placeholder_for_a_token"),
+    "pip": ("works", "from an index that the profile names",
+            "test_pip_installs_from_an_index_that_the_profile_names"),
+    "npm": ("works", "from a registry that the profile names; `.npmrc` needs no token",
+            "test_npm_installs_from_a_registry_with_the_credential_injected"),
+    "cargo": ("works", "from a sparse registry that the profile names; it needs no token",
+              "test_cargo_builds_with_a_crate_from_a_registry_with_the_credential_injected"),
+    "apt": ("works", "from a source that the profile names",
+            "test_apt_updates_and_downloads_from_a_source_that_the_profile_names"),
+    "gRPC": ("refused", "it speaks HTTP/2 alone: the TLS handshake ends with `no_application_protocol`",
+             "test_a_grpc_client_gets_a_clear_refusal_and_leaves_nothing_upstream"),
 }
 
 
@@ -45,19 +85,26 @@ def go_client(tmp_path_factory):
 
 
 def prepared(rig, request, command):
-    """Puts what the command needs into the workspace, or says what the machine lacks."""
+    """Puts what the command needs into the workspace, or says what the machine lacks; returns what `rig.run` takes."""
+    options = []
     if command[0] == "./go_client":
         rig.write(rig.work / "go_client", request.getfixturevalue("go_client"), 0o755)
+    elif command[0].startswith(SEEN):
+        identities.require((INSTALLED / command[0].removeprefix(f"{SEEN}/")).exists(),
+                           f"{command[0]} is not installed (scripts/setup runtimes)")
+        options = ["--mount", f"{INSTALLED}:{SEEN}:ro"]
     else:
         identities.require_program(command[0])
     if "Client.java" in command:
         rig.write(rig.work / "Client.java", (HERE / "Client.java").read_text())
-    return command
+    return command, {"options": options}
 
 
 @pytest.mark.parametrize("runtime", WORKS)
 def test_runtime_reaches_the_upstream_and_the_credential_is_injected(rig, service, upstream, request, runtime):
-    outcome = rig.run(*prepared(rig, request, WORKS[runtime]), profile=service)
+    command, run = prepared(rig, request, WORKS[runtime])
+
+    outcome = rig.run(*command, profile=service, **run)
 
     assert outcome.code == 0, outcome
     told = json.loads(re.search(r'\{"method".*?\}', outcome.text).group(0))
@@ -67,9 +114,9 @@ def test_runtime_reaches_the_upstream_and_the_credential_is_injected(rig, servic
 
 @pytest.mark.parametrize("runtime", WORKS)
 def test_runtime_is_told_why_another_host_is_refused(rig, service, upstream, request, runtime):
-    command = [part.replace(API, "elsewhere.example.com") for part in prepared(rig, request, WORKS[runtime])]
+    command, run = prepared(rig, request, WORKS[runtime])
 
-    outcome = rig.run(*command, profile=service)
+    outcome = rig.run(*(part.replace(API, "elsewhere.example.com") for part in command), profile=service, **run)
 
     assert ("host_unknown", "elsewhere.example.com", "/describe") in outcome.refused, outcome
     assert upstream.exchanges == []
@@ -78,13 +125,42 @@ def test_runtime_is_told_why_another_host_is_refused(rig, service, upstream, req
 @pytest.mark.parametrize("runtime", ["Java HttpClient", "Chromium, headless"])
 def test_a_list_of_roots_of_its_own_holds_the_authority_of_this_mission_only(rig, service, upstream, request, runtime):
     """Two missions one after the other have different authorities; each client trusts the one that it meets."""
-    command = prepared(rig, request, WORKS[runtime])
+    command, _ = prepared(rig, request, WORKS[runtime])
     first, second = rig.run(*command, profile=service), rig.run(*command, profile=service)
 
     assert first.code == 0 and second.code == 0, (first, second)
     places = "/run/sanctum/java-cacerts /etc/chromium/policies/managed/sanctum.json"
     sums = [rig.run("sh", "-c", f"cat {places} | sha256sum", profile=service).text for _ in range(2)]
     assert sums[0] != sums[1]
+
+
+def test_a_rust_program_with_bundled_roots_says_that_it_does_not_know_the_issuer(rig, service, upstream, request):
+    """Nothing outside the program can change whom it trusts. It ends before it sends a request: the record has who
+    connected to what, and no exchange. The same program with the roots of the system is a row of WORKS."""
+    command, run = prepared(rig, request, [f"{SEEN}/reqwest_client", "bundled", URL])
+
+    outcome = rig.run(*command, profile=service, **run)
+
+    assert outcome.code == 1 and "invalid peer certificate: UnknownIssuer" in outcome.errors, outcome
+    opened = [(record["name"], record["process"]["exe"]) for record in outcome.of_type("connection.opened")]
+    assert opened == [(API, command[0])]
+    assert outcome.of_type("exchange.intent") == [] and outcome.refused == []
+    assert upstream.connections == 0
+
+
+def test_mono_says_that_it_lacks_its_settings_and_then_the_issuer(rig, service, upstream, request):
+    """Its own store of roots is filled by its own tool. With its settings it gets as far as the handshake."""
+    _, run = prepared(rig, request, WORKS[".NET HttpClient"])
+    identities.require_program("mono")
+    command = ["mono", f"{SEEN}/client.dll", URL]
+
+    without = rig.run(*command, profile=service, **run)
+    told = rig.run(*command, profile=service, options=[*run["options"], "--mount", "/etc/mono:/etc/mono:ro"])
+
+    assert without.code != 0 and "DllNotFoundException: System.Native" in without.errors, without
+    assert told.code == 1 and "CERTIFICATE_VERIFY_FAILED" in told.errors, told
+    assert [record["name"] for record in told.of_type("connection.opened")] == [API]
+    assert told.of_type("exchange.intent") == [] and upstream.connections == 0
 
 
 # ---- tools ----------------------------------------------------------------------------------------------------------
@@ -122,6 +198,61 @@ def test_pip_installs_from_an_index_that_the_profile_names(rig, service, upstrea
 
     assert outcome.code == 0, outcome
     assert refused.code != 0 and "host_unknown" in [reason for reason, _, _ in refused.refused], refused
+
+
+def test_npm_installs_from_a_registry_with_the_credential_injected(rig, service, upstream):
+    """Its configuration names the registry, as it would anywhere, and holds no token."""
+    identities.require_program("npm")
+    archive = make_tar_gz({"package/package.json": b'{"name": "demo", "version": "1.0.0"}',
+                           "package/index.js": b"module.exports = 'from the registry'\n"})
+    digest = base64.b64encode(hashlib.sha512(archive).digest()).decode()
+    package = {"name": "demo", "version": "1.0.0", "dist": {"tarball": f"https://{API}/demo/-/demo-1.0.0.tgz",
+                                                            "integrity": f"sha512-{digest}"}}
+    upstream.routes["/demo"] = lambda exchange: answer_json(
+        exchange, {"name": "demo", "dist-tags": {"latest": "1.0.0"}, "versions": {"1.0.0": package}})
+    upstream.routes["/demo/-/demo-1.0.0.tgz"] = lambda exchange: exchange.respond(200, archive)
+    rig.write(rig.work / "package.json", '{"private": true}')
+    rig.write(rig.work / ".npmrc", f"registry=https://{API}/\n")
+
+    outcome = rig.run("sh", "-ec", "npm install demo && node -p 'require(\"demo\")'", profile=service)
+    assert outcome.code == 0 and "from the registry" in outcome.text, outcome
+    sent = upstream.wait_for(1, "/demo") + upstream.wait_for(1, "/demo/-/demo-1.0.0.tgz")
+    upstream.exchanges.clear()
+    rig.write(rig.work / ".npmrc", "registry=https://elsewhere.example.com/\n")
+    refused = rig.run("npm", "install", "other", profile=service)
+
+    assert {exchange.header("authorization") for exchange in sent} == {f"Bearer {rig.secrets['api']}"}
+    assert refused.code != 0 and ("host_unknown", "elsewhere.example.com", "/other") in refused.refused, refused
+    assert upstream.exchanges == []
+
+
+def test_cargo_builds_with_a_crate_from_a_registry_with_the_credential_injected(rig, service, upstream):
+    """A sparse index, which is what cargo uses by itself; nothing says that it wants a token, and cargo has none."""
+    identities.require_program("cargo")
+    crate = make_tar_gz({"demo-1.0.0/Cargo.toml": b'[package]\nname = "demo"\nversion = "1.0.0"\nedition = "2021"\n',
+                         "demo-1.0.0/src/lib.rs": b'pub const TEXT: &str = "from the registry";\n'})
+    line = {"name": "demo", "vers": "1.0.0", "deps": [], "features": {}, "yanked": False,
+            "cksum": hashlib.sha256(crate).hexdigest()}
+    upstream.routes["/index/config.json"] = lambda exchange: answer_json(exchange, {"dl": f"https://{API}/crates"})
+    upstream.routes["/index/de/mo/demo"] = lambda exchange: answer_json(exchange, line)
+    upstream.routes["/crates/demo/1.0.0/download"] = lambda exchange: exchange.respond(200, crate)
+    rig.write(rig.make("home/work/src") / "main.rs", 'fn main() { println!("{}", demo::TEXT); }\n')
+    rig.write(rig.work / "Cargo.toml", CARGO_MANIFEST)
+    configuration = rig.make("home/work/.cargo") / "config.toml"
+    rig.write(configuration, f'[registries.named]\nindex = "sparse+https://{API}/index/"\n')
+
+    outcome = rig.run("cargo", "run", "--quiet", profile=service)
+    assert outcome.code == 0 and outcome.text == "from the registry\n", outcome
+    sent = [upstream.wait_for(1, path)[0] for path in (
+        "/index/config.json", "/index/de/mo/demo", "/crates/demo/1.0.0/download")]
+    upstream.exchanges.clear()
+    rig.write(configuration, '[registries.named]\nindex = "sparse+https://elsewhere.example.com/index/"\n')
+    refused = rig.run("cargo", "fetch", profile=service)
+
+    assert {exchange.header("authorization") for exchange in sent} == {f"Bearer {rig.secrets['api']}"}
+    assert refused.code != 0 and "host_unknown" in refused.errors, refused
+    assert "host_unknown" in [reason for reason, _, _ in refused.refused], refused
+    assert upstream.exchanges == []
 
 
 def test_apt_updates_and_downloads_from_a_source_that_the_profile_names(rig, service, upstream):
@@ -164,9 +295,11 @@ def test_a_grpc_client_gets_a_clear_refusal_and_leaves_nothing_upstream(rig, ser
 
 
 def test_readme_has_the_table_that_these_tests_show():
-    told = (SOURCE / "README.md").read_text()
-    missing = [runtime for runtime in WORKS if f"| {runtime} | works |" not in told]
-    assert not missing, f"README's table of runtimes lacks {missing}"
+    unshown = [row for row, (result, _, shown_by) in TABLE.items()
+               if shown_by not in globals() or (shown_by == WORKING) != (row in WORKS)]
+    assert not unshown, f"no test here shows {unshown}"
+    table = "".join(f"| {row} | {result} | {how} |\n" for row, (result, how, _) in TABLE.items())
+    assert f"| --- | --- | --- |\n{table}\n" in (SOURCE / "README.md").read_text(), f"README lacks this table:\n{table}"
 
 
 # ---- what the tests use ---------------------------------------------------------------------------------------------
@@ -187,6 +320,15 @@ account = "me"
 grant = ["issues:read"]
 resources = { repo = ["acme/api"] }
 present = { GH_TOKEN = true }
+"""
+
+CARGO_MANIFEST = """\
+[package]
+name = "uses-demo"
+version = "0.0.0"
+edition = "2021"
+[dependencies]
+demo = { version = "1.0.0", registry = "named" }
 """
 
 APT_CONFIGURATION = """\
@@ -227,4 +369,15 @@ def make_wheel():
     with zipfile.ZipFile(made, "w") as archive:
         for name, data in {**files, f"{info}/RECORD": record.encode()}.items():
             archive.writestr(name, data)
+    return made.getvalue()
+
+
+def make_tar_gz(files):
+    """What npm and cargo call a package: a compressed archive of one folder."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w:gz") as archive:
+        for name, data in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(data), 0o644
+            archive.addfile(entry, io.BytesIO(data))
     return made.getvalue()
