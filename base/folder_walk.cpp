@@ -95,7 +95,11 @@ private:
     }
 
     Status pass_over_bound(const char* why) {
-        if (!passed_over_) return Error{Errc::Limit, root_ + "/" + path_ + ": " + why};
+        constexpr std::size_t shown_max = 200;  // one that is too long for the kernel is too long for a line as well
+        if (!passed_over_) {
+            const std::string shown = path_.size() > shown_max ? path_.substr(0, shown_max) + "..." : path_;
+            return Error{Errc::Limit, root_ + "/" + shown + ": " + why + " (remove it, or move it away)"};
+        }
         passed_over_(path_, why);
         return {};
     }

@@ -270,6 +270,9 @@ inline constexpr seconds kRecordTimeout{10};
 inline constexpr seconds kLeaseTimeout{60};
 /// Leases in use at once.
 inline constexpr std::size_t kLeasesMax = 1024;
+/// Credentials that are looked for in responses after their lease has ended; services that fetch one for every exchange
+/// have many.
+inline constexpr std::size_t kCredentialsRememberedMax = 64;
 /// A cached lease that ends sooner than this is not begun with any more.
 inline constexpr milliseconds kLeaseFloor{2000};
 /// The first message of the launcher.
@@ -372,6 +375,8 @@ inline constexpr std::size_t kPushCommandsBytesMax = 64 * 1024;
 inline constexpr std::size_t kPushRefsMax = 1000;
 /// Shortest form of a secret that is looked for in responses; shorter ones would star ordinary words.
 inline constexpr std::size_t kNeedleBytesMin = 6;
+/// Head of one part of a multipart body; a name, a file name and a type.
+inline constexpr std::size_t kPartHeadBytesMax = 8 * 1024;
 /// Body of an answer out of which the catalog names values to be redacted; it is held whole. Such answers describe one
 /// thing and are some 10 KiB.
 inline constexpr std::size_t kRedactedBodyBytesMax = 1024 * 1024;

@@ -4,6 +4,7 @@
 #include <array>
 #include <climits>
 #include <cstdlib>
+#include <pwd.h>
 #include <string_view>
 #include <unistd.h>
 
@@ -68,6 +69,11 @@ Places places_of_this_process() {
     std::map<std::string, std::string> environment;
     for (const char* name : kLookedAt) {
         if (const char* value = std::getenv(name)) environment[name] = value;
+    }
+    // A service or a cleaned environment may have none; what lies below it must not end up below `/`.
+    if (!environment["HOME"].starts_with('/')) {
+        const passwd* const entry = ::getpwuid(::geteuid());
+        environment["HOME"] = entry != nullptr && entry->pw_dir != nullptr ? entry->pw_dir : "";
     }
     std::array<char, PATH_MAX> path{};
     const ssize_t size = ::readlink("/proc/self/exe", path.data(), path.size() - 1);

@@ -66,9 +66,15 @@ public:
         std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
         try {
             app_.parse(arguments);
+        } catch (const CLI::Success& asked_for_help) {
+            return app_.exit(asked_for_help, console_.out, console_.err) == 0 ? Exit::Ok : Exit::Usage;
         } catch (const CLI::ParseError& error) {
-            const int code = app_.exit(error, console_.out, console_.err);
-            return code == 0 ? Exit::Ok : Exit::Usage;
+            std::string named = "sanctum";
+            for (const CLI::App* at = &app_; !at->get_subcommands().empty();) {
+                at = at->get_subcommands().front();
+                named += " " + at->get_name();
+            }
+            return fail(console_, ledger::printable(error.what()) + " (" + named + " --help)", Exit::Usage);
         }
         return chosen_ ? chosen_() : Exit::Usage;
     }

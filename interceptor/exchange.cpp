@@ -6,6 +6,7 @@
 #include "interceptor/policy/exchange_record.hpp"
 #include "interceptor/policy/names.hpp"
 #include "interceptor/relay.hpp"
+#include "interceptor/rewrite/form_guard.hpp"
 #include "interceptor/rewrite/forward_request.hpp"
 #include "interceptor/rewrite/inject.hpp"
 #include "interceptor/services.hpp"
@@ -72,6 +73,7 @@ private:
     std::vector<std::size_t> counted_;  ///< budget lines
     std::string held_body_;             ///< a push's command list and what came with it
     std::optional<PushCommands> push_;  ///< as read from there
+    FormGuard guard_;
     std::shared_ptr<HeldLease> lease_;
     std::size_t entry_ = 0;
     std::optional<UpstreamSide> upstream_;
@@ -125,6 +127,11 @@ net::awaitable<MaybeRefusal> Exchange::classify() {
         if (!parameters.has_value()) {
             co_return Refusal{.reason = "request_invalid", .explanation = std::move(parameters).error().what};
         }
+        Result<FormGuard> guard = FormGuard::create(head_, endpoint_);
+        if (!guard.has_value()) {
+            co_return Refusal{.reason = "request_invalid", .explanation = std::move(guard).error().what};
+        }
+        guard_ = std::move(*guard);
     }
     if (!operation_.needs_push_commands) co_return std::nullopt;
     MaybeRefusal refusal = co_await read_push();
@@ -269,8 +276,8 @@ net::awaitable<Status> Exchange::send_continue() {
 }
 
 net::awaitable<RelayResult> Exchange::relay_once() {
-    const auto live = services_.leases.live();
-    if (!services_.needles || !services_.needles->is_for(live)) services_.needles = std::make_shared<NeedleSet>(live);
+    const auto known = services_.leases.known();
+    if (!services_.needles || !services_.needles->is_for(known)) services_.needles = std::make_shared<NeedleSet>(known);
     Scrubber scrubber(services_.needles);
     body_digest_.emplace();
     body_digest_->update(services_.salt);
@@ -279,6 +286,7 @@ net::awaitable<RelayResult> Exchange::relay_once() {
                            .endpoint = endpoint_,
                            .head_bytes = head_bytes.reveal(),
                            .held_body = held_body_,
+                           .guard = guard_,
                            .agent = agent_,
                            .upstream = *upstream_,
                            .scrubber = scrubber,

@@ -79,8 +79,8 @@ void LeaseBook::used(const wire::LeaseUsed& use) {
     static_cast<void>(sent.has_value());
 }
 
-std::vector<LeaseBook::LeasePtr> LeaseBook::live() const {
-    std::vector<LeasePtr> leases;
+std::vector<LeaseBook::LeasePtr> LeaseBook::known() const {
+    std::vector<LeasePtr> leases = remembered_;
     for (const auto& [id, weak] : by_id_) {
         LeasePtr lease = weak.lock();
         if (lease && lease->is_live) leases.push_back(std::move(lease));
@@ -126,6 +126,7 @@ Status LeaseBook::held(const wire::LeaseHeld& message, Secret secret) {
         lease->username = message.username;
         lease->secret = std::move(secret);
         by_id_[message.lease] = lease;
+        remember(*lease);
     }
     lease->expires_boot_ms = message.expires_boot_ms;
     lease->uses = message.uses;
@@ -133,6 +134,21 @@ Status LeaseBook::held(const wire::LeaseHeld& message, Secret secret) {
     asking.answer = std::move(lease);
     asking.answered.notify_all();
     return {};
+}
+
+// SECURITY: a server that kept a credential may return it after its lease has ended, while it is still good there.
+void LeaseBook::remember(const HeldLease& lease) {
+    const auto is_same = [&](const LeasePtr& one) {
+        return one->username == lease.username && one->secret.equals(lease.secret);
+    };
+    if (std::any_of(remembered_.begin(), remembered_.end(), is_same)) return;
+    if (remembered_.size() >= kCredentialsRememberedMax) remembered_.erase(remembered_.begin());
+    const auto copy = std::make_shared<HeldLease>();
+    copy->id = lease.id;
+    copy->username = lease.username;
+    copy->secret = lease.secret.duplicate();
+    copy->is_live = false;
+    remembered_.push_back(copy);
 }
 
 Status LeaseBook::failed(const wire::LeaseFailed& message) {
@@ -143,7 +159,7 @@ Status LeaseBook::failed(const wire::LeaseFailed& message) {
     return {};
 }
 
-// SECURITY: at once, whoever still holds it: the bytes are gone before this returns.
+// SECURITY: at once, whoever still holds it: nothing can inject the bytes when this returns.
 void LeaseBook::gone(const std::string& id) {
     if (const auto known = by_id_.find(id); known != by_id_.end()) {
         if (const LeasePtr lease = known->second.lock()) {
@@ -198,6 +214,7 @@ void LeaseBook::close() {
     std::vector<std::string> ids;
     for (const auto& [id, weak] : by_id_) ids.push_back(id);
     for (const std::string& id : ids) gone(id);
+    remembered_.clear();
     for (const auto& [exchange, asking] : asking_) asking->answered.notify_all();
 }
 

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 namespace sanctum::interceptor {
 
@@ -20,7 +21,7 @@ public:
 
     net::awaitable<Result<std::shared_ptr<HeldLease>>> need(const wire::LeaseNeed& need) override;
     void used(const wire::LeaseUsed& use) override;
-    std::vector<std::shared_ptr<HeldLease>> live() const override;
+    std::vector<std::shared_ptr<HeldLease>> known() const override;
 
     /// LeaseHeld, LeaseFailed, LeaseGone from the vault. Errors: Protocol (anything else, or an answer nobody asked
     /// for): the vault is broken and the mission must end.
@@ -37,6 +38,7 @@ private:
     [[nodiscard]] net::awaitable<Result<LeasePtr>> wait_for(std::shared_ptr<Asking> asking);
     [[nodiscard]] Status held(const wire::LeaseHeld& message, Secret secret);
     [[nodiscard]] Status failed(const wire::LeaseFailed& message);
+    void remember(const HeldLease& lease);
     void gone(const std::string& lease);
     void sweep();
     [[nodiscard]] bool may_reuse(const std::string& service) const;
@@ -49,6 +51,7 @@ private:
     bool is_closed_ = false;
     std::unordered_map<std::string, LeasePtr> cached_;                    ///< by need
     std::unordered_map<std::string, std::weak_ptr<HeldLease>> by_id_;     ///< also those that are used once
+    std::vector<LeasePtr> remembered_;                                    ///< never injected: only looked for
     std::unordered_map<std::uint64_t, std::shared_ptr<Asking>> asking_;   ///< by exchange
     std::unordered_map<std::string, std::shared_ptr<Asking>> asking_key_; ///< one question per reusable need
 };

@@ -41,6 +41,11 @@ private:
             Result<RequestEvent> event = needs_.agent.poll_body();
             if (!event.has_value()) co_return fail_request("request_invalid", event.error());
             if (const auto* chunk = std::get_if<BodyChunk>(&*event)) {
+                if (!needs_.guard.passes({chunk->bytes.data(), chunk->bytes.size()})) {
+                    wipe(out);  // before the first write it holds the credential
+                    co_return fail_request("request_invalid",
+                                           Error{Errc::Denied, "a form's field overrides the method"});
+                }
                 append_body(out, {chunk->bytes.data(), chunk->bytes.size()});
                 continue;
             }

@@ -6,6 +6,7 @@
 #include "base/digest.hpp"
 #include "interceptor/http/agent_side.hpp"
 #include "interceptor/http/upstream_side.hpp"
+#include "interceptor/rewrite/form_guard.hpp"
 #include "interceptor/rewrite/scrub.hpp"
 
 #include <map>
@@ -20,6 +21,7 @@ struct RelayNeeds {
     const profiles::Endpoint* endpoint = nullptr;  ///< nullptr: plain host
     std::string_view head_bytes;                ///< encoded head, credential included
     std::string_view held_body;                 ///< body bytes that were read for the decision
+    FormGuard& guard;                           ///< sees every later byte before it leaves
     AgentSide& agent;
     UpstreamSide& upstream;
     Scrubber& scrubber;

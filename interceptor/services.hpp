@@ -66,8 +66,8 @@ public:
     /// secret); all are `credential_unavailable` to the agent.
     [[nodiscard]] virtual net::awaitable<Result<std::shared_ptr<HeldLease>>> need(const wire::LeaseNeed& need) = 0;
     virtual void used(const wire::LeaseUsed& use) = 0;
-    /// Every lease that is live now; the scrubber removes all of their secrets from what the agent receives.
-    [[nodiscard]] virtual std::vector<std::shared_ptr<HeldLease>> live() const = 0;
+    /// What the scrubber removes from all that the agent receives: every credential that this mission has had.
+    [[nodiscard]] virtual std::vector<std::shared_ptr<HeldLease>> known() const = 0;
 };
 
 /// A verified connection to an upstream host.

@@ -3,6 +3,7 @@
 
 #include "base/digest.hpp"
 #include "interceptor/http/grammar.hpp"
+#include "interceptor/rewrite/form_guard.hpp"
 
 #include <algorithm>
 #include <array>
@@ -24,13 +25,16 @@ bool starts_with_one_of(std::string_view name, const std::array<std::string_view
 }
 
 /// Carriers of a credential, whoever reads them.
-constexpr std::array<std::string_view, 20> kCredentialFields{
+constexpr std::array<std::string_view, 24> kCredentialFields{
     "authorization",   "proxy-authorization", "cookie",        "cookie2",        "x-api-key",
+    "x-authorization", "x-auth",              "x-token",       "token",
     "api-key",         "apikey",              "x-apikey",      "x-auth-token",   "x-access-token",
     "x-auth-key",      "x-session-token",     "x-goog-api-key", "x-goog-iam-authorization-token",
     "x-github-token",  "x-gitlab-token",      "private-token", "job-token",      "x-vault-token", "authentication"};
 /// Fields that make a server see another method, path, host, client or user than was decided on.
-constexpr std::array<std::string_view, 35> kRerouteFields{
+constexpr std::array<std::string_view, 41> kRerouteFields{
+    "x-http-host-override", "x-host-override",       "host-override",       "x-forward-host",       "x-forward-for",
+    "x-real-url",
     "x-http-method",       "x-http-method-override", "x-method-override",   "x-http-path-override", "x-override-url",
     "x-http-destinationurl", "destination",          "base-url",            "request-uri",          "http-url",
     "forwarded",           "x-forwarded",            "via",                 "x-host",               "x-url-scheme",
@@ -50,7 +54,7 @@ constexpr std::array<std::string_view, 4> kScanFields{"range", "if-range", "requ
 constexpr std::array<std::string_view, 15> kCredentialParameters{
     "access-token", "api-key", "apikey", "x-api-key",   "key",           "auth",          "auth-token", "authorization",
     "token",        "bearer",  "jwt",    "oauth-token", "private-token", "client-secret", "password"};
-constexpr std::array<std::string_view, 4> kMethodParameters{"-method", "x-http-method-override", "x-method-override",
+constexpr std::array<std::string_view, 3> kMethodParameters{"x-http-method-override", "x-method-override",
                                                             "http-method-override"};
 
 /// `X_Api_Key` is `x-api-key` to every server that hands headers over as variables.
@@ -86,13 +90,14 @@ Status check_query_parameters(const RequestHead& head, const Endpoint& endpoint)
         const std::size_t end = rest.find_first_of("&;");
         const std::string_view parameter = rest.substr(0, end);
         const std::string_view written = parameter.substr(0, parameter.find('='));
-        const std::string name = with_hyphens(percent_decode(written).value_or(std::string(written)));
+        const std::string decoded = percent_decode(written).value_or(std::string(written));
+        const std::string name = with_hyphens(decoded);
         const bool is_injected = endpoint.form == AuthForm::Query && name == with_hyphens(endpoint.form_name);
         if (is_injected || is_one_of(name, kCredentialParameters)) {
             return Error{Errc::Denied, "the query parameter '" + std::string(written) +
                                            "' carries a credential; Sanctum adds its own, so leave it out"};
         }
-        if (is_one_of(name, kMethodParameters)) {
+        if (is_method_field(decoded) || is_one_of(name, kMethodParameters)) {
             return Error{Errc::Denied, "the query parameter '" + std::string(written) + "' overrides the method"};
         }
         if (end == std::string_view::npos) break;

@@ -9,7 +9,9 @@
 #include "interceptor/services.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
+#include <utility>
 
 namespace sanctum::interceptor {
 namespace {
@@ -59,20 +61,84 @@ std::string escape_each_byte(std::string_view text, std::string_view prefix, boo
     return out;
 }
 
-std::string lower_case_escapes(std::string text) {
-    for (std::size_t i = 0; i + 2 < text.size(); ++i) {
-        if (text[i] != '%') continue;
-        text[i + 1] = lower_case(text[i + 1]);
-        text[i + 2] = lower_case(text[i + 2]);
-    }
-    return text;
-}
+/// How URL libraries differ: what they leave as it is besides letters and digits, and whether a blank becomes `+`.
+struct PercentStyle {
+    std::string_view kept;
+    bool has_plus_for_blank;
+};
+constexpr std::array<PercentStyle, 9> kPercentStyles{{
+    {"-._~", false},                   // RFC 3986, 2.3
+    {"-._~", true},                    // Go, Python's quote_plus
+    {"-._~/", false},                  // Python's quote
+    {"-._~!'()*", false},              // encodeURIComponent
+    {"-._~!'()*;/?:@&=+$,#", false},   // encodeURI
+    {"-._*", true},                    // HTML forms, Java
+    {"-._", true},                     // PHP
+    {"-._", false},
+    {"-._*+/@", false},                // JavaScript's escape
+}};
 
-std::string escape_for_json(std::string_view text, bool escapes_slash) {
+std::string escape_percent(std::string_view text, const PercentStyle& style, bool is_upper) {
     std::string out;
     for (const char c : text) {
-        if (c == '"' || c == '\\' || (c == '/' && escapes_slash)) out.push_back('\\');
-        if (c == '\t') out += "\\t";
+        const bool is_letter_or_digit = is_digit(c) || (lower_case(c) >= 'a' && lower_case(c) <= 'z');
+        if (c == ' ' && style.has_plus_for_blank) out.push_back('+');
+        else if (is_letter_or_digit || style.kept.find(c) != std::string_view::npos) out.push_back(c);
+        else out += escape_each_byte(std::string_view(&c, 1), "%", is_upper);
+    }
+    return out;
+}
+
+/// What JSON writers escape although they need not: as \u00XX, and the slash.
+struct JsonStyle {
+    std::string_view escaped;
+    bool has_escaped_slash;
+};
+constexpr std::array<JsonStyle, 6> kJsonStyles{{
+    {"", false},
+    {"", true},
+    {"<>&", false},        // Go, Rails
+    {"<>&'=", false},      // Gson
+    {"<>&'+`\"", false},   // .NET
+    {"<>&'\"", true},      // PHP's JSON_HEX_*
+}};
+
+std::string escape_for_json(std::string_view text, const JsonStyle& style, bool is_upper) {
+    std::string out;
+    for (const char c : text) {
+        if (style.escaped.find(c) != std::string_view::npos) {
+            out += escape_each_byte(std::string_view(&c, 1), "\\u00", is_upper);
+        } else if (c == '\t') {
+            out += "\\t";
+        } else {
+            if (c == '"' || c == '\\' || (c == '/' && style.has_escaped_slash)) out.push_back('\\');
+            out.push_back(c);
+        }
+    }
+    return out;
+}
+
+/// HTML's reserved characters, and what some template engines add to them.
+using HtmlStyle = std::array<std::pair<char, std::string_view>, 8>;
+constexpr std::array<HtmlStyle, 8> kHtmlStyles{{
+    {{{'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}}},
+    {{{'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'"', "&quot;"}}},
+    {{{'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'"', "&quot;"}, {'\'', "&#39;"}}},
+    {{{'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'"', "&#34;"}, {'\'', "&#39;"}, {'+', "&#43;"}}},    // Go
+    {{{'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'"', "&quot;"}, {'\'', "&#x27;"}}},                   // Python
+    {{{'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'"', "&quot;"}, {'\'', "&#x27;"}, {'+', "&#x2B;"}}},  // .NET
+    {{{'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'"', "&quot;"}, {'\'', "&#x27;"}, {'`', "&#x60;"},
+      {'=', "&#x3D;"}}},                                                                            // Handlebars
+    {{{'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'"', "&quot;"}, {'\'', "&#39;"}, {'`', "&#x60;"},
+      {'=', "&#x3D;"}, {'/', "&#x2F;"}}},                                                           // Mustache
+}};
+
+std::string escape_for_html(std::string_view text, const HtmlStyle& style) {
+    std::string out;
+    for (const char c : text) {
+        const auto is_this = [c](const auto& escape) { return escape.first == c; };
+        const auto* const found = std::find_if(style.begin(), style.end(), is_this);
+        if (found != style.end()) out += found->second;
         else out.push_back(c);
     }
     return out;
@@ -120,15 +186,14 @@ void NeedleSet::add_forms_of(std::string_view secret) {
     const std::string hex = wire::to_hex(secret);
     add(hex);
     add(upper_case_hex(hex));
-    add(percent_encode(secret));
-    add(lower_case_escapes(percent_encode(secret)));
+    for (const HtmlStyle& style : kHtmlStyles) add(escape_for_html(secret, style));
     for (const bool is_upper : {false, true}) {
+        for (const PercentStyle& style : kPercentStyles) add(escape_percent(secret, style, is_upper));
+        for (const JsonStyle& style : kJsonStyles) add(escape_for_json(secret, style, is_upper));
         add(escape_each_byte(secret, "%", is_upper));
         add(escape_each_byte(secret, "\\u00", is_upper));
         add(escape_each_byte(secret, "\\x", is_upper));
     }
-    add(escape_for_json(secret, false));
-    add(escape_for_json(secret, true));
 }
 
 void NeedleSet::build_index() {

@@ -38,6 +38,19 @@ Status check_own_folders(const std::string& what, const std::string& path, const
     return {};
 }
 
+/// SECURITY: an agent that can write these decides about its next mission, or runs a program outside of this one.
+Status check_operators_files(const std::string& what, const std::string& path, bool is_writable,
+                             const HostFacts& facts) {
+    for (const std::string& key : facts.key_files) {
+        if (is_same_or_below(key, path)) return refused(what, path, "holds the store's key file " + key + " (move it)");
+    }
+    for (const std::string& file : facts.operator_files) {
+        if (!is_writable || !is_same_or_below(file, path)) continue;
+        return refused(what, path, "is writable and holds " + file + ", on which the operator relies (move it)");
+    }
+    return {};
+}
+
 Status check_writable(const std::string& what, const std::string& path, const HostFacts& facts) {
     for (const std::string& program : facts.program_folders) {
         if (is_same_or_below(program, path)) {
@@ -48,6 +61,22 @@ Status check_writable(const std::string& what, const std::string& path, const Ho
         if (is_same_or_below(path, folder.path)) return refused(what, path, "is writable and part of the system");
     }
     if (is_same_or_below(path, "/etc")) return refused(what, path, "is writable and part of the system");
+    return {};
+}
+
+/// What would lie over something that each mission has of its own there.
+Status check_covering(const std::string& what, const profiles::Mount& grant, const HostFacts& facts) {
+    const std::string& target = grant.target;
+    if (target != grant.source && is_same_or_below(facts.home, target)) {
+        return refused(what, target, "would cover the home folder inside");
+    }
+    for (const std::string& own : {std::string("/run/sanctum"), facts.ca_bundle}) {
+        if (own.empty() || !is_same_or_below(own, target)) continue;
+        return refused(what, target, "holds " + own + ", which every mission has of its own (name a smaller folder)");
+    }
+    if (const auto link = facts.root_links.find(target); link != facts.root_links.end()) {
+        return refused(what, target, "is a link to " + link->second + " (name that place itself)");
+    }
     return {};
 }
 
@@ -63,14 +92,12 @@ Status check_grant(const std::string& what, const profiles::Mount& grant, const 
     for (const std::string& path : {grant.source, real}) {
         SANCTUM_CHECK(check_width(what, path, facts));
         SANCTUM_CHECK(check_own_folders(what, path, facts));
+        SANCTUM_CHECK(check_operators_files(what, path, grant.writable, facts));
         if (grant.writable) {
             SANCTUM_CHECK(check_writable(what, path, facts));
         }
     }
-    if (grant.target != grant.source && is_same_or_below(facts.home, grant.target)) {
-        return refused(what, grant.target, "would cover the home folder inside");
-    }
-    return {};
+    return check_covering(what, grant, facts);
 }
 
 }  // namespace

@@ -198,7 +198,9 @@ Status gather_grants(HostFacts& facts, const profiles::Mission& mission) {
     for (const std::string& path : granted) {
         const GrantFacts& grant = facts.grants.at(path);
         // A grant that is too wide is refused by name; looking through the whole machine first would take minutes.
-        const bool is_too_wide = grant.real_path == "/" || facts.home.starts_with(grant.real_path + "/");
+        const bool is_kernels = grant.real_path == "/proc" || grant.real_path.starts_with("/proc/");
+        const bool is_too_wide =
+            grant.real_path == "/" || is_kernels || facts.home.starts_with(grant.real_path + "/");
         if (grant.is_folder && !is_too_wide && grant.real_path != facts.home) {
             SANCTUM_CHECK(look_through(facts, path, seen));
         }

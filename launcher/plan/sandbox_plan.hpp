@@ -48,6 +48,8 @@ struct HostFacts {
     std::string ca_bundle;           ///< system bundle path, e.g. /etc/ssl/certs/ca-certificates.crt
     std::vector<std::string> java_trust_stores;  ///< files of roots that JVMs of the machine read, real paths
     std::vector<std::string> sanctum_folders;  ///< data, state, runtime, configuration: never part of a grant
+    std::vector<std::string> key_files;        ///< what opens the operator's store: never part of a grant
+    std::vector<std::string> operator_files;   ///< what decides or runs outside: never inside a writable grant
     std::vector<std::string> program_folders;  ///< Sanctum's programs: never inside a writable grant
     std::map<std::string, GrantFacts> grants;  ///< workspace, mounts and kept home, by the path named in the mission
     std::vector<std::string> sockets;          ///< sockets that lie below a grant

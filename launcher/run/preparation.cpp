@@ -94,6 +94,30 @@ Result<std::string> find_witness(const PreparedMission& prepared) {
                                          (is_missing ? " (install the program, or remove the key)" : ""));
 }
 
+// A file under its own name and under the one that its links lead to.
+void add_file(std::vector<std::string>& files, const std::string& path) {
+    if (!path.starts_with('/')) return;
+    files.push_back(path);
+    if (Result<std::string> real = real_path(path, ""); real && *real != path) files.push_back(std::move(*real));
+}
+
+// The program of an account's source runs outside whenever the mission needs its credential; what it is given as
+// absolute path (a script) counts like the program.
+void gather_operators_files(PreparedMission& prepared) {
+    constexpr std::string_view key_file = "key-file:";
+    HostFacts& facts = prepared.facts;
+    const profiles::OperatorConfig& config = prepared.config;
+    if (config.unlock.starts_with(key_file)) add_file(facts.key_files, config.unlock.substr(key_file.size()));
+    add_file(facts.operator_files, config.path);
+    add_file(facts.operator_files, config.ca_file);
+    for (const profiles::Service& service : prepared.mission.services) {
+        for (const profiles::Account& account : config.accounts) {
+            if (account.name != service.account) continue;
+            for (const std::string& word : account.command) add_file(facts.operator_files, word);
+        }
+    }
+}
+
 Result<SandboxPlan> plan_of(const Options& options, const PreparedMission& prepared, const std::string& folder) {
     std::string working_directory = folder;
     if (!options.working_directory.empty()) {
@@ -133,6 +157,7 @@ Result<PreparedMission> prepare_mission(const Options& options, const Clock& clo
     prepared.mission.profile_path = file.path;
     prepared.mission.profile_sha256 = file.sha256;
     SANCTUM_TRY(prepared.facts, gather_host_facts(prepared.mission));
+    gather_operators_files(prepared);
     SANCTUM_TRY(prepared.plan, plan_of(options, prepared, folder));
     SANCTUM_TRY(prepared.witness, find_witness(prepared));
     prepared.workspace.policy = prepared.mission.sandbox.runs_later;

@@ -91,13 +91,14 @@ Ending explain_exec_failure(const Error& error, const PreparedMission& prepared)
     const std::string outside = find_outside(command, value_or(prepared.environment, "PATH", ""),
                                              prepared.plan.working_directory);
     if (outside.empty()) return failed_to_set_up(command + ": command not found", kExitCommandNotFound);
-    return failed_to_set_up(command + ": found on this machine as " + outside +
-                                ", but not inside the sandbox; add to " + prepared.mission.profile_path +
-                                ":\n  [sandbox]" + lines_that_show(outside, prepared),
-                            kExitCommandNotFound);
+    const std::string found = command + ": found on this machine as " + outside + ", but not inside the sandbox";
+    const std::string lines = lines_that_show(outside, prepared);
+    const std::string remedy = lines.empty() ? "a mount covers it (--mount, or [sandbox] of the profile)"
+                                             : "add to " + prepared.mission.profile_path + ":\n  [sandbox]" + lines;
+    return failed_to_set_up(found + "; " + remedy, kExitCommandNotFound);
 }
 
-std::string last_lines(const std::string& mission, const Counts& counts,
+std::string last_lines(const std::string& mission, const Counts& counts, bool has_scopes,
                        const std::vector<std::string>& unused_scopes) {
     std::string first = std::to_string(counts.allowed) + " allowed, " + std::to_string(counts.refused) + " refused";
     if (!counts.refused_by_reason.empty()) {
@@ -116,9 +117,10 @@ std::string last_lines(const std::string& mission, const Counts& counts,
                     std::to_string(count) + (count == 1 ? " time" : " times") +
                     "; renew it (a store's item: sanctum vault add ITEM --replace)";
     }
-    const std::string second = unused_scopes.empty() ? "every granted scope was used"
-                                                     : "never used: " + joined(unused_scopes, kScopesNamedMax);
-    return first + rejected + "\nsanctum-run: " + second + "\nsanctum-run: see: sanctum show " + mission;
+    std::string second;
+    if (!unused_scopes.empty()) second = "\nsanctum-run: never used: " + joined(unused_scopes, kScopesNamedMax);
+    else if (has_scopes) second = "\nsanctum-run: every granted scope was used";
+    return first + rejected + second + "\nsanctum-run: see: sanctum show " + mission;
 }
 
 std::string witness_line(const std::string& command, const ledger::Sealed& sealed) {
@@ -151,7 +153,8 @@ void say_last_lines(const Speaker& speaker, const PreparedMission& prepared, con
     const std::string missed = sealed ? witness_line(prepared.witness, *sealed) : std::string();
     if (!missed.empty()) speaker.error(missed);
     if (ending.reason == EndReason::Setup) return;
-    speaker.say(last_lines(prepared.mission.id, record.counts(), record.unused_scopes()));
+    speaker.say(last_lines(prepared.mission.id, record.counts(), !prepared.mission.services.empty(),
+                          record.unused_scopes()));
 }
 
 }  // namespace sanctum::launcher

@@ -36,8 +36,8 @@ void say_last_lines(const Speaker& speaker, const PreparedMission& prepared, con
 /// What a person must know of heads that were not told; empty when there are none. Pure.
 [[nodiscard]] std::string witness_line(const std::string& command, const ledger::Sealed& sealed);
 
-/// The three lines. Pure.
-[[nodiscard]] std::string last_lines(const std::string& mission, const Counts& counts,
+/// The lines at the end; nothing of scopes where the mission `has_scopes` of none. Pure.
+[[nodiscard]] std::string last_lines(const std::string& mission, const Counts& counts, bool has_scopes,
                                      const std::vector<std::string>& unused_scopes);
 
 }  // namespace sanctum::launcher

@@ -282,6 +282,7 @@ private:
                                       "name a file with certificates only");
         }
         config_.upstream.ca_pem = *content;
+        config_.ca_file = *path;
     }
 
     void read_upstream_hosts(const TomlMember& hosts) {

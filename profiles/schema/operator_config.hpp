@@ -172,6 +172,7 @@ struct OperatorConfig {
     std::vector<IdentityClient> clients;
     std::vector<Approver> approvers;
     UpstreamConfig upstream;
+    std::string ca_file;  ///< where upstream.ca_pem was read; empty: none
     std::int64_t keep_ms = 0;
     std::string witness;  ///< absolute path of the command that is told of signed heads; empty: none
 };

@@ -118,6 +118,51 @@ def test_a_workspace_that_holds_home_or_our_own_folders(rig, service, workspace)
     expect_nothing_ran(rig, rig.run("touch", "ran", profile=profile), "workspace")
 
 
+@pytest.mark.parametrize("way", ["program", "link", "argument"])
+def test_a_program_that_runs_outside_is_out_of_the_agents_reach(rig, upstream, authority, way):
+    """What prints a token runs outside of the sandbox, with the operator's rights, as often as the agent asks."""
+    script = rig.write(rig.work / "print-token", "#!/bin/sh\necho canary-of-a-command\n", 0o755)
+    link = rig.folder / "link"
+    link.symlink_to(script)
+    command = {"program": f'["{script}"]', "link": f'["{link}"]', "argument": f'["/bin/sh", "{script}"]'}[way]
+    rig.host(API, upstream, authority.ca_file)
+    rig.account("api", f'catalog = "http-bearer"\nhosts = ["{API}"]\nsource = "command"\ncommand = {command}')
+    rig.secrets.clear()
+    rig.configure()
+    from conftest import PROFILE
+
+    outcome = rig.run("touch", "ran", profile=rig.profile(PROFILE))
+
+    expect_nothing_ran(rig, outcome, "print-token", "on which the operator relies (move it)")
+
+
+def test_the_operators_configuration_is_out_of_the_agents_reach_wherever_it_lies(rig, service):
+    config = rig.write(rig.work / "mine.toml", (rig.configuration / "config.toml").read_text(), 0o600)
+
+    outcome = rig.run("touch", "ran", profile=service, options=["--config", str(config)])
+
+    expect_nothing_ran(rig, outcome, "mine.toml", "(move it)")
+
+
+def test_roots_that_the_agent_could_add_to_are_refused(rig, service):
+    config = rig.configuration / "config.toml"
+    roots = rig.write(rig.work / "roots.pem", (rig.folder / "roots.pem").read_bytes())
+    rig.write(config, config.read_text().replace(str(rig.folder / "roots.pem"), str(roots)), 0o600)
+
+    expect_nothing_ran(rig, rig.run("touch", "ran", profile=service), "roots.pem", "(move it)")
+
+
+@pytest.mark.parametrize("place", ["home/work", "keys"])
+def test_the_stores_key_is_never_shown_to_the_agent(rig, service, place):
+    config = rig.configuration / "config.toml"
+    key = rig.write(rig.make(place) / "its.key", rig.key_file.read_bytes(), 0o600)
+    rig.write(config, config.read_text().replace(str(rig.key_file), str(key)), 0o600)
+
+    outcome = rig.run("touch", "ran", profile=service, options=["-c", f'sandbox.read=["{rig.make(place)}"]'])
+
+    expect_nothing_ran(rig, outcome, "its.key", "key file", "(move it)")
+
+
 def test_a_mount_that_is_not_there_is_named_with_its_option(rig, service):
     options = ["--mount", "/nonexistent/folder:/data"]
 

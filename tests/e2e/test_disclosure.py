@@ -5,8 +5,10 @@ one."""
 
 import base64
 import gzip
+import html
 import json
 import zlib
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -126,6 +128,51 @@ def test_no_cut_of_the_credential_passes(rig, service, upstream):
 
     length = len(rig.secrets["api"])
     assert received.count(b"*" * length) >= 2 * (length - 1), received
+
+
+def test_a_credential_that_was_kept_outside_comes_back_from_no_host(rig, service, upstream):
+    """Its lease is over after each request; the server still has it, and here it is as good as before."""
+    kept = []
+
+    def keeping(exchange):
+        exchange.read_body()
+        kept.append(exchange.header("authorization"))
+        exchange.respond(200, b"kept")
+
+    def telling(exchange):
+        exchange.read_body()
+        exchange.respond(200, " ".join(kept))
+    upstream.routes.update({"/keep": keeping, "/tell": telling})
+    grant = 'grant = ["read", "write"]'
+    profile = rig.profile(service.read_text().replace(grant, f"{grant}\nreuse = false"))
+
+    # The second request has the first one's record behind it, and with it the end of the first lease.
+    outcome = rig.run("sh", "-c", f"curl -s https://{API}/keep; curl -s https://{API}/keep; sleep 0.2; "
+                      f"curl -s https://{PLAIN}/tell", profile=profile)
+
+    assert len(kept) == 2 and "kept" in outcome.text, outcome
+    assert outcome.text.count("*" * len(rig.secrets["api"])) == 2, outcome
+
+
+def test_a_token_of_any_letters_comes_back_from_no_usual_writer(rig, upstream, authority):
+    rig.host(API, upstream, authority.ca_file)
+    secret = "canary/" + "aZ09+/==&<k>'q(m)*;n!~"
+    rig.account("api", f'catalog = "http-bearer"\nhosts = ["{API}"]\nsource = "local"\nitem = "api"', secret=secret)
+    rig.configure()
+    profile = rig.profile(PROFILE)
+
+    def writers(exchange):
+        exchange.read_body()
+        value = exchange.header("authorization").split(" ", 1)[1]
+        gson = "".join(f"\\u{ord(letter):04x}" if letter in "<>&='" else letter for letter in value)
+        exchange.respond(200, "\n".join([quote(value), quote(value, safe=""), quote_plus(value), html.escape(value),
+                                         json.dumps(value), gson]))
+    upstream.routes["/writers"] = writers
+
+    outcome = rig.run("curl", "-s", f"https://{API}/writers", profile=profile)
+
+    lines = outcome.text.splitlines()
+    assert len(lines) == 6 and all("*" * len(secret) in line for line in lines), outcome
 
 
 def test_ranges_are_neither_asked_for_nor_taken(rig, service, upstream):

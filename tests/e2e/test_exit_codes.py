@@ -45,6 +45,14 @@ def test_a_command_that_exists_outside_but_not_inside_is_127_with_the_line_to_ad
     assert "read" in outcome.errors and str(tool.parent) in outcome.errors, outcome
 
 
+def test_a_command_that_a_mount_covers_is_127_and_says_so(rig, service):
+    empty = rig.make("empty")
+
+    outcome = rig.run("sh", "-c", "true", profile=service, options=["--mount", f"{empty}:/usr:ro"])
+
+    assert outcome.code == 127 and "a mount covers it" in outcome.errors, outcome
+
+
 def test_the_same_command_runs_once_it_is_mounted(rig, service):
     tool = rig.write(rig.make("tools") / "my-tool", "#!/bin/sh\necho ran\n", 0o755)
 

@@ -44,7 +44,7 @@ struct FakeLeases final : Leases {
         co_return lease;
     }
     void used(const wire::LeaseUsed& use) override { uses.push_back(use); }
-    std::vector<std::shared_ptr<HeldLease>> live() const override { return {lease}; }
+    std::vector<std::shared_ptr<HeldLease>> known() const override { return {lease}; }
 
     bool is_failing = false;
     std::shared_ptr<HeldLease> lease;

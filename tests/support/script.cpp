@@ -175,7 +175,7 @@ void check_invariants(World& world, const Wire& agent) {
     if (world.recorder.intents.empty()) {
         for (const auto& wire : world.upstreams.wires) EXPECT_EQ(wire->written, "") << "bytes without a record";
     }
-    const NeedleSet needles(world.leases.live());
+    const NeedleSet needles(world.leases.known());
     std::vector<Sighting> found;
     needles.find(agent.written, found);
     for (const Sighting& sighting : found) EXPECT_TRUE(sighting.is_partial) << "a secret reached the agent";

@@ -133,6 +133,10 @@ Status add(const Options& options) {
         std::fputs("sanctum vault: note: the value has line breaks or other control characters; it cannot be put on a "
                    "request as it is\n", stderr);
     }
+    if (value->reveal().size() < kNeedleBytesMin) {
+        std::fputs("sanctum vault: note: the value is so short that it is not looked for in answers to the agent\n",
+                   stderr);
+    }
     const SystemClock clock;
     SANCTUM_CHECK(change_store(context.path(), key, [&](StoredItems& items) -> Result<Change> {
         if (items.contains(options.name) && !options.replace) {

@@ -3,7 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <filesystem>
+#include <pwd.h>
+#include <string>
+#include <sys/wait.h>
+#include <unistd.h>
 
 namespace sanctum {
 namespace {
@@ -79,6 +84,25 @@ TEST(Places, AnInstallationIsFoundFromEitherOfItsTwoFolders) {
     }
     std::filesystem::remove_all(prefix);
     EXPECT_EQ(find_places({}, kUser, prefix + "/bin").vault(), prefix + "/bin/sanctum-vault") << "a build tree";
+}
+
+TEST(Places, WithoutAHomeThePasswordEntryTellsIt) {
+    // In a child: as nobody where this is root, whose places are the system's.
+    const pid_t child = ::fork();
+    if (child == 0) {
+        constexpr uid_t nobody = 65534;
+        if (::geteuid() == 0 && ::setuid(nobody) != 0) ::_exit(2);
+        for (const char* name : {"HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"}) ::unsetenv(name);
+        const passwd* const entry = ::getpwuid(::geteuid());
+        const std::string home = entry != nullptr ? entry->pw_dir : "";
+        const std::string unset = places_of_this_process().state;
+        ::setenv("HOME", "relative", 1);
+        const bool is_told = unset == home + "/.local/state/sanctum" && places_of_this_process().state == unset;
+        ::_exit(is_told ? 0 : 1);
+    }
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Files that run later: found before, compared after, held back and accepted.
 #include "base/files.hpp"
+#include "base/folder_walk.hpp"
 #include "base/runs_later/git_configuration.hpp"
 #include "base/runs_later/runs_later.hpp"
 
@@ -120,6 +121,18 @@ TEST_F(RunsLater, OnlyExecutingKeysOfAConfigurationCount) {
     EXPECT_EQ(changes.found.front().keys, (Paths{"core.hookspath", "filter.x.clean"}));
 }
 
+TEST_F(RunsLater, EveryKeyWithWhichGitAndItsCompanionsRunAProgramIsExecuting) {
+    const Snapshot before = remembered();
+    write(".git/config", "[gc]\n\trecentObjectsHook = evil\n[imap]\n\ttunnel = evil\n[http]\n\tsslCAPath = /evil\n"
+                         "[lfs \"extension.x\"]\n\tclean = evil\n\tsmudge = evil\n\tpriority = 0\n"
+                         "[lfs \"customtransfer.x\"]\n\tpath = evil\n[gpg \"ssh\"]\n\tdefaultKeyCommand = evil\n");
+    const Changes changes = find_changes(before);
+    ASSERT_EQ(changes.found.size(), 1U);
+    EXPECT_EQ(changes.found.front().keys,
+              (Paths{"gc.recentobjectshook", "imap.tunnel", "http.sslcapath", "lfs.extension.x.clean",
+                     "lfs.extension.x.smudge", "lfs.customtransfer.x.path", "gpg.ssh.defaultkeycommand"}));
+}
+
 TEST_F(RunsLater, HeldFilesAreOutOfPlaceUntilAccepted) {
     const Snapshot before = remembered();
     write(".mcp.json", "{\"new\":1}");
@@ -208,6 +221,10 @@ TEST_F(RunsLater, NothingInOnePlaceHidesWhatIsInAnother) {
     }
     ::close(folder);
     ::close(workspace);
+    const Status bounded = walk_folder(workspace_, [](const WalkEntry&) { return Descend::Yes; });
+    ASSERT_FALSE(bounded.has_value());
+    EXPECT_NE(bounded.error().what.find("(remove it, or move it away)"), std::string::npos);
+    EXPECT_LT(bounded.error().what.size(), 1000U) << "a line that can be read";
     const Changes changes = find_changes(before);
     EXPECT_TRUE(changes.whole.has_value());
     EXPECT_EQ(changes.found.size(), 3U);

@@ -39,7 +39,11 @@ TEST_F(Help, AnUnknownCommandOrOptionIsAUsageError) {
     EXPECT_THAT(err(), HasSubstr("unknown command 'frobnicate'"));
     EXPECT_EQ(run({"ps", "--frobnicate"}), Exit::Usage);
     EXPECT_EQ(run({}), Exit::Usage);
+    EXPECT_THAT(err(), HasSubstr("(sanctum --help)"));
     EXPECT_EQ(run({"revoke"}), Exit::Usage);
+    EXPECT_THAT(err(), HasSubstr("sanctum: MISSION or --all is required (sanctum revoke --help)"));
+    EXPECT_EQ(run({"audit", "show", "--frobnicate"}), Exit::Usage);
+    EXPECT_THAT(err(), HasSubstr("(sanctum audit show --help)"));
     EXPECT_EQ(run({"explain", "mission.toml", "GET"}), Exit::Usage);
 }
 

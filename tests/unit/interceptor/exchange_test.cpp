@@ -509,6 +509,27 @@ TEST(Exchange, ABodyThatBreaksItsFramingIsNotMadeToLookComplete) {
         .run_with_failure_at_every_step();
 }
 
+TEST(Exchange, AFormThatOverridesTheMethodNeverArrivesWhole) {
+    Script()
+        .agent_sends("POST /items/1 HTTP/1.1\r\nHost: api.test\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+                     "Content-Length: 18\r\n\r\na=b&")
+        .agent_sends("_method=DELETE")
+        .agent_expects_containing("HTTP/1.1 400 Bad Request\r\n")
+        .agent_sees_close()
+        .checks([](World& world, Wire&) {
+            EXPECT_EQ(world.upstreams.wires[0]->written.find("_method"), std::string::npos);
+            EXPECT_TRUE(world.upstreams.wires[0]->is_closed);
+        })
+        .completed("request_invalid")
+        .run_with_failure_at_every_step();
+    Script()
+        .agent_sends("POST /items/1 HTTP/1.1\r\nHost: api.test\r\nContent-Type: multipart/form-data\r\n"
+                     "Content-Length: 1\r\n\r\nx")
+        .agent_expects_containing("HTTP/1.1 400 Bad Request\r\n")
+        .refused("request_invalid")
+        .run();
+}
+
 TEST(Exchange, WithoutALeaseOrARecordNothingIsSent) {
     Script().given([](World& world) { world.leases.is_failing = true; })
         .agent_sends(kGet)

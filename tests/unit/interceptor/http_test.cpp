@@ -123,12 +123,17 @@ const std::vector<Row> kFramingRows{
     {"trailer host", "RFC 9110 6.5.1", post("Transfer-Encoding: chunked\r\n", "0\r\nHost: b.test\r\n\r\n")},
     {"trailer authorization", "RFC 9110 6.5.1",
      post("Transfer-Encoding: chunked\r\n", "0\r\nAuthorization: x\r\n\r\n")},
+    {"trailer folded behind an empty line", "RFC 9112 5.2",
+     post("Transfer-Encoding: chunked\r\n", "0\r\nX:\r\n b\r\n\r\n")},
     {"folded trailer", "RFC 9112 5.2", post("Transfer-Encoding: chunked\r\n", "0\r\nX: a\r\n b\r\n\r\n")},
 };
 
 const std::vector<Row> kLineRows{
     {"folded header", "RFC 9112 5.2", "GET / HTTP/1.1\r\n" + kHost + "X: a\r\n b\r\n\r\n"},
     {"header folded with a tab", "RFC 9112 5.2", "GET / HTTP/1.1\r\n" + kHost + "X: a\r\n\tb\r\n\r\n"},
+    {"folded behind an empty line", "RFC 9112 5.2", "GET / HTTP/1.1\r\n" + kHost + "X:\r\n b\r\n\r\n"},
+    {"folded into nothing", "RFC 9112 5.2", "GET / HTTP/1.1\r\n" + kHost + "X:\r\n \r\nY: c\r\n\r\n"},
+    {"folded framing", "RFC 9112 5.2", post("Transfer-Encoding:\r\n chunked\r\n", "0\r\n\r\n")},
     {"folded first header", "RFC 9112 5.2", "GET / HTTP/1.1\r\n X: a\r\n" + kHost + "\r\n"},
     {"blank before the colon", "RFC 9112 5.1", "GET / HTTP/1.1\r\n" + kHost + "X : a\r\n\r\n"},
     {"empty header name", "RFC 9112 5.1", "GET / HTTP/1.1\r\n" + kHost + ": a\r\n\r\n"},
@@ -426,6 +431,7 @@ TEST(ResponseDecoder, HostileFramingIsRefused) {
         {"transfer-encoding other than chunked", "RFC 9112 6.3", "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n"},
         {"transfer-encoding in HTTP/1.0", "RFC 9112 6.1", "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"},
         {"folded header", "RFC 9112 5.2", "HTTP/1.1 200 OK\r\nX: a\r\n b\r\n\r\n"},
+        {"folded behind an empty line", "RFC 9112 5.2", "HTTP/1.1 200 OK\r\nContent-Length:\r\n 5\r\n\r\nhello"},
         {"bare LF", "RFC 9112 2.2", "HTTP/1.1 200 OK\nX: a\n\n"},
         {"bare CR in a value", "RFC 9112 2.2", "HTTP/1.1 200 OK\r\nX: a\rb\r\n\r\n"},
         {"control byte in the reason", "RFC 9112 4", "HTTP/1.1 200 O\x01K\r\n\r\n"},

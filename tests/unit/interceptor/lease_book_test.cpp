@@ -100,7 +100,8 @@ TEST_F(LeaseBookTest, ALiveLeaseIsReusedForTheSameNeedWithoutAsking) {
     EXPECT_EQ(**first, **second);
     EXPECT_EQ((**first)->secret.reveal(), "token");
     EXPECT_FALSE(asked());
-    EXPECT_EQ(book_->live().size(), 1U);
+    ASSERT_FALSE(book_->known().empty());
+    EXPECT_EQ(book_->known().front()->secret.reveal(), "token");
 }
 
 TEST_F(LeaseBookTest, AnotherNeedIsAskedAnew) {
@@ -186,6 +187,37 @@ TEST_F(LeaseBookTest, AnExpiredLeaseIsAskedAnew) {
     loop_->run();
 }
 
+TEST_F(LeaseBookTest, ACredentialIsLookedForAfterItsLeaseHasEnded) {
+    for (std::uint64_t i = 1; i <= 3; ++i) {
+        std::optional<LeaseResult> result;
+        const std::string id = "l" + std::to_string(i);
+        begin(need(i, "fresh"), result);
+        ASSERT_TRUE(asked());
+        vault_says(held(i, id, 1), i == 1 ? "first" : "second");
+        vault_says(wire::LeaseGone{id});
+        ASSERT_TRUE(hear_from_vault(2).has_value());
+    }
+
+    const auto known = book_->known();
+    ASSERT_EQ(known.size(), 2U) << "the same credential counts once";
+    EXPECT_EQ(known[0]->secret.reveal(), "first");
+    EXPECT_EQ(known[1]->secret.reveal(), "second");
+    EXPECT_FALSE(known[0]->is_live || known[1]->is_live) << "it is never injected again";
+}
+
+TEST_F(LeaseBookTest, ClosingForgetsEveryCredential) {
+    std::optional<LeaseResult> result;
+    begin(need(1), result);
+    ASSERT_TRUE(asked());
+    vault_says(held(1, "l1"), "token");
+    ASSERT_TRUE(hear_from_vault(1).has_value());
+    ASSERT_FALSE(book_->known().empty());
+
+    book_->close();
+
+    EXPECT_TRUE(book_->known().empty());
+}
+
 TEST_F(LeaseBookTest, ALeaseThatIsGoneIsWipedWhoeverHoldsItAndNeverGivenAgain) {
     std::optional<LeaseResult> first;
     std::optional<LeaseResult> second;
@@ -198,7 +230,7 @@ TEST_F(LeaseBookTest, ALeaseThatIsGoneIsWipedWhoeverHoldsItAndNeverGivenAgain) {
     ASSERT_TRUE(first && first->has_value());
     EXPECT_FALSE((**first)->is_live);
     EXPECT_TRUE((**first)->secret.is_empty());
-    EXPECT_TRUE(book_->live().empty());
+    EXPECT_FALSE(book_->is_live("l1"));
     EXPECT_EQ(gone_, std::vector<std::string>{"l1"});
     begin(need(2), second);
     EXPECT_TRUE(asked());

@@ -3,6 +3,7 @@
 #include "base/digest.hpp"
 #include "base/limits.hpp"
 #include "interceptor/http/http1_encoder.hpp"
+#include "interceptor/rewrite/form_guard.hpp"
 #include "interceptor/rewrite/forward_request.hpp"
 #include "interceptor/rewrite/forward_response.hpp"
 #include "interceptor/rewrite/inject.hpp"
@@ -98,6 +99,11 @@ TEST(Strip, NothingThatAuthenticatesOrReroutesLeavesWithOurCredential) {
                              "cookie",
                              "x-api-key",
                              "x_api_key",
+                             "x-authorization",
+                             "x-token",
+                             "x-http-host-override",
+                             "x-host-override",
+                             "x-forward-host",
                              "private-token",
                              "x-http-method-override",
                              "x-method-override",
@@ -149,14 +155,98 @@ TEST(Strip, OnPlainHostsTheAgentsFieldsStay) {
 TEST(QueryParameters, OwnCredentialsAndMethodOverridesAreRefused) {
     const Endpoint bearer = endpoint_of(AuthForm::Bearer);
     for (const char* query : {"access_token=x", "a=b&key=x", "API_KEY=x", "token", "a=b;api_key=x", "%74oken=x",
-                              "_method=DELETE", "access-token=1"}) {
+                              "_method=DELETE", "access-token=1", "a=b&.method=PUT", "%20_method=PUT", "[_method]=PUT",
+                              "_METHOD=PUT"}) {
         EXPECT_FALSE(check_query_parameters(head_of(query, true), bearer).has_value()) << query;
     }
     EXPECT_FALSE(check_query_parameters(head_of("sig=1", true), endpoint_of(AuthForm::Query, "sig")).has_value());
-    for (const char* query : {"a=token", "page_token=x", "keyword=x", "q=key%3Dx", ""}) {
+    for (const char* query : {"a=token", "page_token=x", "keyword=x", "q=key%3Dx", "", "method=x", "a_method=x"}) {
         EXPECT_TRUE(check_query_parameters(head_of(query, true), bearer).has_value()) << query;
     }
     EXPECT_TRUE(check_query_parameters(head_of("key=x", true), endpoint_of(AuthForm::None)).has_value());
+}
+
+// --- forms
+
+RequestHead form_of(std::string content_type, std::string method = "POST") {
+    RequestHead head;
+    head.method = std::move(method);
+    head.framing = Framing::Chunked;
+    if (!content_type.empty()) head.fields = {{"content-type", std::move(content_type)}};
+    return head;
+}
+
+/// In one piece and in pieces of any size, a body is judged alike.
+bool passes(const RequestHead& head, const std::string& body) {
+    const Endpoint bearer = endpoint_of(AuthForm::Bearer);
+    const auto judge = [&](std::size_t piece) {
+        FormGuard guard = *FormGuard::create(head, &bearer);
+        for (std::size_t at = 0; at < body.size(); at += piece) {
+            if (!guard.passes(std::string_view(body).substr(at, piece))) return false;
+        }
+        return true;
+    };
+    const bool whole = judge(std::max<std::size_t>(body.size(), 1));
+    for (std::size_t piece = 1; piece < body.size(); ++piece) EXPECT_EQ(judge(piece), whole) << body << " by " << piece;
+    return whole;
+}
+
+std::string part_of(const std::string& disposition) {
+    return "--b0\r\nContent-Disposition: form-data; " + disposition + "\r\n\r\nDELETE\r\n--b0--\r\n";
+}
+
+TEST(Forms, AFieldThatOverridesTheMethodDoesNotPass) {
+    for (const char* type :
+         {"application/x-www-form-urlencoded", "Application/X-WWW-Form-URLencoded; charset=utf-8", ""}) {
+        for (const char* body : {"_method=DELETE", "a=b&_method=PUT&c=d", "a=b;_method=PUT", "%5Fmethod=PUT",
+                                 "_%6dethod=PUT", "+_method=PUT", "%20%20_method=PUT", ".method=PUT", "[_method]=PUT",
+                                 "_method]=PUT", "a&_method=PUT", "_METHOD=PUT", "a==b&_method=PUT"}) {
+            EXPECT_FALSE(passes(form_of(type), body)) << type << ": " << body;
+        }
+        for (const char* body : {"", "method=PUT", "a=_method=b", "x_method=PUT", "_methods=PUT", "_method[a]=b",
+                                 "a=%26_method%3DPUT", "_metho=d", "{\"_method\": 1}"}) {
+            EXPECT_TRUE(passes(form_of(type), body)) << type << ": " << body;
+        }
+    }
+    for (const char* name : {"name=\"_method\"", "name=_method", "name=\"_meth\\od\"", "NAME=\"_Method\"; x=y",
+                             "filename=x; name=\"_method\"", "name*=utf-8''_method", "name*=utf-8''%5fmethod",
+                             "name=\"[_method]\"", "name=\".method\""}) {
+        EXPECT_FALSE(passes(form_of("multipart/form-data; boundary=b0"), part_of(name))) << name;
+        EXPECT_FALSE(passes(form_of("multipart/mixed; boundary=\"b0\""), part_of(name))) << name;
+    }
+    for (const char* name : {"name=\"method\"", "name=\"x_method\"", "name=\"f\"; filename=\"_method.rb\"",
+                             "name=\"a\"\r\n\r\nname=\"_method\""}) {
+        EXPECT_TRUE(passes(form_of("multipart/form-data; boundary=b0"), part_of(name))) << name;
+    }
+    const std::string lines = "--b0\nContent-Disposition: form-data; name=_method\n\nPUT\n--b0--\n";
+    EXPECT_FALSE(passes(form_of("multipart/form-data; boundary=b0"), lines)) << "without carriage returns";
+    const Endpoint bearer = endpoint_of(AuthForm::Bearer);
+    FormGuard guard = *FormGuard::create(form_of("multipart/form-data; boundary=b0"), &bearer);
+    EXPECT_FALSE(guard.passes("--b0\r\n" + std::string(kPartHeadBytesMax, 'x'))) << "a head without an end";
+}
+
+TEST(Forms, OnlyFormsThatAServerCouldReadAnOverrideFromAreWatched) {
+    const std::string body = "_method=DELETE";
+    EXPECT_TRUE(passes(form_of("application/json"), body));
+    EXPECT_TRUE(passes(form_of("application/x-www-form-urlencoded", "PUT"), body));
+    FormGuard plain = *FormGuard::create(form_of("application/x-www-form-urlencoded"), nullptr);
+    EXPECT_TRUE(plain.passes(body));
+}
+
+TEST(Forms, AFormThatCannotBeWatchedIsRefused) {
+    const Endpoint bearer = endpoint_of(AuthForm::Bearer);
+    for (const char* type : {"multipart/form-data", "multipart/form-data; boundary=",
+                             "multipart/form-data; boundary=\"", "multipart/form-data; boundary=a; boundary=b",
+                             "multipart/form-data; boundary=\"a\\\"b\"",
+                             "multipart/form-data; boundary*=utf-8''a; boundary=b"}) {
+        EXPECT_FALSE(FormGuard::create(form_of(type), &bearer).has_value()) << type;
+    }
+    RequestHead head = form_of("application/x-www-form-urlencoded");
+    head.fields.push_back({"content-encoding", "gzip"});
+    EXPECT_FALSE(FormGuard::create(head, &bearer).has_value());
+    head = form_of("application/json");
+    head.fields.push_back({"content-type", "application/x-www-form-urlencoded"});
+    EXPECT_FALSE(FormGuard::create(head, &bearer).has_value());
 }
 
 TEST(Responses, CookiesBoughtWithACredentialAndOtherWaysStayHere) {
@@ -265,6 +355,50 @@ TEST(Scrub, EveryFormIsRemovedWhereverTheStreamIsCut) {
             EXPECT_EQ(out.substr(out.size() - 7), " behind");
         }
     }
+}
+
+TEST(Scrub, EveryFormThatUsualWritersGiveIsRemoved) {
+    // What each of them really writes for this secret: libraries differ in what they leave as it is.
+    constexpr std::string_view secret = "aZ09~-x/y+z==&<k>'q(m)*;n!";
+    const auto needles = std::make_shared<NeedleSet>(std::vector{lease_of(secret)});
+    const std::vector<std::pair<std::string, std::string>> forms{
+        {"Python urllib.parse.quote", "aZ09~-x/y%2Bz%3D%3D%26%3Ck%3E%27q%28m%29%2A%3Bn%21"},
+        {"Python urllib.parse.quote_plus", "aZ09~-x%2Fy%2Bz%3D%3D%26%3Ck%3E%27q%28m%29%2A%3Bn%21"},
+        {"JavaScript encodeURIComponent", "aZ09~-x%2Fy%2Bz%3D%3D%26%3Ck%3E'q(m)*%3Bn!"},
+        {"JavaScript encodeURI", "aZ09~-x/y+z==&%3Ck%3E'q(m)*;n!"},
+        {"JavaScript escape", "aZ09%7E-x/y+z%3D%3D%26%3Ck%3E%27q%28m%29*%3Bn%21"},
+        {"Java URLEncoder", "aZ09%7E-x%2Fy%2Bz%3D%3D%26%3Ck%3E%27q%28m%29*%3Bn%21"},
+        {"PHP urlencode", "aZ09%7E-x%2Fy%2Bz%3D%3D%26%3Ck%3E%27q%28m%29%2A%3Bn%21"},
+        {".NET HttpUtility.UrlEncode of RFC 3986", "aZ09~-x%2fy%2bz%3d%3d%26%3ck%3e%27q%28m%29%2a%3bn%21"},
+        {"Go encoding/json", R"(aZ09~-x/y+z==\u0026\u003ck\u003e'q(m)*;n!)"},
+        {"Gson", R"(aZ09~-x/y+z\u003d\u003d\u0026\u003ck\u003e\u0027q(m)*;n!)"},
+        {".NET System.Text.Json", R"(aZ09~-x/y\u002Bz==\u0026\u003Ck\u003E\u0027q(m)*;n!)"},
+        {"PHP json_encode", R"(aZ09~-x\/y+z==&<k>'q(m)*;n!)"},
+        {"PHP json_encode, JSON_HEX_*", R"(aZ09~-x\/y+z==\u0026\u003Ck\u003E\u0027q(m)*;n!)"},
+        {"Python html.escape", "aZ09~-x/y+z==&amp;&lt;k&gt;&#x27;q(m)*;n!"},
+        {"PHP htmlspecialchars", "aZ09~-x/y+z==&amp;&lt;k&gt;&#39;q(m)*;n!"},
+        {"XML text", "aZ09~-x/y+z==&amp;&lt;k&gt;'q(m)*;n!"},
+        {"Go html/template", "aZ09~-x/y&#43;z==&amp;&lt;k&gt;&#39;q(m)*;n!"},
+        {".NET HtmlEncoder", "aZ09~-x/y&#x2B;z==&amp;&lt;k&gt;&#x27;q(m)*;n!"},
+        {"Handlebars", "aZ09~-x/y+z&#x3D;&#x3D;&amp;&lt;k&gt;&#x27;q(m)*;n!"},
+        {"mustache.js", "aZ09~-x&#x2F;y+z&#x3D;&#x3D;&amp;&lt;k&gt;&#39;q(m)*;n!"}};
+    for (const auto& [writer, form] : forms) {
+        Scrubber scrubber(needles);
+        std::string text = "before " + form + " behind";
+
+        scrubber.scrub_whole(text);
+
+        EXPECT_EQ(text, "before " + std::string(form.size(), '*') + " behind") << writer;
+    }
+}
+
+TEST(Scrub, ABlankInAPasswordIsFoundAsPlusToo) {
+    Scrubber scrubber(std::make_shared<NeedleSet>(std::vector{lease_of("one two/three")}));
+    std::string text = "a=one+two%2Fthree&b=one%20two/three";
+
+    scrubber.scrub_whole(text);
+
+    EXPECT_EQ(text, "a=***************&b=***************");
 }
 
 TEST(Scrub, ASecretThatComesByteByByteIsRemoved) {

@@ -147,6 +147,9 @@ TEST(PlanSandbox, GrantsThatAreTooWideAreRefused) {
         {"/proc/1", false, "which every mission has of its own"},
         {"/dev", false, "which every mission has of its own"},
         {"/run/sanctum", false, "which every mission has of its own"},
+        {"/run", false, "holds /run/sanctum"},
+        {"/etc/ssl", false, "holds /etc/ssl/certs/ca-certificates.crt"},
+        {"/bin", false, "is a link to usr/bin"},
     };
     for (const Row& row : kRows) {
         SCOPED_TRACE(row.path);
@@ -154,6 +157,27 @@ TEST(PlanSandbox, GrantsThatAreTooWideAreRefused) {
         world.grant(row.path, row.writable);
         EXPECT_NE(world.refusal().find(row.why), std::string::npos) << world.refusal();
     }
+}
+
+TEST(PlanSandbox, FilesOnWhichTheOperatorReliesAreOutOfTheAgentsReach) {
+    World key;
+    key.facts.key_files = {"/srv/keys/store.key"};
+    key.grant("/srv/keys", false);
+    EXPECT_NE(key.refusal().find("holds the store's key file /srv/keys/store.key (move it)"), std::string::npos);
+
+    World read;
+    read.facts.operator_files = {"/srv/etc/config.toml"};
+    read.grant("/srv/etc", false);
+    EXPECT_EQ(steps_at(read.planned(), "/srv/etc").front().kind, MountKind::BindReadOnly);
+
+    World written;
+    written.facts.operator_files = {"/srv/etc/config.toml"};
+    written.grant("/srv/etc", true);
+    EXPECT_NE(written.refusal().find("is writable and holds /srv/etc/config.toml"), std::string::npos);
+
+    World workspace;
+    workspace.facts.operator_files = {"/home/alice/project/print-token"};
+    EXPECT_NE(workspace.refusal().find("workspace /home/alice/project is writable and holds"), std::string::npos);
 }
 
 TEST(PlanSandbox, GrantsOfOrdinaryPlacesAreMounted) {

@@ -41,7 +41,7 @@ TEST(LastLines, SayWhatHappenedWhatWasNotNeededAndWhatIsNext) {
     counts.refused = 3;
     counts.refused_by_reason = {{"host_unknown", 2}, {"resource_outside", 1}};
 
-    const std::string lines = last_lines("01kabc", counts, {"git:push"});
+    const std::string lines = last_lines("01kabc", counts, true, {"git:push"});
 
     EXPECT_EQ(lines, "12 allowed, 3 refused (host_unknown 2, resource_outside 1)\nsanctum-run: never used: git:push\n"
                      "sanctum-run: see: sanctum show 01kabc");
@@ -51,15 +51,21 @@ TEST(LastLines, NameTheAccountWhoseCredentialItsServerDidNotTake) {
     Counts counts;
     counts.rejected_by_account = {{"alice", 2}};
 
-    EXPECT_THAT(last_lines("01kabc", counts, {}),
+    EXPECT_THAT(last_lines("01kabc", counts, true, {}),
                 HasSubstr("\nsanctum-run: account alice: its server refused the credential (401) 2 times; renew it"));
-    EXPECT_THAT(last_lines("01kabc", {}, {}), testing::Not(HasSubstr("refused the credential")));
+    EXPECT_THAT(last_lines("01kabc", {}, true, {}), testing::Not(HasSubstr("refused the credential")));
+}
+
+TEST(LastLines, SayNothingOfScopesWhereNoneWereGranted) {
+    EXPECT_EQ(last_lines("01kabc", {}, false, {}),
+              "0 allowed, 0 refused\nsanctum-run: see: sanctum show 01kabc");
+    EXPECT_THAT(last_lines("01kabc", {}, true, {}), HasSubstr("every granted scope was used"));
 }
 
 TEST(LastLines, AreShortWhenManyScopesWereNotNeeded) {
     const std::vector<std::string> scopes(20, "github:contents:read");
 
-    EXPECT_THAT(last_lines("01kabc", {}, scopes), HasSubstr("and 14 more"));
+    EXPECT_THAT(last_lines("01kabc", {}, true, scopes), HasSubstr("and 14 more"));
 }
 
 class ExecFailure : public testing::Test {

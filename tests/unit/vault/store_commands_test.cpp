@@ -119,6 +119,17 @@ TEST_F(StoreCommands, AValueComesFromStandardInputAndIsNeverShown) {
     EXPECT_EQ(open_store(sealed, data_key)->at("team").value.reveal(), "canary-value");
 }
 
+TEST_F(StoreCommands, AValueTooShortToBeLookedForInAnswersIsSaid) {
+    init_with_key_file();
+
+    const Ran shorter = run({"add", "short"}, "12345\n");
+    const Ran longer = run({"add", "longer"}, "123456\n");
+
+    EXPECT_EQ(shorter.code, 0) << shorter.errors;
+    EXPECT_THAT(shorter.errors, HasSubstr("so short that it is not looked for"));
+    EXPECT_THAT(longer.errors, Not(HasSubstr("so short")));
+}
+
 TEST_F(StoreCommands, AnUnknownCommandIsNamedAndChangesNothing) {
     const Ran ran = run({"l\x1bst"});
 
