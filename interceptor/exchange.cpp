@@ -205,9 +205,9 @@ net::awaitable<MaybeRefusal> Exchange::take_lease() {
     need.resources = operation_.resources;
     need.risk = profiles::name_of(decision_.risk);
     auto lease = co_await services_.leases.need(need);
-    if (!lease.has_value()) co_return Refusal{.reason = "credential_unavailable", .detail = lease.error().what};
+    if (!lease.has_value()) co_return no_credential(lease.error().what);
     Status usable = check_lease(**lease, *endpoint_);
-    if (!usable.has_value()) co_return Refusal{.reason = "credential_unavailable", .detail = usable.error().what};
+    if (!usable.has_value()) co_return no_credential(usable.error().what);
     lease_ = std::move(*lease);
     co_return std::nullopt;
 }

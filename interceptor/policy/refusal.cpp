@@ -60,6 +60,25 @@ constexpr std::array<Row, 20> kRows{{
     {"internal", 503, Retry::Later, "The request could not be handled", "The request was not sent."},
 }};
 
+// Why the vault had no credential, in words that name no account and no provider.
+struct NoCredential {
+    std::string_view reason;
+    std::string_view sentence;
+};
+constexpr std::array<NoCredential, 11> kNoCredential{{
+    {"consent_required", "The account behind this service has not been connected for this; its owner has to do that."},
+    {"consent_lost", "The provider no longer honours the account's consent; its owner has to connect it again."},
+    {"subject_expired", "The account's owner has to log in again."},
+    {"scope_unavailable", "The account was not given the permission that this operation needs."},
+    {"scope_too_wide", "The provider gave more than this operation needs, which the operator does not accept."},
+    {"misconfigured", "The account is not set up correctly; the operator can see what to change."},
+    {"rate_limited", "The provider was asked too often; try again later."},
+    {"unavailable", "The provider cannot be reached; try again later."},
+    {"no_answer", "The provider did not answer; try again later."},
+    {"clock_skew", "This machine's clock is wrong; the operator can see by how much."},
+    {"protocol", "The provider's answer was not understood."},
+}};
+
 const Row& row_of(std::string_view reason) {
     const auto found = std::find_if(kRows.begin(), kRows.end(), [&](const Row& row) { return row.reason == reason; });
     return found == kRows.end() ? kRows.back() : *found;
@@ -136,6 +155,17 @@ std::string_view phrase_of(std::uint16_t status) {
 }
 
 }  // namespace
+
+Refusal no_credential(const std::string& what) {
+    Refusal refusal{.reason = "credential_unavailable", .detail = what};
+    const std::string_view reason = std::string_view(what).substr(0, what.find(':'));
+    for (const NoCredential& known : kNoCredential) {
+        if (known.reason != reason) continue;
+        refusal.rule = known.reason;
+        refusal.explanation = known.sentence;
+    }
+    return refusal;
+}
 
 std::uint16_t status_of(std::string_view reason) { return row_of(reason).status; }
 

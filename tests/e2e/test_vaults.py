@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Credentials per call from identity providers: what a mission asks of them, what it gives back, and what they, the
+upstream and the record say about it. The providers are the doubles of tests/doubles."""
+
+import base64
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+import identity as identities
+from rig import API
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "doubles"))
+
+from providers import VAULT_GRANT, auth0_double, github_double, is_installed  # noqa: E402
+
+TENANT = "acme.auth0.test"
+USER = "auth0|u1"
+PERMISSIONS = {"issues": "write", "metadata": "read", "contents": "write"}
+
+PROFILE = f"""\
+schema = 1
+
+[mission]
+name = "vaults"
+agent = "test"
+purpose = "Show one claim"
+ttl = "2m"
+
+[sandbox]
+workspace = "."
+
+[[service]]
+name = "calendar"
+catalog = "http-bearer"
+account = "calendar"
+grant = ["read", "write"]
+
+[[service]]
+name = "github"
+catalog = "github"
+account = "bot"
+grant = ["issues:write"]
+resources = {{ repo = ["acme/api"] }}
+"""
+
+CALENDAR = f"""catalog = "http-bearer"
+hosts = ["{API}"]
+source = "auth0"
+tenant = "acme"
+connection = "google-oauth2"
+item = "alice"
+scope_names = {{ read = "calendar.readonly", write = "calendar.events" }}
+"""
+
+
+def sha256(token):
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+@pytest.fixture(scope="session")
+def auth0_process(tmp_path_factory, authority):
+    identities.require(is_installed(), "the doubles are not installed (scripts/setup doubles)")
+    folder = tmp_path_factory.mktemp("auth0")
+    with auth0_double(folder, authority, name=TENANT, issuer=f"https://{TENANT}/") as double:
+        yield double
+
+
+@pytest.fixture
+def auth0(auth0_process):
+    auth0_process.reset()
+    auth0_process.certificate("now")
+    auth0_process.client("sanctum", secret="client-canary-3f1a77", grants=[VAULT_GRANT, "refresh_token"])
+    auth0_process.connection("google-oauth2", prefix="ya29.", narrowing="honoured")
+    auth0_process.connect(USER, "google-oauth2", ["calendar.readonly", "calendar.events"])
+    return auth0_process
+
+
+@pytest.fixture(scope="session")
+def app_key():
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+@pytest.fixture
+def github(tmp_path, authority, app_key):
+    with github_double(tmp_path / "github", authority) as double:
+        double.app(app_key.public_key())
+        double.installation(77, "acme", ["api", "site"], PERMISSIONS)
+        yield double
+
+
+@pytest.fixture
+def operator(rig, upstream, authority, auth0, github, app_key):
+    """An operator whose accounts are a calendar behind Auth0 and a GitHub App; returns the profile."""
+    pem = app_key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+                                serialization.NoEncryption()).decode()
+    rig.host(API, upstream, authority.ca_file).host(TENANT, auth0).host("api.github.com", github)
+    rig.account("calendar", CALENDAR, secret=auth0.refresh_token("sanctum", USER), item="alice")
+    rig.account("bot", 'catalog = "github"\nsource = "github-app"\napp_id = "12345"\ninstallation = "77"\n'
+                'item = "bot-key"', secret=pem, item="bot-key")
+    rig.secrets["acme-client"] = "client-canary-3f1a77"
+    rig.extra(f'[tenant.acme]\ndomain = "{TENANT}"\nclient_id = "sanctum"\n'
+              'client_secret = { item = "acme-client" }')
+    rig.configure()
+    return rig.profile(PROFILE)
+
+
+def lease_ends(outcome):
+    """The last record of each lease."""
+    return list({record["lease"]: record for record in outcome.of_type("lease.changed")}.values())
+
+
+CALLS = f"""
+set -e
+curl -sS --fail https://{API}/describe >/dev/null
+curl -sS --fail https://{API}/describe >/dev/null
+curl -sS --fail -d event=1 https://{API}/describe >/dev/null
+curl -sS --fail https://api.github.com/repos/acme/api/issues >/dev/null
+curl -sS --fail -d '{{"title":"t"}}' https://api.github.com/repos/acme/api/issues >/dev/null
+"""
+
+
+def test_provider_upstream_and_receipt_tell_the_same_story_of_five_calls(rig, operator, upstream, auth0, github):
+    outcome = rig.run("sh", "-c", CALLS, profile=operator)
+
+    assert outcome.code == 0, outcome
+    # The provider: asked for exactly the scopes of the calls, each once.
+    exchanges = auth0.log(path="/oauth/token")
+    assert [(entry["asked"], entry["returned"]) for entry in exchanges] == \
+        [(["calendar.readonly"], ["calendar.readonly"]), (["calendar.events"], ["calendar.events"])]
+    births = github.log(path="/app/installations/77/access_tokens")
+    assert [entry["asked"] for entry in births] == [["issues:read", "repo=api"], ["issues:write", "repo=api"]]
+    # The upstream: saw the tokens of the provider's log, the read token on both reads.
+    seen = [sha256(exchange.header("authorization").removeprefix("Bearer ")) for exchange in upstream.exchanges]
+    issued = [entry["issued"][0]["sha256"] for entry in exchanges]
+    assert seen == [issued[0], issued[0], issued[1]]
+    # The record: one lease for each token, and its end is what the provider knows.
+    leases = {record["thumbprint"]: record for record in lease_ends(outcome)}
+    minted = set(github.issued())
+    assert set(leases) == set(issued) | minted
+    for thumbprint in issued:
+        assert leases[thumbprint]["narrowed_by"] == "both" and leases[thumbprint]["retire"] == "expires"
+        assert leases[thumbprint]["state"] == "parked"
+        assert "ends at its own time" in leases[thumbprint]["detail"]
+    assert set(github.revoked()) == minted, "each token of the app was revoked"
+    for thumbprint in minted:
+        assert leases[thumbprint]["state"] == "gone" and leases[thumbprint]["retire"] == "self"
+        assert "revoked at GitHub" in leases[thumbprint]["detail"]
+    # The receipt says the same.
+    receipt = json.loads(base64.b64decode(outcome.receipt["payload"]))
+    told = {lease["thumbprint"]: (lease["state"], lease["uses"]) for lease in receipt["leases"]}
+    assert told == {thumbprint: (record["state"], record["uses"]) for thumbprint, record in leases.items()}
+    assert told[issued[0]][1] == 2
+
+
+def test_an_agent_never_sees_a_token_of_a_provider(rig, operator, upstream, auth0):
+    outcome = rig.run("sh", "-c", f"env; curl -sS https://{API}/disclose; curl -sS -o /dev/null -w '%{{http_code}}' "
+                                  f"https://{TENANT}/oauth/token", profile=operator)
+
+    token = upstream.exchanges[0].header("authorization").removeprefix("Bearer ")
+    assert auth0.is_alive(token)
+    assert token not in outcome.text and "client-canary" not in outcome.text
+    assert outcome.refused == [("host_unknown", TENANT, "/oauth/token")], "the provider itself is out of reach"
+
+
+# fault, details → the reason that the agent reads and a word of the operator's remedy
+FAULTS = {
+    "never connected": ("consent_required", "never connected"),
+    "consent lost": ("consent_lost", "connect the account again"),
+    "owner's token dead": ("subject_expired", "log in again"),
+    "wider than asked": ("scope_too_wide", "nobody asked for"),
+    "rate limited": ("rate_limited", "asked too often"),
+    "down": ("unavailable", "refused"),
+    "half an answer": ("protocol", ""),
+    "no JSON": ("protocol", "not JSON"),
+    "wrong secret": ("misconfigured", "secret"),
+    "expired certificate": ("unavailable", "certificate"),
+}
+
+
+def break_provider(auth0, name):
+    path = {"path": "/oauth/token", "times": 0}
+    if name == "never connected":
+        auth0.fail("status", status=401, body=json.dumps({"error": "federated_connection_refresh_token_not_found"}),
+                   content_type="application/json", **path)
+    elif name == "consent lost":
+        for account in auth0.accounts(USER):
+            auth0.account(account["id"], refreshable=False)
+            auth0.forget(account["id"])
+    elif name == "owner's token dead":
+        auth0.fail("status", status=403, body=json.dumps({"error": "invalid_grant"}),
+                   content_type="application/json", **path)
+    elif name == "wider than asked":
+        auth0.fail("wider", scopes=["calendar.readonly", "calendar.events", "mail"], **path)
+    elif name == "rate limited":
+        auth0.fail("rate_limited", form="seconds", seconds=30, **path)
+    elif name == "down":
+        auth0.down()
+    elif name == "half an answer":
+        auth0.fail("half", **path)
+    elif name == "no JSON":
+        auth0.fail("wrong_type", content_type="text/html", **path)
+    elif name == "wrong secret":
+        auth0.client("sanctum", secret="another", grants=[VAULT_GRANT, "refresh_token"])
+    elif name == "expired certificate":
+        auth0.certificate("expired")
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_provider_that_fails_is_a_refusal_with_its_own_reason(rig, operator, upstream, auth0, name, request):
+    break_provider(auth0, name)
+    if name == "down":
+        request.addfinalizer(auth0.up)
+    outcome = rig.run("curl", "-sS", f"https://{API}/describe", profile=operator)
+
+    reason, remedy = FAULTS[name]
+    told = json.loads(outcome.stdout)
+    assert (told["status"], told["reason_code"], told["rule"]) == (503, "credential_unavailable", reason), outcome
+    assert "acme" not in told["detail"] and "calendar" not in told["detail"], "the agent learns of no account"
+    detail = outcome.of_type("exchange.refused")[0]["detail"]
+    assert detail.startswith(f"{reason}: ") and "account calendar" in detail and remedy in detail, detail
+    assert upstream.exchanges == []
+    assert [state for state in map(lambda lease: lease["state"], lease_ends(outcome)) if state != "failed"] == []
+
+
+def test_a_failing_provider_is_not_asked_by_every_call_of_an_agent_in_a_loop(rig, operator, auth0):
+    break_provider(auth0, "wrong secret")
+    rig.run("sh", "-c", f"for i in 1 2 3 4 5; do curl -sS https://{API}/describe; done", profile=operator)
+    assert len(auth0.log(path="/oauth/token")) == 1
+
+
+def test_concurrent_calls_make_one_exchange(rig, operator, upstream, auth0):
+    auth0.fail("slow", seconds=0.3, path="/oauth/token")
+    outcome = rig.run("sh", "-c", f"for i in 1 2 3 4 5 6; do curl -sS --fail https://{API}/describe & done; wait",
+                      profile=operator)
+    assert outcome.code == 0 and len(upstream.exchanges) == 6, outcome
+    assert len(auth0.log(path="/oauth/token")) == 1
+
+
+def test_on_exit_revoke_ends_the_owners_token_of_the_mission(rig, upstream, authority, auth0):
+    subject = auth0.refresh_token("sanctum", USER)
+    rig.host(API, upstream, authority.ca_file).host(TENANT, auth0)
+    rig.account("calendar", CALENDAR + 'on_exit = "revoke"', secret=subject, item="alice")
+    rig.secrets["acme-client"] = "client-canary-3f1a77"
+    rig.extra(f'[tenant.acme]\ndomain = "{TENANT}"\nclient_id = "sanctum"\nclient_secret = {{ item = "acme-client" }}')
+    profile = rig.configure().profile(PROFILE.split('[[service]]\nname = "github"')[0])
+
+    outcome = rig.run("curl", "-sS", "--fail", f"https://{API}/describe", profile=profile)
+
+    assert outcome.code == 0, outcome
+    assert "refresh token of this mission is revoked" in lease_ends(outcome)[0]["detail"]
+    assert not auth0.is_alive(subject)
+    again = rig.run("curl", "-sS", f"https://{API}/describe", profile=profile)
+    assert json.loads(again.stdout)["rule"] == "subject_expired", again
