@@ -119,8 +119,8 @@ Status Vault::prepare() {
     SANCTUM_CHECK(confine_vault(state_folder, sources.paths, sources.replaces_items));
     // From here on this process reaches its sockets and the state folder, and nothing else.
     leases_ = std::make_unique<Leases>(
-        start_.mission, MissionEnd{{start_.message.ends_boot_ms}, {start_.message.ends_unix_ms}}, std::move(sources.accounts),
-        *journal_, clock_, *this);
+        start_.mission, MissionEnd{{start_.message.ends_boot_ms}, {start_.message.ends_unix_ms}},
+        std::move(sources.accounts), *journal_, clock_, *this);
     interceptor_ = wire::Channel(std::move(start_.interceptor));
     return launcher_.send(wire::VaultReady{std::move(services)});
 }

@@ -149,7 +149,7 @@ void SourceReader::read_auth0(TableReader& reader, Account& account) {
     read_text(reader, "connection", Need::Required, "github", provider.connection);
     read_text(reader, "login_hint", Need::Optional, "alice@example.org", provider.login_hint);
     const bool is_worker = provider.how == "worker";
-    const auto user = reader.text("user", is_worker ? Need::Required : Need::Optional, "auth0|507f1f77bcf86cd799439011");
+    const auto user = reader.text("user", is_worker ? Need::Required : Need::Optional, "auth0|507f1f77bcf86cd7");
     if (user) provider.user = user->value;
     if (user && !is_worker) {
         diagnostics_.error(user->at, "`user` belongs to exchange = \"worker\"",

@@ -56,8 +56,9 @@ std::variant<ScopeReport, SourceFailure> check_scopes(const profiles::Account& a
     }
     if (account.provider.accepts_wider) return report;
     return SourceFailure{SourceFault::ScopeTooWide,
-                         place + "the provider gave " + join_scopes(excess) + " as well, which nobody asked for; write wider = " +
-                             "\"accept\" at the account to let Sanctum alone hold it back",
+                         place + "the provider gave " + join_scopes(excess) +
+                             " as well, which nobody asked for; write wider = \"accept\" at the account to let "
+                             "Sanctum alone hold it back",
                          Milliseconds(0)};
 }
 

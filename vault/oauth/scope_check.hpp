@@ -19,8 +19,9 @@ namespace sanctum::vault {
 /// As the `scope` parameter wants them, with spaces between.
 [[nodiscard]] std::string join_scopes(const std::vector<std::string>& scopes);
 
-/// Compares what came with what was asked, both in the provider's words and sorted. `received` absent: the provider does not say (RFC 6749 5.1: then it gave
-/// what was asked; but who does not say may have given more, so ours alone counts as narrowing).
+/// Compares what came with what was asked, both in the provider's words and sorted. `received` absent: the provider
+/// does not say (RFC 6749 5.1: then it gave what was asked; but who does not say may have given more, so ours alone
+/// counts as narrowing).
 ///
 /// ScopeTooWide when more came than was asked and the account does not accept that; ScopeUnavailable when less came.
 /// An account that asks for no scopes is not compared: its provider has no such thing.

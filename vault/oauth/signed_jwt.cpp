@@ -95,7 +95,8 @@ Result<SigningKey> SigningKey::parse(const Secret& pem) {
     if (!key) return Error{Errc::InvalidProfile, "holds no private key in PEM without a passphrase"};
     if (EVP_PKEY_is_a(key.get(), "RSA") == 1) {
         if (EVP_PKEY_get_bits(key.get()) < kRsaBitsMin) {
-            return Error{Errc::InvalidProfile, "holds an RSA key of less than " + std::to_string(kRsaBitsMin) + " bits"};
+            return Error{Errc::InvalidProfile,
+                         "holds an RSA key of less than " + std::to_string(kRsaBitsMin) + " bits"};
         }
         if (cjose_jwk_t* jwk = make_rsa(key.get())) return SigningKey(jwk, SigningAlgorithm::Rs256);
     } else if (EVP_PKEY_is_a(key.get(), "EC") == 1 && is_on_p256(key.get())) {

@@ -63,11 +63,12 @@ SourceFailure named_failure(const TokenQuestion& question, std::string_view name
     if (name == "invalid_grant") {
         const bool is_subject = question.invalid_grant == SourceFault::SubjectExpired;
         return failure(question, question.invalid_grant,
-                       is_subject ? "invalid_grant: the owner's token is no longer valid; log in again and store the new one"
+                       is_subject ? "invalid_grant: the owner's token is dead; log in again and store the new one"
                                   : "invalid_grant: the consent was revoked or has run out; connect the account again");
     }
     for (const NamedError& known : kErrors) {
-        if (known.name == name) return failure(question, known.fault, std::string(name) + ": " + std::string(known.remedy));
+        if (known.name != name) continue;
+        return failure(question, known.fault, std::string(name) + ": " + std::string(known.remedy));
     }
     const auto fault = status == 401 || status == 403 ? SourceFault::Misconfigured : SourceFault::Failed;
     return failure(question, fault, shown(name) + " (status " + std::to_string(status) + ")");
@@ -80,10 +81,10 @@ SourceFailure failure_of_status(const TokenQuestion& question, const HttpRespons
     }
     if (response.status >= 500) return failure(question, SourceFault::Unavailable, status);
     if (response.status == 404) {
-        return failure(question, SourceFault::Misconfigured, status + ": there is no token endpoint; check the address");
+        return failure(question, SourceFault::Misconfigured, status + ": no token endpoint; check the address");
     }
     if (response.status >= 300 && response.status < 400) {
-        return failure(question, SourceFault::Misconfigured, status + ": redirects are not followed; check the address");
+        return failure(question, SourceFault::Misconfigured, status + ": a redirect; check the address");
     }
     return failure(question, SourceFault::Protocol, status + " without an error in JSON");
 }

@@ -43,8 +43,9 @@ Result<Form> Auth0Source::make_form(const SourceNeed& need, WallTime now) const 
         form.add("subject_token", subject.reveal());
         form.add("requested_token_type", kWorkerToken);
     } else {
-        form.add("subject_token_type", "urn:ietf:params:oauth:token-type:" +
-                                           std::string(provider.how == "access-token" ? "access_token" : "refresh_token"));
+        const bool is_access = provider.how == "access-token";
+        form.add("subject_token_type", is_access ? "urn:ietf:params:oauth:token-type:access_token"
+                                                 : "urn:ietf:params:oauth:token-type:refresh_token");
         form.add("subject_token", subject_.reveal());
         form.add("requested_token_type", kFederatedToken);
     }

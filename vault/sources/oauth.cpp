@@ -100,7 +100,8 @@ void OauthSource::retire(const Credential& credential, RetireCause /*cause*/, Co
     switch (credential.retire) {
         case RetireClass::Self: return provider_->revoke(credential.secret, "access_token", std::move(done));
         case RetireClass::KillsGrant:
-            return done({End::LeftToExpire, "revoking it could end the account's consent; on_exit = \"revoke\" does it"});
+            return done({End::LeftToExpire,
+                         "revoking it could end the account's consent; on_exit = \"revoke\" does it"});
         default: return done({End::LeftToExpire, "it ends at its own time"});
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `oauth`: any OAuth 2.0 provider, by refresh token (RFC 6749 6), client credentials (4.4) or token exchange (RFC 8693).
+// `oauth`: any OAuth 2.0 provider, by refresh token (RFC 6749 6), client credentials (4.4) or exchange (RFC 8693).
 #pragma once
 
 #include "profiles/schema/operator_config.hpp"

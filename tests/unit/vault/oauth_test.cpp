@@ -148,9 +148,10 @@ TEST(Identity, APrivateKeySignsAShortAssertionForTheIssuer) {
 }
 
 TEST(Identity, AMissingItemIsNamed) {
-    const Result<Identity> made = Identity::create(client(ClientAuthentication::SecretPost), [](const std::string& item) {
+    const auto none = [](const std::string& item) {
         return Result<Secret>(Error{Errc::NotFound, "no item `" + item + "`"});
-    });
+    };
+    const Result<Identity> made = Identity::create(client(ClientAuthentication::SecretPost), none);
     ASSERT_FALSE(made);
     EXPECT_THAT(made.error().what, HasSubstr("no item `secret`"));
 }
@@ -158,7 +159,8 @@ TEST(Identity, AMissingItemIsNamed) {
 // --- answers ------------------------------------------------------------------------------------------------------
 
 TEST(TokenAnswer, IsReadInEveryFormThatProvidersUse) {
-    const TokenAnswer plain = token_in(R"({"access_token":"t-1","token_type":"Bearer","expires_in":1377,"scope":"b a"})");
+    const TokenAnswer plain =
+        token_in(R"({"access_token":"t-1","token_type":"Bearer","expires_in":1377,"scope":"b a"})");
     EXPECT_EQ(plain.access_token.reveal(), "t-1");
     EXPECT_EQ(plain.expires_in, Milliseconds(1'377'000));
     EXPECT_THAT(*plain.scopes, ElementsAre("a", "b"));
@@ -222,7 +224,8 @@ TEST(TokenAnswer, EveryErrorIsOneFaultWithTheSettingToChange) {
         {400, "two words <b>", SourceFault::Failed, "without a proper name"},
     };
     for (const Row& row : rows) {
-        const SourceFailure failure = failure_in(response(row.status, std::string(R"({"error":")") + row.error + "\"}"));
+        const std::string body = std::string(R"({"error":")") + row.error + "\"}";
+        const SourceFailure failure = failure_in(response(row.status, body));
         EXPECT_EQ(failure.fault, row.fault) << row.error;
         EXPECT_THAT(failure.what, HasSubstr(row.remedy));
     }

@@ -104,8 +104,8 @@ bool is_signed_by(const std::string& jwt, const std::string& pem) {
     std::string signature = part_of(jwt, 2);
     const std::unique_ptr<BIO, void (*)(BIO*)> in(::BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())),
                                                   ::BIO_free_all);
-    const std::unique_ptr<EVP_PKEY, void (*)(EVP_PKEY*)> key(::PEM_read_bio_PrivateKey(in.get(), nullptr, nullptr, nullptr),
-                                                             ::EVP_PKEY_free);
+    const std::unique_ptr<EVP_PKEY, void (*)(EVP_PKEY*)> key(
+        ::PEM_read_bio_PrivateKey(in.get(), nullptr, nullptr, nullptr), ::EVP_PKEY_free);
     if (EVP_PKEY_is_a(key.get(), "EC") == 1) signature = to_der(signature);
     const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context(::EVP_MD_CTX_new(), ::EVP_MD_CTX_free);
     ::EVP_DigestVerifyInit(context.get(), nullptr, ::EVP_sha256(), nullptr, key.get());

@@ -77,7 +77,8 @@ TEST_F(ProviderSources, TokenVaultIsAskedInItsOwnWordsForTheScopesOfTheNeed) {
     account_.provider.connection = "google-oauth2";
     account_.provider.login_hint = "a@example.org";
     Auth0Source source(endpoint(true), account_, Secret("RT"));
-    provider_.will_answer(200, R"({"access_token":"ya29","scope":"calendar.read","expires_in":1377,"token_type":"Bearer"})");
+    provider_.will_answer(
+        200, R"({"access_token":"ya29","scope":"calendar.read","expires_in":1377,"token_type":"Bearer"})");
 
     Fetched fetched = acquire(source, need({"calendar.read"}));
 
@@ -391,12 +392,14 @@ TEST_F(GithubApp, ATokenWithMoreThanAskedIsRevokedAndRefused) {
 
 TEST_F(GithubApp, WhatIsNoPermissionAndTwoOwnersAreNamedAndNothingIsAsked) {
     GithubAppSource app = source();
-    EXPECT_THAT(acquire(app, repo_need({"push:force"}, {"acme/api"})).failure().what, HasSubstr("push:force is no permission"));
-    EXPECT_THAT(acquire(app, repo_need({"issues:read"}, {"acme/api", "other/x"})).failure().what, HasSubstr("one owner"));
+    const SourceNeed forced = repo_need({"push:force"}, {"acme/api"});
+    const SourceNeed two_owners = repo_need({"issues:read"}, {"acme/api", "other/x"});
+    EXPECT_THAT(acquire(app, forced).failure().what, HasSubstr("push:force is no permission"));
+    EXPECT_THAT(acquire(app, two_owners).failure().what, HasSubstr("one owner"));
     EXPECT_TRUE(provider_.seen.empty());
 
     account_.provider.scope_names = {{"push:force", "contents:write"}};
-    const Result<std::string> body = installation_token_body(account_.provider, repo_need({"push:force"}, {"acme/api"}));
+    const Result<std::string> body = installation_token_body(account_.provider, forced);
     EXPECT_EQ(*body, R"({"repositories":["api"],"permissions":{"contents":"write"}})");
 }
 
