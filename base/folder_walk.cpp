@@ -97,7 +97,8 @@ private:
     Status pass_over_bound(const char* why) {
         constexpr std::size_t shown_max = 200;  // one that is too long for the kernel is too long for a line as well
         if (!passed_over_) {
-            const std::string shown = path_.size() > shown_max ? path_.substr(0, shown_max) + "..." : path_;
+            std::string shown = path_.substr(0, shown_max);
+            if (path_.size() > shown_max) shown += "...";
             return Error{Errc::Limit, root_ + "/" + shown + ": " + why + " (remove it, or move it away)"};
         }
         passed_over_(path_, why);
