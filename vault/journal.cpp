@@ -58,24 +58,30 @@ CREATE INDEX unsettled_missions ON missions (started_unix_ms, mission) WHERE set
 PRAGMA user_version = 2;
 )sql";
 
+// What gives a credential back when its vault is gone, sealed to the reaper's key.
+constexpr const char* kRetirement = R"sql(
+ALTER TABLE leases ADD COLUMN retirement TEXT NOT NULL DEFAULT '';
+PRAGMA user_version = 3;
+)sql";
+
 // Each leads from one version of the tables to the next, from 0, an empty file. A released step is never changed.
-constexpr std::array<const char*, 2> kSteps = {kTables, kIndexOfUnsettled};
+constexpr std::array<const char*, 3> kSteps = {kTables, kIndexOfUnsettled, kRetirement};
 constexpr auto kSchemaVersion = static_cast<std::int64_t>(kSteps.size());
 
 constexpr const char* kInsertLease =
     "INSERT INTO leases (lease, service, account, source, state, asked, received, narrowed_by, retire, risk, approval, "
     "handle, thumbprint, detail, mints, wanted_unix_ms, expires_unix_ms, alive_until_unix_ms, handed_out, uses, "
-    "first_used_unix_ms, last_used_unix_ms, correlation, mission) "
-    "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
+    "first_used_unix_ms, last_used_unix_ms, retirement, correlation, mission) "
+    "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
 constexpr const char* kUpdateLease =
     "UPDATE leases SET lease=?, service=?, account=?, source=?, state=?, asked=?, received=?, narrowed_by=?, retire=?, "
     "risk=?, approval=?, handle=?, thumbprint=?, detail=?, mints=?, wanted_unix_ms=?, expires_unix_ms=?, "
-    "alive_until_unix_ms=?, handed_out=?, uses=?, first_used_unix_ms=?, last_used_unix_ms=? "
+    "alive_until_unix_ms=?, handed_out=?, uses=?, first_used_unix_ms=?, last_used_unix_ms=?, retirement=? "
     "WHERE correlation=? AND mission=?";
 constexpr const char* kSelectLeases =
     "SELECT lease, service, account, source, state, asked, received, narrowed_by, retire, risk, approval, handle, "
     "thumbprint, detail, mints, wanted_unix_ms, expires_unix_ms, alive_until_unix_ms, handed_out, uses, "
-    "first_used_unix_ms, last_used_unix_ms, correlation, mission FROM leases WHERE mission=? ORDER BY wanted_unix_ms, "
+    "first_used_unix_ms, last_used_unix_ms, retirement, correlation, mission FROM leases WHERE mission=? ORDER BY wanted_unix_ms, "
     "correlation";
 
 std::string scopes_to_text(const std::vector<std::string>& scopes) {
@@ -102,7 +108,8 @@ void bind_lease(Statement& statement, const LeaseRow& row) {
     statement.bind(row.handle).bind(row.thumbprint).bind(row.detail).bind(std::int64_t{row.mints});
     statement.bind(row.wanted_unix_ms).bind(row.expires_unix_ms).bind(row.alive_until_unix_ms);
     statement.bind(static_cast<std::int64_t>(row.handed_out)).bind(static_cast<std::int64_t>(row.uses));
-    statement.bind(row.first_used_unix_ms).bind(row.last_used_unix_ms).bind(row.correlation).bind(row.mission);
+    statement.bind(row.first_used_unix_ms).bind(row.last_used_unix_ms).bind(row.retirement);
+    statement.bind(row.correlation).bind(row.mission);
 }
 
 Result<LeaseRow> read_lease(const Statement& statement, const std::string& path) {
@@ -129,6 +136,7 @@ Result<LeaseRow> read_lease(const Statement& statement, const std::string& path)
     row.uses = static_cast<std::uint64_t>(statement.number(column++));
     row.first_used_unix_ms = statement.number(column++);
     row.last_used_unix_ms = statement.number(column++);
+    row.retirement = statement.text(column++);
     row.correlation = statement.text(column++);
     row.mission = statement.text(column++);
     return row;

@@ -47,6 +47,7 @@ struct LeaseRow {
     std::string risk;
     std::string approval;
     std::string handle;       ///< what retiring needs besides the secret; no secret
+    std::string retirement;   ///< what a reaper can send to give it back, sealed; empty: nothing, or no longer needed
     std::string thumbprint;   ///< hex SHA-256 of the credential; empty until held
     std::string detail;
     bool mints = false;       ///< the source may have made something outside

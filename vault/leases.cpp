@@ -89,8 +89,8 @@ struct Leases::Failed {
 };
 
 Leases::Leases(const profiles::Mission& mission, MissionEnd end, std::map<std::string, AccountSource> accounts,
-               Journal& journal, const Clock& clock, LeaseListener& listener)
-    : mission_(mission), end_(end), accounts_(std::move(accounts)), journal_(journal), clock_(clock),
+               Journal& journal, const ReaperSeal& seal, const Clock& clock, LeaseListener& listener)
+    : mission_(mission), end_(end), accounts_(std::move(accounts)), journal_(journal), seal_(seal), clock_(clock),
       listener_(listener) {}
 
 Leases::~Leases() = default;
@@ -259,6 +259,7 @@ void Leases::hold(const LeasePtr& lease, Credential credential) {
     row.thumbprint = wire::to_hex(sha256(credential.secret.reveal()));
     row.expires_unix_ms = wall_at(lease->expires).unix_ms;
     if (credential.expires) row.alive_until_unix_ms = credential.expires->unix_ms;
+    if (const auto retirement = lease->source->retirement(credential)) row.retirement = seal_.seal(*retirement);
     row.state = LeaseState::Held;
     lease->credential = std::move(credential);
     // Write-ahead: the handle is durable before the credential leaves this process.
@@ -355,6 +356,7 @@ void Leases::take_outcome(const LeasePtr& lease, LeaseState confirmed, const std
     const std::string detail = outcome.detail.empty() ? why : why + "; " + outcome.detail;
     const std::int64_t alive_until = lease->row.alive_until_unix_ms;
     const bool has_expired = alive_until != 0 && clock_.wall().unix_ms >= alive_until;
+    if (outcome.end == RetireOutcome::End::LeftToExpire) lease->row.retirement.clear();
     if (outcome.end == RetireOutcome::End::Gone) finish(lease, confirmed, detail);
     else finish(lease, has_expired ? LeaseState::Expired : LeaseState::Parked, detail);
 }
@@ -363,6 +365,7 @@ void Leases::finish(const LeasePtr& lease, LeaseState end, const std::string& de
     lease->credential = Credential{};
     lease->row.state = end;
     lease->row.detail = detail;
+    if (end != LeaseState::Parked) lease->row.retirement.clear();  // nobody has to send it any more
     if (end == LeaseState::Orphaned || end == LeaseState::Parked) {
         lease->row.expires_unix_ms = std::max(lease->row.expires_unix_ms, lease->row.alive_until_unix_ms);
     }

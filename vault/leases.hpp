@@ -15,6 +15,7 @@
 #include "profiles/schema/mission.hpp"
 #include "vault/journal.hpp"
 #include "vault/mission_check.hpp"
+#include "vault/retirement.hpp"
 #include "vault/sources/source.hpp"
 
 #include <cstdint>
@@ -53,7 +54,7 @@ class Leases {
 public:
     /// All references must outlive this object; `accounts` by account name.
     Leases(const profiles::Mission& mission, MissionEnd end, std::map<std::string, AccountSource> accounts,
-           Journal& journal, const Clock& clock, LeaseListener& listener);
+           Journal& journal, const ReaperSeal& seal, const Clock& clock, LeaseListener& listener);
     Leases(const Leases&) = delete;
     Leases& operator=(const Leases&) = delete;
     ~Leases();
@@ -109,6 +110,7 @@ private:
     MissionEnd end_;
     std::map<std::string, AccountSource> accounts_;
     Journal& journal_;
+    const ReaperSeal& seal_;
     const Clock& clock_;
     LeaseListener& listener_;
     Approvals approvals_;

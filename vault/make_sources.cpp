@@ -104,20 +104,11 @@ Result<const profiles::IdentityClient*> client_of(const profiles::VaultConfig& c
     return Error{Errc::InvalidProfile, "account " + account.name + ": its tenant or provider is missing"};
 }
 
-// Host and port of an https address that the configuration's reader has checked.
-ProviderHost host_of(const std::string& url) {
-    std::string authority = url.substr(std::string_view("https://").size());
-    authority.resize(std::min(authority.find('/'), authority.size()));
-    const std::size_t colon = authority.rfind(':');
-    if (colon == std::string::npos) return {authority, 443};
-    return {authority.substr(0, colon), static_cast<std::uint16_t>(std::stoi(authority.substr(colon + 1)))};
-}
-
 Result<std::vector<ProviderHost>> provider_hosts(const profiles::VaultConfig& config, const Accounts& accounts) {
     std::set<std::pair<std::string, std::uint16_t>> hosts;
     const auto add = [&](const std::string& url) {
         if (url.empty()) return;
-        const ProviderHost host = host_of(url);
+        const ProviderHost host = provider_host(url);
         hosts.emplace(host.name, host.port);
     };
     for (const Account* account : accounts) {

@@ -73,6 +73,7 @@ private:
     UniqueFd lock_;
     MissionStart start_;
     std::unique_ptr<Journal> journal_;
+    ReaperSeal seal_;
     std::unique_ptr<ProviderClient> providers_;  ///< outlives the sources, which leases own
     std::unique_ptr<Leases> leases_;
     bool was_told_to_retire_ = false;
@@ -112,6 +113,8 @@ Status Vault::prepare() {
         if (sources.accounts.contains(service.account)) services.push_back(service.name);
     }
     SANCTUM_TRY(Journal journal, Journal::open(state_folder, kJournalBusyTimeout));
+    SANCTUM_TRY(const ReaperKey reaper, ReaperKey::open(state_folder));
+    seal_ = reaper.seal();
     journal_ = std::make_unique<Journal>(std::move(journal));
     SANCTUM_TRY(lock_, lock_file(vault_lock_path(state_folder, start_.mission.id), Wait::No));
     SANCTUM_CHECK(
@@ -120,7 +123,7 @@ Status Vault::prepare() {
     // From here on this process reaches its sockets and the state folder, and nothing else.
     leases_ = std::make_unique<Leases>(
         start_.mission, MissionEnd{{start_.message.ends_boot_ms}, {start_.message.ends_unix_ms}},
-        std::move(sources.accounts), *journal_, clock_, *this);
+        std::move(sources.accounts), *journal_, seal_, clock_, *this);
     interceptor_ = wire::Channel(std::move(start_.interceptor));
     return launcher_.send(wire::VaultReady{std::move(services)});
 }

@@ -31,14 +31,28 @@ void end_as(LeaseRow& row, LeaseState state, const std::string& detail) {
     if (may_be_alive(row)) row.expires_unix_ms = std::max(row.expires_unix_ms, row.alive_until_unix_ms);
 }
 
+// A credential whose vault died before it was given back, or could not give it back: true when it is gone now.
+bool return_lease(LeaseRow& row, const GiveBack& give_back) {
+    const bool is_out = row.state == LeaseState::Held || row.state == LeaseState::Retiring ||
+                        row.state == LeaseState::Parked;
+    if (!is_out || row.retirement.empty()) return false;
+    const RetireOutcome outcome = give_back(row);
+    if (outcome.end != RetireOutcome::End::Gone) return false;
+    end_as(row, LeaseState::Gone, "the vault ended; " + outcome.detail + " by the reaper");
+    row.retirement.clear();
+    return true;
+}
+
 // A mission whose lock we hold: ends what is open, tells what the ledger may not have, and settles it when nothing
 // is left to wait for.
 Status reap_mission(Journal& journal, const std::string& state_folder, const MissionRow& mission, const Clock& clock,
-                    const std::function<void(const LeaseRow&)>& on_end, ReapReport& report) {
+                    const GiveBack& give_back, const std::function<void(const LeaseRow&)>& on_end,
+                    ReapReport& report) {
     SANCTUM_TRY(std::vector<LeaseRow> leases, journal.leases_of(mission.mission));
     std::vector<LeaseRow> changed;
     for (LeaseRow& lease : leases) {
-        if (end_dead_lease(lease, clock.wall())) changed.push_back(lease);
+        const bool was_given_back = return_lease(lease, give_back);
+        if (was_given_back || end_dead_lease(lease, clock.wall())) changed.push_back(lease);
     }
     if (!changed.empty()) {
         SANCTUM_CHECK(journal.update_leases(changed, Journal::Durable::Now));
@@ -77,6 +91,7 @@ bool end_dead_lease(LeaseRow& row, WallTime now) {
         case LeaseState::Parked:
         case LeaseState::Orphaned:
             if (!is_past) return false;
+            row.retirement.clear();
             end_as(row, LeaseState::Expired, "its longest possible life is over");
             return true;
         case LeaseState::Wanted:
@@ -98,7 +113,7 @@ bool end_dead_lease(LeaseRow& row, WallTime now) {
 }
 
 Result<ReapReport> reap(const std::string& state_folder, const std::string& only, const Clock& clock,
-                        const std::function<void(const LeaseRow&)>& on_end) {
+                        const GiveBack& give_back, const std::function<void(const LeaseRow&)>& on_end) {
     if (!only.empty() && !is_ulid(only)) return Error{Errc::InvalidProfile, "`" + only + "` is not a mission id"};
     ReapReport report;
     if (::access((state_folder + "/state.db").c_str(), F_OK) != 0) return report;  // no vault ever ran here
@@ -111,7 +126,7 @@ Result<ReapReport> reap(const std::string& state_folder, const std::string& only
             continue;
         }
         if (!lock) return std::move(lock).error();
-        SANCTUM_CHECK(reap_mission(journal, state_folder, mission, clock, on_end, report));
+        SANCTUM_CHECK(reap_mission(journal, state_folder, mission, clock, give_back, on_end, report));
     }
     const WallTime oldest{clock.wall().unix_ms - Milliseconds(kJournalKeep).count()};
     SANCTUM_CHECK(journal.forget_settled(oldest));

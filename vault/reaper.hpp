@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reaper: ends the leases of missions whose vault is gone (killed, crashed, power lost), from the journal alone.
 //
-// It needs no store and no secret. It may run at any time, twice at once, and again: a mission is its own as long as it
+// It needs no store; what can be given back without one, it gives back (vault/retirement.hpp). It may run at any time, twice at once, and again: a mission is its own as long as it
 // holds the lock that the dead vault left, and what has its end keeps it.
 #pragma once
 
@@ -26,11 +26,14 @@ struct ReapReport {
     std::size_t alive = 0;      ///< missions whose vault lives
 };
 
+/// Gives one credential back; the outcome's sentence goes on record. Called for leases that have a retirement.
+using GiveBack = std::function<RetireOutcome(const LeaseRow&)>;
+
 /// Finishes dead missions. `on_end` is called for every ended lease of a dead mission whose ledger is not sealed yet
 /// (missions/ID/receipt.json is not there), in order, also when an earlier run ended it: the ledger may have missed
 /// it. `only`: one mission's id, or empty. Errors: as Journal; InvalidProfile (`only` is no mission id).
 [[nodiscard]] Result<ReapReport> reap(const std::string& state_folder, const std::string& only, const Clock& clock,
-                                      const std::function<void(const LeaseRow&)>& on_end);
+                                      const GiveBack& give_back, const std::function<void(const LeaseRow&)>& on_end);
 
 /// Missions that are not done with: their vault lives, or a credential of theirs may still be alive. Changes nothing.
 /// Errors: as Journal; Limit (kUnfinishedMissionsMax).

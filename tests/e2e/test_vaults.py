@@ -5,6 +5,8 @@ upstream and the record say about it. The providers are the doubles of tests/dou
 import base64
 import hashlib
 import json
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -257,3 +259,44 @@ def test_on_exit_revoke_ends_the_owners_token_of_the_mission(rig, upstream, auth
     assert not auth0.is_alive(subject)
     again = rig.run("curl", "-sS", f"https://{API}/describe", profile=profile)
     assert json.loads(again.stdout)["rule"] == "subject_expired", again
+
+
+WAIT = f"""
+set -e
+curl -sS --fail https://api.github.com/repos/acme/api/issues >/dev/null
+echo held
+exec cat
+"""
+
+
+def test_a_killed_vault_leaves_nothing_alive_that_the_reaper_can_give_back(rig, operator, github):
+    running = rig.start("sh", "-c", WAIT, profile=operator).wait_until_started()
+    assert running.read_line() == "held"
+    assert github.issued() and not github.revoked()
+    os.kill(running.roles()["vault"], signal.SIGKILL)
+
+    outcome = running.finish()
+
+    assert set(github.revoked()) == set(github.issued())
+    ended = [lease for lease in lease_ends(outcome) if lease["thumbprint"] in github.issued()]
+    assert [lease["state"] for lease in ended] == ["gone"] and "by the reaper" in ended[0]["detail"], ended
+
+
+def test_what_a_provider_that_is_down_keeps_is_given_back_by_a_later_reap(rig, operator, github):
+    running = rig.start("sh", "-c", WAIT, profile=operator).wait_until_started()
+    assert running.read_line() == "held"
+    github.down()
+    running.process.stdin.close()
+    running.process.stdin = None
+    outcome = running.finish()
+    ended = [lease for lease in lease_ends(outcome) if lease["thumbprint"] in github.issued()]
+    assert [lease["state"] for lease in ended] == ["parked"], ended
+    assert not github.revoked()
+
+    github.up()
+    rig.key_file.rename(rig.folder / "away.key")      # nothing of this opens the store
+    done = rig.sanctum("reap", "--json")
+    (rig.folder / "away.key").rename(rig.key_file)
+
+    assert done.returncode == 0, done
+    assert set(github.revoked()) == set(github.issued())

@@ -2,7 +2,9 @@
 #include "vault/commands/reap_command.hpp"
 
 #include "base/places.hpp"
+#include "vault/http/provider_client.hpp"
 #include "vault/reaper.hpp"
+#include "vault/retirement.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -23,6 +25,39 @@ void print_end(const LeaseRow& row) {
 void print_end_in_words(const LeaseRow& row) {
     std::printf("%s %s (%s, account %s): %s, %s\n", row.mission.c_str(), row.lease.c_str(), row.service.c_str(),
                 row.account.c_str(), std::string(name_of(row.state)).c_str(), row.detail.c_str());
+}
+
+// One retirement, sent over a connection of its own; the provider is the only host that the dialler knows.
+RetireOutcome send(Retirement retirement, const profiles::UpstreamConfig& upstream, const Clock& clock) {
+    PollLoop loop;
+    const network::RootCertificates roots = network::find_root_certificates();
+    Result<std::unique_ptr<ProviderClient>> client =
+        ProviderClient::start({provider_host(retirement.request.url)}, upstream, roots, loop, clock);
+    if (!client) return {RetireOutcome::End::NotYet, client.error().what};
+    std::optional<RetireOutcome> outcome;
+    (*client)->send(std::move(retirement.request), [&](const Result<HttpResponse>& response) {
+        outcome = outcome_of(retirement.provider, retirement.unknown_is_gone, response);
+    });
+    while (!outcome) {
+        if (Status waited = loop.wait(clock, (*client)->next_tick()); !waited) {
+            return {RetireOutcome::End::NotYet, waited.error().what};
+        }
+        (*client)->tick();
+    }
+    return *outcome;
+}
+
+// Where the operator's configuration cannot be read, nothing is sent: it says at which address a host may be.
+RetireOutcome give_back(const LeaseRow& row, const std::string& state, const Clock& clock) {
+    const auto not_yet = [](const Error& error) { return RetireOutcome{RetireOutcome::End::NotYet, error.what}; };
+    const Result<ReaperKey> key = ReaperKey::open(state);
+    if (!key) return not_yet(key.error());
+    Result<Retirement> retirement = key->unseal(row.retirement);
+    if (!retirement) return not_yet(retirement.error());
+    const Result<profiles::OperatorConfig> config =
+        profiles::load_operator_config(places_of_this_process().configuration, profiles::Missing::IsEmpty);
+    if (!config) return not_yet(config.error());
+    return send(std::move(*retirement), config->upstream, clock);
 }
 
 int list_unfinished(const std::string& state, const Clock& clock) {
@@ -55,7 +90,15 @@ int run_reap_command(int argc, char** argv) {
     }
     const SystemClock clock;
     if (lists_unfinished) return list_unfinished(state, clock);
-    const Result<ReapReport> report = reap(state, mission, clock, as_json ? print_end : print_end_in_words);
+    const auto give = [&](const LeaseRow& row) {
+        const RetireOutcome outcome = give_back(row, state, clock);
+        if (outcome.end != RetireOutcome::End::Gone) {
+            std::fprintf(stderr, "sanctum reap: %s %s: %s\n", row.mission.c_str(), row.lease.c_str(),
+                         outcome.detail.c_str());
+        }
+        return outcome;
+    };
+    const Result<ReapReport> report = reap(state, mission, clock, give, as_json ? print_end : print_end_in_words);
     if (std::fflush(stdout) != 0) {
         std::fputs("sanctum reap: standard output cannot be written\n", stderr);
         return 1;

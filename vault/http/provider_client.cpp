@@ -216,4 +216,12 @@ void ProviderClient::finish(std::uint64_t id, Result<HttpResponse> answer) {
     node.mapped()->done(std::move(answer));
 }
 
+ProviderHost provider_host(const std::string& url) {
+    std::string authority = url.substr(std::string_view("https://").size());
+    authority.resize(std::min(authority.find('/'), authority.size()));
+    const std::size_t colon = authority.rfind(':');
+    if (colon == std::string::npos) return {authority, 443};
+    return {authority.substr(0, colon), static_cast<std::uint16_t>(std::stoi(authority.substr(colon + 1)))};
+}
+
 }  // namespace sanctum::vault

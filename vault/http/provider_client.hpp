@@ -33,6 +33,9 @@ struct ProviderHost {
     std::uint16_t port = 443;
 };
 
+/// Host and port of an https address that was checked before.
+[[nodiscard]] ProviderHost provider_host(const std::string& url);
+
 /// Single thread. Many requests may be under way; each has a connection of its own.
 class ProviderClient final : public HttpClient {
 public:

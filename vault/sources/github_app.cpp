@@ -6,14 +6,13 @@
 #include "vault/http/json_answer.hpp"
 #include "vault/oauth/scope_check.hpp"
 #include "vault/oauth/token_answer.hpp"
+#include "vault/retirement.hpp"
 
 #include <algorithm>
 #include <set>
 
 namespace sanctum::vault {
 namespace {
-
-using End = RetireOutcome::End;
 
 constexpr std::int64_t kIssuedBackMs = 60'000;    // GitHub's advice against clocks that differ
 constexpr std::int64_t kAssertionMs = 5 * 60'000;  // at most ten minutes
@@ -40,6 +39,15 @@ Result<std::map<std::string, std::string>> permissions_of(const std::vector<std:
         if (rank(known) < rank(access)) known = access;
     }
     return permissions;
+}
+
+Secret bearer(const Secret& token) {
+    std::string value = "Bearer ";
+    value.reserve(value.size() + token.size());
+    value += token.reveal();
+    Secret out(value);
+    wipe(value);
+    return out;
 }
 
 // ISO 8601 in UTC as GitHub writes it, `2026-11-25T21:00:00Z`.
@@ -119,11 +127,7 @@ void GithubAppSource::acquire(const SourceNeed& need, Completion<Fetched> done) 
     if (!assertion) return done(std::move(assertion).error());
     HttpRequest mint = request("POST", "/app/installations/" + account_.provider.installation + "/access_tokens");
     mint.headers.emplace_back("content-type", "application/json");
-    std::string bearer = "Bearer ";
-    bearer.reserve(bearer.size() + assertion->size());
-    bearer += assertion->reveal();
-    mint.authorization = Secret(bearer);
-    wipe(bearer);
+    mint.authorization = bearer(*assertion);
     mint.body = Secret(*body);
     http_.send(std::move(mint), [this, need, done = std::move(done)](Result<HttpResponse> response) {
         if (response) return take(need, *response, done);
@@ -186,20 +190,19 @@ void GithubAppSource::take(const SourceNeed& need, const HttpResponse& response,
     done(std::move(credential));
 }
 
+std::unique_ptr<Retirement> GithubAppSource::retirement(const Credential& credential) const {
+    auto retirement = std::make_unique<Retirement>();
+    retirement->provider = "GitHub";
+    retirement->request = request("DELETE", "/installation/token");
+    retirement->request.repeat = Repeat::Safe;
+    retirement->request.authorization = bearer(credential.secret);
+    retirement->unknown_is_gone = true;
+    return retirement;
+}
+
 void GithubAppSource::retire(const Credential& credential, RetireCause /*cause*/, Completion<RetireOutcome> done) {
-    HttpRequest revoke = request("DELETE", "/installation/token");
-    revoke.repeat = Repeat::Safe;
-    std::string bearer = "Bearer ";
-    bearer.reserve(bearer.size() + credential.secret.size());
-    bearer += credential.secret.reveal();
-    revoke.authorization = Secret(bearer);
-    wipe(bearer);
-    http_.send(std::move(revoke), [done = std::move(done)](Result<HttpResponse> response) {
-        if (!response) return done({End::NotYet, "GitHub: " + response.error().what});
-        const int status = response->status;
-        // 401: the token, which is also who asks, is no longer known.
-        if (status == 204 || status == 404 || status == 401) return done({End::Gone, "revoked at GitHub"});
-        done({End::NotYet, "GitHub answered its revocation with status " + std::to_string(status)});
+    http_.send(std::move(retirement(credential)->request), [done = std::move(done)](Result<HttpResponse> response) {
+        done(outcome_of("GitHub", true, response));
     });
 }
 

@@ -20,6 +20,8 @@ public:
     /// The resource `repo` of the need names the repositories, `owner/name`; all of one installation have one owner.
     void acquire(const SourceNeed& need, Completion<Fetched> done) override;
     void retire(const Credential& credential, RetireCause cause, Completion<RetireOutcome> done) override;
+    /// A token is revoked with itself: that is all that the reaper needs.
+    [[nodiscard]] std::unique_ptr<Retirement> retirement(const Credential& credential) const override;
 
 private:
     [[nodiscard]] HttpRequest request(std::string method, const std::string& path) const;

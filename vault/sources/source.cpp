@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vault/sources/source.hpp"
 
+#include "vault/retirement.hpp"
+
 #include <array>
 
 namespace sanctum::vault {
@@ -35,6 +37,8 @@ bool parse_name(std::string_view name, RetireClass& value) { return find_name(kR
 std::string_view name_of(NarrowedBy value) { return kNarrowedNames.at(static_cast<std::size_t>(value)); }
 bool parse_name(std::string_view name, NarrowedBy& value) { return find_name(kNarrowedNames, name, value); }
 std::string_view name_of(SourceFault value) { return kFaultNames.at(static_cast<std::size_t>(value)); }
+
+std::unique_ptr<Retirement> Source::retirement(const Credential& /*credential*/) const { return nullptr; }
 
 Fetched::Fetched(Error error) : state_(SourceFailure{fault_of(error.code), std::move(error.what), Milliseconds(0)}) {}
 

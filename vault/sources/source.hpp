@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -136,6 +137,8 @@ struct RetireOutcome {
 template <class T>
 using Completion = std::function<void(T)>;
 
+struct Retirement;
+
 class Source {
 public:
     virtual ~Source() = default;
@@ -160,6 +163,10 @@ public:
 
     /// Gives a credential back; called once per lease at its end, before its end is recorded.
     virtual void retire(const Credential& credential, RetireCause cause, Completion<RetireOutcome> done) = 0;
+
+    /// What a reaper can send when this process dies before it gave the credential back. Null: there is no request
+    /// that would not also need a secret of the store.
+    [[nodiscard]] virtual std::unique_ptr<Retirement> retirement(const Credential& credential) const;
 };
 
 }  // namespace sanctum::vault

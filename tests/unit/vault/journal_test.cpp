@@ -18,6 +18,7 @@ namespace sanctum::vault {
 namespace {
 
 using ::testing::HasSubstr;
+using test::give_nothing_back;
 using test::TemporaryFolder;
 
 constexpr Milliseconds kShortWait{20};
@@ -294,7 +295,8 @@ protected:
     }
     ReapReport reap_now() {
         told_.clear();
-        return reap(folder_.path(), "", clock_, [&](const LeaseRow& row) { told_.push_back(to_record(row)); }).value();
+        const auto tell = [&](const LeaseRow& row) { told_.push_back(to_record(row)); };
+        return reap(folder_.path(), "", clock_, give_back_, tell).value();
     }
     LeaseState state() { return journal_.leases_of(mission_).value().at(0).state; }
     void seal_ledger() { std::ofstream(folder_ / "missions/" + mission_ + "/receipt.json") << "{}"; }
@@ -304,7 +306,50 @@ protected:
     ManualClock clock_;
     std::string mission_;
     std::vector<wire::LeaseChanged> told_;
+    GiveBack give_back_ = give_nothing_back;
 };
+
+TEST_F(Reaper, WhatAVaultCouldNotGiveBackIsGivenBackAsSoonAsItCanBe) {
+    LeaseRow row = journal_.leases_of(mission_).value().at(0);
+    row.retire = RetireClass::Self;
+    row.retirement = "sealed";
+    row.alive_until_unix_ms = clock_.wall().unix_ms + 3'600'000;
+    ASSERT_TRUE(journal_.update_leases({row}, kNow));
+
+    EXPECT_EQ(reap_now().waiting, 1U) << "the provider is down";
+    EXPECT_EQ(state(), LeaseState::Parked);
+    EXPECT_EQ(journal_.leases_of(mission_).value().at(0).retirement, "sealed") << "it is tried again";
+
+    int asked = 0;
+    give_back_ = [&](const LeaseRow& lease) {
+        ++asked;
+        EXPECT_EQ(lease.retirement, "sealed");
+        return RetireOutcome{RetireOutcome::End::Gone, "revoked at GitHub"};
+    };
+    reap_now();
+    reap_now();
+
+    EXPECT_EQ(asked, 1) << "once is enough";
+    EXPECT_EQ(state(), LeaseState::Gone);
+    EXPECT_EQ(journal_.leases_of(mission_).value().at(0).retirement, "");
+    ASSERT_EQ(told_.size(), 1U);
+    EXPECT_THAT(told_[0].detail, HasSubstr("revoked at GitHub by the reaper"));
+}
+
+TEST_F(Reaper, WhatHasExpiredIsNotSentToAnybody) {
+    LeaseRow row = journal_.leases_of(mission_).value().at(0);
+    row.state = LeaseState::Orphaned;
+    row.mints = true;
+    row.retirement = "sealed";
+    row.alive_until_unix_ms = clock_.wall().unix_ms - 1;
+    ASSERT_TRUE(journal_.update_leases({row}, kNow));
+    give_back_ = [](const LeaseRow&) -> RetireOutcome {
+        ADD_FAILURE() << "sent";
+        return {};
+    };
+    reap_now();
+    EXPECT_EQ(state(), LeaseState::Expired);
+}
 
 TEST_F(Reaper, ALeaseOfADeadVaultGetsItsEnd) {
     const ReapReport report = reap_now();
@@ -374,7 +419,7 @@ TEST_F(Reaper, SeveralAtOnceEndEachLeaseOnce) {
     constexpr int kReapers = 4;
     for (int i = 0; i < kReapers; ++i) {
         if (::fork() != 0) continue;
-        const Result<ReapReport> report = reap(folder_.path(), "", clock_, [](const LeaseRow&) {});
+        const Result<ReapReport> report = reap(folder_.path(), "", clock_, give_nothing_back, [](const LeaseRow&) {});
         ::_exit(!report ? 100 : static_cast<int>(report->finished));
     }
     int finished = 0;
@@ -392,17 +437,17 @@ TEST_F(Reaper, SeveralAtOnceEndEachLeaseOnce) {
 TEST_F(Reaper, OneMissionCanBeNamedAndAWrongNameIsAnError) {
     const std::string other = add_mission(journal_);
 
-    ASSERT_TRUE(reap(folder_.path(), other, clock_, [](const LeaseRow&) {}));
+    ASSERT_TRUE(reap(folder_.path(), other, clock_, give_nothing_back, [](const LeaseRow&) {}));
     EXPECT_EQ(state(), LeaseState::Held);
-    EXPECT_FALSE(reap(folder_.path(), "../x", clock_, [](const LeaseRow&) {}));
-    ASSERT_TRUE(reap(folder_.path(), mission_, clock_, [](const LeaseRow&) {}));
+    EXPECT_FALSE(reap(folder_.path(), "../x", clock_, give_nothing_back, [](const LeaseRow&) {}));
+    ASSERT_TRUE(reap(folder_.path(), mission_, clock_, give_nothing_back, [](const LeaseRow&) {}));
     EXPECT_EQ(state(), LeaseState::Gone);
 }
 
 TEST(ReaperAlone, AMachineWithoutMissionsHasNothingToReap) {
     const TemporaryFolder folder;
     const SystemClock clock;
-    const Result<ReapReport> report = reap(folder.path(), "", clock, [](const LeaseRow&) { FAIL(); });
+    const Result<ReapReport> report = reap(folder.path(), "", clock, give_nothing_back, [](const LeaseRow&) { FAIL(); });
     ASSERT_TRUE(report);
     EXPECT_EQ(report->finished, 0U);
 }

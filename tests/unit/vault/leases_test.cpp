@@ -28,7 +28,7 @@ protected:
         accounts["team"] = {"scripted", "agent", std::make_unique<test::ScriptedSource>(script_)};
         leases_ = std::make_unique<Leases>(
             mission_, MissionEnd{clock_.boot().plus(Milliseconds(kTtlMs)), {clock_.wall().unix_ms + kTtlMs}},
-            std::move(accounts), journal_, clock_, heard_);
+            std::move(accounts), journal_, reaper_.seal(), clock_, heard_);
     }
     void approve(const std::string& approval, std::vector<std::string> scopes = {"push"}) {
         ASSERT_TRUE(leases_->approve({approval, {}, "git", std::move(scopes), clock_.wall().unix_ms + 60'000}));
@@ -48,12 +48,70 @@ protected:
 
     test::TemporaryFolder folder_;
     Journal journal_ = Journal::open(folder_.path(), kShortWait).value();
+    ReaperKey reaper_ = ReaperKey::open(folder_.path()).value();
     ManualClock clock_;
     profiles::Mission mission_ = test::make_mission();
     test::Script script_;
     test::Heard heard_;
     std::unique_ptr<Leases> leases_;
 };
+
+// --- what a reaper could do ---------------------------------------------------------------------------------------
+
+TEST_F(LeasesTest, WhatGivesACredentialBackIsInTheJournalSealedBeforeItIsHandedOutAndGoesWithIt) {
+    script_.has_retirement = true;
+    leases_->need(make_need(1));
+    EXPECT_EQ(rows().at(0).retirement, "");
+
+    script_.answer("token-1", {}, RetireClass::Self);
+
+    const std::string sealed = rows().at(0).retirement;
+    const Result<Retirement> opened = reaper_.unseal(sealed);
+    ASSERT_TRUE(opened) << opened.error().what;
+    EXPECT_EQ(opened->request.authorization.reveal(), "token-1");
+    leases_->end_mission();
+    EXPECT_EQ(rows().at(0).state, LeaseState::Gone);
+    EXPECT_EQ(rows().at(0).retirement, "");
+}
+
+TEST_F(LeasesTest, WhatTheProviderDidNotTakeBackStaysForTheReaper) {
+    script_.has_retirement = true;
+    script_.outcome = {RetireOutcome::End::NotYet, "the provider is down"};
+    leases_->need(make_need(1));
+    script_.answer("token-1", WallTime{clock_.wall().unix_ms + 3'600'000}, RetireClass::Self);
+
+    leases_->end_mission();
+
+    EXPECT_EQ(rows().at(0).state, LeaseState::Parked);
+    EXPECT_NE(rows().at(0).retirement, "");
+}
+
+TEST_F(LeasesTest, AFailureThatPeopleMustMendIsNotAskedForAgainForAWhile) {
+    leases_->need(make_need(1));
+    script_.fail(SourceFailure{SourceFault::ConsentRequired, "connect the account", Milliseconds(0)});
+    leases_->need(make_need(2));
+
+    ASSERT_EQ(heard_.failures.size(), 2U);
+    EXPECT_EQ(heard_.failures[1].reason, "consent_required");
+    EXPECT_EQ(script_.correlations.size(), 1U);
+    pass(Milliseconds(kConsentRest));
+    leases_->need(make_need(3));
+    EXPECT_EQ(script_.correlations.size(), 2U) << "it may have been mended";
+}
+
+TEST_F(LeasesTest, AFailureThatMayPassByItselfIsAskedForAgainAtOnceUnlessTheProviderSaysWhen) {
+    leases_->need(make_need(1));
+    script_.fail(SourceFailure{SourceFault::Unavailable, "down", Milliseconds(0)});
+    leases_->need(make_need(2));
+    script_.fail(SourceFailure{SourceFault::RateLimited, "later", Milliseconds(5'000)});
+    leases_->need(make_need(3));
+
+    EXPECT_EQ(script_.correlations.size(), 2U);
+    EXPECT_EQ(heard_.failures.back().retry_after_ms, 5'000);
+    pass(Milliseconds(5'000));
+    leases_->need(make_need(4));
+    EXPECT_EQ(script_.correlations.size(), 3U);
+}
 
 // --- from need to held --------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 #include "tests/unit/vault/provider_script.hpp"
 #include "tests/unit/vault/support.hpp"
 #include "vault/oauth/subject_token.hpp"
+#include "vault/retirement.hpp"
 #include "vault/sources/auth0.hpp"
 #include "vault/sources/github_app.hpp"
 #include "vault/sources/oauth.hpp"
@@ -376,6 +377,33 @@ TEST_F(GithubApp, ATokenIsRevokedWithItselfAndWhatIsUnknownIsGone) {
     EXPECT_EQ(provider_.seen.at(0).method, "DELETE");
     EXPECT_EQ(provider_.seen.at(0).url, "https://api.github.com/installation/token");
     EXPECT_EQ(provider_.seen.at(0).authorization, "Bearer ghs_1");
+}
+
+TEST_F(GithubApp, WhatTheReaperNeedsIsSealedToItsKeyAndToNoOther) {
+    const test::TemporaryFolder folder;
+    const test::TemporaryFolder other_folder;
+    const Result<ReaperKey> reaper = ReaperKey::open(folder.path());
+    const Result<ReaperKey> other = ReaperKey::open(other_folder.path());
+    ASSERT_TRUE(reaper && other);
+    GithubAppSource app = source();
+    Credential credential;
+    credential.secret = Secret("ghs_1");
+
+    const auto retirement = app.retirement(credential);
+    ASSERT_NE(retirement, nullptr);
+    const std::string sealed = reaper->seal().seal(*retirement);
+
+    EXPECT_EQ(sealed.find("ghs_1"), std::string::npos);
+    const Result<Retirement> opened = ReaperKey::open(folder.path())->unseal(sealed);
+    ASSERT_TRUE(opened) << opened.error().what;
+    EXPECT_EQ(opened->request.method, "DELETE");
+    EXPECT_EQ(opened->request.url, "https://api.github.com/installation/token");
+    EXPECT_EQ(opened->request.authorization.reveal(), "Bearer ghs_1");
+    EXPECT_EQ(opened->request.repeat, Repeat::Safe);
+    EXPECT_TRUE(opened->unknown_is_gone);
+    EXPECT_FALSE(other->unseal(sealed));
+    EXPECT_FALSE(reaper->unseal(sealed.substr(2)));
+    EXPECT_FALSE(reaper->unseal("zz"));
 }
 
 TEST_F(GithubApp, ATokenWithMoreThanAskedIsRevokedAndRefused) {

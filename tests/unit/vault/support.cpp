@@ -55,6 +55,8 @@ wire::LeaseNeed make_need(std::uint64_t exchange) {
     return need;
 }
 
+RetireOutcome give_nothing_back(const LeaseRow& /*row*/) { return {RetireOutcome::End::NotYet, "unreachable"}; }
+
 void Script::answer(const std::string& secret, std::optional<WallTime> expires, RetireClass retire) {
     SANCTUM_ASSERT(!asked.empty());
     const Completion<Fetched> done = std::move(asked.front());
@@ -68,11 +70,11 @@ void Script::answer(const std::string& secret, std::optional<WallTime> expires, 
     done(std::move(credential));
 }
 
-void Script::fail(Error error) {
+void Script::fail(Fetched failure) {
     SANCTUM_ASSERT(!asked.empty());
     const Completion<Fetched> done = std::move(asked.front());
     asked.pop_front();
-    done(std::move(error));
+    done(std::move(failure));
 }
 
 void ScriptedSource::acquire(const SourceNeed& need, Completion<Fetched> done) {
@@ -84,6 +86,13 @@ void ScriptedSource::retire(const Credential& credential, RetireCause /*cause*/,
     script_.retired.emplace_back(credential.secret.reveal());
     if (script_.holds_retire) script_.retiring.push_back(std::move(done));
     else done(script_.outcome);
+}
+
+std::unique_ptr<Retirement> ScriptedSource::retirement(const Credential& credential) const {
+    if (!script_.has_retirement) return nullptr;
+    auto retirement = std::make_unique<Retirement>();
+    retirement->request.authorization = credential.secret.duplicate();
+    return retirement;
 }
 
 }  // namespace sanctum::vault::test

@@ -39,12 +39,13 @@ struct Script {
     std::vector<std::string> correlations;
     std::vector<std::string> retired;                      ///< secrets given back
     RetireOutcome outcome;
+    bool has_retirement = false;                           ///< then the secret is its authorization
     bool holds_retire = false;
     std::deque<Completion<RetireOutcome>> retiring;
 
     void answer(const std::string& secret, std::optional<WallTime> expires = {},
                 RetireClass retire = RetireClass::None);
-    void fail(Error error);
+    void fail(Fetched failure);
 };
 
 class ScriptedSource final : public Source {
@@ -53,10 +54,14 @@ public:
     [[nodiscard]] Capabilities capabilities() const override { return script_.capabilities; }
     void acquire(const SourceNeed& need, Completion<Fetched> done) override;
     void retire(const Credential& credential, RetireCause /*cause*/, Completion<RetireOutcome> done) override;
+    [[nodiscard]] std::unique_ptr<Retirement> retirement(const Credential& credential) const override;
 
 private:
     Script& script_;
 };
+
+/// A reaper's way to providers that reaches none.
+[[nodiscard]] RetireOutcome give_nothing_back(const LeaseRow& row);
 
 /// Keeps what leases said.
 struct Heard final : LeaseListener {

@@ -12,6 +12,7 @@
 namespace sanctum::vault {
 namespace {
 
+using test::give_nothing_back;
 using test::make_need;
 using test::VaultProcess;
 
@@ -20,7 +21,8 @@ constexpr std::uint64_t kNeeds = 6;
 std::map<std::string, int> ends_after_reaping(const VaultProcess& vault) {
     const SystemClock clock;
     std::map<std::string, int> ends;
-    const Result<ReapReport> report = reap(vault.folder / "state", "", clock, [&](const LeaseRow& row) {
+    const std::string state = vault.folder / "state";
+    const Result<ReapReport> report = reap(state, "", clock, give_nothing_back, [&](const LeaseRow& row) {
         EXPECT_TRUE(is_end(row.state));
         ++ends[row.lease];
     });

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vault/retirement.hpp"
+
+#include "base/files.hpp"
+#include "vault/store.hpp"
+
+#include <cerrno>
+#include <sodium.h>
+#include <unistd.h>
+
+namespace sanctum::vault {
+namespace {
+
+// A retirement as bytes; wiped by whoever holds it.
+struct Written {
+    std::string provider;
+    std::string method;
+    std::string url;
+    std::vector<std::string> names;
+    std::vector<std::string> values;
+    std::string authorization;
+    std::string body;
+    bool unknown_is_gone = false;
+    template <class Self, class Archive>
+    static void fields(Self& self, Archive& archive) {
+        archive("provider", self.provider);
+        archive("method", self.method);
+        archive("url", self.url);
+        archive("names", self.names);
+        archive("values", self.values);
+        archive("authorization", self.authorization);
+        archive("body", self.body);
+        archive("unknown_is_gone", self.unknown_is_gone);
+    }
+    Written() = default;
+    Written(const Written&) = delete;
+    Written& operator=(const Written&) = delete;
+    Written(Written&&) = default;
+    Written& operator=(Written&&) = default;
+    ~Written() {
+        wipe(authorization);
+        wipe(body);
+    }
+};
+
+const unsigned char* bytes_of(std::string_view text) { return reinterpret_cast<const unsigned char*>(text.data()); }
+
+// The name appears with the whole key behind it; of two that make one at once, the first one's stays.
+Status make_key_at(const std::string& path) {
+    const std::string temporary = path + ".new-" + wire::to_hex(random_bytes(6));
+    SANCTUM_TRY(const LockedBytes made, create_key_file(temporary));
+    const bool is_linked = ::link(temporary.c_str(), path.c_str()) == 0 || errno == EEXIST;
+    const Error failed = io_error("make " + path);
+    ::unlink(temporary.c_str());
+    return is_linked ? Status() : Status(failed);
+}
+
+}  // namespace
+
+RetireOutcome outcome_of(const std::string& provider, bool unknown_is_gone, const Result<HttpResponse>& response) {
+    using End = RetireOutcome::End;
+    if (!response) return {End::NotYet, provider + ": " + response.error().what};
+    const int status = response->status;
+    const bool is_gone = status == 200 || status == 202 || status == 204 || status == 404;
+    if (is_gone || (unknown_is_gone && status == 401)) return {End::Gone, "revoked at " + provider};
+    return {End::NotYet, provider + " answered its revocation with status " + std::to_string(status)};
+}
+
+std::string ReaperSeal::seal(const Retirement& retirement) const {
+    Written written;
+    written.provider = retirement.provider;
+    written.method = retirement.request.method;
+    written.url = retirement.request.url;
+    for (const auto& [name, value] : retirement.request.headers) {
+        written.names.push_back(name);
+        written.values.push_back(value);
+    }
+    written.authorization = std::string(retirement.request.authorization.reveal());
+    written.body = std::string(retirement.request.body.reveal());
+    written.unknown_is_gone = retirement.unknown_is_gone;
+    std::string plain = wire::to_binary(written);
+    std::string sealed(plain.size() + crypto_box_SEALBYTES, '\0');
+    const int failed = ::crypto_box_seal(reinterpret_cast<unsigned char*>(sealed.data()), bytes_of(plain), plain.size(),
+                                         bytes_of(public_key_));
+    wipe(plain);
+    SANCTUM_ASSERT(failed == 0);
+    return wire::to_hex(sealed);
+}
+
+Result<ReaperKey> ReaperKey::open(const std::string& state_folder) {
+    static_assert(crypto_box_SECRETKEYBYTES == 32);  // as of any other key file
+    start_sodium();
+    const std::string path = state_folder + "/reaper.key";
+    if (::access(path.c_str(), F_OK) != 0) {
+        SANCTUM_CHECK(make_key_at(path));
+    }
+    SANCTUM_TRY(const LockedBytes secret, load_key_file(path));
+    ReaperKey key;
+    key.secret_key_ = Secret(secret.reveal());
+    key.seal_.public_key_.resize(crypto_box_PUBLICKEYBYTES);
+    ::crypto_scalarmult_base(reinterpret_cast<unsigned char*>(key.seal_.public_key_.data()),
+                             bytes_of(secret.reveal()));
+    return key;
+}
+
+Result<Retirement> ReaperKey::unseal(const std::string& sealed) const {
+    const std::optional<std::string> bytes = wire::from_hex(sealed);
+    if (!bytes || bytes->size() < crypto_box_SEALBYTES) return Error{Errc::Protocol, "a sealed retirement is damaged"};
+    std::string plain(bytes->size() - crypto_box_SEALBYTES, '\0');
+    const int failed = ::crypto_box_seal_open(reinterpret_cast<unsigned char*>(plain.data()), bytes_of(*bytes),
+                                              bytes->size(), bytes_of(seal_.public_key_),
+                                              bytes_of(secret_key_.reveal()));
+    if (failed != 0) return Error{Errc::Protocol, "a retirement was sealed to another key than reaper.key"};
+    Result<Written> written = wire::from_binary<Written>(plain);
+    wipe(plain);
+    if (!written || written->names.size() != written->values.size()) {
+        return Error{Errc::Protocol, "a sealed retirement is damaged"};
+    }
+    Retirement retirement;
+    retirement.provider = written->provider;
+    retirement.request.method = written->method;
+    retirement.request.url = written->url;
+    for (std::size_t i = 0; i < written->names.size(); ++i) {
+        retirement.request.headers.emplace_back(written->names[i], written->values[i]);
+    }
+    retirement.request.authorization = Secret(written->authorization);
+    retirement.request.body = Secret(written->body);
+    retirement.request.repeat = Repeat::Safe;
+    retirement.unknown_is_gone = written->unknown_is_gone;
+    return retirement;
+}
+
+}  // namespace sanctum::vault

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Retirement: the one request that gives a credential back and needs nothing that is not in it. Sealed into the
+// journal, so that whoever comes after a vault that died can send it, without the store and its passphrase.
+#pragma once
+
+#include "base/result.hpp"
+#include "vault/http/http_client.hpp"
+#include "vault/sources/source.hpp"
+
+#include <string>
+
+namespace sanctum::vault {
+
+struct Retirement {
+    std::string provider;          ///< for sentences: `GitHub`
+    HttpRequest request;           ///< Repeat::Safe, without a client certificate
+    bool unknown_is_gone = false;  ///< 401 says that the credential, which is also who asks, is not known any more
+};
+
+/// What the provider's answer means: 200, 202, 204 and 404 are Gone, 401 where it says so; else NotYet.
+[[nodiscard]] RetireOutcome outcome_of(const std::string& provider, bool unknown_is_gone,
+                                       const Result<HttpResponse>& response);
+
+/// What retirements are sealed to: the public half. Nobody who has only this can open one.
+class ReaperSeal {
+public:
+    /// libsodium's sealed box (crypto_box_seal(3)) in hex.
+    [[nodiscard]] std::string seal(const Retirement& retirement) const;
+
+private:
+    friend class ReaperKey;
+    std::string public_key_;
+};
+
+/// The key of this machine's reaper, `reaper.key` in the state folder (0600). It opens what vaults left behind, and
+/// nothing of the store.
+class ReaperKey {
+public:
+    /// Reads the key, or makes it where there is none; two that make it at once get the same. Errors: NotPermitted
+    /// (others may read the file), Protocol (no key), Io.
+    [[nodiscard]] static Result<ReaperKey> open(const std::string& state_folder);
+
+    [[nodiscard]] const ReaperSeal& seal() const { return seal_; }
+    /// Errors: Protocol (sealed to another key, or damaged).
+    [[nodiscard]] Result<Retirement> unseal(const std::string& sealed) const;
+
+private:
+    ReaperSeal seal_;
+    Secret secret_key_;
+};
+
+}  // namespace sanctum::vault
