@@ -106,6 +106,13 @@ struct ReapOptions {
 };
 Exit run_reap(Console& console, const ReapOptions& options);
 
+struct LeasesOptions {
+    bool lists_all = false;  ///< those that have ended, too
+    Format format = Format::Words;
+};
+/// `sanctum leases`: what sanctum-vault says of the journal; no store is opened.
+Exit run_leases(Console& console, const LeasesOptions& options);
+
 struct DoctorOptions {
     bool is_plain = false;
     Format format = Format::Words;

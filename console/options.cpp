@@ -199,6 +199,11 @@ private:
         reap->add_flag("--dry-run", reap_.is_dry, "Only say what would be done");
         json(reap, reap_.format);
 
+        CLI::App* leases = command(app_, "leases", "List credentials that may be alive, and how far each lease is",
+                                   "sanctum leases --all", [this] { return run_leases(console_, leases_); });
+        leases->add_flag("--all", leases_.lists_all, "Those that have ended, too");
+        json(leases, leases_.format);
+
         CLI::App* prune = command(app_, "prune", "Remove the records of missions that ended long ago; receipts stay",
                                   "sanctum prune --older 400d --dry-run",
                                   [this] { return run_prune(console_, prune_); });
@@ -262,6 +267,7 @@ private:
     AuditVerifyOptions audit_verify_;
     PruneOptions prune_;
     std::string word_;  // of completion and manual
+    LeasesOptions leases_;
     ReapOptions reap_;
     DoctorOptions doctor_;
     Format version_ = Format::Words;

@@ -81,8 +81,8 @@ constexpr const char* kUpdateLease =
 constexpr const char* kSelectLeases =
     "SELECT lease, service, account, source, state, asked, received, narrowed_by, retire, risk, approval, handle, "
     "thumbprint, detail, mints, wanted_unix_ms, expires_unix_ms, alive_until_unix_ms, handed_out, uses, "
-    "first_used_unix_ms, last_used_unix_ms, retirement, correlation, mission FROM leases WHERE mission=? ORDER BY wanted_unix_ms, "
-    "correlation";
+    "first_used_unix_ms, last_used_unix_ms, retirement, correlation, mission FROM leases WHERE mission=? "
+    "ORDER BY wanted_unix_ms, correlation";
 
 std::string scopes_to_text(const std::vector<std::string>& scopes) {
     std::string out;
@@ -307,6 +307,16 @@ Result<std::vector<MissionRow>> Journal::unsettled_missions(std::string_view onl
         SANCTUM_TRY(const bool has_row, statement.next(path_));
         if (!has_row) return rows;
         rows.push_back({statement.text(0), statement.number(1), statement.number(2), false});
+    }
+}
+
+Result<std::vector<std::string>> Journal::missions() {
+    Statement statement(database_.get(), "SELECT mission FROM missions ORDER BY started_unix_ms, mission");
+    std::vector<std::string> missions;
+    for (;;) {
+        SANCTUM_TRY(const bool has_row, statement.next(path_));
+        if (!has_row) return missions;
+        missions.push_back(statement.text(0));
     }
 }
 

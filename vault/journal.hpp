@@ -95,6 +95,8 @@ public:
     [[nodiscard]] Result<std::vector<LeaseRow>> leases_of(const std::string& mission);
     /// Missions that are not settled, oldest first, at most `count`; with `only` that one, if it is among them.
     [[nodiscard]] Result<std::vector<MissionRow>> unsettled_missions(std::string_view only, std::size_t count);
+    /// Every mission that the journal knows, oldest first. Errors: as above.
+    [[nodiscard]] Result<std::vector<std::string>> missions();
     /// Forgets settled missions that started before `before`.
     [[nodiscard]] Status forget_settled(WallTime before);
 

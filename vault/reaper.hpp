@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reaper: ends the leases of missions whose vault is gone (killed, crashed, power lost), from the journal alone.
 //
-// It needs no store; what can be given back without one, it gives back (vault/retirement.hpp). It may run at any time, twice at once, and again: a mission is its own as long as it
-// holds the lock that the dead vault left, and what has its end keeps it.
+// It needs no store; what can be given back without one, it gives back (vault/retirement.hpp). It may run at any time,
+// twice at once, and again: a mission is its own as long as it holds the lock that the dead vault left, and what has
+// its end keeps it.
 #pragma once
 
 #include "base/clock.hpp"

@@ -292,10 +292,14 @@ def test_what_a_provider_that_is_down_keeps_is_given_back_by_a_later_reap(rig, o
     ended = [lease for lease in lease_ends(outcome) if lease["thumbprint"] in github.issued()]
     assert [lease["state"] for lease in ended] == ["parked"], ended
     assert not github.revoked()
+    alive = rig.sanctum("leases", "--json").stdout.decode().splitlines()
+    assert [json.loads(line)["thumbprint"] for line in alive] == list(github.issued())
 
     github.up()
     rig.key_file.rename(rig.folder / "away.key")      # nothing of this opens the store
     done = rig.sanctum("reap", "--json")
+    assert rig.sanctum("leases").stdout == b"No credential is out.\n"
+    assert json.loads(rig.sanctum("leases", "--all", "--json").stdout.splitlines()[0])["state"] == "gone"
     (rig.folder / "away.key").rename(rig.key_file)
 
     assert done.returncode == 0, done

@@ -150,7 +150,7 @@ TEST(Journal, ARecordedOlderVersionIsMigratedWithAllItsRows) {
 
     Journal journal = open_journal(folder);
 
-    EXPECT_EQ(number_of(folder, "PRAGMA user_version"), 2);
+    EXPECT_EQ(number_of(folder, "PRAGMA user_version"), 3);
     const std::vector<MissionRow> missions = journal.unsettled_missions("", 10).value();
     ASSERT_EQ(missions.size(), 1U);
     const std::vector<LeaseRow> leases = journal.leases_of(missions[0].mission).value();
@@ -175,14 +175,14 @@ TEST(Journal, AMigrationThatCannotFinishLeavesTheOlderVersionWhole) {
 TEST(Journal, ANewerVersionIsRefusedAndLeftAlone) {
     const TemporaryFolder folder;
     static_cast<void>(open_journal(folder));
-    run_sql(folder, "PRAGMA user_version = 3");
+    run_sql(folder, "PRAGMA user_version = 4");
 
     const Result<Journal> journal = Journal::open(folder.path(), kShortWait);
 
     ASSERT_FALSE(journal);
     EXPECT_EQ(journal.error().code, Errc::Unsupported);
-    EXPECT_THAT(journal.error().what, HasSubstr("version 3"));
-    EXPECT_EQ(number_of(folder, "PRAGMA user_version"), 3);
+    EXPECT_THAT(journal.error().what, HasSubstr("version 4"));
+    EXPECT_EQ(number_of(folder, "PRAGMA user_version"), 4);
 }
 
 TEST(Journal, ADamagedFileIsRefusedNamedAndLeftAsItIs) {
@@ -447,7 +447,8 @@ TEST_F(Reaper, OneMissionCanBeNamedAndAWrongNameIsAnError) {
 TEST(ReaperAlone, AMachineWithoutMissionsHasNothingToReap) {
     const TemporaryFolder folder;
     const SystemClock clock;
-    const Result<ReapReport> report = reap(folder.path(), "", clock, give_nothing_back, [](const LeaseRow&) { FAIL(); });
+    const auto never = [](const LeaseRow&) { FAIL(); };
+    const Result<ReapReport> report = reap(folder.path(), "", clock, give_nothing_back, never);
     ASSERT_TRUE(report);
     EXPECT_EQ(report->finished, 0U);
 }

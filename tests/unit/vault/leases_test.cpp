@@ -386,7 +386,7 @@ TEST(CredentialFault, ControlCharactersAndWrongLengthsAreFaultsAndOrdinaryBytesA
 TEST_F(LeasesTest, AFailingSourceFailsEveryWaitingRequestAndLeavesNoLease) {
     leases_->need(make_need(1));
     leases_->need(make_need(2));
-    script_.fail({Errc::Io, "/bin/pass ended with exit status 1"});
+    script_.fail(Error{Errc::Io, "/bin/pass ended with exit status 1"});
 
     ASSERT_EQ(heard_.failures.size(), 2U);
     EXPECT_EQ(heard_.failures[0].reason, "source_failed");
@@ -400,7 +400,7 @@ TEST_F(LeasesTest, AMintWhoseAnswerIsLostIsAnOrphanUntilItMustBeDead) {
     script_.capabilities.mints = true;
     script_.capabilities.life_max = Milliseconds(120'000);
     leases_->need(make_need(1));
-    script_.fail({Errc::Timeout, "no answer"});
+    script_.fail(Error{Errc::Timeout, "no answer"});
 
     ASSERT_EQ(heard_.changes.size(), 1U);
     EXPECT_EQ(heard_.changes[0].state, "orphaned");
