@@ -348,6 +348,9 @@ HEAD = """\
 Made by `scripts/bench --clients --json bench/results/clients.json` on {day} ({system}, kernel {kernel}).
 Every client is the same command that the end-to-end tests run, against one server with TLS that wants a bearer token.
 Nothing is set for it but what the peer sets for its child by itself; proxies without a child are set up by hand with
-the usual variables (`HTTPS_PROXY`, `SSL_CERT_FILE`, ...). **injected**: the page came and the right token arrived at the
-server. *works, no credential*: the page came, but the token did not arrive. *fails*: the page did not come.
+the usual variables (`HTTPS_PROXY`, `SSL_CERT_FILE`, ...). Proxies that serve one address (nginx, haproxy) and
+bubblewrap without a network have no column.
+
+**injected**: the page came and the right token arrived at the server. *works, no credential*: the page came, but the
+token did not arrive. *fails*: the page did not come. `nothing` shows that each client works on this machine by itself.
 """
