@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures Sanctum beside its peers in one run: rounds are interleaved, medians are compared (see scripts/bench).
 
-The same load generator does the same work three ways: straight to the upstream, through nginx (TLS in, TLS out, static
-header, one worker), and from inside a mission through the interceptor. Nothing here asserts a time.
+The same load generator does the same work several ways: straight to the upstream, through each proxy of peers.py (TLS
+in, TLS out, static header, one worker), and from inside a mission through the interceptor. Sandboxes are compared on
+how long they take to start and end. Nothing here asserts a time.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import platform
 import re
-import socket
 import statistics
 import subprocess
 import sys
@@ -18,16 +19,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
+import clients  # noqa: E402
 import identity as identities  # noqa: E402
+import peers  # noqa: E402
 from authority import Authority  # noqa: E402
-from rig import API, BIN, SOURCE, Rig  # noqa: E402
+from rig import API, BIN, Rig  # noqa: E402
 from upstream import RecordingUpstream  # noqa: E402
 
-NGINX = SOURCE / "build/servers/usr/sbin/nginx"
 TICKS = os.sysconf("SC_CLK_TCK")
-STARTS_AT_ONCE = 4  # of one way before the next one's turn: what else the machine does meets all ways alike
-# A line of `sanctum-run --dry-run` on the root filesystem, without its reason.
-STEP = re.compile(r"  (\w\S*|in memory)  (.+?)(?: (?:->|from) (.+?))?(?: \(root's files shown as the agent's\))?")
+STARTS_AT_ONCE = 4       # of one way before the next one's turn: what else the machine does meets all ways alike
+SLOW_STARTS_AT_ONCE = 1  # of a way that takes longer than SLOW_MS: some take half a second
+SLOW_MS = 100
 
 # ratio key → (goal, better is, in words)
 GOALS = {
@@ -65,56 +67,6 @@ catalog = "http-bearer"
 account = "api"
 grant = ["read"]
 """
-
-NGINX_COMMON = """\
-daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/error.log warn;
-events {{ worker_connections 8192; }}
-http {{
-  access_log off; sendfile on; tcp_nodelay on; keepalive_requests 100000000;
-  client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3;
-  uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5; default_type application/octet-stream;
-  ssl_certificate {certificate}; ssl_certificate_key {key}; ssl_protocols TLSv1.3; ssl_session_tickets on;
-  {server}
-}}
-"""
-NGINX_ORIGIN = "server {{ listen 127.0.0.1:{port} ssl backlog=4096; root {www}; }}"
-NGINX_PROXY = """\
-  upstream origin {{ server 127.0.0.1:{origin}; keepalive 128; keepalive_requests 100000000; }}
-  server {{ listen 127.0.0.1:{port} ssl backlog=4096;
-    location / {{ proxy_pass https://origin; proxy_http_version 1.1; proxy_set_header Connection "";
-      proxy_set_header Host {host}; proxy_set_header Authorization "Bearer 0123456789012345678901234567890123456789";
-      proxy_ssl_server_name on; proxy_ssl_name {host}; proxy_ssl_verify on; proxy_ssl_trusted_certificate {ca};
-      proxy_ssl_session_reuse on; proxy_ssl_protocols TLSv1.3; }} }}"""
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
-
-
-class Nginx:
-    """One nginx process on a port of its own."""
-
-    def __init__(self, folder, server, certificate, key, **values):
-        self.folder, self.port = Path(folder), free_port()
-        self.folder.mkdir()
-        text = NGINX_COMMON.format(folder=folder, certificate=certificate, key=key,
-                                   server=server.format(port=self.port, **values))
-        (self.folder / "nginx.conf").write_text(text)
-        self.process = subprocess.Popen([NGINX, "-p", folder, "-c", self.folder / "nginx.conf"],
-                                        stderr=subprocess.DEVNULL)
-        self.pid = self.process.pid
-        while self.process.poll() is None:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-                break
-            except OSError:
-                os.sched_yield()
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait()
-
 
 def cpu_seconds(pids):
     total = 0
@@ -173,21 +125,25 @@ class Mission:
 
 
 class Bench:
-    def __init__(self, quick):
+    def __init__(self, quick, present):
         self.rounds, self.seconds, self.starts = (3, 2, 40) if quick else (5, 6, 300)
-        self.ratios, self.rows = {}, []
+        self.ratios, self.rows, self.against, self.failed = {}, [], {}, {}
+        self.sandboxes = [name for name in peers.SANDBOXES if name in present]
         self.rig = Rig(identities.identity_of("user"))
         self.rig.folder.chmod(0o755)
         authority = Authority(self.rig.folder / "authority")
-        certificate = authority.issue(API)
+        certificate = authority.issue(API, "127.0.0.1")  # mitmproxy verifies the address that it was given
         www = self.rig.folder / "www"
         www.mkdir()
         (www / "1k").write_bytes(b"x" * 1024)
         (www / "10m").write_bytes(os.urandom(1 << 20) * 10)
         self.rig.write(self.rig.work / "pause.lua", "function delay() return math.random(10, 40) end\n")
-        self.origin = Nginx(self.rig.folder / "origin", NGINX_ORIGIN, *certificate, www=www)
-        self.proxy = Nginx(self.rig.folder / "proxy", NGINX_PROXY, *certificate, origin=self.origin.port, host=API,
-                           ca=authority.ca_file)
+        self.origin = peers.nginx(self.rig.folder / "origin", peers.NGINX_ORIGIN, certificate, www=www)
+        self.proxies = {}
+        for name in [name for name in peers.PROXIES if name in present]:
+            with self.optional(name, "start of the proxy"):
+                self.proxies[name] = peers.start_proxy(name, self.rig.folder / name, self.origin.port, authority,
+                                                       certificate)
         self.holder = RecordingUpstream(*certificate, routes={"/hold": hold})
         self.rig.host(API, f"127.0.0.1:{self.origin.port}", authority.ca_file)
         self.rig.account("api", f'catalog = "http-bearer"\nhosts = ["{API}"]\nsource = "local"\nitem = "api"')
@@ -196,7 +152,8 @@ class Bench:
         self.unwatched = self.rig.profile(PROFILE % "false", "unwatched")
 
     def close(self):
-        self.proxy.stop()
+        for proxy in self.proxies.values():
+            proxy.stop()
         self.origin.stop()
         self.holder.stop()
         self.rig.remove()
@@ -204,25 +161,54 @@ class Bench:
     def row(self, name, value, unit, **more):
         self.rows.append({"name": name, "value": round(value, 4), "unit": unit, **more})
 
+    def compare(self, figure, ours, theirs):
+        """Ratios of ours to each peer's."""
+        self.against[figure] = {name: round(ours / value, 4) for name, value in theirs.items()}
+
+    @contextlib.contextmanager
+    def optional(self, name, what):
+        """A peer that fails is left out and named; the figures of the others stay."""
+        try:
+            yield
+        except Exception as error:
+            if name in peers.REQUIRED:
+                raise
+            self.failed[f"{what}, {name}"] = str(error)[:2000]
+
     # ---- start-up ----------------------------------------------------------------------------------------------
     def timed_spawns(self, *command, count):
         done = subprocess.run([BIN / "spawn_timer", str(count), *command], cwd=self.rig.work, check=True, text=True,
-                              env=self.rig.environment, stdout=subprocess.PIPE, **self.rig.identity.popen)
+                              env=self.rig.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL, **self.rig.identity.popen)
         return [float(line) for line in done.stdout.split()]
 
+    def ways_to_start(self):
+        """Command lines, each of which has started once (and warmed what it keeps)."""
+        ours = [str(BIN / "sanctum-run"), "--profile", str(self.profile), "--"]
+        ways = {"plain exec": [], "sanctum-run": ours}
+        peers.furnish_machine(self.rig, f"127.0.0.1 localhost {API}\n")
+        for name in self.sandboxes:
+            with self.optional(name, "start-up"):
+                for way, command in peers.ways_to_start(name, self.rig, self.profile).items():
+                    self.timed_spawns(*command, "/usr/bin/true", count=1)
+                    ways[way] = command
+        return ways
+
     def startup(self):
-        ways = {"plain exec": ["/usr/bin/true"],
-                "bubblewrap": [*bubblewrap(self.rig, self.profile), "/usr/bin/true"],
-                "sanctum-run": [str(BIN / "sanctum-run"), "--profile", str(self.profile), "--", "/usr/bin/true"]}
+        ways = self.ways_to_start()
         times = {way: [] for way in ways}
+        counts = dict.fromkeys(ways, STARTS_AT_ONCE)
         for _ in range(self.starts // STARTS_AT_ONCE):
             for way, command in ways.items():
-                times[way] += self.timed_spawns(*command, count=STARTS_AT_ONCE)
+                times[way] += self.timed_spawns(*command, "/usr/bin/true", count=counts[way])
+                counts[way] = SLOW_STARTS_AT_ONCE if times[way][-1] > SLOW_MS * 1000 else STARTS_AT_ONCE
         middle = {way: statistics.median(values) / 1000 for way, values in times.items()}
         for way, value in middle.items():
             self.row(f"start-up, {way}, p50", value, "ms")
         self.ratios["startup_vs_exec_ms_added"] = middle["sanctum-run"] - middle["plain exec"]
         self.ratios["startup_vs_bubblewrap"] = middle["sanctum-run"] / middle["bubblewrap"]
+        self.compare("start-up", middle["sanctum-run"], {way: value for way, value in middle.items()
+                                                        if way not in ("plain exec", "sanctum-run")})
 
     # ---- connect -----------------------------------------------------------------------------------------------
     def connect(self):
@@ -244,17 +230,23 @@ class Bench:
         self.row("connect without the watch vs native", values[2] / values[0], "x")
 
     # ---- requests ----------------------------------------------------------------------------------------------
-    def load(self, options, path):
-        """The same load three ways, interleaved; medians per way of each figure, and CPU per request."""
-        results = {"direct": [], "nginx": [], "sanctum": []}
+    def load(self, name, options, path):
+        """The same load all ways, interleaved; medians per way of each figure, and CPU per request."""
+        ports = {"direct": self.origin.port, **{way: proxy.port for way, proxy in self.proxies.items()}}
+        results = {way: [] for way in (*ports, "sanctum")}
         mission = Mission(self.rig, self.profile)
         base = f"wrk -t1 -d{self.seconds}s --latency {options}"
         for _ in range(self.rounds):
-            for way, port in (("direct", self.origin.port), ("nginx", self.proxy.port)):
-                before = cpu_seconds([self.proxy.pid])
-                text = subprocess.run(f"{base} -H 'Host: {API}' https://127.0.0.1:{port}{path}", shell=True, check=True,
-                                      stdout=subprocess.PIPE, text=True, cwd=self.rig.work).stdout
-                results[way].append(dict(parse_wrk(text), cpu=cpu_seconds([self.proxy.pid]) - before))
+            for way, port in list(ports.items()):
+                pids = self.proxies[way].pids if way in self.proxies else []
+                before = cpu_seconds(pids)
+                done = subprocess.run(f"{base} -H 'Host: {API}' https://127.0.0.1:{port}{path}", shell=True, check=True,
+                                      stdout=subprocess.PIPE, text=True, cwd=self.rig.work)
+                spent = cpu_seconds(pids) - before
+                with self.optional(way, name):
+                    results[way].append(dict(parse_wrk(done.stdout), cpu=spent))
+                if len(results[way]) == 0:  # it failed: its turns would only take time
+                    del results[way], ports[way]
             before = cpu_seconds(mission.pids)
             text = mission.run(f"{base} https://{API}{path}")
             results["sanctum"].append(dict(parse_wrk(text), cpu=cpu_seconds(mission.pids) - before))
@@ -266,34 +258,45 @@ class Bench:
             middle[way]["cpu_us"] = statistics.median(run["cpu"] / run["requests"] * 1e6 for run in runs)
         return middle
 
+    def compare_loads(self, figure, result, key):
+        self.compare(figure, result["sanctum"][key],
+                     {way: values[key] for way, values in result.items() if way in self.proxies})
+
     def requests(self):
-        kept = self.load("-c16", "/1k")
-        fresh = self.load("-c16 -H 'Connection: close'", "/1k")
-        for name, result in (("keep-alive, 16 connections", kept), ("new connections", fresh)):
+        names = ("keep-alive, 16 connections", "new connections")
+        kept = self.load(names[0], "-c16", "/1k")
+        fresh = self.load(names[1], "-c16 -H 'Connection: close'", "/1k")
+        for name, result in zip(names, (kept, fresh)):
             for way, values in result.items():
                 self.row(f"{name}, {way}", values["rps"], "requests/s")
                 if way != "direct":
                     self.row(f"{name}, {way}, CPU", values["cpu_us"], "us/request")
+            self.compare_loads(f"{name}, requests/s", result, "rps")
+            self.compare_loads(f"{name}, CPU per request", result, "cpu_us")
         self.ratios["h1_keepalive_rps_vs_nginx"] = kept["sanctum"]["rps"] / kept["nginx"]["rps"]
         self.ratios["h1_new_connections_vs_nginx"] = fresh["sanctum"]["rps"] / fresh["nginx"]["rps"]
         self.row("CPU per request vs nginx", kept["sanctum"]["cpu_us"] / kept["nginx"]["cpu_us"], "x")
         self.row("CPU per new connection vs nginx", fresh["sanctum"]["cpu_us"] / fresh["nginx"]["cpu_us"], "x")
 
     def bodies(self):
-        result = self.load("-c4", "/10m")
+        result = self.load("10 MiB bodies", "-c4", "/10m")
         for way, values in result.items():
             self.row(f"10 MiB bodies, {way}", values["mb_per_s"], "MB/s")
+        self.compare_loads("10 MiB bodies, MB/s", result, "mb_per_s")
         self.ratios["body_10mib_vs_nginx"] = result["sanctum"]["mb_per_s"] / result["nginx"]["mb_per_s"]
 
     def latency(self):
-        one = self.load("-c1", "/1k")
-        many = self.load("-c32 -s pause.lua", "/1k")
-        for way in ("nginx", "sanctum"):
-            self.row(f"latency added, one connection, p50 us{'' if way == 'sanctum' else ', nginx'}",
+        one = self.load("latency, one connection", "-c1", "/1k")
+        many = self.load("latency, 32 connections", "-c32 -s pause.lua", "/1k")
+        for way in [way for way in one if way != "direct"]:
+            self.row(f"latency added, one connection, p50 us{'' if way == 'sanctum' else f', {way}'}",
                      one[way]["p50"] - one["direct"]["p50"], "us")
+        for way in [way for way in many if way != "direct"]:
             for point in ("p50", "p99"):
                 added = many[way][point] - many["direct"][point]
                 self.row(f"latency added, 32 connections, {point}, {way}", added, "us")
+        self.compare_loads("latency, one connection, p50 (not only what is added)", one, "p50")
+        self.compare_loads("latency, 32 connections, p99 (not only what is added)", many, "p99")
         self.ratios["latency_added_p50_ms"] = (many["sanctum"]["p50"] - many["direct"]["p50"]) / 1000
         self.ratios["latency_added_p99_ms"] = (many["sanctum"]["p99"] - many["direct"]["p99"]) / 1000
 
@@ -306,6 +309,9 @@ class Bench:
         mission.run(f"curl -fsS -o /dev/null https://{API}/1k")
         self.ratios["pss_idle_mb"] = pss_mb(mission.pids)
         mission.end()
+        served = {name: pss_mb(proxy.pids) for name, proxy in self.proxies.items()}
+        for name, value in served.items():
+            self.row(f"memory after its loads, {name}", value, "MB")
         self.rig.host(API, self.holder).configure()
         self.rig.write(self.rig.work / "streams.py", STREAMS)
         held = Mission(self.rig, self.profile)
@@ -343,28 +349,6 @@ def hold(exchange):
         exchange.close = True
 
 
-def bubblewrap(rig, profile):
-    """bwrap with a mission's mounts, step by step from the plan, in the same namespaces, without a network path.
-
-    Small files that Sanctum writes into the root are links there: bwrap writes files only from a descriptor each.
-    """
-    plan = subprocess.run([BIN / "sanctum-run", "--profile", profile, "--dry-run", "--", "/usr/bin/true"], check=True,
-                          cwd=rig.work, env=rig.environment, stdout=subprocess.PIPE, text=True, **rig.identity.popen)
-    options = ["--dev", "/dev"]
-    for line in plan.stdout.partition("root filesystem")[2].split("\nnetwork")[0].splitlines()[1:]:
-        kind, target, source = STEP.fullmatch(line.partition("  # ")[0]).groups()
-        source = source or target
-        if target.startswith("/dev/") and kind != "in memory":
-            continue  # made by --dev
-        hidden = ["--ro-bind", "/dev/null", target] if Path(target).is_file() else ["--tmpfs", target]
-        options += {
-            "writable": ["--bind", source, target], "read-only": ["--ro-bind", source, target], "hidden": hidden,
-            "in memory": ["--tmpfs", target], "proc": ["--proc", target], "link": ["--symlink", source, target],
-            "file": ["--symlink", "/usr", target], "copy": ["--symlink", "/usr", target]}[kind]
-    return ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--clearenv", *options,
-            "--chdir", str(rig.work), "--"]
-
-
 def machine():
     model = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
     memory = int(re.search(r"MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text()).group(1))
@@ -385,12 +369,23 @@ def judged(goals, name, value):
     return "" if (value <= goal if better == "below" else value >= goal) else f"MISSED (goal: {better} {goal:g})"
 
 
+def report_peers(bench, whole):
+    """Figures against peers: rows are figures, columns peers; ours divided by theirs."""
+    for figure, ratios in bench.against.items():
+        told = "  ".join(f"{name} {value:.2f}" for name, value in ratios.items())
+        print(f"  ours / theirs  {figure}: {told}")
+    for name, why in whole["absent"].items():
+        print(f"  not compared with {name}: {why}")
+
+
 def report(bench, whole):
     if whole["machine"]["load_before"] > 0.5:
         print(f"  The machine was busy ({whole['machine']['load_before']:.1f}): only the ratios mean something.")
     for row in bench.rows:
         missed = judged(ROW_GOALS, row["name"], row["value"])
         print(f"  {row['value']:>12,.2f} {row['unit']:<11} {row['name']}  {missed}")
+    print()
+    report_peers(bench, whole)
     print()
     for key, value in bench.ratios.items():
         print(f"  {value:>14,.3f}  {key:<30} {GOALS[key][2]}  {judged(GOALS, key, value)}")
@@ -401,30 +396,53 @@ def report(bench, whole):
         print(f"  FAILED: {what}: {why}")
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
-    bench = Bench(arguments.quick)
-    whole = {"machine": dict(machine(), load_before=os.getloadavg()[0]), "versions": {
-        "sanctum": first_line(BIN / "sanctum", "version"), "nginx": first_line(NGINX, "-v"),
-        "wrk": first_line("wrk", "-v"), "bubblewrap": first_line("bwrap", "--version")},
-        "ratios": bench.ratios, "rows": bench.rows, "failed": {}}
+def versions(present):
+    return {"sanctum": first_line(BIN / "sanctum", "version"), "wrk": first_line("wrk", "-v"),
+            **{name: peer.first_line() for name, peer in present.items()}}
+
+
+def measure(quick, present, whole):
+    bench = Bench(quick, present)
+    whole.update({"ratios": bench.ratios, "against": bench.against, "rows": bench.rows, "failed": bench.failed})
     try:
         for part in (bench.startup, bench.connect, bench.requests, bench.bodies, bench.latency, bench.memory,
                      bench.decisions):
             try:
                 part()
             except Exception as error:  # one part that fails must not lose the others' figures
-                whole["failed"][part.__name__] = str(error)[:2000]
+                bench.failed[part.__name__] = str(error)[:2000]
     finally:
         bench.close()
         whole["machine"]["load_after"] = os.getloadavg()[0]  # the bench itself is about 2
     report(bench, whole)
+    bench.ratios.update({key: round(value, 4) for key, value in bench.ratios.items()})
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--clients", action="store_true")
+    parser.add_argument("--peers", type=lambda text: text.split(","))
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    unknown = set(arguments.peers or ()) - set(peers.ALL) - {"none"}
+    if unknown:
+        parser.error(f"no such peer: {', '.join(sorted(unknown))} (none, or some of {', '.join(peers.ALL)})")
+    identities.leave_mount_namespace()
+    wanted = [name for name in arguments.peers if name != "none"] if arguments.peers else None
+    present, absent = peers.chosen(wanted)
+    if not set(peers.REQUIRED) <= set(present):
+        parser.error("; ".join(f"{name}: {why}" for name, why in absent.items() if name in peers.REQUIRED))
+    whole = {"machine": dict(machine(), load_before=os.getloadavg()[0]), "versions": versions(present),
+             "absent": absent}
+    if arguments.clients:
+        clients.measure(present, whole)
+    else:
+        measure(arguments.quick, present, whole)
     if arguments.json:
-        bench.ratios.update({key: round(value, 4) for key, value in bench.ratios.items()})
         arguments.json.write_text(json.dumps(whole, indent=2) + "\n")
+        if arguments.clients:
+            arguments.json.with_suffix(".md").write_text(clients.table(whole))
     return 1 if whole["failed"] else 0
 
 

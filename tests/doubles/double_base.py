@@ -224,7 +224,7 @@ class Double(Provider):
 
     def up(self):
         if not self._server:
-            self._server = RecordingUpstream(*self._certificate, port=self.port)
+            self._server = RecordingUpstream(*self._certificate, at=("127.0.0.1", self.port))
             self._server.routes = {"/*": self._serve}
             self.address_of(self._server.port)
 

@@ -42,6 +42,10 @@ class Authority:
         self.ca_file = self.folder / "ca.pem"
         self.ca_file.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
 
+    def key_pem(self):
+        """For programs that make certificates themselves, in the name of this authority."""
+        return _pem_key(self._key)
+
     def issue(self, *names, valid="now", label=None, **changes):
         """Certificate (with chain) and key for `names`; valid: now | expired | future. `changes`: see _build. Returns
         (cert, key) paths."""
