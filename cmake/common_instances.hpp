@@ -14,3 +14,10 @@ extern template class std::vector<std::string>;
 extern template class std::map<std::string, std::string>;
 extern template class std::_Rb_tree<std::string, std::pair<const std::string, std::string>,
                                     std::_Select1st<std::pair<const std::string, std::string>>, std::less<std::string>>;
+extern template std::string std::operator+(const std::string&, const std::string&);
+extern template std::string std::operator+(const std::string&, const char*);
+extern template std::string std::operator+(std::string&&, const std::string&);
+extern template std::string std::operator+(std::string&&, std::string&&);
+extern template std::string std::operator+(std::string&&, const char*);
+extern template std::string std::operator+(const char*, const std::string&);
+extern template std::string std::operator+(const char*, std::string&&);

@@ -2,8 +2,7 @@
 // sanctum-vault: the one program that opens the sealed store and holds what grants credentials.
 // Started by sanctum-run for a mission (socket on descriptor 3), and by `sanctum vault`, `reap` and `leases`.
 #include "base/confinement/self_confinement.hpp"
-#include "vault/commands/leases_command.hpp"
-#include "vault/commands/reap_command.hpp"
+#include "vault/commands/journal_commands.hpp"
 #include "vault/commands/store_commands.hpp"
 #include "vault/mission_process.hpp"
 

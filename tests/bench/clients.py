@@ -9,11 +9,14 @@ as their manuals say, and marked so. Every peer is told the credential in its ow
 
 import base64
 import collections
+import contextlib
 import ctypes
 import datetime
+import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -24,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
 
 import identity as identities  # noqa: E402
 import peers  # noqa: E402
+import processes  # noqa: E402
 from authority import Authority  # noqa: E402
 from rig import API, BIN, SOURCE, Rig  # noqa: E402
 from test_clients import CLIENTS  # noqa: E402
@@ -269,6 +273,18 @@ def reason_of(text):
     return (lines or [""])[-1][:160]
 
 
+def end_what_is_left():
+    """What a client left running (a browser that lost its parent keeps a processor busy) was adopted by us; the
+    upstream and the peers are threads and children that the world knows."""
+    for pid in processes.children_of(os.getpid()):
+        if pid in KNOWN:
+            continue
+        for each in [*processes.descendants_of(pid), pid]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(each, signal.SIGKILL)
+        processes.reap([pid])
+
+
 def run_client(world, way, command):
     """(INJECTED | PLAIN | FAILED, reason)."""
     before = len(world.upstream.exchanges)
@@ -278,6 +294,8 @@ def run_client(world, way, command):
                               timeout=SECONDS_MAX, check=False, **world.rig.identity.popen)
     except subprocess.TimeoutExpired:
         return FAILED, f"no answer in {SECONDS_MAX} s"
+    finally:
+        end_what_is_left()
     text = done.stdout.decode(errors="replace")
     arrived = world.upstream.exchanges[before:]
     if not ('"has_authorization"' in text or "refs/heads/main" in text) or not arrived:
