@@ -273,12 +273,9 @@ def reason_of(text):
     return (lines or [""])[-1][:160]
 
 
-def end_what_is_left():
-    """What a client left running (a browser that lost its parent keeps a processor busy) was adopted by us; the
-    upstream and the peers are threads and children that the world knows."""
-    for pid in processes.children_of(os.getpid()):
-        if pid in KNOWN:
-            continue
+def end_what_is_left(children):
+    """Ends what a client left running and we adopted: a browser that lost its parent keeps a processor busy."""
+    for pid in set(processes.children_of(os.getpid())) - children:
         for each in [*processes.descendants_of(pid), pid]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(each, signal.SIGKILL)
@@ -288,6 +285,7 @@ def end_what_is_left():
 def run_client(world, way, command):
     """(INJECTED | PLAIN | FAILED, reason)."""
     before = len(world.upstream.exchanges)
+    children = set(processes.children_of(os.getpid()))
     try:
         done = subprocess.run(way.command(command), cwd=world.rig.work, env={**world.environment, **way.variables},
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -295,7 +293,7 @@ def run_client(world, way, command):
     except subprocess.TimeoutExpired:
         return FAILED, f"no answer in {SECONDS_MAX} s"
     finally:
-        end_what_is_left()
+        end_what_is_left(children)
     text = done.stdout.decode(errors="replace")
     arrived = world.upstream.exchanges[before:]
     if not ('"has_authorization"' in text or "refs/heads/main" in text) or not arrived:
@@ -315,6 +313,7 @@ def measure(present, whole):
     cells = whole["clients"] = collections.defaultdict(dict)
     whole["failed"] = {}
     whole["day"] = datetime.date.today().isoformat()
+    identities.adopt_orphans()
     world = World()
     try:
         skipped = absent_programs(world.rig)
