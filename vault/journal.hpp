@@ -2,7 +2,7 @@
 // Journal: what leases exist and how far they are, in SQLite (state.db), so that a crash forgets nothing.
 //
 // A lease is written three times before anybody could lose it: its intent before the source is asked, its handle
-// before the credential is used, its end. No secret is ever in it; a thumbprint is. One row per lease, keyed by our
+// before the credential is used, its end. In the clear no secret is in it. One row per lease, keyed by our
 // own correlation id. Several missions write the same file; each touches its own rows.
 #pragma once
 
@@ -38,7 +38,7 @@ struct LeaseRow {
     std::string lease;        ///< `l1`, counted per mission
     std::string service;
     std::string account;
-    std::string source;       ///< local | command
+    std::string source;       ///< the account's `source`
     LeaseState state = LeaseState::Wanted;
     std::vector<std::string> asked;
     std::optional<std::vector<std::string>> received;
