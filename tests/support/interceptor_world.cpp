@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/support/interceptor_world.hpp"
 
-namespace sanctum::interceptor::testing {
+namespace sanctum::interceptor::test {
 namespace {
 
 using profiles::AuthForm;
@@ -127,4 +127,4 @@ World::World() {
                                                    .needles = nullptr});
 }
 
-}  // namespace sanctum::interceptor::testing
+}  // namespace sanctum::interceptor::test

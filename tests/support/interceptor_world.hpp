@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-namespace sanctum::interceptor::testing {
+namespace sanctum::interceptor::test {
 
 /// The one secret of the world; no byte sequence of it may ever reach the agent.
 inline constexpr std::string_view kSecret = "s3cr3t-CANARY/0123456789+abcdef";
@@ -100,4 +100,4 @@ struct World {
     std::unique_ptr<Services> services;
 };
 
-}  // namespace sanctum::interceptor::testing
+}  // namespace sanctum::interceptor::test

@@ -10,7 +10,7 @@
 #include <memory>
 #include <string>
 
-namespace sanctum::interceptor::testing {
+namespace sanctum::interceptor::test {
 
 /// Counts the I/O calls of all streams of one conversation and lets the n-th fail.
 struct Faults {
@@ -116,4 +116,4 @@ private:
     std::shared_ptr<Faults> faults_;
 };
 
-}  // namespace sanctum::interceptor::testing
+}  // namespace sanctum::interceptor::test

@@ -7,7 +7,7 @@
 #include <boost/asio/io_context.hpp>
 #include <gtest/gtest.h>
 
-namespace sanctum::interceptor::testing {
+namespace sanctum::interceptor::test {
 
 /// One playing of the script.
 struct Script::Play {
@@ -237,4 +237,4 @@ void Script::run_with_failure_at_every_step() {
     }
 }
 
-}  // namespace sanctum::interceptor::testing
+}  // namespace sanctum::interceptor::test

@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-namespace sanctum::interceptor::testing {
+namespace sanctum::interceptor::test {
 
 class Script {
 public:
@@ -68,4 +68,4 @@ private:
     bool was_run_ = false;
 };
 
-}  // namespace sanctum::interceptor::testing
+}  // namespace sanctum::interceptor::test

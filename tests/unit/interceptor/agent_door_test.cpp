@@ -71,7 +71,7 @@ protected:
     void settle() { loop_->run_ready(); }
 
     std::unique_ptr<Loop> loop_ = loopback::make_loop();
-    testing::World world_;
+    test::World world_;
     AddressPool pool_;
     const WallTime now_{SystemClock().wall()};
     MissionCa ca_ = std::move(*MissionCa::create("01k0000000000000000000test", now_, {now_.unix_ms + 600'000}));

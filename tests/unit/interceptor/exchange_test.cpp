@@ -5,6 +5,7 @@
 
 #include "base/digest.hpp"
 #include "base/limits.hpp"
+#include "tests/support/git_packet.hpp"
 
 #include <gtest/gtest.h>
 
@@ -14,10 +15,11 @@ namespace sanctum::interceptor {
 namespace {
 
 using std::string_literals::operator""s;
-using testing::kSecret;
-using testing::Script;
-using testing::Wire;
-using testing::World;
+using test::kSecret;
+using test::packet;
+using test::Script;
+using test::Wire;
+using test::World;
 
 const std::string kAuth = "authorization: Bearer " + std::string(kSecret) + "\r\n";
 const std::string kGet = "GET /items/1 HTTP/1.1\r\nHost: api.test\r\nAccept: */*\r\n\r\n";
@@ -764,12 +766,6 @@ TEST(DecidedIsSent, AnIndependentReaderFindsWhatWasRecorded) {
 
 // --- git
 // --------------------------------------------------------------------------------------------------------------
-
-std::string packet(const std::string& payload) {
-    std::array<char, 8> length{};
-    std::snprintf(length.data(), length.size(), "%04zx", payload.size() + 4);
-    return length.data() + payload;
-}
 
 std::string push_body(const std::string& ref, const std::string& capabilities = " report-status") {
     return packet(std::string(40, '0') + " " + std::string(40, '1') + " " + ref + "\0"s + capabilities) +

@@ -2,6 +2,7 @@
 #include "base/limits.hpp"
 #include "interceptor/http/git_push_commands.hpp"
 #include "interceptor/http/git_push_report.hpp"
+#include "tests/support/git_packet.hpp"
 
 #include <gtest/gtest.h>
 
@@ -9,16 +10,11 @@ namespace sanctum::interceptor {
 namespace {
 
 using std::string_literals::operator""s;
+using test::packet;
 
 const std::string kZero(40, '0');
 const std::string kOne(40, '1');
 const std::string kTwo(40, '2');
-
-std::string packet(const std::string& payload) {
-    std::array<char, 8> length{};
-    std::snprintf(length.data(), length.size(), "%04zx", payload.size() + 4);
-    return length.data() + payload;
-}
 
 const std::string kCapabilities = "\0 report-status side-band-64k object-format=sha1 agent=git/2.39.5"s;
 

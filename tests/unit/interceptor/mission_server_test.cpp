@@ -88,7 +88,7 @@ protected:
     }
 
     std::unique_ptr<Loop> loop_ = loopback::make_loop();
-    testing::World world_;
+    test::World world_;
     std::uint16_t port_ = 0;
     wire::Channel launcher_, vault_, dialler_;
     std::unique_ptr<MissionServer> server_;

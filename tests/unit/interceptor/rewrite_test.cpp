@@ -21,7 +21,7 @@ using std::string_literals::operator""s;
 using profiles::AuthForm;
 using profiles::Endpoint;
 
-constexpr std::string_view kSecret = "tok\"en/with+odd=chars\\and-15";
+constexpr std::string_view kRewrittenSecret = "tok\"en/with+odd=chars\\and-15";
 
 std::shared_ptr<HeldLease> lease_of(std::string_view secret, std::string username = "") {
     auto lease = std::make_shared<HeldLease>();
@@ -338,8 +338,8 @@ std::string scrubbed(Scrubber& scrubber, std::string bytes, std::size_t first_pi
 }
 
 TEST(Scrub, EveryFormIsRemovedWhereverTheStreamIsCut) {
-    const auto needles = std::make_shared<NeedleSet>(std::vector{lease_of(kSecret)});
-    for (const auto& [name, form] : forms_of(kSecret)) {
+    const auto needles = std::make_shared<NeedleSet>(std::vector{lease_of(kRewrittenSecret)});
+    for (const auto& [name, form] : forms_of(kRewrittenSecret)) {
         SCOPED_TRACE(name);
         const std::string bytes = "before " + form + " behind";
         for (std::size_t cut = 1; cut <= bytes.size(); ++cut) {
@@ -402,8 +402,8 @@ TEST(Scrub, ABlankInAPasswordIsFoundAsPlusToo) {
 }
 
 TEST(Scrub, ASecretThatComesByteByByteIsRemoved) {
-    const auto needles = std::make_shared<NeedleSet>(std::vector{lease_of(kSecret)});
-    for (const auto& [name, form] : forms_of(kSecret)) {
+    const auto needles = std::make_shared<NeedleSet>(std::vector{lease_of(kRewrittenSecret)});
+    for (const auto& [name, form] : forms_of(kRewrittenSecret)) {
         SCOPED_TRACE(name);
         Scrubber scrubber(needles);
         std::string out;
@@ -430,7 +430,7 @@ TEST(Scrub, TheBasicPairIsRemovedToo) {
 }
 
 TEST(Scrub, NothingIsHeldBackThatCannotBecomeASecret) {
-    Scrubber scrubber(std::make_shared<NeedleSet>(std::vector{lease_of(kSecret)}));
+    Scrubber scrubber(std::make_shared<NeedleSet>(std::vector{lease_of(kRewrittenSecret)}));
     std::string event = "data: {\"delta\":\"hello\"}\n\n";
     const std::string expected = event;
 

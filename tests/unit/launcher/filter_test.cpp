@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The agent's filter as data: the compiled program is interpreted, nothing is installed.
-#include "base/files.hpp"
 #include "launcher/plan/agent_filter.hpp"
 #include "launcher/plan/call_numbers.hpp"
 #include "tests/support/bpf_evaluator.hpp"
+#include "tests/unit/launcher/golden.hpp"
 
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -19,6 +18,7 @@
 namespace sanctum::launcher {
 namespace {
 
+using test::expect_golden;
 using test::FakeCall;
 
 constexpr std::uint64_t kHigh = 1ULL << 32;
@@ -203,16 +203,6 @@ std::string render_calls(Architecture architecture) {
         out << number << " " << name << " " << shown(ones) << " " << shown(zeroes) << "\n";
     }
     return out.str();
-}
-
-void expect_golden(const std::string& name, const std::string& actual) {
-    const std::string path = std::string(SANCTUM_SOURCE_DIR) + "/tests/unit/launcher/golden/" + name;
-    if (std::getenv("SANCTUM_UPDATE_GOLDEN") != nullptr) {
-        ASSERT_TRUE(write_file_atomically(path, actual, 0644).has_value());
-    }
-    const auto expected = read_file(path, 1 << 20);
-    ASSERT_TRUE(expected.has_value()) << "SANCTUM_UPDATE_GOLDEN=1 writes it";
-    EXPECT_EQ(*expected, actual);
 }
 
 TEST(SyscallFilter, EveryNumberBelow1024IsAsReviewedOnX86) { expect_golden("calls-x86_64.txt",

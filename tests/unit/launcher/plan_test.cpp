@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // plan_sandbox as data: what it refuses, what it decides, and the whole plan as text.
-#include "base/files.hpp"
 #include "launcher/plan/cgroup_facts.hpp"
 #include "launcher/plan/fixed_places.hpp"
 #include "launcher/plan/root_places.hpp"
 #include "launcher/plan/sandbox_plan.hpp"
 #include "base/limits.hpp"
+#include "tests/unit/launcher/golden.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 #include <gtest/gtest.h>
 
 namespace sanctum::launcher {
 namespace {
+
+using test::expect_golden;
 
 constexpr uid_t kAlice = 1000;
 
@@ -77,16 +78,6 @@ std::vector<MountStep> steps_at(const SandboxPlan& plan, const std::string& targ
     std::copy_if(plan.mounts.begin(), plan.mounts.end(), std::back_inserter(found),
                  [&](const MountStep& step) { return step.target == target; });
     return found;
-}
-
-void expect_golden(const std::string& name, const std::string& actual) {
-    const std::string path = std::string(SANCTUM_SOURCE_DIR) + "/tests/unit/launcher/golden/" + name;
-    if (std::getenv("SANCTUM_UPDATE_GOLDEN") != nullptr) {
-        ASSERT_TRUE(write_file_atomically(path, actual, 0644).has_value());
-    }
-    const auto expected = read_file(path, 1 << 20);
-    ASSERT_TRUE(expected.has_value()) << "SANCTUM_UPDATE_GOLDEN=1 writes it";
-    EXPECT_EQ(*expected, actual);
 }
 
 TEST(PlanSandbox, AnOrdinaryUsersPlanReadsAsReviewed) { expect_golden("plan-user.txt",

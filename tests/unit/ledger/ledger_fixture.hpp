@@ -9,6 +9,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,6 +17,7 @@
 namespace sanctum::ledger::test {
 
 inline constexpr const char* kMission = "01kabcdefghjkmnpqrstvwxyz0";
+inline constexpr std::int64_t kTime = 1'795'313'172'001;
 
 /// A folder below the test's own temporary folder, removed at the end.
 class Scratch {

@@ -12,8 +12,6 @@
 namespace sanctum::ledger::test {
 namespace {
 
-constexpr std::int64_t kTime = 1'795'313'172'001;
-
 Receipt receipt_of(const std::vector<LineRecord>& records) {
     ReceiptBuilder builder;
     std::int64_t at = kTime;

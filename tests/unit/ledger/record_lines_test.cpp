@@ -8,8 +8,6 @@
 namespace sanctum::ledger::test {
 namespace {
 
-constexpr std::int64_t kTime = 1'795'313'172'001;
-
 std::string line_of(const LineRecord& record) {
     std::string out;
     append_line(out, LineHead{7, kTime, kMission, {}}, record);

@@ -12,8 +12,8 @@
 namespace sanctum::profiles {
 namespace {
 
-using testing::places_below;
-using testing::TemporaryFolder;
+using test::places_below;
+using test::TemporaryFolder;
 
 constexpr std::string_view kEntry = R"(
 schema = 1
@@ -193,7 +193,7 @@ TEST(CompiledEntry, IsTheSameFromAMemfd) {
 }
 
 std::string profile_with(std::string_view catalog) {
-    return std::string(testing::kHead) + "[[service]]\nname = \"s\"\ncatalog = \"" + std::string(catalog) +
+    return std::string(test::kHead) + "[[service]]\nname = \"s\"\ncatalog = \"" + std::string(catalog) +
            "\"\naccount = \"a\"\ngrant = []\n";
 }
 

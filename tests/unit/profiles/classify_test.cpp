@@ -6,7 +6,7 @@
 namespace sanctum::profiles {
 namespace {
 
-using namespace testing;
+using namespace test;
 
 const std::string kProfile = std::string(kHead) + std::string(kGit) + R"(
 [[service]]
@@ -27,8 +27,6 @@ match = ["GET /**"]
 name = "*.quickstart.test"
 match = ["GET /x"]
 )";
-
-constexpr const char* kRepo = "https://git.quickstart.test/git/demo.git";
 
 struct Row {
     const char* method;

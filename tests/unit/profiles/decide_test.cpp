@@ -6,9 +6,8 @@
 namespace sanctum::profiles {
 namespace {
 
-using namespace testing;
+using namespace test;
 
-constexpr const char* kRepo = "https://git.quickstart.test/git/demo.git";
 const std::string kPush = std::string(kRepo) + "/git-receive-pack";
 
 const std::string kGithub = R"(

@@ -15,8 +15,8 @@
 namespace sanctum::profiles {
 namespace {
 
-using testing::operator_config;
-using testing::TemporaryFolder;
+using test::operator_config;
+using test::TemporaryFolder;
 
 const std::string kFolder = std::string(SANCTUM_SOURCE_DIR) + "/tests/unit/profiles/golden/";
 
@@ -65,7 +65,7 @@ void expect_helpful(const std::string& text) {
 class BrokenProfile : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(BrokenProfile, IsExplained) {
-    const Result<Mission> mission = testing::resolve(input_of(GetParam()));
+    const Result<Mission> mission = test::resolve(input_of(GetParam()));
 
     ASSERT_FALSE(mission.has_value()) << "it was accepted";
     expect_helpful(mission.error().what);
@@ -90,7 +90,7 @@ TEST_P(BrokenOverride, IsExplained) {
     }
 
     const Result<Mission> mission =
-        testing::resolve(std::string(testing::kHead) + std::string(testing::kGit), overrides);
+        test::resolve(std::string(test::kHead) + std::string(test::kGit), overrides);
 
     ASSERT_FALSE(mission.has_value()) << "it was accepted";
     expect_helpful(mission.error().what);
@@ -134,7 +134,7 @@ class Explained : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(Explained, InWordsAndAsPolicy) {
     CatalogSet catalog;
-    const Result<Mission> mission = testing::resolve(input_of(GetParam()), {}, &catalog);
+    const Result<Mission> mission = test::resolve(input_of(GetParam()), {}, &catalog);
 
     ASSERT_TRUE(mission.has_value()) << mission.error().what;
     expect_golden(GetParam(),

@@ -7,9 +7,9 @@
 namespace sanctum::profiles {
 namespace {
 
-using testing::kGit;
-using testing::kHead;
-using testing::World;
+using test::kGit;
+using test::kHead;
+using test::World;
 
 Mission with_hosts(std::vector<std::string> names) {
     Mission mission;

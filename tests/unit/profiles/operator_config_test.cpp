@@ -10,7 +10,7 @@
 namespace sanctum::profiles {
 namespace {
 
-using testing::TemporaryFolder;
+using test::TemporaryFolder;
 
 constexpr std::string_view kWhole = R"(
 schema = 1

@@ -7,7 +7,7 @@
 namespace sanctum::profiles {
 namespace {
 
-using namespace testing;
+using namespace test;
 
 std::string profile(const std::string& rest) { return std::string(kHead) + rest; }
 

@@ -19,7 +19,7 @@
 namespace sanctum::profiles {
 namespace {
 
-using testing::TemporaryFolder;
+using test::TemporaryFolder;
 
 const std::string kGolden = std::string(SANCTUM_SOURCE_DIR) + "/tests/unit/profiles/golden/";
 
@@ -99,7 +99,7 @@ void expect_agreement(const std::map<std::string, std::string>& texts) {
     for (const auto& [name, text] : texts) {
         const Result<Profile> loaded = load_profile(name + ".toml", text);
         // A schema may also say what the loader leaves to resolving, since a flag can still supply it (ttl).
-        const bool is_usable = loaded.has_value() && testing::resolve(text).has_value();
+        const bool is_usable = loaded.has_value() && test::resolve(text).has_value();
         if (loaded) EXPECT_TRUE(accepted.at(name) || !is_usable) << name << ": only the schema refuses it";
         else EXPECT_FALSE(accepted.at(name)) << name << ": only the loader refuses it:\n" << loaded.error().what;
     }
@@ -146,7 +146,7 @@ TEST(JsonSchema, AndLoaderRefuseEverySingleMistypedKey) {
             const std::string name = path.stem().string() + "-" + std::to_string(number++);
             const Result<Profile> loaded = load_profile(name, mutated);
             // Budget keys are the author's; that they name nothing shows when the mission is resolved.
-            if (loaded) EXPECT_FALSE(testing::resolve(mutated).has_value()) << mutated.substr(line, 40);
+            if (loaded) EXPECT_FALSE(test::resolve(mutated).has_value()) << mutated.substr(line, 40);
             else texts[name] = std::move(mutated);
         }
     }

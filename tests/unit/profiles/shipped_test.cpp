@@ -10,7 +10,7 @@
 namespace sanctum::profiles {
 namespace {
 
-using namespace testing;
+using namespace test;
 
 OperatorConfig config_for_missions() {
     OperatorConfig config = operator_config();

@@ -11,8 +11,8 @@
 namespace sanctum::profiles {
 namespace {
 
-using testing::places_below;
-using testing::TemporaryFolder;
+using test::places_below;
+using test::TemporaryFolder;
 
 TEST(Trust, AFileIsUnknownUntilItIsPinnedAndChangedWhenItChanges) {
     const TemporaryFolder folder;

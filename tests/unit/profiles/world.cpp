@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 
-namespace sanctum::profiles::testing {
+namespace sanctum::profiles::test {
 namespace {
 
 constexpr std::string_view kZero = "0000000000000000000000000000000000000000";
@@ -140,4 +140,4 @@ RefUpdate created(std::string name) { return {std::string(kZero), std::string(kO
 RefUpdate updated(std::string name) { return {std::string(kOne), std::string(kTwo), std::move(name)}; }
 RefUpdate deleted(std::string name) { return {std::string(kOne), std::string(kZero), std::move(name)}; }
 
-}  // namespace sanctum::profiles::testing
+}  // namespace sanctum::profiles::test

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-namespace sanctum::profiles::testing {
+namespace sanctum::profiles::test {
 
 /// A folder that is removed with its content.
 class TemporaryFolder {
@@ -63,6 +63,7 @@ struct World {
 inline constexpr std::string_view kHead = "schema = 1\n[mission]\nname = \"test\"\nttl = \"30m\"\n";
 
 /// A service on the account quickstart with fetch and push on demo.git below agent/**.
+inline constexpr const char* kRepo = "https://git.quickstart.test/git/demo.git";
 inline constexpr std::string_view kGit = R"(
 [[service]]
 name = "git"
@@ -72,4 +73,4 @@ grant = ["fetch", "push"]
 resources = { repo = ["demo.git"], ref = ["agent/**"] }
 )";
 
-}  // namespace sanctum::profiles::testing
+}  // namespace sanctum::profiles::test

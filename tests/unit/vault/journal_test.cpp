@@ -22,7 +22,7 @@ using test::give_nothing_back;
 using test::TemporaryFolder;
 
 constexpr Milliseconds kShortWait{20};
-constexpr auto kNow = Journal::Durable::Now;
+constexpr auto kDurableNow = Journal::Durable::Now;
 
 Journal open_journal(const TemporaryFolder& folder) { return Journal::open(folder.path(), kShortWait).value(); }
 
@@ -62,7 +62,7 @@ TEST(Journal, AnIntentIsThereAfterTheProcessThatWroteItWasKilled) {
     if (writer == 0) {
         Journal journal = open_journal(folder);
         const std::string mission = add_mission(journal);
-        static_cast<void>(journal.add_lease(make_row(mission, "l1"), kNow));
+        static_cast<void>(journal.add_lease(make_row(mission, "l1"), kDurableNow));
         ::raise(SIGKILL);
     }
     int status = 0;
@@ -83,7 +83,7 @@ TEST(Journal, EveryFieldOfALeaseComesBack) {
     const TemporaryFolder folder;
     Journal journal = open_journal(folder);
     LeaseRow row = make_row(add_mission(journal), "l1");
-    ASSERT_TRUE(journal.add_lease(row, kNow));
+    ASSERT_TRUE(journal.add_lease(row, kDurableNow));
     row.state = LeaseState::Parked;
     row.received = std::vector<std::string>{};
     row.narrowed_by = NarrowedBy::Both;
@@ -99,7 +99,7 @@ TEST(Journal, EveryFieldOfALeaseComesBack) {
     row.first_used_unix_ms = 5;
     row.last_used_unix_ms = 6;
 
-    ASSERT_TRUE(journal.update_leases({row}, kNow));
+    ASSERT_TRUE(journal.update_leases({row}, kDurableNow));
 
     const LeaseRow read = journal.leases_of(row.mission).value().at(0);
     EXPECT_EQ(wire::to_json(to_record(read)), wire::to_json(to_record(row)));
@@ -116,10 +116,10 @@ TEST(Journal, UpdatingALeaseThatIsNotThereChangesNothingAtAll) {
     const TemporaryFolder folder;
     Journal journal = open_journal(folder);
     LeaseRow known = make_row(add_mission(journal), "l1");
-    ASSERT_TRUE(journal.add_lease(known, kNow));
+    ASSERT_TRUE(journal.add_lease(known, kDurableNow));
     known.state = LeaseState::Held;
 
-    const Status updated = journal.update_leases({known, make_row(known.mission, "l2")}, kNow);
+    const Status updated = journal.update_leases({known, make_row(known.mission, "l2")}, kDurableNow);
 
     ASSERT_FALSE(updated);
     EXPECT_EQ(updated.error().code, Errc::NotFound);
@@ -159,7 +159,7 @@ TEST(Journal, ARecordedOlderVersionIsMigratedWithAllItsRows) {
     EXPECT_EQ(leases[2].asked, std::vector<std::string>{"push"});
     EXPECT_EQ(leases[2].state, LeaseState::Gone);
     LeaseRow added = make_row(missions[0].mission, "l4");
-    EXPECT_TRUE(journal.add_lease(added, kNow));
+    EXPECT_TRUE(journal.add_lease(added, kDurableNow));
 }
 
 TEST(Journal, AMigrationThatCannotFinishLeavesTheOlderVersionWhole) {
@@ -212,12 +212,12 @@ TEST(Journal, TwoMissionsKeepTheirOwnLeases) {
     const std::string first = add_mission(one);
     const std::string second = add_mission(two);
 
-    ASSERT_TRUE(one.add_lease(make_row(first, "l1"), kNow));
-    ASSERT_TRUE(two.add_lease(make_row(second, "l1"), kNow));
+    ASSERT_TRUE(one.add_lease(make_row(first, "l1"), kDurableNow));
+    ASSERT_TRUE(two.add_lease(make_row(second, "l1"), kDurableNow));
 
     EXPECT_EQ(one.leases_of(second).value().size(), 1U);
     EXPECT_EQ(two.leases_of(first).value().size(), 1U);
-    EXPECT_FALSE(one.add_lease(make_row(first, "l1"), kNow)) << "a lease's name is used once in a mission";
+    EXPECT_FALSE(one.add_lease(make_row(first, "l1"), kDurableNow)) << "a lease's name is used once in a mission";
 }
 
 TEST(Journal, SettledMissionsAreForgottenAfterTheirTimeAndOthersNever) {
@@ -225,8 +225,8 @@ TEST(Journal, SettledMissionsAreForgottenAfterTheirTimeAndOthersNever) {
     Journal journal = open_journal(folder);
     const std::string settled = add_mission(journal);
     const std::string open = add_mission(journal);
-    ASSERT_TRUE(journal.add_lease(make_row(settled, "l1"), kNow));
-    ASSERT_TRUE(journal.add_lease(make_row(open, "l1"), kNow));
+    ASSERT_TRUE(journal.add_lease(make_row(settled, "l1"), kDurableNow));
+    ASSERT_TRUE(journal.add_lease(make_row(open, "l1"), kDurableNow));
     ASSERT_TRUE(journal.settle_mission(settled));
 
     ASSERT_TRUE(journal.forget_settled({ManualClock().wall().unix_ms + 1}));
@@ -289,7 +289,7 @@ protected:
         mission_ = add_mission(journal_);
         LeaseRow row = make_row(mission_, "l1");
         row.state = LeaseState::Held;
-        ASSERT_TRUE(journal_.add_lease(row, kNow));
+        ASSERT_TRUE(journal_.add_lease(row, kDurableNow));
         ASSERT_TRUE(make_folders(folder_ / "missions/" + mission_, 0700));
         std::ofstream(folder_ / "missions/" + mission_ + "/ledger.jsonl") << "";
     }
@@ -314,7 +314,7 @@ TEST_F(Reaper, WhatAVaultCouldNotGiveBackIsGivenBackAsSoonAsItCanBe) {
     row.retire = RetireClass::Self;
     row.retirement = "sealed";
     row.alive_until_unix_ms = clock_.wall().unix_ms + 3'600'000;
-    ASSERT_TRUE(journal_.update_leases({row}, kNow));
+    ASSERT_TRUE(journal_.update_leases({row}, kDurableNow));
 
     EXPECT_EQ(reap_now().waiting, 1U) << "the provider is down";
     EXPECT_EQ(state(), LeaseState::Parked);
@@ -342,7 +342,7 @@ TEST_F(Reaper, WhatHasExpiredIsNotSentToAnybody) {
     row.mints = true;
     row.retirement = "sealed";
     row.alive_until_unix_ms = clock_.wall().unix_ms - 1;
-    ASSERT_TRUE(journal_.update_leases({row}, kNow));
+    ASSERT_TRUE(journal_.update_leases({row}, kDurableNow));
     give_back_ = [](const LeaseRow&) -> RetireOutcome {
         ADD_FAILURE() << "sent";
         return {};
@@ -387,7 +387,7 @@ TEST_F(Reaper, AParkedLeaseIsVisitedUntilItsTimeHasPassed) {
     LeaseRow row = journal_.leases_of(mission_).value().at(0);
     row.retire = RetireClass::Expires;
     row.alive_until_unix_ms = clock_.wall().unix_ms + 5000;
-    ASSERT_TRUE(journal_.update_leases({row}, kNow));
+    ASSERT_TRUE(journal_.update_leases({row}, kDurableNow));
     seal_ledger();
 
     EXPECT_EQ(reap_now().waiting, 1U);
@@ -405,7 +405,7 @@ TEST_F(Reaper, OnlyAMissionWhoseCredentialMayBeAliveIsUnfinished) {
     minted.mints = true;
     minted.wanted_unix_ms += 1;
     minted.alive_until_unix_ms = clock_.wall().unix_ms + 1000;
-    ASSERT_TRUE(journal_.add_lease(minted, kNow));
+    ASSERT_TRUE(journal_.add_lease(minted, kDurableNow));
     EXPECT_EQ(unfinished_missions(folder_.path(), clock_).value(), std::vector<std::string>{mission_});
     EXPECT_EQ(state(), LeaseState::Held);  // looking changes nothing
 

@@ -15,7 +15,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using test::make_need;
 
-constexpr Milliseconds kShortWait{10};
+constexpr Milliseconds kBusyWait{10};
 constexpr std::int64_t kTtlMs = 30 * 60 * 1000;
 
 class LeasesTest : public ::testing::Test {
@@ -47,7 +47,7 @@ protected:
     }
 
     test::TemporaryFolder folder_;
-    Journal journal_ = Journal::open(folder_.path(), kShortWait).value();
+    Journal journal_ = Journal::open(folder_.path(), kBusyWait).value();
     ReaperKey reaper_ = ReaperKey::open(folder_.path()).value();
     ManualClock clock_;
     profiles::Mission mission_ = test::make_mission();
