@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/canonical_target.hpp"
 
+#include "base/hex_digit.hpp"
+
 #include <algorithm>
 #include <charconv>
 
@@ -12,12 +14,6 @@ constexpr std::size_t kLabelBytesMax = 63;
 
 char lower_case(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
-int hex_value(char c) {
-    const char low = lower_case(c);
-    if (is_digit(low)) return low - '0';
-    return low >= 'a' && low <= 'f' ? low - 'a' + 10 : -1;
-}
-
 Error invalid(std::string what) { return Error{Errc::Protocol, std::move(what)}; }
 
 bool is_letter_or_digit(char c) { return is_digit(c) || (lower_case(c) >= 'a' && lower_case(c) <= 'z'); }
@@ -46,8 +42,8 @@ bool is_query_char(char c) { return is_path_char(c) || std::string_view(";?{}\\`
 
 /// One %XX at `text[i]`, checked; the byte it stands for.
 Result<unsigned char> escaped_byte(std::string_view text, std::size_t i) {
-    const int high = i + 2 < text.size() ? hex_value(text[i + 1]) : -1;
-    const int low = i + 2 < text.size() ? hex_value(text[i + 2]) : -1;
+    const int high = i + 2 < text.size() ? hex_digit(text[i + 1]) : -1;
+    const int low = i + 2 < text.size() ? hex_digit(text[i + 2]) : -1;
     if (high < 0 || low < 0) return invalid("RFC 3986 2.1: '%' without two hexadecimal digits");
     return static_cast<unsigned char>(high * 16 + low);
 }
@@ -57,7 +53,7 @@ Status check_escaped_in_path(unsigned char byte, std::string_view behind) {
     if (c == '/' || c == '\\') return invalid("RFC 3986 3.3: an escaped slash or backslash in the path");
     if (byte < 0x20 || byte == 0x7f) return invalid("RFC 3986 2.1: an escaped control byte in the path");
     if (byte < 0x80 && is_unreserved(c)) return invalid("RFC 3986 6.2.2.2: an unreserved character is escaped");
-    const bool is_twice = c == '%' && behind.size() >= 2 && hex_value(behind[0]) >= 0 && hex_value(behind[1]) >= 0;
+    const bool is_twice = c == '%' && behind.size() >= 2 && hex_digit(behind[0]) >= 0 && hex_digit(behind[1]) >= 0;
     if (is_twice) return invalid("RFC 3986 2.4: the path is escaped twice");
     return {};
 }

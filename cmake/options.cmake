@@ -11,6 +11,10 @@ target_compile_options(sanctum_warnings INTERFACE
 set(SANCTUM_COMPILER_ROOM $<$<COMPILE_LANG_AND_ID:CXX,GNU>:--param=ggc-min-heapsize=262144>)
 
 add_library(sanctum_options INTERFACE)
+if(CMAKE_UNITY_BUILD)
+  # Files compiled in one batch: what one of them keeps to itself would look as if it came from a header.
+  target_compile_options(sanctum_options INTERFACE $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-subobject-linkage>)
+endif()
 target_compile_options(sanctum_options INTERFACE ${SANCTUM_COMPILER_ROOM})
 target_link_libraries(sanctum_options INTERFACE sanctum_warnings)
 target_include_directories(sanctum_options INTERFACE ${PROJECT_SOURCE_DIR})

@@ -15,7 +15,7 @@
 namespace sanctum::console {
 namespace {
 
-struct Row {
+struct AuditRow {
     std::string mission;
     std::string state;  // open, unsealed, sealed, pruned, missing
     std::string started, ended, end, agent, name, purpose;
@@ -42,8 +42,8 @@ Result<Sources> read_sources(const Places& places) {
     return sources;
 }
 
-Row row_of(const ledger::Receipt& receipt, std::string state) {
-    Row row{receipt.mission, std::move(state), receipt.started, receipt.ended, receipt.end.reason,
+AuditRow row_of(const ledger::Receipt& receipt, std::string state) {
+    AuditRow row{receipt.mission, std::move(state), receipt.started, receipt.ended, receipt.end.reason,
             receipt.agent,   receipt.name,     receipt.purpose, 0,             0};
     if (const auto found = receipt.counts.verdicts.find("allow"); found != receipt.counts.verdicts.end()) {
         row.allowed = found->second;
@@ -52,8 +52,8 @@ Row row_of(const ledger::Receipt& receipt, std::string state) {
     return row;
 }
 
-Row row_of(const Places& places, const std::string& id) {
-    Row row{id, is_mission_alive(places, id) ? "open" : "unsealed", "", "", "", "", "", "", 0, 0};
+AuditRow row_of(const Places& places, const std::string& id) {
+    AuditRow row{id, is_mission_alive(places, id) ? "open" : "unsealed", "", "", "", "", "", "", 0, 0};
     const Result<MissionFile> file = read_mission_file(places.mission(id));
     if (!file) return row;  // it died before its file was written, or a newer Sanctum wrote it
     row.started = format_rfc3339(WallTime{file->started_unix_ms});
@@ -63,8 +63,8 @@ Row row_of(const Places& places, const std::string& id) {
     return row;
 }
 
-Result<std::vector<Row>> rows_of(const Places& places, const Sources& sources) {
-    std::vector<Row> rows;
+Result<std::vector<AuditRow>> rows_of(const Places& places, const Sources& sources) {
+    std::vector<AuditRow> rows;
     std::vector<std::string> sealed;
     if (!sources.chain.receipts.empty()) {
         SANCTUM_TRY(const ledger::VerifyingKey key, ledger::VerifyingKey::load(places.ledger_public_key()));
@@ -80,11 +80,11 @@ Result<std::vector<Row>> rows_of(const Places& places, const Sources& sources) {
     for (const std::string& id : sources.ids) {
         if (!std::binary_search(sealed.begin(), sealed.end(), id)) rows.push_back(row_of(places, id));
     }
-    std::sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.mission < b.mission; });
+    std::sort(rows.begin(), rows.end(), [](const AuditRow& a, const AuditRow& b) { return a.mission < b.mission; });
     return rows;
 }
 
-void print_json(Console& console, const Row& row) {
+void print_json(Console& console, const AuditRow& row) {
     wire::JsonWriter json;
     json("schema", std::string("sanctum.audit.list/1"));
     json("mission", row.mission);
@@ -100,9 +100,9 @@ void print_json(Console& console, const Row& row) {
     console.out << json.take() << "\n";
 }
 
-void print(Console& console, const std::vector<Row>& rows, Format format) {
+void print(Console& console, const std::vector<AuditRow>& rows, Format format) {
     if (format == Format::Json) {
-        for (const Row& row : rows) print_json(console, row);
+        for (const AuditRow& row : rows) print_json(console, row);
         return;
     }
     if (rows.empty()) {
@@ -111,7 +111,7 @@ void print(Console& console, const std::vector<Row>& rows, Format format) {
     }
     std::vector<std::vector<std::string>> cells = {
         {"STARTED", "MISSION", "STATE", "END", "ALLOWED", "REFUSED", "AGENT", "NAME"}};
-    for (const Row& row : rows) {
+    for (const AuditRow& row : rows) {
         cells.push_back({row.started.empty() ? "-" : row.started, row.mission, row.state,
                          row.end.empty() ? "-" : row.end, std::to_string(row.allowed), std::to_string(row.refused),
                          row.agent.empty() ? "-" : row.agent, row.name});
@@ -130,9 +130,9 @@ Exit run_audit_list(Console& console, const AuditListOptions& options) {
     }
     const Result<Sources> sources = read_sources(console.places);
     if (!sources) return fail(console, sources.error());
-    Result<std::vector<Row>> rows = rows_of(console.places, *sources);
+    Result<std::vector<AuditRow>> rows = rows_of(console.places, *sources);
     if (!rows) return fail(console, rows.error());
-    std::erase_if(*rows, [&](const Row& row) {
+    std::erase_if(*rows, [&](const AuditRow& row) {
         // A mission without a known start is shown: nothing may hide behind a filter.
         const bool is_earlier = !row.started.empty() && row.started < from;
         return is_earlier || (!options.agent.empty() && row.agent != options.agent);

@@ -32,7 +32,7 @@ std::optional<ledger::KnownHead> parse_head(std::string_view text) {
     return head;
 }
 
-struct Verdict {
+struct MissionVerdict {
     std::string mission;
     std::string state;
     std::string why;
@@ -42,7 +42,7 @@ struct Verdict {
     std::string head;
 };
 
-void print(Console& console, const Verdict& verdict, Format format) {
+void print(Console& console, const MissionVerdict& verdict, Format format) {
     if (format == Format::Json) {
         wire::JsonWriter json;
         json("schema", std::string("sanctum.audit.verify/1"));
@@ -67,16 +67,16 @@ void print(Console& console, const Verdict& verdict, Format format) {
     console.out << "\n";
 }
 
-Verdict verdict_of(const std::string& id, const ledger::Verification& verified) {
-    Verdict out{id, std::string(ledger::name_of(verified.state)), verified.why, verified.records, verified.bad_record,
-                verified.unknown_outcomes, {}};
+MissionVerdict verdict_of(const std::string& id, const ledger::Verification& verified) {
+    MissionVerdict out{id, std::string(ledger::name_of(verified.state)), verified.why, verified.records,
+                       verified.bad_record, verified.unknown_outcomes, {}};
     if (verified.state != LedgerState::Broken && verified.records > 0) {
         out.head = std::to_string(verified.records - 1) + ":" + wire::to_hex(verified.head);
     }
     return out;
 }
 
-bool is_finding(const Verdict& verdict) {
+bool is_finding(const MissionVerdict& verdict) {
     return verdict.state != "sealed" && verdict.state != "open" && verdict.state != "pruned";
 }
 
@@ -103,7 +103,7 @@ struct Checker {
             return {};
         }
         if (!verified) return verified.error();
-        Verdict verdict = verdict_of(id, *verified);
+        MissionVerdict verdict = verdict_of(id, *verified);
         // A receipt goes into the chain before it goes into its folder: what is sealed and not in it was taken out.
         if (verified->state == LedgerState::Sealed && !chain.find(id)) {
             verdict.state = ledger::name_of(LedgerState::Unsealed);
@@ -113,13 +113,13 @@ struct Checker {
         return {};
     }
 
-    void report(const Verdict& verdict) {
+    void report(const MissionVerdict& verdict) {
         has_findings = has_findings || is_finding(verdict);
         print(console, verdict, format);
     }
 
     // A mission with a receipt and no folder: taken away on purpose, as a signed line says, or missing.
-    [[nodiscard]] Verdict verdict_of_absent(const ledger::ChainedReceipt& receipt) const {
+    [[nodiscard]] MissionVerdict verdict_of_absent(const ledger::ChainedReceipt& receipt) const {
         if (const ledger::Pruned* line = pruned.find(receipt.mission, receipt.envelope)) {
             return {receipt.mission, "pruned", "on " + line->pruned + ", its receipt is in the chain",
                     line->head.seq + 1, {}, 0, std::to_string(line->head.seq) + ":" + wire::to_hex(line->head.hash)};

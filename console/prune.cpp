@@ -29,14 +29,14 @@ using ledger::printable;
 
 constexpr std::string_view kRemoving = ".pruned-";  // a folder on its way out; no mission's name begins so
 
-struct Row {
+struct PruneRow {
     std::string mission;
     std::string action;  // pruned, would-prune, kept, failed
     std::string ended;
     std::string why;
 };
 
-void print(Console& console, const Row& row, Format format) {
+void print(Console& console, const PruneRow& row, Format format) {
     if (format == Format::Words) {
         console.out << row.mission << " " << row.action << (row.why.empty() ? "" : ": " + printable(row.why)) << "\n";
         return;
@@ -115,7 +115,7 @@ struct Pruning {
         return error ? Status(io_error("remove " + leaving, error.value())) : Status();
     }
 
-    Row handle(const ledger::ChainedReceipt& line, const ledger::Receipt& receipt) {
+    PruneRow handle(const ledger::ChainedReceipt& line, const ledger::Receipt& receipt) {
         const Result<std::string> reason = reason_to_keep(line);
         if (!reason) return {line.mission, "failed", receipt.ended, reason.error().what};
         if (!reason->empty()) return {line.mission, "kept", receipt.ended, *reason};
@@ -155,7 +155,7 @@ Exit prune_all(Pruning& pruning, const ledger::ReceiptChain& chain) {
         const Result<ledger::OpenedReceipt> opened = ledger::open_envelope(line.envelope, pruning.key);
         if (!opened) return fail(console, opened.error());
         if (opened->receipt.ended >= pruning.before) continue;
-        const Row row = pruning.handle(line, opened->receipt);
+        const PruneRow row = pruning.handle(line, opened->receipt);
         has_failed = has_failed || row.action == "failed";
         print(console, row, pruning.options.format);
     }

@@ -12,7 +12,7 @@
 namespace sanctum::console {
 namespace {
 
-struct Row {
+struct MissionRow {
     std::string mission, state, name, agent;
     std::vector<std::string> command;
     std::int64_t started_unix_ms = 0;
@@ -20,17 +20,19 @@ struct Row {
 };
 
 // What is known without an answer: a launcher that is just starting or is stuck still has its file.
-Row row_from_file(const Console& console, const std::string& id, std::string state) {
+MissionRow row_from_file(const Console& console, const std::string& id, std::string state) {
     const Result<MissionFile> file = read_mission_file(console.places.mission(id));
-    if (!file) return Row{id, std::move(state), "", "", {}, 0, 0};
-    return Row{id, std::move(state), file->name, file->agent, file->command, file->started_unix_ms, file->ends_unix_ms};
+    if (!file) return MissionRow{id, std::move(state), "", "", {}, 0, 0};
+    return MissionRow{id, std::move(state), file->name, file->agent, file->command, file->started_unix_ms,
+                      file->ends_unix_ms};
 }
 
-Row row_of(const Console& console, const std::string& id) {
+MissionRow row_of(const Console& console, const std::string& id) {
     if (!is_mission_alive(console.places, id)) return row_from_file(console, id, "ended");
     const Result<LiveMission> live = ask_to_show(console.places, id);
     if (!live) return row_from_file(console, id, "silent");
-    return Row{id, live->state, live->name, live->agent, live->command, live->started_unix_ms, live->ends_unix_ms};
+    return MissionRow{id, live->state, live->name, live->agent, live->command, live->started_unix_ms,
+                      live->ends_unix_ms};
 }
 
 std::string joined(const std::vector<std::string>& words) {
@@ -41,7 +43,7 @@ std::string joined(const std::vector<std::string>& words) {
     return out;
 }
 
-void print_json(Console& console, const Row& row) {
+void print_json(Console& console, const MissionRow& row) {
     wire::JsonWriter json;
     json("schema", std::string("sanctum.ps/1"));
     json("mission", row.mission);
@@ -54,7 +56,7 @@ void print_json(Console& console, const Row& row) {
     console.out << json.take() << "\n";
 }
 
-std::string time_left(const Console& console, const Row& row) {
+std::string time_left(const Console& console, const MissionRow& row) {
     if (row.state == "ended" || row.ends_unix_ms == 0) return "-";
     return duration_in_words(row.ends_unix_ms - console.clock.wall().unix_ms);
 }
@@ -67,7 +69,7 @@ Exit run_ps(Console& console, const PsOptions& options) {
     std::vector<std::vector<std::string>> rows = {{"MISSION", "STATE", "LEFT", "NAME", "AGENT", "COMMAND"}};
     for (const std::string& id : *ids) {
         if (!options.shows_all && !is_mission_alive(console.places, id)) continue;
-        const Row row = row_of(console, id);
+        const MissionRow row = row_of(console, id);
         if (options.format == Format::Json) print_json(console, row);
         rows.push_back({row.mission, row.state, time_left(console, row), row.name, row.agent, joined(row.command)});
     }

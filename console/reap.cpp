@@ -54,7 +54,7 @@ bool has_living_vault(const Places& places, const std::string& id) {
     return fd && ::flock(fd.get(), LOCK_SH | LOCK_NB) != 0;
 }
 
-struct Row {
+struct ReapRow {
     std::string mission;
     std::string action;  // recovered, removed, waiting, broken, failed, socket-removed, would-recover
     std::string words;
@@ -63,7 +63,7 @@ struct Row {
     std::uint64_t unknown = 0;
 };
 
-void print(Console& console, const Row& row, const ReapOptions& options) {
+void print(Console& console, const ReapRow& row, const ReapOptions& options) {
     if (options.is_background) return;
     if (options.format == Format::Words) {
         const std::string words = row.words.empty() ? "" : ": " + printable(row.words);
@@ -90,7 +90,7 @@ std::string words_of(const ledger::Recovery& recovery) {
 }
 
 // Nothing to do gives no row.
-std::optional<Row> recover_one(const Console& console, const std::string& id, const LeaseEnds& ends,
+std::optional<ReapRow> recover_one(const Console& console, const std::string& id, const LeaseEnds& ends,
                                const std::shared_ptr<const ledger::SigningKey>& key) {
     const auto own = ends.find(id);
     static const std::vector<wire::LeaseChanged> kNone;
@@ -99,13 +99,13 @@ std::optional<Row> recover_one(const Console& console, const std::string& id, co
                         console.places.receipts(), key, console.clock);
     if (!recovery) {
         const bool is_broken = recovery.error().code == Errc::Protocol;
-        return Row{id, is_broken ? "broken" : "failed", recovery.error().what, 0, 0, 0};
+        return ReapRow{id, is_broken ? "broken" : "failed", recovery.error().what, 0, 0, 0};
     }
     if (recovery->kind == ledger::Recovery::Kind::Removed) {
-        return Row{id, "removed", "nothing had been recorded, so nothing had run", 0, 0, 0};
+        return ReapRow{id, "removed", "nothing had been recorded, so nothing had run", 0, 0, 0};
     }
     if (recovery->kind != ledger::Recovery::Kind::Recovered) return std::nullopt;
-    return Row{id, "recovered", words_of(*recovery), recovery->lease_ends, recovery->repaired, recovery->unknown};
+    return ReapRow{id, "recovered", words_of(*recovery), recovery->lease_ends, recovery->repaired, recovery->unknown};
 }
 
 void remove_stale_sockets(Console& console, const ReapOptions& options) {
@@ -159,7 +159,7 @@ Exit recover_all(Console& console, const std::vector<std::string>& dead, const L
     const auto key = std::make_shared<const ledger::SigningKey>(std::move(*loaded));
     Exit worst = Exit::Ok;
     for (const std::string& id : dead) {
-        const std::optional<Row> row = recover_one(console, id, ends, key);
+        const std::optional<ReapRow> row = recover_one(console, id, ends, key);
         if (!row) continue;
         print(console, *row, options);
         if (row->action == "broken") worst = Exit::Finding;

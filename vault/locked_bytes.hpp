@@ -11,6 +11,11 @@
 
 namespace sanctum::vault {
 
+/// `text` as libsodium takes bytes.
+[[nodiscard]] inline const unsigned char* bytes_of(std::string_view text) {
+    return reinterpret_cast<const unsigned char*>(text.data());
+}
+
 /// Owns `size` bytes of such memory, zeroed. Move-only; like Secret without streaming or comparing.
 class LockedBytes {
 public:

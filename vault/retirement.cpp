@@ -2,6 +2,7 @@
 #include "vault/retirement.hpp"
 
 #include "base/files.hpp"
+#include "vault/locked_bytes.hpp"
 #include "vault/store.hpp"
 
 #include <cerrno>
@@ -42,8 +43,6 @@ struct Written {
         wipe(body);
     }
 };
-
-const unsigned char* bytes_of(std::string_view text) { return reinterpret_cast<const unsigned char*>(text.data()); }
 
 // The name appears with the whole key behind it; of two that make one at once, the first one's stays.
 Status make_key_at(const std::string& path) {

@@ -56,7 +56,7 @@ Result<UniqueFd> lock_store(const std::string& path) {
 }
 
 // The file that parse_store took apart.
-std::string bytes_of(const SealedBytes& sealed) { return sealed.prefix + sealed.nonce + sealed.sealed; }
+std::string file_bytes(const SealedBytes& sealed) { return sealed.prefix + sealed.nonce + sealed.sealed; }
 
 }  // namespace
 
@@ -122,7 +122,7 @@ Status back_up_store(const std::string& path, const std::string& copy, Existing 
                                            (S_ISREG(theirs.st_mode) ? ", or add --replace)" : ")")};
         }
     }
-    return write_file_atomically(copy, bytes_of(sealed), 0600);
+    return write_file_atomically(copy, file_bytes(sealed), 0600);
 }
 
 Result<std::string> restore_store(const std::string& path, const SealedBytes& sealed, Existing existing,
@@ -139,7 +139,7 @@ Result<std::string> restore_store(const std::string& path, const SealedBytes& se
         // A second name first, so that no moment is without a store.
         if (::link(path.c_str(), kept.c_str()) != 0) return io_error("keep the old store as " + kept);
     }
-    SANCTUM_CHECK(write_file_atomically(path, bytes_of(sealed), 0600));
+    SANCTUM_CHECK(write_file_atomically(path, file_bytes(sealed), 0600));
     return kept;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "interceptor/http/git_push_commands.hpp"
 
+#include "base/hex_digit.hpp"
 #include "base/limits.hpp"
 #include "interceptor/http/grammar.hpp"
 
@@ -12,23 +13,23 @@ namespace {
 using profiles::RefUpdate;
 using Answer = std::optional<PushCommands>;
 
-constexpr std::size_t kLengthDigits = 4;
 constexpr std::size_t kPacketBytesMax = 65520;
 constexpr std::size_t kSmallBandBytesMax = 1000;  // gitprotocol-capabilities(5), side-band
 
-Error invalid(std::string what) { return Error{Errc::Protocol, "git push: " + std::move(what)}; }
+Error bad_push(std::string what) { return Error{Errc::Protocol, "git push: " + std::move(what)}; }
 
 /// Length of the packet, its four digits included; 0 for a flush packet.
 Result<std::size_t> packet_length(std::string_view digits) {
     std::size_t length = 0;
     for (const char c : digits) {
-        const int value = hex_value(c);
-        if (value < 0) return invalid("a packet length is not hexadecimal");
+        const int value = hex_digit(c);
+        if (value < 0) return bad_push("a packet length is not hexadecimal");
         length = length * 16 + static_cast<std::size_t>(value);
     }
     // 0001 to 0003 are delimiters of other protocol versions; 0004 is an empty packet, which no command is.
     const bool is_flush = length == 0;
-    if (!is_flush && (length <= kLengthDigits || length > kPacketBytesMax)) return invalid("a bad packet length");
+    const bool is_too_short = !is_flush && length <= kPacketLengthDigits;
+    if (is_too_short || length > kPacketBytesMax) return bad_push("a bad packet length");
     return length;
 }
 
@@ -53,12 +54,12 @@ bool is_ref_name(std::string_view name) {
 Result<RefUpdate> parse_command(std::string_view line) {
     const std::size_t first = line.find(' ');
     const std::size_t second = first == std::string_view::npos ? first : line.find(' ', first + 1);
-    if (second == std::string_view::npos) return invalid("a line is not a command");
+    if (second == std::string_view::npos) return bad_push("a line is not a command");
     RefUpdate update{std::string(line.substr(0, first)), std::string(line.substr(first + 1, second - first - 1)),
                      std::string(line.substr(second + 1))};
     const bool are_ids = is_object_id(update.old_id) && is_object_id(update.new_id);
-    if (!are_ids || update.old_id.size() != update.new_id.size()) return invalid("an object id is malformed");
-    if (!is_ref_name(update.name)) return invalid("a ref name is malformed");
+    if (!are_ids || update.old_id.size() != update.new_id.size()) return bad_push("an object id is malformed");
+    if (!is_ref_name(update.name)) return bad_push("a ref name is malformed");
     return update;
 }
 
@@ -72,18 +73,18 @@ Status take_line(std::string_view line, PushCommands& push) {
     std::vector<RefUpdate>& updates = push.updates;
     // Capabilities stand behind a NUL on the first command only.
     const std::size_t nul = line.find('\0');
-    if (nul != std::string_view::npos && !updates.empty()) return invalid("capabilities behind a later command");
+    if (nul != std::string_view::npos && !updates.empty()) return bad_push("capabilities behind a later command");
     const std::string_view capabilities = nul == std::string_view::npos ? "" : without_line_end(line.substr(nul + 1));
     line = without_line_end(line.substr(0, nul));
-    if (line.starts_with("push-cert")) return invalid("signed pushes are not accepted");
+    if (line.starts_with("push-cert")) return bad_push("signed pushes are not accepted");
     if (line.starts_with("shallow ")) {
         const bool is_in_order = updates.empty() && is_object_id(line.substr(8));
-        return is_in_order ? Status{} : Status{invalid("a shallow line is malformed")};
+        return is_in_order ? Status{} : Status{bad_push("a shallow line is malformed")};
     }
     if (updates.size() >= kPushRefsMax) return Error{Errc::Limit, "git push: more than 1000 refs in one push"};
     SANCTUM_TRY(RefUpdate update, parse_command(line));
     const auto is_same = [&](const RefUpdate& other) { return other.name == update.name; };
-    if (std::any_of(updates.begin(), updates.end(), is_same)) return invalid("a ref is named twice");
+    if (std::any_of(updates.begin(), updates.end(), is_same)) return bad_push("a ref is named twice");
     if (updates.empty()) push.capabilities = capabilities;
     updates.push_back(std::move(update));
     return {};
@@ -114,11 +115,11 @@ std::size_t PushCommands::side_band_bytes() const {
 Result<Answer> read_push_commands(std::string_view body_so_far) {
     PushCommands push;
     std::string_view rest = body_so_far.substr(0, kPushCommandsBytesMax);
-    while (rest.size() >= kLengthDigits) {
-        SANCTUM_TRY(const std::size_t length, packet_length(rest.substr(0, kLengthDigits)));
+    while (rest.size() >= kPacketLengthDigits) {
+        SANCTUM_TRY(const std::size_t length, packet_length(rest.substr(0, kPacketLengthDigits)));
         if (length == 0) return Answer(std::move(push));
         if (length > rest.size()) break;
-        SANCTUM_CHECK(take_line(rest.substr(kLengthDigits, length - kLengthDigits), push));
+        SANCTUM_CHECK(take_line(rest.substr(kPacketLengthDigits, length - kPacketLengthDigits), push));
         rest.remove_prefix(length);
     }
     if (body_so_far.size() >= kPushCommandsBytesMax) {

@@ -13,6 +13,9 @@
 
 namespace sanctum::interceptor {
 
+/// Digits in front of a packet that say its length, themselves included.
+inline constexpr std::size_t kPacketLengthDigits = 4;
+
 /// What a client says before it sends its objects.
 struct PushCommands {
     std::vector<profiles::RefUpdate> updates;

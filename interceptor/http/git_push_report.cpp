@@ -10,20 +10,19 @@ namespace sanctum::interceptor {
 namespace {
 
 // gitprotocol-common(5): four hexadecimal digits that count themselves, then the payload.
-constexpr std::size_t kLengthDigits = 4;
 constexpr std::string_view kFlush = "0000";
 constexpr char kDataBand = '\1';
 constexpr char kTextBand = '\2';
 
 void append_packet(std::string& out, std::string_view payload) {
-    std::array<char, kLengthDigits + 1> digits{};
-    std::snprintf(digits.data(), digits.size(), "%04x", static_cast<unsigned>(payload.size() + kLengthDigits));
-    out.append(digits.data(), kLengthDigits).append(payload);
+    std::array<char, kPacketLengthDigits + 1> digits{};
+    std::snprintf(digits.data(), digits.size(), "%04x", static_cast<unsigned>(payload.size() + kPacketLengthDigits));
+    out.append(digits.data(), kPacketLengthDigits).append(payload);
 }
 
 /// One band's bytes in as many packets as they need.
 void append_band(std::string& out, char band, std::string_view bytes, std::size_t packet_bytes_max) {
-    const std::size_t piece_bytes = packet_bytes_max - kLengthDigits - 1;
+    const std::size_t piece_bytes = packet_bytes_max - kPacketLengthDigits - 1;
     for (; !bytes.empty(); bytes.remove_prefix(std::min(piece_bytes, bytes.size()))) {
         append_packet(out, band + std::string(bytes.substr(0, piece_bytes)));
     }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "interceptor/http/grammar.hpp"
 
+#include "base/hex_digit.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cstdint>
@@ -44,12 +46,6 @@ std::string lower_case(std::string_view text) {
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-int hex_value(char c) {
-    if (is_digit(c)) return c - '0';
-    const char lower = lower_case(c);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
 bool is_token_char(char c) { return kTokenTable[static_cast<unsigned char>(c)]; }
 
 bool is_token(std::string_view text) { return !text.empty() && std::all_of(text.begin(), text.end(), is_token_char); }
@@ -87,8 +83,8 @@ std::optional<std::string> percent_decode(std::string_view text) {
             continue;
         }
         if (i + 2 >= text.size()) return std::nullopt;
-        const int high = hex_value(text[i + 1]);
-        const int low = hex_value(text[i + 2]);
+        const int high = hex_digit(text[i + 1]);
+        const int low = hex_digit(text[i + 2]);
         if (high < 0 || low < 0) return std::nullopt;
         decoded.push_back(static_cast<char>(high * 16 + low));
         i += 2;

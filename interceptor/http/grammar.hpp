@@ -12,8 +12,6 @@ namespace sanctum::interceptor {
 [[nodiscard]] char lower_case(char c);
 [[nodiscard]] std::string lower_case(std::string_view text);
 [[nodiscard]] bool is_digit(char c);
-/// Value of a hexadecimal digit of either case, -1 for anything else.
-[[nodiscard]] int hex_value(char c);
 /// RFC 9110 section 5.6.2.
 [[nodiscard]] bool is_token_char(char c);
 [[nodiscard]] bool is_token(std::string_view text);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "launcher/run/trusted_process.hpp"
 
+#include "launcher/confine/kernel.hpp"
+
 #include <array>
 #include <cerrno>
 #include <csignal>
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,8 +31,6 @@ constexpr std::array kVaultVariables = {
     static_cast<void>(!::write(report, &error, sizeof error));
     ::_exit(127);
 }
-
-UniqueFd open_pidfd(pid_t pid) { return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))); }
 
 // The child's exec error, 0 when exec closed the pipe.
 int read_exec_error(int report) {
@@ -87,7 +86,8 @@ Result<TrustedProcess> start_program(const ProgramStart& start) {
     if (pid == 0) {
         become_program(ends.second.get(), report_write.get(), start.child_stderr, arguments.data(), environment.data());
     }
-    TrustedProcess process{start.role, pid, false, open_pidfd(pid), wire::Channel(std::move(ends.first)),
+    TrustedProcess process{start.role, pid, false, UniqueFd(kernel::open_process(pid)),
+                           wire::Channel(std::move(ends.first)),
                            std::move(report_read), path};
     if (!process.pidfd) {
         Error error = io_error("start " + path + ": pidfd_open");

@@ -6,6 +6,7 @@
 #include "base/files.hpp"
 #include "base/limits.hpp"
 #include "base/standard_path.hpp"
+#include "launcher/confine/kernel.hpp"
 #include "launcher/run/child_process.hpp"
 
 #include <algorithm>
@@ -53,8 +54,6 @@ bool wait_readable(pollfd* waits, nfds_t count, BootTime deadline) {
         if (ready < 0 && errno != EINTR) return false;
     }
 }
-
-UniqueFd open_pidfd(pid_t pid) { return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))); }
 
 void kill_by_pidfd(const UniqueFd& pidfd) {
     static_cast<void>(::syscall(SYS_pidfd_send_signal, pidfd.get(), SIGKILL, nullptr, 0));
@@ -122,7 +121,7 @@ private:
     // Waits for the command. Whatever it leaves in its process group ends with it; until the leader is reaped, the
     // group's number is nobody else's.
     [[nodiscard]] std::string end_of(pid_t pid) {
-        const UniqueFd pidfd = open_pidfd(pid);
+        const UniqueFd pidfd(kernel::open_process(pid));
         pollfd waits[] = {{pidfd.get(), POLLIN, 0}, {stop_.get(), POLLIN, 0}};
         const bool is_in_time = pidfd.is_open() && wait_readable(waits, 2, SystemClock().boot().plus(timeout_));
         const bool is_stopped = is_in_time && waits[1].revents != 0 && waits[0].revents == 0;
@@ -236,7 +235,7 @@ std::uint64_t Witness::settle() {
 void Witness::dismiss() {
     if (pid_ < 0) return;
     socket_.reset();
-    const UniqueFd pidfd = open_pidfd(pid_);
+    const UniqueFd pidfd(kernel::open_process(pid_));
     pollfd wait{pidfd.get(), POLLIN, 0};
     if (waiting_ > 0) ::kill(pid_, SIGTERM);
     if (!pidfd || !wait_readable(&wait, 1, SystemClock().boot().plus(kStopGrace))) ::kill(pid_, SIGKILL);

@@ -2,6 +2,7 @@
 #include "launcher/watch/watch.hpp"
 
 #include "base/limits.hpp"
+#include "launcher/confine/kernel.hpp"
 #include "launcher/watch/process_facts.hpp"
 
 #include <algorithm>
@@ -79,8 +80,6 @@ std::uint64_t cookie_of(int socket) {
     socklen_t size = sizeof cookie;
     return ::getsockopt(socket, SOL_SOCKET, SO_COOKIE, &cookie, &size) == 0 ? cookie : 0;
 }
-
-UniqueFd open_pidfd(pid_t pid) { return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))); }
 
 bool is_loopback_v4(std::uint32_t address_host_order) {
     return (address_host_order >> 24U) == 127 || address_host_order == 0;
@@ -179,9 +178,11 @@ Result<std::vector<ledger::ConnectionRefused>> Watch::answer_notices() {
         Notice notice{received.id, pid, received.data, {}};
         // A number that pidfd_open takes is a thread group's; for another thread the group is asked for. The second
         // look at the notice's id makes sure that it is still the process that called.
-        UniqueFd pidfd = open_pidfd(pid);
+        UniqueFd pidfd(kernel::open_process(pid));
         if (!pidfd) {
-            if (const std::optional<StatusFacts> status = read_status(pid)) pidfd = open_pidfd(status->thread_group);
+            if (const std::optional<StatusFacts> status = read_status(pid)) {
+                pidfd.reset(kernel::open_process(status->thread_group));
+            }
         }
         if (pidfd && is_valid(notice.id)) {
             const int socket = static_cast<int>(received.data.args[0]);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "profiles/policy/patterns.hpp"
 
+#include "base/hex_digit.hpp"
 #include "base/limits.hpp"
 
 #include <algorithm>
@@ -10,12 +11,6 @@ namespace sanctum::profiles {
 namespace {
 
 bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
-
-int hex_digit(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
 
 // Takes the first segment off `rest`; false when there is none left. "a//" has the segments "a", "", "".
 struct Segments {

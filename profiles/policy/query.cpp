@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "profiles/policy/query.hpp"
 
+#include "base/hex_digit.hpp"
+
 #include <algorithm>
 
 namespace sanctum::profiles {
 namespace {
-
-int hex_digit(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
 
 std::string decode(std::string_view text) {
     std::string out;
