@@ -145,6 +145,7 @@ def test_a_rust_program_with_bundled_roots_says_that_it_does_not_know_the_issuer
     opened = [(record["name"], record["process"]["exe"]) for record in outcome.of_type("connection.opened")]
     assert opened == [(API, command[0])]
     assert outcome.of_type("exchange.intent") == [] and outcome.refused == []
+    assert [record["reason"] for record in outcome.of_type("connection.refused")] == ["certificate_not_trusted"]
     assert upstream.connections == 0
 
 
@@ -160,6 +161,7 @@ def test_mono_says_that_it_lacks_its_settings_and_then_the_issuer(rig, service, 
     assert without.code != 0 and "DllNotFoundException: System.Native" in without.errors, without
     assert told.code == 1 and "CERTIFICATE_VERIFY_FAILED" in told.errors, told
     assert [record["name"] for record in told.of_type("connection.opened")] == [API]
+    assert [record["reason"] for record in told.of_type("connection.refused")] == ["tls_handshake"], "it sends no alert"
     assert told.of_type("exchange.intent") == [] and upstream.connections == 0
 
 
