@@ -55,7 +55,7 @@ TABLE = {
     "Rust reqwest, roots of the system": ("works", "reads the bundle", WORKING),
     "Rust reqwest, bundled roots": (
         "fails", "whom it trusts is compiled in: `invalid peer certificate: UnknownIssuer`; no request is made, on "
-        "record is the connection alone",
+        "record is `certificate_not_trusted`",
         "test_a_rust_program_with_bundled_roots_says_that_it_does_not_know_the_issuer"),
     "Chromium, headless": ("works", "the authority is a managed setting (`CACertificates`); its own sandbox has to be "
                            "off (`--no-sandbox`)", WORKING),

@@ -42,7 +42,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (!packet) return 0;
     check_each<Hello, StartInterceptor, StartVault, InterceptorReady, VaultReady, ConnectionOpened, ConnectionRefused,
                ExchangeIntent, Recorded, ExchangeRefused, ExchangeOutcome, Ask, Answer, Withdraw, Approved, LeaseNeed,
-               LeaseHeld, LeaseFailed, LeaseUsed, LeaseGone, LeaseChanged, Dial, Dialled, Stop, Stopped, Retire, Retired, Failed>(
-        *packet);
+               LeaseHeld, LeaseFailed, LeaseUsed, LeaseGone, LeaseChanged, Dial, Dialled, Stop, Stopped, Retire,
+               Retired, Failed>(*packet);
     return 0;
 }
