@@ -20,8 +20,8 @@ struct WarmNeed {
 };
 
 /// One for each service marked `warm = true`: what most of its operations of low risk need that its grant covers, on
-/// the one resource that it names. Where there is more than one resource to choose from, none is guessed; nor where each
-/// exchange gets a new credential (`reuse = false`).
+/// the one resource that it names. Where there is more than one resource to choose from, none is guessed; nor where
+/// each exchange gets a new credential (`reuse = false`).
 [[nodiscard]] std::vector<WarmNeed> warm_needs(const Mission& mission, const CatalogSet& catalog);
 
 }  // namespace sanctum::profiles
