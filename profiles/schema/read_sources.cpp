@@ -301,6 +301,9 @@ void SourceReader::read_bao_secret(TableReader& reader, BaoAccount& bao) {
     for (const auto& key : {path, field, username}) refuse_unless(is_read, key, "\"kv\" and \"dynamic\"");
     if (field) bao.field = field->value;
     if (username) bao.username_field = username->value;
+    if (username && reader.peek("username") != nullptr) {
+        diagnostics_.error(username->at, "`username` and `username_field` both name the user", "remove one of them");
+    }
     if (mount && !is_bao_path(mount->value)) {
         diagnostics_.error(mount->at, "`mount` is a path of names", "where the engine is mounted, as \"secret\"");
     }

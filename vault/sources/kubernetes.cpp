@@ -98,9 +98,12 @@ void KubernetesSource::make_secret(const WorkPtr& work) {
                        ",\"labels\":{\"app.kubernetes.io/managed-by\":\"sanctum\",\"sanctum/mission\":" +
                        json_text(work->need.mission) + "}}}");
     http_.send(std::move(make), [this, work](Result<HttpResponse> response) {
-        if (!response) return give_up(work, failure_of_error(response.error()));
-        // Whatever else was answered to our name, nothing of ours was made.
-        if (response->status != 201) return work->done(refusal(Step::MakeSecret, *response));
+        SourceFailure failed = response ? refusal(Step::MakeSecret, *response) : failure_of_error(response.error());
+        const bool was_asked = response || failed.fault == SourceFault::NoAnswer || failed.fault == SourceFault::Protocol;
+        if (!was_asked || (response && response->status >= 300 && response->status < 500)) {
+            return work->done(std::move(failed));  // nothing of ours was made
+        }
+        if (!response || response->status != 201) return give_up(work, std::move(failed));
         Result<JsonAnswer> json = JsonAnswer::parse(*response);
         if (!json) return give_up(work, failure(SourceFault::Protocol, json.error().what));
         work->uid = json->take_object("metadata").text("uid");

@@ -74,7 +74,7 @@ struct Credential {
     Secret secret;
     ScopeReport scopes;
     std::optional<WallTime> expires;  ///< the provider's word; absent: it has none
-    std::string username;             ///< for basic authentication, where it came with the secret; empty: it did not
+    std::string username;             ///< that came with the secret, for basic authentication; empty: none did
     std::string handle;               ///< what retire() needs besides the secret; no secret, kept in the journal
     RetireClass retire = RetireClass::None;
 };
