@@ -94,7 +94,7 @@ Status add_command_sources(const MissionStart& start, const Accounts& accounts, 
     return {};
 }
 
-bool asks_a_provider(const Account& account) { return account.source != "local" && account.source != "command"; }
+bool has_client(const Account& account) { return account.source == "auth0" || account.source == "oauth"; }
 
 // Of the sources that have one server and no client of the operator's; empty for the others.
 std::string server_of(const Account& account) {
@@ -119,11 +119,8 @@ Result<std::vector<ProviderHost>> provider_hosts(const profiles::VaultConfig& co
         hosts.emplace(host.name, host.port);
     };
     for (const Account* account : accounts) {
-        if (!asks_a_provider(*account)) continue;
-        if (const std::string server = server_of(*account); !server.empty()) {
-            add(server);
-            continue;
-        }
+        add(server_of(*account));
+        if (!has_client(*account)) continue;
         SANCTUM_TRY(const profiles::IdentityClient* client, client_of(config, *account));
         add(client->token_endpoint);
         add(client->revocation_endpoint);

@@ -91,7 +91,7 @@ struct BaoAccount {
     std::string role_id;         ///< approle
     bool is_wrapped = false;     ///< the item is a wrapping token around it, good for one mission
     std::string engine;          ///< kv | dynamic | token: a stored secret, one made for the lease, the child token
-    std::string path;            ///< kv, dynamic: of the secret below /v1/, `secret/data/app` or `database/creds/reader`
+    std::string path;            ///< kv, dynamic: of the secret below /v1/, `secret/data/app`, `database/creds/reader`
     std::string field;           ///< kv, dynamic: which text of the secret is the credential
     std::string username_field;  ///< kv, dynamic: which is the user's name
     std::vector<std::string> policies;  ///< of every child token, beside those that scope_names gives

@@ -93,16 +93,20 @@ void KubernetesSource::acquire(const SourceNeed& need, Completion<Fetched> done)
 // Empty but for its labels: it is there to be deleted.
 void KubernetesSource::make_secret(const WorkPtr& work) {
     HttpRequest make = request("POST", "secrets");
-    make.body = Secret("{\"apiVersion\":\"v1\",\"kind\":\"Secret\",\"type\":\"Opaque\",\"immutable\":true,"
-                       "\"metadata\":{\"name\":" + json_text(work->name) +
-                       ",\"labels\":{\"app.kubernetes.io/managed-by\":\"sanctum\",\"sanctum/mission\":" +
-                       json_text(work->need.mission) + "}}}");
+    const std::string labels = "{\"app.kubernetes.io/managed-by\":\"sanctum\",\"sanctum/mission\":" +
+                               json_text(work->need.mission) + "}";
+    JsonBody body;
+    body.text("apiVersion", "v1");
+    body.text("kind", "Secret");
+    body.text("type", "Opaque");
+    body.json("immutable", "true");
+    body.json("metadata", "{\"name\":" + json_text(work->name) + ",\"labels\":" + labels + "}");
+    make.body = body.take();
     http_.send(std::move(make), [this, work](Result<HttpResponse> response) {
         SourceFailure failed = response ? refusal(Step::MakeSecret, *response) : failure_of_error(response.error());
-        const bool was_asked = response || failed.fault == SourceFault::NoAnswer || failed.fault == SourceFault::Protocol;
-        if (!was_asked || (response && response->status >= 300 && response->status < 500)) {
-            return work->done(std::move(failed));  // nothing of ours was made
-        }
+        const bool is_lost = failed.fault == SourceFault::NoAnswer || failed.fault == SourceFault::Protocol;
+        const bool is_refused = response ? response->status >= 300 && response->status < 500 : !is_lost;
+        if (is_refused) return work->done(std::move(failed));  // nothing of ours was made
         if (!response || response->status != 201) return give_up(work, std::move(failed));
         Result<JsonAnswer> json = JsonAnswer::parse(*response);
         if (!json) return give_up(work, failure(SourceFault::Protocol, json.error().what));
@@ -117,12 +121,15 @@ HttpRequest KubernetesSource::token_request(const Work& work, Step step) const {
     const bool is_deleter = step == Step::AskDeleter;
     HttpRequest ask =
         request("POST", "serviceaccounts/" + (is_deleter ? cluster().retire_as : cluster().service_account) + "/token");
-    std::string audiences;
-    if (!is_deleter && !cluster().audiences.empty()) audiences = "\"audiences\":" + json_list(cluster().audiences) + ",";
-    ask.body = Secret("{\"apiVersion\":\"authentication.k8s.io/v1\",\"kind\":\"TokenRequest\",\"spec\":{" + audiences +
-                      "\"expirationSeconds\":" + std::to_string(work.seconds) +
-                      ",\"boundObjectRef\":{\"kind\":\"Secret\",\"apiVersion\":\"v1\",\"name\":" + json_text(work.name) +
-                      ",\"uid\":" + json_text(work.uid) + "}}}");
+    std::string spec = "{\"expirationSeconds\":" + std::to_string(work.seconds);
+    if (!is_deleter && !cluster().audiences.empty()) spec += ",\"audiences\":" + json_list(cluster().audiences);
+    spec += ",\"boundObjectRef\":{\"kind\":\"Secret\",\"apiVersion\":\"v1\",\"name\":" + json_text(work.name) +
+            ",\"uid\":" + json_text(work.uid) + "}}";
+    JsonBody body;
+    body.text("apiVersion", "authentication.k8s.io/v1");
+    body.text("kind", "TokenRequest");
+    body.json("spec", spec);
+    ask.body = body.take();
     return ask;
 }
 
@@ -204,8 +211,11 @@ Retirement KubernetesSource::deletion(const std::string& name, const std::string
     deletion.request = request("DELETE", "secrets/" + name);
     deletion.request.repeat = Repeat::Safe;
     if (!uid.empty()) {
-        deletion.request.body = Secret("{\"kind\":\"DeleteOptions\",\"apiVersion\":\"v1\",\"preconditions\":{\"uid\":" +
-                                       json_text(uid) + "}}");
+        JsonBody body;
+        body.text("apiVersion", "v1");
+        body.text("kind", "DeleteOptions");
+        body.json("preconditions", "{\"uid\":" + json_text(uid) + "}");
+        deletion.request.body = body.take();
         deletion.also_gone = {{409, "UID"}};  // another Secret has the name now: ours is gone
     }
     deletion.when_denied = "a Role must allow `delete` on secrets in namespace " + cluster().name_space;

@@ -205,7 +205,8 @@ SourceFailure BaoApi::bad_request(BaoStep step, std::string_view body) const {
                        "`policies`, `scope_names` and `retire_policy`");
     }
     if (says(body, "batch token")) {
-        return failure(SourceFault::Misconfigured, "status 400: who logs in has a batch token, which makes no children");
+        return failure(SourceFault::Misconfigured,
+                       "status 400: who logs in has a batch token, which makes no children");
     }
     return failure(SourceFault::Failed, "status 400");
 }
