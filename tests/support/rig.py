@@ -160,7 +160,7 @@ class Rig:
 
     # ---- the operator's side -----------------------------------------------------------------------------------
     def host(self, name, upstream, ca_file=None, pinned=None):
-        """Lets `name` resolve to a test server. `ca_file` joins the operator's roots; `pinned` is the host's only one."""
+        """Lets `name` resolve to a test server. `ca_file` joins the roots; `pinned` is the host's only one."""
         self._hosts[name] = upstream if isinstance(upstream, str) else upstream.address
         if pinned:
             self._pins[name] = self.write(self.configuration / f"{name}.pem", Path(pinned).read_bytes())
