@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vault/sources/openbao_api.hpp"
 
+#include "base/limits.hpp"
 #include "network/host_name.hpp"
 #include "vault/http/json_answer.hpp"
 #include "vault/http/json_body.hpp"
