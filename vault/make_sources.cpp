@@ -9,8 +9,10 @@
 #include "vault/sources/auth0.hpp"
 #include "vault/sources/command.hpp"
 #include "vault/sources/github_app.hpp"
+#include "vault/sources/kubernetes.hpp"
 #include "vault/sources/local.hpp"
 #include "vault/sources/oauth.hpp"
+#include "vault/sources/openbao.hpp"
 #include "vault/unlock.hpp"
 
 #include <algorithm>
@@ -92,8 +94,13 @@ Status add_command_sources(const MissionStart& start, const Accounts& accounts, 
     return {};
 }
 
-bool asks_a_provider(const Account& account) {
-    return account.source == "auth0" || account.source == "oauth" || account.source == "github-app";
+bool has_client(const Account& account) { return account.source == "auth0" || account.source == "oauth"; }
+
+// Of the sources that have one server and no client of the operator's; empty for the others.
+std::string server_of(const Account& account) {
+    if (account.source == "github-app") return account.provider.api;
+    if (account.source == "openbao") return account.bao.address;
+    return account.source == "kubernetes" ? account.kubernetes.server : "";
 }
 
 // The client that an account of auth0 or oauth names; the configuration's reader has seen to it that there is one.
@@ -112,11 +119,8 @@ Result<std::vector<ProviderHost>> provider_hosts(const profiles::VaultConfig& co
         hosts.emplace(host.name, host.port);
     };
     for (const Account* account : accounts) {
-        if (!asks_a_provider(*account)) continue;
-        if (account->source == "github-app") {
-            add(account->provider.api);
-            continue;
-        }
+        add(server_of(*account));
+        if (!has_client(*account)) continue;
         SANCTUM_TRY(const profiles::IdentityClient* client, client_of(config, *account));
         add(client->token_endpoint);
         add(client->revocation_endpoint);
@@ -173,6 +177,8 @@ public:
         else if (account.source == "auth0") added = add_auth0(account);
         else if (account.source == "oauth") added = add_oauth(account);
         else if (account.source == "github-app") added = add_github_app(account);
+        else if (account.source == "openbao") added = add_server_source<OpenbaoSource>(account);
+        else if (account.source == "kubernetes") added = add_server_source<KubernetesSource>(account);
         if (!added) return std::move(added).error().in("account " + account.name);
         return {};
     }
@@ -211,6 +217,13 @@ private:
         Result<SigningKey> key = SigningKey::parse(pem);
         if (!key) return std::move(key).error().in("store item `" + account.item + "`");
         keep(account, std::make_unique<GithubAppSource>(*out_.providers, clock_, account, std::move(*key)));
+        return {};
+    }
+
+    template <class ServerSource>
+    Status add_server_source(const Account& account) {
+        SANCTUM_TRY(Secret item, store_.item(account.item));
+        keep(account, std::make_unique<ServerSource>(*out_.providers, clock_, account, std::move(item)));
         return {};
     }
 

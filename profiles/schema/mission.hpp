@@ -59,7 +59,7 @@ struct Endpoint {
     EndpointKind kind = EndpointKind::Http;
     AuthForm form = AuthForm::None;
     std::string form_name;           ///< header or query parameter for Header and Query
-    std::string username;            ///< Basic
+    std::string username;            ///< Basic; empty: it comes with each credential
     std::string base_path;           ///< `/git`: stripped before templates and resources are matched; empty: none
     std::vector<std::string> strip;  ///< lower-case names of agent-sent headers that never leave
     bool plain_http = false;         ///< operator's upstream.plain_http names the host

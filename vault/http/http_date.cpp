@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <ctime>
 #include <iterator>
 
 namespace sanctum::vault {
@@ -49,6 +50,13 @@ std::optional<WallTime> parse_http_date(std::string_view text) {
     const Milliseconds since = std::chrono::sys_days(day).time_since_epoch() + std::chrono::hours(hour) +
                                std::chrono::minutes(minute) + std::chrono::seconds(second);
     return WallTime{since.count()};
+}
+
+std::optional<WallTime> parse_utc_time(const std::string& text) {
+    std::tm parts{};
+    const char* end = ::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%SZ", &parts);
+    if (end == nullptr || *end != '\0') return std::nullopt;
+    return WallTime{std::int64_t{::timegm(&parts)} * 1000};
 }
 
 }  // namespace sanctum::vault
