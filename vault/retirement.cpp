@@ -22,6 +22,9 @@ struct Written {
     std::string authorization;
     std::string body;
     bool unknown_is_gone = false;
+    std::int64_t also_gone = 0;
+    std::string account;
+    std::string handle;
     template <class Self, class Archive>
     static void fields(Self& self, Archive& archive) {
         archive("provider", self.provider);
@@ -32,6 +35,9 @@ struct Written {
         archive("authorization", self.authorization);
         archive("body", self.body);
         archive("unknown_is_gone", self.unknown_is_gone);
+        archive("also_gone", self.also_gone);
+        archive("account", self.account);
+        archive("handle", self.handle);
     }
     Written() = default;
     Written(const Written&) = delete;
@@ -56,12 +62,14 @@ Status make_key_at(const std::string& path) {
 
 }  // namespace
 
-RetireOutcome outcome_of(const std::string& provider, bool unknown_is_gone, const Result<HttpResponse>& response) {
+RetireOutcome outcome_of(const std::string& provider, bool unknown_is_gone, const Result<HttpResponse>& response,
+                         int also_gone) {
     using End = RetireOutcome::End;
     if (!response) return {End::NotYet, provider + ": " + response.error().what};
     const int status = response->status;
     const bool is_gone = status == 200 || status == 202 || status == 204 || status == 404;
-    if (is_gone || (unknown_is_gone && status == 401)) return {End::Gone, "revoked at " + provider};
+    const bool is_unknown = (unknown_is_gone && status == 401) || status == also_gone;
+    if (is_gone || is_unknown) return {End::Gone, "revoked at " + provider};
     return {End::NotYet, provider + " answered its revocation with status " + std::to_string(status)};
 }
 
@@ -77,6 +85,9 @@ std::string ReaperSeal::seal(const Retirement& retirement) const {
     written.authorization = std::string(retirement.request.authorization.reveal());
     written.body = std::string(retirement.request.body.reveal());
     written.unknown_is_gone = retirement.unknown_is_gone;
+    written.also_gone = retirement.also_gone;
+    written.account = retirement.account;
+    written.handle = retirement.handle;
     std::string plain = wire::to_binary(written);
     std::string sealed(plain.size() + crypto_box_SEALBYTES, '\0');
     const int failed = ::crypto_box_seal(reinterpret_cast<unsigned char*>(sealed.data()), bytes_of(plain), plain.size(),
@@ -126,6 +137,9 @@ Result<Retirement> ReaperKey::unseal(const std::string& sealed) const {
     retirement.request.body = Secret(written->body);
     retirement.request.repeat = Repeat::Safe;
     retirement.unknown_is_gone = written->unknown_is_gone;
+    retirement.also_gone = static_cast<int>(written->also_gone);
+    retirement.account = written->account;
+    retirement.handle = written->handle;
     return retirement;
 }
 

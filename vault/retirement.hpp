@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Retirement: the one request that gives a credential back and needs nothing that is not in it. Sealed into the
-// journal, so that whoever comes after a vault that died can send it, without the store and its passphrase.
+// Retirement: what gives a credential back and needs nothing that is not in it, one request or one run of a program of
+// the operator's. Sealed into the journal, so that whoever comes after a vault that died can do it, without the store
+// and its passphrase.
 #pragma once
 
 #include "base/result.hpp"
@@ -15,11 +16,17 @@ struct Retirement {
     std::string provider;          ///< for sentences: `GitHub`
     HttpRequest request;           ///< Repeat::Safe, without a client certificate
     bool unknown_is_gone = false;  ///< 401 says that the credential, which is also who asks, is not known any more
+    int also_gone = 0;             ///< another status that says so; 0: none
+    /// Not empty: no request, but the second program of this account, which gets request.body on its standard input.
+    /// SECURITY: the account alone; which program that is says the operator's configuration, so that nobody who can
+    /// write the journal runs anything.
+    std::string account;
+    std::string handle;            ///< what the program gets in `SANCTUM_HANDLE`
 };
 
-/// What the provider's answer means: 200, 202, 204 and 404 are Gone, 401 where it says so; else NotYet.
+/// What the provider's answer means: 200, 202, 204 and 404 are Gone, 401 and `also_gone` where it says so; else NotYet.
 [[nodiscard]] RetireOutcome outcome_of(const std::string& provider, bool unknown_is_gone,
-                                       const Result<HttpResponse>& response);
+                                       const Result<HttpResponse>& response, int also_gone = 0);
 
 /// What retirements are sealed to: the public half. Nobody who has only this can open one.
 class ReaperSeal {

@@ -135,6 +135,7 @@ Status send_start_vault(Peer& vault, const PreparedMission& prepared, const Miss
     SANCTUM_CHECK(handover.add_value("accounts", wire::to_json(accounts)));
     handover.add("interceptor", interceptor_end);
     if (terminal >= 0) handover.add("terminal", terminal);
+    if (prepared.variables) handover.add("variables", prepared.variables.get());
     const wire::StartVault start{prepared.mission.id, prepared.places.state, times.ends_boot_ms, times.ends_unix_ms,
                                  handover.roles};
     return send_start(vault, start, handover.descriptors);
