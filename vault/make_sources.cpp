@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vault/make_sources.hpp"
 
-#include "base/files.hpp"
 #include "base/limits.hpp"
 #include "profiles/schema/owned_file.hpp"
 #include "vault/changing_item.hpp"
@@ -21,6 +20,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <set>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace sanctum::vault {
@@ -145,21 +145,24 @@ Result<std::unique_ptr<Source>> take_variable(const MissionStart& start, const A
     if (!start.variables) {
         return Error{Errc::NotFound, "account " + account.name + ": the launcher brought no variables"};
     }
-    SANCTUM_TRY(std::string text, read_sealed_memfd(start.variables.get(), kMemfdBytesMax));
-    const std::string_view all = text;
+    struct stat status {};
+    if (::fstat(start.variables.get(), &status) != 0) return io_error("variables");
+    LockedBytes bytes(std::min(static_cast<std::size_t>(status.st_size), kMemfdBytesMax));
+    const ssize_t size = ::pread(start.variables.get(), bytes.data(), bytes.size(), 0);
+    if (size < 0) return io_error("variables");
+    const std::string_view all = bytes.reveal().substr(0, static_cast<std::size_t>(size));
     const std::string wanted = account.variable + "=";
-    Secret value;
-    for (std::size_t begin = 0; begin < all.size() && value.is_empty();) {
+    std::string_view value;
+    for (std::size_t begin = 0; begin < all.size() && value.empty();) {
         const std::size_t end = std::min(all.find('\0', begin), all.size());
         const std::string_view entry = all.substr(begin, end - begin);
-        if (entry.starts_with(wanted)) value = Secret(entry.substr(wanted.size()));
+        if (entry.starts_with(wanted)) value = entry.substr(wanted.size());
         begin = end + 1;
     }
-    wipe(text);
-    if (value.is_empty()) {
+    if (value.empty()) {
         return Error{Errc::NotFound, "account " + account.name + ": the variable " + account.variable + " is not set"};
     }
-    return source_of_value(value.reveal());
+    return source_of_value(value);
 }
 
 // systemd made the file for this service alone and takes it away with it; it never changes meanwhile.

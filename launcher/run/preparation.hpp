@@ -30,7 +30,8 @@ struct PreparedMission {
     HostFacts facts;
     SandboxPlan plan;
     WorkspaceCare workspace;  ///< what the workspace was like before
-    UniqueFd variables;       ///< sealed: what accounts of source `environment` take from it; closed: nothing
+    UniqueFd variables;       ///< sealed: what accounts of source `environment` take from it; closed: nothing, or
+                              ///< handed over
     std::string witness;      ///< the program that is told of signed heads, without symbolic links; empty: none
 };
 

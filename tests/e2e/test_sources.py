@@ -14,7 +14,9 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+import identity as identities
 from rig import API
+from test_secrets_stay import places_of, roles_of
 from upstream import RecordingUpstream
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "doubles"))
@@ -325,6 +327,34 @@ def test_a_credential_of_a_unit_is_used_and_its_absence_is_said(rig, account, up
     secret.unlink()
     expect_nothing_ran(rig, rig.run("touch", "ran", profile=profile, environment=unit), "LoadCredential=api-token:PATH")
     expect_nothing_ran(rig, rig.run("touch", "ran", profile=profile), "CREDENTIALS_DIRECTORY is not set")
+
+
+@pytest.mark.parametrize("source", ["environment", "file", "systemd", "command"])
+def test_what_was_taken_is_in_the_vault_and_the_interceptor_alone(rig, account, upstream, source):
+    """Of every process of the mission all memory is searched: what the launcher was started with as well."""
+    identities.require(os.geteuid() == 0, "needs root to look into the processes")
+    secret = f"{source}-canary-5d5d01"
+    stored = rig.write(rig.make("keys", 0o700) / "token", secret, 0o600)
+    printer = rig.write(rig.folder / "printer", f"#!/bin/sh\ncat {stored}\n", 0o755)
+    profile = account({"environment": 'source = "environment"\nvariable = "MY_API"',
+                       "file": f'source = "file"\nfile = "{stored}"',
+                       "systemd": 'source = "systemd"\ncredential = "token"',
+                       "command": f'source = "command"\ncommand = ["{printer}"]'}[source], token=secret)
+    given = {"environment": {"MY_API": secret}, "systemd": {"CREDENTIALS_DIRECTORY": str(stored.parent)}}
+
+    running = rig.start("sh", "-c", f"curl -sS --fail https://{API}/describe >/dev/null; echo held; exec cat",
+                        profile=profile, environment=given.get(source)).wait_until_started()
+    assert running.read_line() == "held" and bearers(upstream) == [secret]
+    roles = roles_of(running)
+    found = {role: places_of(secret.encode(), pids) for role, pids in roles.items()}
+    running.process.stdin.close()
+    running.process.stdin = None
+    outcome = running.finish()
+    stored.unlink()
+
+    assert outcome.code == 0 and roles["others"], outcome
+    assert {role for role, places in found.items() if places} == {"vault", "interceptor"}, \
+        {role: places for role, places in found.items() if places}
 
 
 # ---- Google ---------------------------------------------------------------------------------------------------------
