@@ -131,6 +131,14 @@ inline constexpr std::size_t kProviderConnectionsMax = 32;
 inline constexpr std::size_t kCommandOutputBytesMax = 64 * 1024;
 /// A `command` source may ask its user to touch a key; after this it is killed. Below kLeaseTimeout.
 inline constexpr seconds kCommandTimeout{45};
+/// What a program is told in one variable of its environment: scopes of a need, or a handle that it printed.
+inline constexpr std::size_t kCommandWordBytesMax = 4096;
+/// A handle that a program printed beside a credential; it is kept in the journal.
+inline constexpr std::size_t kHandleBytesMax = 256;
+/// Rules of one Credential Access Boundary; Google takes no more.
+inline constexpr std::size_t kBoundaryRulesMax = 10;
+/// A credential of `rotate` that ends sooner is not shared with a new lease any more.
+inline constexpr seconds kRotateFloor{60};
 /// Programs of `command` sources that run at the same time.
 inline constexpr std::size_t kCommandsAtOnceMax = 8;
 /// A lease is fetched anew after this, so that a credential changed at its source is noticed.

@@ -150,7 +150,8 @@ Leases::LeasePtr Leases::find_shared(const Key& key) const {
     const BootTime floor = clock_.boot().plus(kLeaseFloor);
     for (const auto& [number, lease] : leases_) {
         const bool is_wanted = lease->row.state == LeaseState::Wanted;
-        const bool is_fresh = lease->row.state == LeaseState::Held && lease->expires > floor;
+        const bool is_fresh = lease->row.state == LeaseState::Held && lease->expires > floor &&
+                              lease->source->is_current(lease->credential);
         if ((is_wanted || is_fresh) && lease->key == key) return lease;
     }
     return nullptr;
@@ -198,8 +199,10 @@ void Leases::acquire(const wire::LeaseNeed& need, std::size_t service, Key key) 
 }
 
 void Leases::ask_source(const LeasePtr& lease, const wire::LeaseNeed& need) {
+    const profiles::Service& service = mission_.services[lease->key.service];
     lease->source_need = {mission_.id, lease->row.correlation, lease->row.account,
-                          need.scopes, need.resources,         end_.wall};
+                          need.scopes, need.resources,         end_.wall,
+                          service.resources, service.account_resources};
     lease->source->acquire(lease->source_need, [this, lease](Fetched fetched) {
         if (!fetched || lease->row.state != LeaseState::Wanted) return take_answer(lease, std::move(fetched));
         lease->source->attenuate(lease->source_need, std::move(*fetched), [this, lease](Fetched narrowed) {
@@ -412,10 +415,16 @@ void Leases::tick() {
     const BootTime now = clock_.boot();
     if (uses_due_ && now >= *uses_due_) write_uses();
     std::vector<LeasePtr> over;
+    std::vector<LeasePtr> stale;
     for (const auto& [number, lease] : leases_) {
-        if (lease->row.state == LeaseState::Held && lease->expires <= now) over.push_back(lease);
+        if (lease->row.state != LeaseState::Held) continue;
+        if (lease->expires <= now) over.push_back(lease);
+        else if (!lease->source->is_current(lease->credential)) stale.push_back(lease);
     }
     for (const LeasePtr& lease : over) retire(lease, LeaseState::Expired, RetireCause::Expired, "its time passed");
+    for (const LeasePtr& lease : stale) {
+        retire(lease, LeaseState::Gone, RetireCause::Expired, "its source has another one now");
+    }
     if (give_up_ && now >= *give_up_) give_up_on_answers();
 }
 
@@ -441,11 +450,18 @@ void Leases::end_mission() {
         if (lease->row.state == LeaseState::Held) held.push_back(lease);
     }
     for (const LeasePtr& lease : held) retire(lease, LeaseState::Gone, RetireCause::MissionEnd, "the mission ended");
+    sources_ending_ = accounts_.size();
+    for (const auto& [name, account] : accounts_) {
+        account.source->end_mission([this] {
+            if (sources_ending_ > 0) --sources_ending_;
+        });
+    }
     write_uses();
 }
 
 void Leases::give_up_on_answers() {
     give_up_.reset();
+    sources_ending_ = 0;
     std::vector<LeasePtr> unanswered;
     for (const auto& [number, lease] : leases_) {
         if (lease->row.state == LeaseState::Wanted || lease->row.state == LeaseState::Retiring) {
@@ -463,7 +479,7 @@ void Leases::give_up_on_answers() {
     }
 }
 
-bool Leases::is_settled() const { return is_ending_ && open_ == 0; }
+bool Leases::is_settled() const { return is_ending_ && open_ == 0 && sources_ending_ == 0; }
 
 wire::Retired Leases::counts() const { return ended_; }
 

@@ -119,6 +119,7 @@ private:
     std::size_t open_ = 0;                      ///< leases without an end
     std::size_t waiters_ = 0;
     bool is_ending_ = false;
+    std::size_t sources_ending_ = 0;            ///< asked to end the mission, and not done
     std::optional<BootTime> uses_due_;
     std::optional<BootTime> give_up_;
     wire::Retired ended_;

@@ -2,22 +2,27 @@
 #include "vault/make_sources.hpp"
 
 #include "base/limits.hpp"
+#include "profiles/schema/owned_file.hpp"
 #include "vault/changing_item.hpp"
 #include "vault/oauth/identity.hpp"
 #include "vault/oauth/subject_token.hpp"
 #include "vault/oauth/token_endpoint.hpp"
 #include "vault/sources/auth0.hpp"
 #include "vault/sources/command.hpp"
+#include "vault/sources/file.hpp"
 #include "vault/sources/github_app.hpp"
+#include "vault/sources/google.hpp"
 #include "vault/sources/kubernetes.hpp"
 #include "vault/sources/local.hpp"
 #include "vault/sources/oauth.hpp"
 #include "vault/sources/openbao.hpp"
+#include "vault/sources/rotate.hpp"
 #include "vault/unlock.hpp"
 
 #include <algorithm>
 #include <cstdlib>
 #include <set>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace sanctum::vault {
@@ -51,45 +56,147 @@ Result<Accounts> accounts_in_use(const MissionStart& start) {
     return out;
 }
 
-std::map<std::string, std::string> own_environment() {
-    std::map<std::string, std::string> out;
-    for (const char* name : {"HOME", "USER", "LOGNAME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME"}) {
-        if (const char* value = std::getenv(name)) out[name] = value;
-    }
-    return out;
-}
-
-Status check_command(const Account& account) {
-    if (account.command.empty() || !account.command.front().starts_with('/')) {
+Status check_command(const Account& account, const std::vector<std::string>& command) {
+    if (command.empty() || !command.front().starts_with('/')) {
         return Error{Errc::InvalidProfile,
                      "account " + account.name + ": command must name a program by its full path"};
     }
-    if (::access(account.command.front().c_str(), X_OK) != 0) {
-        return Error{Errc::NotFound, "account " + account.name + ": " + account.command.front() +
+    if (::access(command.front().c_str(), X_OK) != 0) {
+        return Error{Errc::NotFound, "account " + account.name + ": " + command.front() +
                                          " is not there or cannot be executed"};
     }
     return {};
 }
 
-Status add_command_sources(const MissionStart& start, const Accounts& accounts, PollLoop& loop,
-                           Sources& sources) {
-    std::vector<Command> commands;
-    for (const Account* account : accounts) {
-        if (account->source != "command") continue;
-        SANCTUM_CHECK(check_command(*account));
-        Command command{account->command, environment_for_commands(own_environment())};
-        command.environment.push_back("SANCTUM_MISSION=" + start.mission.id);
-        command.environment.push_back("SANCTUM_ACCOUNT=" + account->name);
-        commands.push_back(std::move(command));
+Status check_file(const Account& account) {
+    const Result<UniqueFd> file = profiles::open_owned_file(account.file, profiles::Secrecy::Private);
+    if (!file) return Error(file.error()).in("account " + account.name);
+    return {};
+}
+
+// Collects what the helper is to run or to read, forks it, and makes the sources that ask it.
+class HelperSources {
+public:
+    HelperSources(const MissionStart& start, const Clock& clock, Sources& sources)
+        : start_(start), clock_(clock), sources_(sources) {}
+
+    static bool is_for(const Account& account) {
+        return account.source == "command" || account.source == "rotate" || account.source == "file";
     }
-    if (commands.empty()) return {};
-    SANCTUM_TRY(const std::shared_ptr<CommandRunner> runner,
-                CommandRunner::start(std::move(commands), kCommandTimeout, loop));
-    std::uint32_t index = 0;
+
+    Status add_all(const Accounts& accounts, PollLoop& loop) {
+        std::map<const Account*, AccountCommands> places;
+        for (const Account* account : accounts) {
+            if (!is_for(*account)) continue;
+            SANCTUM_TRY(places[account], collect(*account));
+        }
+        if (commands_.empty()) return {};
+        SANCTUM_TRY(runner_, CommandRunner::start(std::move(commands_), kCommandTimeout, loop));
+        for (const auto& [account, place] : places) {
+            sources_[account->name] = {account->source, account->username, make(*account, place)};
+        }
+        return {};
+    }
+
+private:
+    Result<AccountCommands> collect(const Account& account) {
+        AccountCommands places;
+        if (account.source == "file") {
+            SANCTUM_CHECK(check_file(account));
+            places.print = add({{}, {}, {}, account.file});
+            return places;
+        }
+        SANCTUM_CHECK(check_command(account, account.command));
+        const std::string scopes = account.source == "command" ? "SANCTUM_SCOPES" : "";
+        places.print = add({account.command, environment_of(account), scopes, {}});
+        if (account.give_back.empty() && account.source == "command") return places;
+        SANCTUM_CHECK(check_command(account, account.give_back));
+        places.give_back = add({account.give_back, environment_of(account), "SANCTUM_HANDLE", {}});
+        return places;
+    }
+
+    std::uint32_t add(Command command) {
+        commands_.push_back(std::move(command));
+        return static_cast<std::uint32_t>(commands_.size() - 1);
+    }
+
+    [[nodiscard]] std::vector<std::string> environment_of(const Account& account) const {
+        return environment_of_account(start_.mission.id, account.name);
+    }
+
+    std::unique_ptr<Source> make(const Account& account, AccountCommands places) {
+        if (account.source == "file") return std::make_unique<FileSource>(runner_, places.print, account.file);
+        if (account.source == "rotate") return std::make_unique<RotateSource>(runner_, places, clock_, account);
+        return std::make_unique<CommandSource>(runner_, places, clock_, account);
+    }
+
+    const MissionStart& start_;
+    const Clock& clock_;
+    Sources& sources_;
+    std::vector<Command> commands_;
+    std::shared_ptr<CommandRunner> runner_;
+};
+
+std::unique_ptr<Source> source_of_value(std::string_view value) {
+    if (value.ends_with('\n')) value.remove_suffix(1);
+    return std::make_unique<LocalSource>(LockedBytes(value));
+}
+
+// The launcher took the variable out of its environment before anything else was started, and hands it over here.
+Result<std::unique_ptr<Source>> take_variable(const MissionStart& start, const Account& account) {
+    if (!start.variables) {
+        return Error{Errc::NotFound, "account " + account.name + ": the launcher brought no variables"};
+    }
+    struct stat status {};
+    if (::fstat(start.variables.get(), &status) != 0) return io_error("variables");
+    LockedBytes bytes(std::min(static_cast<std::size_t>(status.st_size), kMemfdBytesMax));
+    const ssize_t size = ::pread(start.variables.get(), bytes.data(), bytes.size(), 0);
+    if (size < 0) return io_error("variables");
+    const std::string_view all = bytes.reveal().substr(0, static_cast<std::size_t>(size));
+    const std::string wanted = account.variable + "=";
+    std::string_view value;
+    for (std::size_t begin = 0; begin < all.size() && value.empty();) {
+        const std::size_t end = std::min(all.find('\0', begin), all.size());
+        const std::string_view entry = all.substr(begin, end - begin);
+        if (entry.starts_with(wanted)) value = entry.substr(wanted.size());
+        begin = end + 1;
+    }
+    if (value.empty()) {
+        return Error{Errc::NotFound, "account " + account.name + ": the variable " + account.variable + " is not set"};
+    }
+    return source_of_value(value);
+}
+
+// systemd made the file for this service alone and takes it away with it; it never changes meanwhile.
+Result<std::unique_ptr<Source>> take_credential(const Account& account) {
+    const std::string place = "account " + account.name;
+    const char* folder = std::getenv("CREDENTIALS_DIRECTORY");
+    if (folder == nullptr || *folder != '/') {
+        return Error{Errc::NotFound, place + ": CREDENTIALS_DIRECTORY is not set (start Sanctum from a unit with "
+                                             "LoadCredential=" + account.credential + ":PATH)"};
+    }
+    const std::string file = std::string(folder) + "/" + account.credential;
+    const Result<UniqueFd> fd = profiles::open_owned_file(file, profiles::Secrecy::Unit);
+    if (!fd && fd.error().code == Errc::NotFound) {
+        return Error{Errc::NotFound, place + ": the unit has no credential `" + account.credential +
+                                         "` (add LoadCredential=" + account.credential + ":PATH to it)"};
+    }
+    if (!fd) return Error(fd.error()).in(place);
+    LockedBytes bytes(kCredentialBytesMax + 2);
+    const ssize_t size = ::pread(fd->get(), bytes.data(), bytes.size(), 0);
+    if (size < 0) return io_error("read " + file).in(place);
+    return source_of_value(bytes.reveal().substr(0, static_cast<std::size_t>(size)));
+}
+
+bool is_handed_over(const Account& account) { return account.source == "environment" || account.source == "systemd"; }
+
+Status add_handed_over(const MissionStart& start, const Accounts& accounts, Sources& sources) {
     for (const Account* account : accounts) {
-        if (account->source != "command") continue;
-        sources[account->name] = {"command", account->username,
-                                  std::make_unique<CommandSource>(runner, index++, account->command.front())};
+        if (!is_handed_over(*account)) continue;
+        Result<std::unique_ptr<Source>> source =
+            account->source == "environment" ? take_variable(start, *account) : take_credential(*account);
+        if (!source) return std::move(source).error();
+        sources[account->name] = {account->source, account->username, std::move(*source)};
     }
     return {};
 }
@@ -120,6 +227,11 @@ Result<std::vector<ProviderHost>> provider_hosts(const profiles::VaultConfig& co
     };
     for (const Account* account : accounts) {
         add(server_of(*account));
+        if (account->source == "google") {
+            add(std::string(kGoogleTokenEndpoint));
+            add(std::string(kGoogleRevocationEndpoint));
+            if (!account->provider.boundary.empty()) add(std::string(kGoogleExchangeEndpoint));
+        }
         if (!has_client(*account)) continue;
         SANCTUM_TRY(const profiles::IdentityClient* client, client_of(config, *account));
         add(client->token_endpoint);
@@ -179,6 +291,7 @@ public:
         else if (account.source == "github-app") added = add_github_app(account);
         else if (account.source == "openbao") added = add_server_source<OpenbaoSource>(account);
         else if (account.source == "kubernetes") added = add_server_source<KubernetesSource>(account);
+        else if (account.source == "google") added = add_google(account);
         if (!added) return std::move(added).error().in("account " + account.name);
         return {};
     }
@@ -227,6 +340,23 @@ private:
         return {};
     }
 
+    Status add_google(const Account& account) {
+        const auto item = [this](const std::string& name) { return store_.item(name); };
+        SANCTUM_TRY(Identity identity, Identity::create(google_client(account), item));
+        const auto google = std::make_shared<TokenEndpoint>(*out_.providers, clock_, std::move(identity));
+        SANCTUM_TRY(const Secret value, store_.item(account.item));
+        if (account.provider.how == "service-account") {
+            Result<ServiceAccount> robot = ServiceAccount::parse(value);
+            if (!robot) return std::move(robot).error().in("store item `" + account.item + "`");
+            keep(account, std::make_unique<GoogleSource>(google, *out_.providers, account, std::move(*robot)));
+            return {};
+        }
+        auto refresh_token = std::make_shared<SubjectToken>(store_.changing(account.item), loop_, clock_);
+        out_.replaces_items = true;
+        keep(account, std::make_unique<GoogleSource>(google, *out_.providers, account, std::move(refresh_token)));
+        return {};
+    }
+
     // Accounts of one client share its endpoint, and with it what was learnt about the provider's clock.
     Result<std::shared_ptr<TokenEndpoint>> endpoint_of(const Account& account) {
         SANCTUM_TRY(const profiles::IdentityClient* client, client_of(start_.config, account));
@@ -267,10 +397,13 @@ std::string folder_of(const std::string& path) { return path.substr(0, std::max<
 Result<MissionSources> make_sources(const MissionStart& start, int launcher_fd, PollLoop& loop, const Clock& clock) {
     SANCTUM_TRY(const Accounts accounts, accounts_in_use(start));
     MissionSources sources;
-    // Helpers first: none of them may ever have seen the store's memory.
-    SANCTUM_CHECK(add_command_sources(start, accounts, loop, sources.accounts));
+    // Helpers first: none of them may ever have seen the store's memory, or another secret.
+    SANCTUM_CHECK(HelperSources(start, clock, sources.accounts).add_all(accounts, loop));
     SANCTUM_CHECK(start_providers(start, accounts, loop, clock, sources));
-    const auto needs_store = [](const Account* account) { return account->source != "command"; };
+    SANCTUM_CHECK(add_handed_over(start, accounts, sources.accounts));
+    const auto needs_store = [](const Account* account) {
+        return !HelperSources::is_for(*account) && !is_handed_over(*account);
+    };
     if (std::none_of(accounts.begin(), accounts.end(), needs_store)) return sources;
     SANCTUM_TRY(const OpenedStore store, OpenedStore::open(start, launcher_fd));
     StoreSources from_store(start, store, loop, clock, sources);

@@ -108,6 +108,7 @@ Status Vault::prepare() {
     SANCTUM_TRY(MissionSources sources, make_sources(start_, launcher_.fd(), loop_, clock_));
     providers_ = std::move(sources.providers);
     start_.terminal.reset();
+    start_.variables.reset();
     std::vector<std::string> services;
     for (const profiles::Service& service : start_.mission.services) {
         if (sources.accounts.contains(service.account)) services.push_back(service.name);

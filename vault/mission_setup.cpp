@@ -80,6 +80,7 @@ Status take_roles(const wire::Packet& packet, std::map<std::string, int>& roles,
         if (!roles.try_emplace(role, fd).second) return fail_start("role " + role + " twice");
         if (role == "interceptor") start.interceptor = UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
         else if (role == "terminal") start.terminal = UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
+        else if (role == "variables") start.variables = UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
         else if (role != "mission" && role != "accounts") return fail_start("unknown role " + role);
     }
     for (const char* role : {"mission", "accounts", "interceptor"}) {

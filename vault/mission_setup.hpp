@@ -20,6 +20,7 @@ struct MissionStart {
     profiles::VaultConfig config;
     UniqueFd interceptor;
     UniqueFd terminal;  ///< closed: nobody can be asked
+    UniqueFd variables; ///< secrets of the launcher's environment, `NAME=value` and NUL each; closed: there are none
 };
 
 /// Takes `start` apart. Errors: Protocol (a role missing, unknown or twice; a mission that is not the one named).

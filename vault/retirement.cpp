@@ -26,6 +26,8 @@ struct Written {
     std::vector<std::string> gone_words;
     std::string when_denied;
     std::string next;  // another one in the same form; empty: none
+    std::string account;
+    std::string handle;
     template <class Self, class Archive>
     static void fields(Self& self, Archive& archive) {
         archive("provider", self.provider);
@@ -40,6 +42,8 @@ struct Written {
         archive("gone_words", self.gone_words);
         archive("when_denied", self.when_denied);
         archive("next", self.next);
+        archive("account", self.account);
+        archive("handle", self.handle);
     }
     Written() = default;
     Written(const Written&) = delete;
@@ -71,6 +75,8 @@ std::string to_bytes(const Retirement& retirement) {
         written.gone_words.push_back(answer.words);
     }
     written.when_denied = retirement.when_denied;
+    written.account = retirement.account;
+    written.handle = retirement.handle;
     if (retirement.next) written.next = to_bytes(*retirement.next);
     return wire::to_binary(written);
 }
@@ -96,6 +102,8 @@ Result<Retirement> from_bytes(std::string_view bytes) {
         retirement.also_gone.push_back({written->gone_statuses[i], written->gone_words[i]});
     }
     retirement.when_denied = written->when_denied;
+    retirement.account = written->account;
+    retirement.handle = written->handle;
     if (written->next.empty()) return retirement;
     SANCTUM_TRY(Retirement next, from_bytes(written->next));  // each is shorter than the one that holds it
     retirement.next = std::make_unique<Retirement>(std::move(next));
@@ -119,7 +127,8 @@ RetireOutcome outcome_of(const std::string& provider, bool unknown_is_gone, cons
     if (!response) return {End::NotYet, provider + ": " + response.error().what};
     const int status = response->status;
     const bool is_gone = status == 200 || status == 202 || status == 204 || status == 404;
-    if (is_gone || (unknown_is_gone && status == 401)) return {End::Gone, "revoked at " + provider};
+    const bool is_unknown = unknown_is_gone && status == 401;
+    if (is_gone || is_unknown) return {End::Gone, "revoked at " + provider};
     return {End::NotYet, provider + " answered its revocation with status " + std::to_string(status)};
 }
 

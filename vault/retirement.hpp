@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Retirement: the requests that give a credential back and need nothing that is not in them. Sealed into the journal,
-// so that whoever comes after a vault that died can send them, without the store and its passphrase.
+// Retirement: what gives a credential back and needs nothing that is not in it: requests, or one run of a program of
+// the operator's. Sealed into the journal, so that whoever comes after a vault that died can do it, without the store
+// and its passphrase.
 #pragma once
 
 #include "base/result.hpp"
@@ -27,6 +28,11 @@ struct Retirement {
     std::vector<UnknownAnswer> also_gone;
     std::string when_denied;           ///< what to change where the answer is 403; empty: nothing is known
     std::unique_ptr<Retirement> next;  ///< sent when this one is confirmed, at the same host; null: it was the last
+    /// Not empty: no request, but the second program of this account, which gets request.body on its standard input.
+    /// SECURITY: the account alone; which program that is says the operator's configuration, so that nobody who can
+    /// write the journal runs anything.
+    std::string account;
+    std::string handle;                ///< what the program gets in `SANCTUM_HANDLE`
 };
 
 /// What the provider's answer means: 200, 202, 204 and 404 are Gone, 401 where it says so; else NotYet.

@@ -44,6 +44,10 @@ Status check_operators_files(const std::string& what, const std::string& path, b
     for (const std::string& key : facts.key_files) {
         if (is_same_or_below(key, path)) return refused(what, path, "holds the store's key file " + key + " (move it)");
     }
+    for (const std::string& secret : facts.secret_files) {
+        if (!is_same_or_below(secret, path)) continue;
+        return refused(what, path, "holds " + secret + ", which is the credential of an account (move it)");
+    }
     for (const std::string& file : facts.operator_files) {
         if (!is_writable || !is_same_or_below(file, path)) continue;
         return refused(what, path, "is writable and holds " + file + ", on which the operator relies (move it)");

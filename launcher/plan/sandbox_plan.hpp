@@ -49,6 +49,7 @@ struct HostFacts {
     std::vector<std::string> java_trust_stores;  ///< files of roots that JVMs of the machine read, real paths
     std::vector<std::string> sanctum_folders;  ///< data, state, runtime, configuration: never part of a grant
     std::vector<std::string> key_files;        ///< what opens the operator's store: never part of a grant
+    std::vector<std::string> secret_files;     ///< credentials of accounts: never part of a grant
     std::vector<std::string> operator_files;   ///< what decides or runs outside: never inside a writable grant
     std::vector<std::string> program_folders;  ///< Sanctum's programs: never inside a writable grant
     std::map<std::string, GrantFacts> grants;  ///< workspace, mounts and kept home, by the path named in the mission

@@ -127,7 +127,7 @@ Status meet(Peer& peer, const Signals& signals) {
 }
 
 Status send_start_vault(Peer& vault, const PreparedMission& prepared, const MissionTimes& times, int interceptor_end,
-                        int terminal) {
+                        int terminal, int variables) {
     Handover handover;
     const profiles::VaultConfig accounts =
         profiles::vault_config_for(prepared.mission, prepared.config, prepared.places);
@@ -135,6 +135,7 @@ Status send_start_vault(Peer& vault, const PreparedMission& prepared, const Miss
     SANCTUM_CHECK(handover.add_value("accounts", wire::to_json(accounts)));
     handover.add("interceptor", interceptor_end);
     if (terminal >= 0) handover.add("terminal", terminal);
+    if (variables >= 0) handover.add("variables", variables);
     const wire::StartVault start{prepared.mission.id, prepared.places.state, times.ends_boot_ms, times.ends_unix_ms,
                                  handover.roles};
     return send_start(vault, start, handover.descriptors);
@@ -162,11 +163,13 @@ bool may_need_passphrase(const PreparedMission& prepared) {
 
 Result<std::chrono::milliseconds> introduce(Peer& interceptor, Peer& vault, const PreparedMission& prepared,
                                             const MissionTimes& times, const std::string& salt_hex,
-                                            std::vector<NamespaceSocket> sockets, const Signals& signals) {
+                                            std::vector<NamespaceSocket> sockets, UniqueFd variables,
+                                            const Signals& signals) {
     SANCTUM_TRY(auto between, wire::make_channel_pair());
     SANCTUM_CHECK(meet(vault, signals));
     const UniqueFd terminal = terminal_for_passphrase(prepared);
-    SANCTUM_CHECK(send_start_vault(vault, prepared, times, between.first.get(), terminal.get()));
+    SANCTUM_CHECK(send_start_vault(vault, prepared, times, between.first.get(), terminal.get(), variables.get()));
+    variables.reset();
     SANCTUM_CHECK(meet(interceptor, signals));
     SANCTUM_CHECK(send_start_interceptor(interceptor, prepared, times, salt_hex, sockets, between.second.get()));
     // Closed on our side when this returns: an open copy would keep the agent's network namespace and the leases' way

@@ -46,9 +46,10 @@ struct ReadyPeers {
 /// Waits for hello and checks it. Errors: as await_packet, and Protocol.
 [[nodiscard]] Status meet(Peer& peer, const Signals& signals);
 
-/// Sends start to the vault, with the terminal where a passphrase may be needed. `interceptor_end` is borrowed.
+/// Sends start to the vault, with the terminal where a passphrase may be needed, and the variables that accounts take
+/// from the environment; -1: neither. The descriptors are borrowed.
 [[nodiscard]] Status send_start_vault(Peer& vault, const PreparedMission& prepared, const MissionTimes& times,
-                                      int interceptor_end, int terminal);
+                                      int interceptor_end, int terminal, int variables);
 /// Sends start to the interceptor: mission, upstream and catalog as sealed memfds, and the sockets of the sandbox.
 [[nodiscard]] Status send_start_interceptor(Peer& interceptor, const PreparedMission& prepared,
                                             const MissionTimes& times, const std::string& salt_hex,
@@ -57,13 +58,14 @@ struct ReadyPeers {
 /// Whether the vault may have to ask a person for the passphrase.
 [[nodiscard]] bool may_need_passphrase(const PreparedMission& prepared);
 
-/// Greets both and sends both their start, in the order that overlaps their work best. The namespace's sockets are
-/// closed on our side afterwards. Returns how long the vault may take now: longer where it asks a person.
-/// Errors: as above.
+/// Greets both and sends both their start, in the order that overlaps their work best. The namespace's sockets, and
+/// `variables` (PreparedMission::variables) for the vault, are closed on our side afterwards. Returns how long the
+/// vault may take now: longer where it asks a person. Errors: as above.
 [[nodiscard]] Result<std::chrono::milliseconds> introduce(Peer& interceptor, Peer& vault,
                                                           const PreparedMission& prepared, const MissionTimes& times,
                                                           const std::string& salt_hex,
-                                                          std::vector<NamespaceSocket> sockets, const Signals& signals);
+                                                          std::vector<NamespaceSocket> sockets, UniqueFd variables,
+                                                          const Signals& signals);
 
 /// Waits until both are ready. Errors: as above.
 [[nodiscard]] Result<ReadyPeers> await_ready(Peer& interceptor, Peer& vault, std::chrono::milliseconds vault_timeout,

@@ -3,6 +3,7 @@
 
 #include "base/mission_id.hpp"
 #include "launcher/plan/plan_mounts.hpp"
+#include "launcher/run/secret_variables.hpp"
 #include "launcher/run/trust_question.hpp"
 #include "profiles/schema/owned_file.hpp"
 #include "profiles/schema/resolve.hpp"
@@ -101,7 +102,7 @@ void add_file(std::vector<std::string>& files, const std::string& path) {
 }
 
 // The program of an account's source runs outside whenever the mission needs its credential; what it is given as
-// absolute path (a script) counts like the program.
+// absolute path (a script) counts like the program. A file that is a credential is in no grant at all.
 void gather_operators_files(PreparedMission& prepared) {
     constexpr std::string_view key_file = "key-file:";
     HostFacts& facts = prepared.facts;
@@ -114,6 +115,12 @@ void gather_operators_files(PreparedMission& prepared) {
         for (const profiles::Account& account : config.accounts) {
             if (account.name != service.account) continue;
             for (const std::string& word : account.command) add_file(facts.operator_files, word);
+            for (const std::string& word : account.give_back) add_file(facts.operator_files, word);
+            add_file(facts.secret_files, account.file);
+            if (account.source == "systemd") {
+                const std::string folder = value_or_empty(prepared.environment, "CREDENTIALS_DIRECTORY");
+                add_file(facts.secret_files, folder + "/" + account.credential);
+            }
         }
     }
 }
@@ -145,6 +152,8 @@ Result<PreparedMission> prepare_mission(const Options& options, const Clock& clo
     prepared.places = places_of_this_process();
     SANCTUM_CHECK(check_own_folders(prepared.places, prepared.environment));
     SANCTUM_TRY(prepared.config, load_config(options, prepared.places, prepared.environment));
+    // SECURITY: from here on no copy of them is in what the mission, or any other process, is made of.
+    const SecretVariables secrets = take_secret_variables(prepared.config, prepared.environment);
 
     const std::string from_environment = value_or_empty(prepared.environment, "SANCTUM_PROFILE");
     SANCTUM_TRY(const std::string path, profiles::find_profile(options.profile, from_environment, prepared.places));
@@ -167,6 +176,9 @@ Result<PreparedMission> prepare_mission(const Options& options, const Clock& clo
     gather_operators_files(prepared);
     SANCTUM_TRY(prepared.plan, plan_of(options, prepared, folder));
     SANCTUM_TRY(prepared.witness, find_witness(prepared));
+    if (!options.dry_run) {
+        SANCTUM_TRY(prepared.variables, seal_secret_variables(secrets, prepared.mission, prepared.config));
+    }
     prepared.workspace.policy = prepared.mission.sandbox.runs_later;
     prepared.workspace.owner = prepared.facts.workspace_owner;
     prepared.workspace.group = prepared.facts.workspace_group;
@@ -184,10 +196,11 @@ Status refuse_inside_a_mission(const std::map<std::string, std::string>& environ
 std::map<std::string, std::string> environment_of_this_process() {
     std::map<std::string, std::string> environment;
     for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
-        const std::string text = *entry;
+        std::string text = *entry;
         const std::size_t equals = text.find('=');
         if (equals == std::string::npos || equals == 0) continue;
         environment.emplace(text.substr(0, equals), text.substr(equals + 1));
+        wipe(text);  // one of them may be a credential; take_secret_variables() sees to the others
     }
     return environment;
 }

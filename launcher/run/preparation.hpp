@@ -6,6 +6,7 @@
 #include "base/clock.hpp"
 #include "base/places.hpp"
 #include "base/result.hpp"
+#include "base/unique_fd.hpp"
 #include "launcher/plan/sandbox_plan.hpp"
 #include "launcher/run/options.hpp"
 #include "launcher/run/workspace_care.hpp"
@@ -29,6 +30,8 @@ struct PreparedMission {
     HostFacts facts;
     SandboxPlan plan;
     WorkspaceCare workspace;  ///< what the workspace was like before
+    UniqueFd variables;       ///< sealed: what accounts of source `environment` take from it; closed: nothing, or
+                              ///< handed over
     std::string witness;      ///< the program that is told of signed heads, without symbolic links; empty: none
 };
 

@@ -48,8 +48,8 @@ Ending let_agent_run(MissionLoop& loop, ConfinedAgent& agent, const PreparedMiss
     return loop.run();
 }
 
-Result<Ending> run_mission(const PreparedMission& prepared, const Options& options, const Speaker& speaker,
-                           StatusLines& status, const Clock& clock) {
+Result<Ending> run_mission(const PreparedMission& prepared, UniqueFd variables, const Options& options,
+                           const Speaker& speaker, StatusLines& status, const Clock& clock) {
     // From here on signals are events, and the terminal's modes are remembered.
     SANCTUM_TRY(Signals signals, Signals::block());
     Terminal terminal = Terminal::open();
@@ -66,7 +66,7 @@ Result<Ending> run_mission(const PreparedMission& prepared, const Options& optio
     SANCTUM_CHECK(confine_launcher());
     const std::string salt = wire::to_hex(random_bytes(kSaltBytes));
     SANCTUM_TRY(const auto vault_timeout, introduce(processes->interceptor, processes->vault, prepared, times, salt,
-                                                    std::move(agent.sockets), signals));
+                                                    std::move(agent.sockets), std::move(variables), signals));
     SANCTUM_TRY(ledger::SigningKey key, load_ledger_key(prepared.places));  // while they get ready
     SANCTUM_TRY(const ReadyPeers ready, await_ready(processes->interceptor, processes->vault, vault_timeout, signals));
 
@@ -115,10 +115,11 @@ int supervise(const Options& options) {
         return kExitSetupFailed;
     }
     const SystemClock clock;
-    const Result<PreparedMission> prepared = prepare_mission(options, clock);
+    Result<PreparedMission> prepared = prepare_mission(options, clock);
     if (prepared && options.dry_run) return print_plan(*prepared, speaker);
 
-    Result<Ending> ran = prepared ? run_mission(*prepared, options, speaker, *status, clock)
+    Result<Ending> ran = prepared ? run_mission(*prepared, std::move(prepared->variables), options, speaker, *status,
+                                                clock)
                                   : Result<Ending>(failed_to_set_up(prepared.error().what));
     const Ending ending = ran ? *ran : failed_before_running(ran.error(), *prepared);
     if (!ending.what.empty()) speaker.error(ending.what);

@@ -5,6 +5,7 @@
 #include "base/limits.hpp"
 #include "profiles/catalog/entry_format.hpp"
 #include "profiles/catalog/entry_text.hpp"
+#include "profiles/policy/patterns.hpp"
 
 #include <algorithm>
 #include <map>
@@ -88,6 +89,7 @@ private:
 struct CutTemplate {
     std::vector<std::string> segments;
     bool has_rest = false;
+    std::string rest;  ///< as written, `**` or `{name**}`
 };
 
 CutTemplate cut_template(std::string_view path) {
@@ -97,7 +99,8 @@ CutTemplate cut_template(std::string_view path) {
     for (;;) {
         const std::size_t slash = path.find('/');
         const std::string_view segment = path.substr(0, slash);
-        if (segment == "**") out.has_rest = true;
+        out.has_rest = is_rest_segment(segment);
+        if (out.has_rest) out.rest = segment;
         else out.segments.emplace_back(segment);
         if (slash == std::string_view::npos) return out;
         path.remove_prefix(slash + 1);
@@ -120,9 +123,11 @@ Range write_parts(Writer& writer, std::string_view text, const CutTemplate& path
             writer.row(Parts, {flat::Query, writer.string(braces.substr(2, braces.size() - 3))});
         } else {
             const auto at = std::find(path.segments.begin(), path.segments.end(), braces);
+            const auto number = static_cast<std::uint32_t>(at - path.segments.begin());
             // Git resources (`{repo}`, `{ref}`) have no template; classify() fills them in.
-            if (at == path.segments.end()) writer.row(Parts, {Text, writer.string(braces)});
-            else writer.row(Parts, {Captured, static_cast<std::uint32_t>(at - path.segments.begin())});
+            if (braces == path.rest) writer.row(Parts, {Rest, number});
+            else if (at == path.segments.end()) writer.row(Parts, {Text, writer.string(braces)});
+            else writer.row(Parts, {Captured, number});
         }
         text.remove_prefix(close + 1);
     }

@@ -62,6 +62,15 @@ struct CutPath {
     std::array<std::string_view, kPathSegmentsMax> segments;
     std::uint32_t count = 0;
 
+    /// Segments from `first` on, decoded one by one, so that a slash is a separator only where it was one.
+    [[nodiscard]] std::string rest(std::uint32_t first) const {
+        std::string out;
+        for (std::uint32_t i = first; i < count; ++i) {
+            if (i > first) out += '/';
+            out += decode_segment(segments[i]);
+        }
+        return out;
+    }
     [[nodiscard]] static bool cut(std::string_view path, CutPath& out) {
         if (!path.starts_with('/')) return false;
         path.remove_prefix(1);
@@ -167,9 +176,16 @@ private:
         for (std::uint32_t p = first; p < first + count; ++p) {
             const std::uint32_t kind = b_.at(Parts, p, 0);
             const std::uint32_t value = b_.at(Parts, p, 1);
-            if (kind > Query) return false;
-            if (kind == Captured ? value >= b_.at(Operations, operation, OperationSegmentsCount) : !is_string(value)) {
-                return false;
+            const std::uint32_t segments = b_.at(Operations, operation, OperationSegmentsCount);
+            switch (kind) {
+                case Captured:
+                    if (value >= segments) return false;
+                    break;
+                case Rest:
+                    if (value != segments || b_.at(Operations, operation, OperationHasRest) != 1) return false;
+                    break;
+                default:
+                    if (kind > Rest || !is_string(value)) return false;
             }
         }
         return true;
@@ -198,6 +214,7 @@ std::string fill(const Bytes& b, std::uint32_t first, std::uint32_t count, const
         switch (b.at(Parts, p, 0)) {
             case Text: out += b.text(value); break;
             case Captured: out += value < path.count ? decode_segment(path.segments[value]) : std::string(); break;
+            case Rest: out += path.rest(value); break;
             // FAIL-CLOSED: a parameter that is absent or given twice names no resource; an empty value matches nothing.
             default: {
                 const std::optional<std::string> parameter = single_parameter(query, b.text(value));

@@ -14,13 +14,13 @@
 namespace sanctum::profiles::flat {
 
 inline constexpr std::string_view kMagic = "SNCTENT\x1a";
-inline constexpr std::uint32_t kSchema = 1;
+inline constexpr std::uint32_t kSchema = 2;
 
 enum TableId : std::uint32_t {
     Strings,     // byte offset from the start of the file, bytes
     Lists,       // string
     Sets,        // first in Lists, count: one AND set of scopes
-    Parts,       // PartKind, string or index of a segment
+    Parts,       // PartKind, string or index of a segment; Rest: of the first one behind the segments
     Values,      // resource name, first in Parts, count
     Segments,    // SegmentKind, string
     Endpoints,   // EndpointWord
@@ -50,6 +50,6 @@ enum OperationWord : std::uint32_t {
 };
 
 enum SegmentKind : std::uint32_t { Literal, Capture };
-enum PartKind : std::uint32_t { Text, Captured, Query };
+enum PartKind : std::uint32_t { Text, Captured, Query, Rest };
 
 }  // namespace sanctum::profiles::flat

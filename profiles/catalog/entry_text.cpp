@@ -255,8 +255,9 @@ private:
         std::string out;
         for (std::size_t i = 0; i < path.size(); ++i) {
             if (path[i] == '{') {
-                i = path.find('}', i);
-                out += '*';
+                const std::size_t end = path.find('}', i);
+                out += is_rest_segment(std::string_view(path).substr(i, end + 1 - i)) ? "**" : "*";
+                i = end;
             } else {
                 out += path[i];
             }

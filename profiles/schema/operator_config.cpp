@@ -129,7 +129,7 @@ private:
             read_hosts(reader, account);
             sources_.read_account(reader, account);
             read_bounds_of_account(reader, account);
-            refuse_inline_secrets(reader);
+            refuse_inline_secrets(reader, account.source);
             reader.finish();
             config_.accounts.push_back(std::move(account));
         }
@@ -194,10 +194,11 @@ private:
     }
 
     // The value is not repeated in the message: it may be one.
-    void refuse_inline_secrets(TableReader& reader) {
+    void refuse_inline_secrets(TableReader& reader, std::string_view source) {
         for (const char* key : {"secret", "token", "password", "api_key", "key", "client_secret", "value"}) {
             const TomlMember* member = reader.peek(key);
-            if (member == nullptr) continue;
+            const bool is_named = source == "google" && key == std::string_view("client_secret");
+            if (member == nullptr || is_named) continue;
             reader.forgive(key);
             diagnostics_.error(member->at, "a secret is never written into the configuration",
                                "run `sanctum vault add NAME` and write item = \"NAME\"", Show::NotTheValue);

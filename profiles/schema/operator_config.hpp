@@ -48,19 +48,23 @@ struct IdentityClient {
     }
 };
 
-/// What an account of `auth0`, `oauth` or `github-app` says beyond its name. Empty texts: not said.
+/// What an account of `auth0`, `oauth`, `github-app` or `google` says beyond its name, and what the scopes of `command`
+/// are called. Empty texts: not said.
 struct ProviderAccount {
     std::string client;      ///< the IdentityClient; github-app has none
     std::string how;         ///< auth0: refresh-token | access-token | worker; oauth: refresh-token |
-                             ///< client-credentials | token-exchange
+                             ///< client-credentials | token-exchange; google: refresh-token | service-account
     std::string connection;  ///< auth0
     std::string login_hint;  ///< auth0: which of several accounts of one connection
-    std::string user;        ///< auth0 worker: the user's id
+    std::string user;        ///< auth0 worker: the user's id; google service-account: for whom it acts
     std::string audience;    ///< oauth
     std::string resource;    ///< oauth (RFC 8707)
     std::string app_id;        ///< github-app
     std::string installation;  ///< github-app
     std::string api;           ///< github-app: https://api.github.com, or an own server's
+    std::string client_id;           ///< google refresh-token
+    std::string client_secret_item;  ///< google refresh-token: its name in the store
+    std::map<std::string, std::string> boundary;  ///< google: the catalog's scope → role of Cloud Storage; empty: none
     bool asks_scopes = true;   ///< the provider is asked for no more than the need
     bool accepts_wider = false;  ///< a wider answer is used all the same; then ours alone is what narrows
     std::map<std::string, std::string> scope_names;  ///< the catalog's scope → what the provider calls it
@@ -76,6 +80,9 @@ struct ProviderAccount {
         archive("app_id", self.app_id);
         archive("installation", self.installation);
         archive("api", self.api);
+        archive("client_id", self.client_id);
+        archive("client_secret_item", self.client_secret_item);
+        archive("boundary", self.boundary);
         archive("asks_scopes", self.asks_scopes);
         archive("accepts_wider", self.accepts_wider);
         archive("scope_names", self.scope_names);
@@ -143,10 +150,15 @@ struct Account {
     std::vector<std::string> hosts;
     std::vector<std::uint16_t> ports;  ///< of `hosts`; empty: 443
     std::string base_path;
-    std::string source;                ///< local | command | auth0 | oauth | github-app | openbao | kubernetes
+    std::string source;                ///< local | command | rotate | file | environment | systemd | auth0 | oauth |
+                                       ///< github-app | google | openbao | kubernetes
     std::string item;                  ///< name in the store: the credential itself, a subject token, a private key, or
                                        ///< what logs us in
-    std::vector<std::string> command;  ///< command: argv, absolute program
+    std::vector<std::string> command;  ///< command, rotate: argv of what prints it, absolute program
+    std::vector<std::string> give_back;  ///< command, rotate: argv of what ends it; empty: nothing does
+    std::string file;                  ///< file: absolute path
+    std::string variable;              ///< environment
+    std::string credential;            ///< systemd: name in $CREDENTIALS_DIRECTORY
     std::string username;
     std::string on_exit;                            ///< expire | revoke
     ProviderAccount provider;                       ///< of the sources that ask an identity provider
@@ -165,6 +177,10 @@ struct Account {
         archive("source", self.source);
         archive("item", self.item);
         archive("command", self.command);
+        archive("give_back", self.give_back);
+        archive("file", self.file);
+        archive("variable", self.variable);
+        archive("credential", self.credential);
         archive("username", self.username);
         archive("on_exit", self.on_exit);
         archive("provider", self.provider);

@@ -3,7 +3,6 @@
 
 #include "base/files.hpp"
 #include "base/limits.hpp"
-#include "base/unique_fd.hpp"
 
 #include <cerrno>
 #include <climits>
@@ -34,6 +33,12 @@ bool is_private_group(uid_t owner, gid_t group) {
            members->gr_mem[0] == nullptr;
 }
 
+// The bits that nobody but the owner may have.
+mode_t nobodys(Secrecy secrecy) {
+    if (secrecy == Secrecy::Ordinary) return 0;
+    return secrecy == Secrecy::Unit ? S_IRWXO : S_IRWXG | S_IRWXO;
+}
+
 Status check_status(const std::string& path, const struct stat& status, Secrecy secrecy) {
     if (!is_ours(status.st_uid)) {
         return not_permitted(path, "belongs to another user", "chown it to yourself or root");
@@ -45,7 +50,7 @@ Status check_status(const std::string& path, const struct stat& status, Secrecy 
     if (group_writes || (status.st_mode & S_IWOTH) != 0) {
         return not_permitted(path, "can be changed by other users", "chmod go-w " + path);
     }
-    if (secrecy == Secrecy::Private && !is_folder && (status.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+    if (!is_folder && (status.st_mode & nobodys(secrecy)) != 0) {
         return not_permitted(path, "can be read by other users", "chmod 600 " + path);
     }
     return {};
@@ -81,8 +86,15 @@ Result<std::string> read_owned_file(const std::string& path, Secrecy secrecy) {
 }
 
 Result<std::string> read_owned_file(const std::string& path, Secrecy secrecy, std::size_t bytes_max) {
+    SANCTUM_TRY(const UniqueFd fd, open_owned_file(path, secrecy));
+    Result<std::string> content = read_all(fd.get(), bytes_max);
+    if (!content) return std::move(content).error().in(path);
+    return content;
+}
+
+Result<UniqueFd> open_owned_file(const std::string& path, Secrecy secrecy) {
     SANCTUM_TRY(const std::string real, real_path(path));
-    const UniqueFd fd(::open(real.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW));
+    UniqueFd fd(::open(real.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW));
     if (!fd && errno == EACCES) {
         return not_permitted(path, "may not be read", "chown it to yourself, or chmod u+r " + path);
     }
@@ -92,9 +104,7 @@ Result<std::string> read_owned_file(const std::string& path, Secrecy secrecy, st
     if (!S_ISREG(status.st_mode)) return Error{Errc::Unsupported, path + ": not a regular file"};
     SANCTUM_CHECK(check_status(real, status, secrecy));
     SANCTUM_CHECK(check_folders(real));
-    Result<std::string> content = read_all(fd.get(), bytes_max);
-    if (!content) return std::move(content).error().in(path);
-    return content;
+    return fd;
 }
 
 Result<std::string> find_owned_program(const std::string& path) {

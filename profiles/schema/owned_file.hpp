@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/result.hpp"
+#include "base/unique_fd.hpp"
 #include "profiles/schema/values.hpp"
 
 #include <cstddef>
@@ -14,6 +15,7 @@ namespace sanctum::profiles {
 enum class Secrecy : std::uint8_t {
     Ordinary,  ///< others may read it
     Private,   ///< others may not even read it
+    Unit,      ///< as Private, but the group may read: its bits are the access list's mask of a systemd credential
 };
 
 /// Reads a regular file whose owner is the caller or root, that neither group nor others may write, in folders that
@@ -23,6 +25,9 @@ enum class Secrecy : std::uint8_t {
 
 /// The same with another bound than kSmallFileBytesMax.
 [[nodiscard]] Result<std::string> read_owned_file(const std::string& path, Secrecy secrecy, std::size_t bytes_max);
+
+/// The same as far as a descriptor for reading; for content that must not rest in a string.
+[[nodiscard]] Result<UniqueFd> open_owned_file(const std::string& path, Secrecy secrecy);
 
 /// The path without symbolic links of a program that we run for the operator: a regular file that we may execute, with
 /// owner, modes and folders as above. Errors: NotFound; NotPermitted with the command that mends it; Unsupported (no

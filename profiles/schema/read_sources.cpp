@@ -3,6 +3,7 @@
 
 #include "base/files.hpp"
 #include "base/limits.hpp"
+#include "profiles/schema/owned_file.hpp"
 
 #include <algorithm>
 #include <array>
@@ -31,7 +32,11 @@ struct SourceKeys {
 const std::vector<SourceKeys>& sources() {
     static const std::vector<SourceKeys> all = {
         {"local", {"item"}},
-        {"command", {"command"}},
+        {"command", {"command", "revoke", "ask_scopes", "scope_names", "wider"}},
+        {"rotate", {"issue", "retire"}},
+        {"file", {"file"}},
+        {"environment", {"variable"}},
+        {"systemd", {"credential"}},
         {"auth0",
          {"tenant", "connection", "exchange", "item", "user", "login_hint", "ask_scopes", "scope_names", "wider"}},
         {"oauth", {"provider", "grant_type", "item", "audience", "resource", "ask_scopes", "scope_names", "wider"}},
@@ -41,6 +46,9 @@ const std::vector<SourceKeys>& sources() {
           "field", "username_field", "policies", "scope_names", "retire_policy", "revoke_prefix", "num_uses"}},
         {"kubernetes",
          {"server", "namespace", "service_account", "audiences", "retire_as", "item", "certificate"}},
+        {"google",
+         {"grant_type", "item", "client_id", "client_secret", "user", "boundary", "ask_scopes", "scope_names",
+          "wider"}},
     };
     return all;
 }
@@ -98,6 +106,15 @@ bool is_object_name(std::string_view text) {
            });
 }
 
+// Of Google's IAM, shipped or an organisation's own.
+bool is_role(std::string_view text) {
+    const bool is_plain = std::all_of(text.begin(), text.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+               c == '-' || c == '/';
+    });
+    return is_plain && text.find("roles/") != std::string_view::npos && !text.ends_with('/');
+}
+
 bool is_number(std::string_view text) {
     return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
 }
@@ -130,11 +147,16 @@ void SourceReader::read_account(TableReader& reader, Account& account) {
     account.source = source->value;
     if (source->value == "local") read_local(reader, account);
     else if (source->value == "command") read_command(reader, account);
+    else if (source->value == "rotate") read_rotate(reader, account);
+    else if (source->value == "file") read_secret_file(reader, account);
+    else if (source->value == "environment") read_variable(reader, account);
+    else if (source->value == "systemd") read_credential(reader, account);
     else if (source->value == "auth0") read_auth0(reader, account);
     else if (source->value == "oauth") read_oauth(reader, account);
     else if (source->value == "github-app") read_github_app(reader, account);
     else if (source->value == "openbao") read_openbao(reader, account);
     else if (source->value == "kubernetes") read_kubernetes(reader, account);
+    else if (source->value == "google") read_google(reader, account);
     else {
         std::vector<std::string> names;
         for (const SourceKeys& known : sources()) names.emplace_back(known.name);
@@ -149,6 +171,7 @@ void SourceReader::refuse_foreign_keys(TableReader& reader, const Account& accou
     for (const std::string_view key : keys_of_all()) {
         const TomlMember* member = reader.peek(key);
         if (member == nullptr || is_key_of(account.source, key)) continue;
+        if (key == "client_secret") continue;  // its value may be one: refused with all secrets that are written inline
         reader.forgive(key);
         diagnostics_.error(member->at, "`" + std::string(key) + "` belongs to source " + owners_of(key), "remove it");
     }
@@ -160,18 +183,75 @@ void SourceReader::read_local(TableReader& reader, Account& account) {
 }
 
 void SourceReader::read_command(TableReader& reader, Account& account) {
-    const auto command = reader.texts("command", Need::Optional, R"(["/usr/bin/print-token"])");
+    account.command = read_program(reader, "command", Need::Required, R"(["/usr/bin/print-token", "work"])", account);
+    account.give_back = read_program(reader, "revoke", Need::Optional, R"(["/usr/local/bin/mint", "revoke"])", account);
+    read_scopes(reader, account);
+    read_on_exit(reader, account, reader.peek("revoke") != nullptr,
+                 R"(name the program that does it: revoke = ["/usr/local/bin/mint", "revoke"])");
+}
+
+void SourceReader::read_rotate(TableReader& reader, Account& account) {
+    account.command = read_program(reader, "issue", Need::Required, R"(["/usr/local/bin/key", "issue"])", account);
+    account.give_back = read_program(reader, "retire", Need::Required, R"(["/usr/local/bin/key", "retire"])", account);
+    const auto on_exit = reader.peek("on_exit");
+    read_on_exit(reader, account, true);
+    if (on_exit == nullptr || account.on_exit != "expire") return;
+    diagnostics_.error(on_exit->value.at, "source `rotate` always retires what it issued",
+                       "remove `on_exit`, or use source = \"command\" without `revoke`");
+}
+
+std::vector<std::string> SourceReader::read_program(TableReader& reader, std::string_view key, Need need,
+                                                    std::string_view example, const Account& account) {
+    const auto words = reader.texts(key, Need::Optional, example);
+    std::vector<std::string> program;
+    if (!words && need == Need::Optional) return program;
+    if (!words || words->value.empty()) {
+        if (words || reader.peek(key) == nullptr) {
+            diagnostics_.error(words ? words->at : reader.at(),
+                               "source `" + account.source + "` needs `" + std::string(key) +
+                                   "`, a program and its arguments",
+                               "write " + std::string(key) + " = " + std::string(example));
+        }
+        return program;
+    }
+    if (!words->value.front().value.starts_with('/')) {
+        diagnostics_.error(words->value.front().at, "the program's path is not absolute", "the vault searches no PATH");
+    }
+    for (const auto& word : words->value) program.push_back(word.value);
+    return program;
+}
+
+void SourceReader::read_secret_file(TableReader& reader, Account& account) {
     read_on_exit(reader, account, false);
-    if (!command || command->value.empty()) {
-        return diagnostics_.error(command ? command->at : reader.at(),
-                                  "source `command` needs `command`, a program and its arguments",
-                                  "write command = [\"/usr/bin/print-token\", \"work\"]");
+    const auto file = reader.text("file", Need::Required, "/etc/sanctum/token");
+    if (!file) return;
+    account.file = file->value;
+    if (!account.file.starts_with('/')) {
+        return diagnostics_.error(file->at, "the file's path is not absolute", "write file = \"/etc/sanctum/token\"");
     }
-    if (!command->value.front().value.starts_with('/')) {
-        diagnostics_.error(command->value.front().at, "the program's path is not absolute",
-                           "the vault searches no PATH");
-    }
-    for (const auto& word : command->value) account.command.push_back(word.value);
+    if (const auto fault = private_file_fault(account.file)) diagnostics_.error(file->at, fault->text, fault->hint);
+}
+
+void SourceReader::read_variable(TableReader& reader, Account& account) {
+    read_on_exit(reader, account, false);
+    const auto variable = reader.text("variable", Need::Required, "GH_TOKEN");
+    if (!variable) return;
+    account.variable = variable->value;
+    if (is_variable_name(account.variable)) return;
+    diagnostics_.error(variable->at, "`variable` is the name of a variable, not its value",
+                       "letters, digits and underscores, as in variable = \"GH_TOKEN\"", Show::NotTheValue);
+}
+
+void SourceReader::read_credential(TableReader& reader, Account& account) {
+    read_on_exit(reader, account, false);
+    const auto credential = reader.text("credential", Need::Required, "github-token");
+    if (!credential) return;
+    account.credential = credential->value;
+    const bool is_name = !account.credential.empty() && !account.credential.starts_with('.') &&
+                         account.credential.find('/') == std::string::npos;
+    if (is_name) return;
+    diagnostics_.error(credential->at, "`credential` is a name, not a path",
+                       "the NAME of the unit's LoadCredential=NAME:PATH");
 }
 
 void SourceReader::read_auth0(TableReader& reader, Account& account) {
@@ -385,6 +465,67 @@ void SourceReader::read_kubernetes(TableReader& reader, Account& account) {
     read_on_exit_of_a_maker(reader, account);
 }
 
+void SourceReader::read_google(TableReader& reader, Account& account) {
+    ProviderAccount& provider = account.provider;
+    read_how(reader, "grant_type", {"refresh-token", "service-account"}, account);
+    const bool is_robot = provider.how == "service-account";
+    read_item(reader, account, Need::Required,
+              is_robot ? "the key file of the service account (JSON) in the store"
+                       : "the user's refresh token in the store");
+    read_google_client(reader, account);
+    if (const auto user = reader.text("user", Need::Optional, "alice@example.org")) {
+        provider.user = user->value;
+        if (!is_robot) {
+            diagnostics_.error(user->at, "`user` belongs to grant_type = \"service-account\"",
+                               "the refresh token of `item` says who the user is");
+        }
+    }
+    read_boundary(reader, account);
+    read_scopes(reader, account);
+    if (!provider.asks_scopes) {
+        diagnostics_.error(reader.peek("ask_scopes")->value.at, "Google's tokens are always asked for by their scopes",
+                           "remove `ask_scopes`; scope_names says what Google calls them");
+    }
+    read_on_exit(reader, account, !is_robot,
+                 "Google cannot take back a service account's tokens; they end at their own time");
+}
+
+// A client that Google knows as "desktop" or "web" has a secret, which every refresh needs.
+void SourceReader::read_google_client(TableReader& reader, Account& account) {
+    ProviderAccount& provider = account.provider;
+    const bool is_robot = provider.how == "service-account";
+    read_text(reader, "client_id", is_robot ? Need::Optional : Need::Required, "123-abc.apps.googleusercontent.com",
+              provider.client_id);
+    provider.client_secret_item = read_named_secret(reader, "client_secret");
+    for (const std::string_view key : {"client_id", "client_secret"}) {
+        if (!is_robot || reader.peek(key) == nullptr) continue;
+        diagnostics_.error(reader.peek(key)->at, "a service account signs with its own key and is no client",
+                           "remove `" + std::string(key) + "`");
+    }
+    if (is_robot || !provider.client_secret_item.empty()) return;
+    diagnostics_.error(reader.at(), "a refresh at Google needs `client_secret`",
+                       "run `sanctum vault add google-client` and write client_secret = { item = \"google-client\" }");
+}
+
+void SourceReader::read_boundary(TableReader& reader, Account& account) {
+    const TomlMember* boundary = reader.table("boundary", R"({ "objects:read" = "roles/storage.objectViewer" })");
+    if (boundary == nullptr) return;
+    for (const TomlMember& scope : boundary->value.members) {
+        const bool is_text = scope.value.kind == TomlKind::String;
+        if (!is_text) {
+            report_kind(diagnostics_, scope.value, scope.key, "a role", R"("roles/storage.objectViewer")");
+        } else if (!is_role(scope.value.text)) {
+            diagnostics_.error(scope.value.at, "`" + scope.value.text + "` is not a role",
+                               "as in roles/storage.objectViewer or projects/ID/roles/NAME");
+        } else {
+            account.provider.boundary[scope.key] = scope.value.text;
+        }
+    }
+    if (!boundary->value.members.empty()) return;
+    diagnostics_.error(boundary->at, "a boundary without a role would admit nothing",
+                       R"(write boundary = { "objects:read" = "roles/storage.objectViewer" })");
+}
+
 void SourceReader::read_item(TableReader& reader, Account& account, Need need, std::string_view what) {
     const auto item = reader.text("item", Need::Optional, "alice");
     if (item && accept(diagnostics_, item->at, parse_name_text(item->value, "an item"))) account.item = item->value;
@@ -418,7 +559,7 @@ void SourceReader::read_scope_names(TableReader& reader, Account& account) {
     }
 }
 
-void SourceReader::read_on_exit(TableReader& reader, Account& account, bool can_revoke) {
+void SourceReader::read_on_exit(TableReader& reader, Account& account, bool can_revoke, std::string remedy) {
     const auto on_exit = reader.text("on_exit", Need::Optional, "expire");
     if (!on_exit) return;
     account.on_exit = on_exit->value;
@@ -427,7 +568,7 @@ void SourceReader::read_on_exit(TableReader& reader, Account& account, bool can_
                            suggest(on_exit->value, {"expire", "revoke"}));
     } else if (on_exit->value == "revoke" && !can_revoke) {
         diagnostics_.error(on_exit->at, "source `" + account.source + "` cannot revoke at the provider",
-                           "write on_exit = \"expire\"");
+                           std::move(remedy));
     }
 }
 

@@ -35,6 +35,16 @@ private:
 
     void read_local(TableReader& reader, Account& account);
     void read_command(TableReader& reader, Account& account);
+    void read_rotate(TableReader& reader, Account& account);
+    void read_secret_file(TableReader& reader, Account& account);
+    void read_variable(TableReader& reader, Account& account);
+    void read_credential(TableReader& reader, Account& account);
+    void read_google(TableReader& reader, Account& account);
+    void read_google_client(TableReader& reader, Account& account);
+    void read_boundary(TableReader& reader, Account& account);
+    /// argv of the key; empty when it is absent or was reported.
+    std::vector<std::string> read_program(TableReader& reader, std::string_view key, Need need,
+                                          std::string_view example, const Account& account);
     void read_auth0(TableReader& reader, Account& account);
     void read_oauth(TableReader& reader, Account& account);
     void read_github_app(TableReader& reader, Account& account);
@@ -46,8 +56,9 @@ private:
     void read_item(TableReader& reader, Account& account, Need need, std::string_view what);
     void read_scopes(TableReader& reader, Account& account);
     void read_scope_names(TableReader& reader, Account& account);
-    void read_on_exit(TableReader& reader, Account& account, bool can_revoke);
     void read_on_exit_of_a_maker(TableReader& reader, Account& account);
+    void read_on_exit(TableReader& reader, Account& account, bool can_revoke,
+                      std::string remedy = "write on_exit = \"expire\"");
     void read_how(TableReader& reader, std::string_view key, const std::vector<std::string>& known, Account& account);
     void read_client(TableReader& reader, std::string_view key, Account& account);
     void read_text(TableReader& reader, std::string_view key, Need need, std::string_view example, std::string& to);

@@ -118,6 +118,12 @@ public:
 
     void pass(const PlacedText& name) {
         if (!claim(name)) return;
+        if (const Account* account = account_of(name.value)) {
+            to_.diagnostics.error(name.at, "`" + name.value + "` is the credential of account `" + account->name +
+                                               "`, and an agent never holds one",
+                                  "remove it; a service with this account puts it on outside (" + account->place + ")");
+            return;
+        }
         if (looks_like_a_credential(name.value)) {
             to_.diagnostics.error(name.at, "`" + name.value + "` looks like a credential, and an agent never holds one",
                                   "let the service show a placeholder: present = { " + name.value +
@@ -132,6 +138,12 @@ public:
     }
 
 private:
+    [[nodiscard]] const Account* account_of(const std::string& variable) const {
+        for (const Account& account : to_.config.accounts) {
+            if (account.source == "environment" && account.variable == variable) return &account;
+        }
+        return nullptr;
+    }
     // True when the name may be used and nobody else gave it a value.
     bool claim(const PlacedText& name) {
         if (const char* reason = reserved_reason(name.value)) {

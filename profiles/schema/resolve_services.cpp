@@ -3,6 +3,7 @@
 // catalog and account alone.
 #include "profiles/schema/resolve_parts.hpp"
 
+#include "base/limits.hpp"
 #include "profiles/policy/patterns.hpp"
 #include "profiles/schema/words.hpp"
 
@@ -138,6 +139,32 @@ void resolve_resources(const ServiceText& text, const CompiledEntry& entry, cons
     }
 }
 
+// An account with a boundary gets no token that is not bounded: what cannot be drawn is said here and not at the first
+// request.
+void check_boundary(const ServiceText& text, const Account& account, const Service& service, Resolving& to) {
+    if (account.provider.boundary.empty()) return;
+    const std::string whose = "the boundary of account `" + account.name + "` (" + account.place + ")";
+    for (const PlacedText& scope : text.grant) {
+        if (account.provider.boundary.contains(scope.value)) continue;
+        to.diagnostics.error(scope.at, whose + " has no role for scope `" + scope.value + "`",
+                             "add it there with a role that permits it: \"" + scope.value + "\" = \"roles/storage.…\"");
+    }
+    const Texts* buckets = nullptr;
+    for (const auto* bounds : {&service.account_resources, &service.resources}) {
+        if (const auto found = bounds->find("bucket"); found != bounds->end()) buckets = &found->second;
+    }
+    const auto is_pattern = [](const std::string& bucket) { return bucket.find('*') != std::string::npos; };
+    const char* hint = "write resources = { bucket = [\"NAME\"] }";
+    if (buckets == nullptr) {
+        to.diagnostics.error(text.at, whose + " needs the buckets by name", hint);
+    } else if (std::any_of(buckets->begin(), buckets->end(), is_pattern)) {
+        to.diagnostics.error(text.at, whose + " needs the buckets by name, and `*` is none", hint);
+    } else if (buckets->size() > kBoundaryRulesMax) {
+        to.diagnostics.error(text.at, whose + " holds at most " + std::to_string(kBoundaryRulesMax) + " buckets",
+                             "name fewer of them");
+    }
+}
+
 // One endpoint may hold hosts with and without TLS; a credential's way is then two endpoints of the same name.
 void add_endpoint(Endpoint endpoint, const OperatorConfig& config, Service& service) {
     Endpoint plain = endpoint;
@@ -208,6 +235,7 @@ void resolve_service(const ServiceText& text, Resolving& to) {
         resolve_endpoints(text, *entry, *account, service, to);
         resolve_grant(text, *entry, *account, service, to);
         resolve_resources(text, *entry, *account, service, to);
+        check_boundary(text, *account, service, to);
     }
     resolve_present(text, entry, service);
     // Kept even when entry or account is missing, so that rules about it are not reported as well.

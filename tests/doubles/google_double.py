@@ -17,8 +17,12 @@ JWT_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 EXCHANGE_GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
 ACCESS_TYPE = "urn:ietf:params:oauth:token-type:access_token"
 RULES_MAX = 10
-READ_ROLES = {"inRole:roles/storage.objectViewer", "inRole:roles/storage.objectAdmin"}
-WRITE_ROLES = {"inRole:roles/storage.objectAdmin", "inRole:roles/storage.objectCreator"}
+READ_ROLES = {f"inRole:roles/storage.object{name}" for name in ("Viewer", "User", "Admin")}
+WRITE_ROLES = {f"inRole:roles/storage.object{name}" for name in ("Creator", "User", "Admin")}
+QUOTED = r"'((?:[^'\\]|\\.)*)'"     # a text of CEL
+NAME_CONDITION = re.compile(rf"resource\.name\.startsWith\({QUOTED}\)")
+LIST_CONDITION = re.compile(
+    rf"api\.getAttribute\('storage\.googleapis\.com/objectListPrefix', ''\)\.startsWith\({QUOTED}\)")
 
 
 def refusal(status, error, description):
@@ -50,6 +54,12 @@ class GoogleDouble(Double):
         if (request.method, request.path) in answers:
             return answers[request.method, request.path](request)
         found = re.fullmatch(r"/storage/v1/b/([^/]+)/o/(.+)", request.path)
+        if found:
+            return self.storage(request, found.group(1), urllib.parse.unquote(found.group(2)))
+        found = re.fullmatch(r"/storage/v1/b/([^/]+)/o", request.path)
+        if found:
+            return self.storage(request, found.group(1), None)
+        found = re.fullmatch(r"/([^/]+)/(.+)", request.path)    # the XML API
         if found:
             return self.storage(request, found.group(1), urllib.parse.unquote(found.group(2)))
         raise refusal(404, "not_found", request.path)
@@ -152,17 +162,19 @@ class GoogleDouble(Double):
                      "email": token.more["user"], "access_type": "offline"}
 
     def storage(self, request, bucket, name):
+        """An object, or (no name) the list of a bucket's objects below `prefix`."""
         token = self.live(request.bearer(), "access_token", "boundary_token")
         if not token:
             raise Refusal(401, {"error": {"code": 401, "message": "Invalid Credentials"}}, error="Invalid Credentials")
         roles = READ_ROLES if request.method == "GET" else WRITE_ROLES
-        if token.kind == "boundary_token" and not any(_admits(rule, bucket, name, roles)
+        prefix = request.query.get("prefix", "")
+        if token.kind == "boundary_token" and not any(_admits(rule, bucket, name, prefix, roles)
                                                       for rule in token.more["rules"]):
             raise Refusal(403, {"error": {"code": 403, "message": "Access denied."}}, error="Access denied.")
-        return 200, {"bucket": bucket, "name": name}
+        return 200, {"bucket": bucket, "name": name, "prefix": prefix}
 
 
-def _admits(rule, bucket, name, roles):
+def _admits(rule, bucket, name, prefix, roles):
     if rule["availableResource"] != f"//storage.googleapis.com/projects/_/buckets/{bucket}":
         return False
     if not roles & set(rule["availablePermissions"]):
@@ -170,5 +182,16 @@ def _admits(rule, bucket, name, roles):
     condition = rule.get("availabilityCondition", {}).get("expression")
     if not condition:
         return True
-    found = re.fullmatch(r"resource\.name\.startsWith\('([^']*)'\)", condition)
-    return bool(found) and f"projects/_/buckets/{bucket}/objects/{name}".startswith(found.group(1))
+    return any(_holds(part, bucket, name, prefix) for part in condition.split(" || "))
+
+
+def _holds(part, bucket, name, prefix):
+    """One half of a condition. A list is of the bucket itself, whose name no prefix of objects begins."""
+    of_name, of_list = NAME_CONDITION.fullmatch(part), LIST_CONDITION.fullmatch(part)
+    if of_name and name is not None:
+        return f"projects/_/buckets/{bucket}/objects/{name}".startswith(_unquoted(of_name.group(1)))
+    return bool(of_list) and name is None and prefix.startswith(_unquoted(of_list.group(1)))
+
+
+def _unquoted(text):
+    return re.sub(r"\\(.)", r"\1", text)

@@ -98,6 +98,20 @@ def test_a_boundary_admits_its_part_of_one_bucket_only(google, web, refresh, bou
     assert get("GET", "b", "out/x") == 403 and get("GET", "c", "in/x") == 403 and get("DELETE", "b", "in/x") == 403
 
 
+def test_a_boundary_bounds_a_listing_by_its_prefix_where_its_condition_says_so(google, web, refresh, boundary):
+    listing = "api.getAttribute('storage.googleapis.com/objectListPrefix', '').startsWith('in/')"
+    condition = f"{RULE['availabilityCondition']['expression']} || {listing}"
+    parent = refresh().json()["access_token"]
+
+    def status(rule, path):
+        child = boundary(parent, rule).json()["access_token"]
+        return web.get(f"{google.url}{path}", headers={"Authorization": f"Bearer {child}"}).status_code
+    both = {**RULE, "availabilityCondition": {"expression": condition}}
+    assert status(both, "storage/v1/b/b/o?prefix=in/2026") == 200 and status(both, "b/in/x") == 200
+    assert status(both, "storage/v1/b/b/o") == 403 and status(both, "storage/v1/b/b/o?prefix=out/") == 403
+    assert status(RULE, "storage/v1/b/b/o?prefix=in/") == 403 and status(both, "b/out/x") == 403
+
+
 def test_a_malformed_boundary_gives_no_token(refresh, boundary):
     parent = refresh().json()["access_token"]
     assert boundary(parent, RULE, quoted=False).status_code == 400

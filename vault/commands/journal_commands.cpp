@@ -6,10 +6,13 @@
 #include "vault/http/provider_client.hpp"
 #include "vault/reaper.hpp"
 #include "vault/retirement.hpp"
+#include "vault/sources/command.hpp"
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <cstdio>
+#include <set>
 #include <string>
 #include <unistd.h>
 
@@ -47,6 +50,34 @@ RetireOutcome send(Retirement retirement, const profiles::UpstreamConfig& upstre
     return *outcome;
 }
 
+// The program is the one that the configuration names today; the journal has its say only about what it is given.
+RetireOutcome run_program(const LeaseRow& row, const Retirement& retirement, const profiles::OperatorConfig& config,
+                          const Clock& clock) {
+    using End = RetireOutcome::End;
+    const auto account = std::find_if(config.accounts.begin(), config.accounts.end(), [&](const auto& known) {
+        return known.name == retirement.account && known.name == row.account && known.source == row.source;
+    });
+    if (account == config.accounts.end() || account->give_back.empty()) {
+        return {End::NotYet, config.path + " has no program any more that gives back what account " + row.account +
+                                 " had"};
+    }
+    PollLoop loop;
+    Result<std::shared_ptr<CommandRunner>> runner = CommandRunner::start(
+        {{account->give_back, environment_of_account(row.mission, row.account), "SANCTUM_HANDLE", {}}}, kCommandTimeout,
+        loop);
+    if (!runner) return {End::NotYet, runner.error().what};
+    std::optional<RetireOutcome> outcome;
+    Credential credential;
+    credential.secret = retirement.request.body.duplicate();
+    credential.handle = retirement.handle;
+    give_back_by_command(**runner, 0, account->give_back.front(), credential,
+                         [&](const RetireOutcome& told) { outcome = told; });
+    while (!outcome) {
+        if (Status waited = loop.wait(clock, std::nullopt); !waited) return {End::NotYet, waited.error().what};
+    }
+    return *outcome;
+}
+
 // Where the operator's configuration cannot be read, nothing is sent: it says at which address a host may be.
 RetireOutcome give_back(const LeaseRow& row, const std::string& state, const Clock& clock) {
     const auto not_yet = [](const Error& error) { return RetireOutcome{RetireOutcome::End::NotYet, error.what}; };
@@ -57,6 +88,7 @@ RetireOutcome give_back(const LeaseRow& row, const std::string& state, const Clo
     const Result<profiles::OperatorConfig> config =
         profiles::load_operator_config(places_of_this_process().configuration, profiles::Missing::IsEmpty);
     if (!config) return not_yet(config.error());
+    if (!retirement->account.empty()) return run_program(row, *retirement, *config, clock);
     return send(std::move(*retirement), config->upstream, clock);
 }
 
@@ -126,8 +158,14 @@ int run_reap_command(int argc, char** argv) {
     }
     const SystemClock clock;
     if (lists_unfinished) return list_unfinished(state, clock);
+    std::set<std::string> returned;  // several leases may share one credential, which is given back once
     const auto give = [&](const LeaseRow& row) {
+        const std::string credential = row.mission + row.account + row.thumbprint;
+        if (returned.contains(credential)) {
+            return RetireOutcome{RetireOutcome::End::Gone, "given back with another lease"};
+        }
         const RetireOutcome outcome = give_back(row, state, clock);
+        if (outcome.end == RetireOutcome::End::Gone) returned.insert(credential);
         if (outcome.end != RetireOutcome::End::Gone) {
             std::fprintf(stderr, "sanctum reap: %s %s: %s\n", row.mission.c_str(), row.lease.c_str(),
                          outcome.detail.c_str());

@@ -61,17 +61,20 @@ Result<JsonAnswer> JsonAnswer::parse(const HttpResponse& response) {
     if (!is_json_type(response.header("content-type"))) {
         return Error{Errc::Protocol, "status " + std::to_string(response.status) + ", and the answer is not JSON"};
     }
+    return parse_text(response.body.reveal(), "the answer");
+}
+
+Result<JsonAnswer> JsonAnswer::parse_text(std::string_view text, const std::string& what) {
     Members members;
-    const std::string_view text = response.body.reveal();
     auto state = std::make_unique<State>();
     state->json = json::parse(
         text.begin(), text.end(),
         [&](int /*depth*/, json::parse_event_t event, json& value) { return members.take(event, value); },
         /*allow_exceptions=*/false);
     JsonAnswer answer(std::move(state));
-    if (answer.state_->json.is_discarded()) return Error{Errc::Protocol, "the answer is broken JSON"};
-    if (!answer.state_->json.is_object()) return Error{Errc::Protocol, "the answer is no JSON object"};
-    if (members.has_twice()) return Error{Errc::Protocol, "the answer has a member twice"};
+    if (answer.state_->json.is_discarded()) return Error{Errc::Protocol, what + " is broken JSON"};
+    if (!answer.state_->json.is_object()) return Error{Errc::Protocol, what + " is no JSON object"};
+    if (members.has_twice()) return Error{Errc::Protocol, what + " has a member twice"};
     return answer;
 }
 
@@ -95,6 +98,23 @@ std::optional<std::int64_t> JsonAnswer::number(std::string_view name) const {
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
     return value;
+}
+
+std::vector<std::string> JsonAnswer::names() const {
+    std::vector<std::string> names;
+    for (const auto& [name, value] : state_->json.items()) names.push_back(name);
+    return names;
+}
+
+std::optional<std::vector<std::string>> JsonAnswer::list(std::string_view name) const {
+    const auto found = state_->json.find(name);
+    if (found == state_->json.end() || !found->is_array()) return std::nullopt;
+    std::vector<std::string> texts;
+    for (const json& element : *found) {
+        if (!element.is_string()) return std::nullopt;
+        texts.push_back(element.get<std::string>());
+    }
+    return texts;
 }
 
 Secret JsonAnswer::take_secret(std::string_view name) {

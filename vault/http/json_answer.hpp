@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A provider's answer in JSON: one object, read strictly; the only file of the vault that knows the JSON library.
+// JSON from outside, a provider's answer or a program's output: one object, read strictly; the only file of the vault
+// that knows the JSON library.
 #pragma once
 
 #include "base/result.hpp"
@@ -20,6 +21,8 @@ public:
     /// Errors: Protocol (not JSON by its content type or its text, not one object, a member twice). Nothing of the
     /// answer is in the sentence.
     [[nodiscard]] static Result<JsonAnswer> parse(const HttpResponse& response);
+    /// The same for a text of another kind, which the sentence calls `what` ("the key file").
+    [[nodiscard]] static Result<JsonAnswer> parse_text(std::string_view text, const std::string& what);
     JsonAnswer(JsonAnswer&& other) noexcept;
     JsonAnswer& operator=(JsonAnswer&& other) noexcept;
     ~JsonAnswer();
@@ -29,6 +32,10 @@ public:
     [[nodiscard]] std::string text(std::string_view name) const;
     /// A whole number, or the text of one.
     [[nodiscard]] std::optional<std::int64_t> number(std::string_view name) const;
+    /// Each member's name, in order of the letters.
+    [[nodiscard]] std::vector<std::string> names() const;
+    /// The texts of a list; absent where the member is no list of texts.
+    [[nodiscard]] std::optional<std::vector<std::string>> list(std::string_view name) const;
     /// The text as a secret; what the answer held is wiped.
     [[nodiscard]] Secret take_secret(std::string_view name);
     /// The object `name`, taken out of this one; an empty one when there is none.

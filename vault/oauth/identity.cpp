@@ -97,7 +97,7 @@ Status Identity::authenticate(Form& form, HttpRequest& request, WallTime now) co
             form.add("client_id", client_.client_id);
             request.certificate = &certificate_;
             return {};
-        case ClientAuthentication::None: form.add("client_id", client_.client_id); return {};
+        case ClientAuthentication::None: form.add_if("client_id", client_.client_id); return {};
         case ClientAuthentication::PrivateKeyJwt: break;
     }
     const std::string& audience = client_.issuer.empty() ? client_.token_endpoint : client_.issuer;

@@ -60,6 +60,10 @@ SourceFailure failure(const TokenQuestion& question, SourceFault fault, const st
 }
 
 SourceFailure named_failure(const TokenQuestion& question, std::string_view name, int status) {
+    if (name == "invalid_grant" && question.invalid_grant == SourceFault::Misconfigured) {
+        return failure(question, question.invalid_grant,
+                       "invalid_grant: the key is not (any more) one of this account, or the account is disabled");
+    }
     if (name == "invalid_grant") {
         const bool is_subject = question.invalid_grant == SourceFault::SubjectExpired;
         return failure(question, question.invalid_grant,
@@ -147,7 +151,15 @@ std::variant<TokenAnswer, SourceFailure> read_token_answer(const HttpResponse& r
         return failure(question, SourceFault::Protocol, parsed.error().what);
     }
     JsonAnswer& json = *parsed;
-    if (json.has("error")) return named_failure(question, json.text("error"), response.status);
+    if (json.has("error")) {
+        // Google's own: an organisation that wants its people to sign in again every so many hours.
+        const std::string subtype = json.text("error_subtype");
+        if (subtype == "invalid_rapt" || subtype == "rapt_required") {
+            return failure(question, SourceFault::SubjectExpired,
+                           subtype + ": the organisation wants the user to sign in again; store the new refresh token");
+        }
+        return named_failure(question, json.text("error"), response.status);
+    }
     if (response.status != 200) return failure_of_status(question, response);
     TokenAnswer answer;
     answer.access_token = json.take_secret("access_token");

@@ -26,7 +26,8 @@ struct TokenQuestion {
     std::string provider;     ///< `tenant acme`, `provider corp`
     std::string account;
     std::string connection;   ///< auth0: `connection github`; empty elsewhere
-    /// What `invalid_grant` means here: the owner's session is over, or the consent is.
+    /// What `invalid_grant` means here: the owner's session is over, or the consent is; or (Misconfigured) the key that
+    /// signed is no good.
     SourceFault invalid_grant = SourceFault::ConsentLost;
 };
 

@@ -3,6 +3,7 @@
 
 #include "base/clock.hpp"
 #include "base/limits.hpp"
+#include "vault/sources/watched_files.hpp"
 
 #include <algorithm>
 #include <array>
@@ -12,6 +13,7 @@
 #include <deque>
 #include <fcntl.h>
 #include <list>
+#include <optional>
 #include <poll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -25,6 +27,8 @@ namespace sanctum::vault {
 namespace {
 
 using How = CommandEnd::How;
+
+constexpr std::size_t kRequestBytesMax = sizeof(CommandRequest) + kCommandWordBytesMax + kCommandOutputBytesMax;
 
 // One program while it runs. Its output is read into memory that is wiped.
 struct Running {
@@ -50,8 +54,17 @@ std::vector<char*> pointers_to(const std::vector<std::string>& texts) {
     return out;
 }
 
+// A request with what came along; wiped.
+struct Asked {
+    std::uint64_t id = 0;
+    std::uint32_t index = 0;
+    std::string word;
+    std::optional<Secret> input;
+};
+
 // Between fork and exec: nothing but system calls. `failed` tells the error number of a failed exec.
-[[noreturn]] void become_program(char* const* arguments, char* const* environment, int null, int output, int failed) {
+[[noreturn]] void become_program(char* const* arguments, char* const* environment, int input, int null, int output,
+                                 int failed) {
     ::setsid();
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     // The vault ignores signals; a program of the operator's behaves as it would in a shell.
@@ -61,7 +74,7 @@ std::vector<char*> pointers_to(const std::vector<std::string>& texts) {
     sigset_t none;
     ::sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
-    if (::dup2(null, 0) == 0 && ::dup2(output, 1) == 1 && ::dup2(null, 2) == 2) {
+    if (::dup2(input, 0) == 0 && ::dup2(output, 1) == 1 && ::dup2(null, 2) == 2) {
         ::execve(arguments[0], arguments, environment);
     }
     const int error = errno;
@@ -73,7 +86,7 @@ class Helper {
 public:
     Helper(UniqueFd socket, const std::vector<Command>& commands, std::chrono::milliseconds timeout)
         : socket_(std::move(socket)), null_(::open("/dev/null", O_RDWR | O_CLOEXEC)), commands_(commands),
-          timeout_(timeout) {}
+          timeout_(timeout), files_(files_of(commands)) {}
 
     void serve() {
         while (serve_once()) {}
@@ -83,8 +96,11 @@ public:
 private:
     bool serve_once();
     bool take_request();
-    void start(const CommandRequest& request);
-    Result<std::pair<pid_t, UniqueFd>> launch(const Command& command, int& exec_error);
+    static std::vector<std::string> files_of(const std::vector<Command>& commands);
+    void start(const Asked& asked);
+    void read_file(const Asked& asked);
+    void tell_changes();
+    Result<std::pair<pid_t, UniqueFd>> launch(const Command& command, const Asked& asked, int& exec_error);
     void read_output(Running& running);
     void settle();
     void finish(Running& running, How how, int number);
@@ -96,8 +112,10 @@ private:
     UniqueFd null_;
     const std::vector<Command>& commands_;
     std::chrono::milliseconds timeout_;
+    WatchedFiles files_;
+    std::vector<char> request_ = std::vector<char>(kRequestBytesMax);
     std::list<Running> running_;
-    std::deque<CommandRequest> queue_;
+    std::deque<Asked> queue_;
 };
 
 int Helper::milliseconds_left() const {
@@ -107,34 +125,88 @@ int Helper::milliseconds_left() const {
 }
 
 bool Helper::serve_once() {
-    std::vector<pollfd> waits = {{socket_.get(), POLLIN, 0}};
+    std::vector<pollfd> waits = {{socket_.get(), POLLIN, 0}, {files_.fd(), POLLIN, 0}};
     for (const Running& running : running_) {
         waits.push_back({running.process.get(), POLLIN, 0});
         waits.push_back({running.output.get(), POLLIN, 0});
     }
     if (::poll(waits.data(), waits.size(), milliseconds_left()) < 0 && errno != EINTR) return false;
     if (waits[0].revents != 0 && !take_request()) return false;
+    if (waits[1].revents != 0) tell_changes();
     for (Running& running : running_) read_output(running);
     settle();
     while (!queue_.empty() && running_.size() < kCommandsAtOnceMax) {
-        const CommandRequest request = queue_.front();
+        const Asked asked = std::move(queue_.front());
         queue_.pop_front();
-        start(request);
+        start(asked);
     }
     return true;
 }
 
 // False when the vault is gone or says something that it never would.
 bool Helper::take_request() {
-    CommandRequest request{};
-    const ssize_t size = ::recv(socket_.get(), &request, sizeof request, MSG_DONTWAIT | MSG_TRUNC);
+    CommandRequest head{};
+    const ssize_t size = ::recv(socket_.get(), request_.data(), request_.size(), MSG_DONTWAIT | MSG_TRUNC);
     if (size < 0) return errno == EAGAIN || errno == EINTR;
-    if (size != sizeof request || request.index >= commands_.size()) return false;
-    queue_.push_back(request);
-    return true;
+    const auto length = static_cast<std::size_t>(size);
+    if (length < sizeof head || length > request_.size()) return false;
+    std::memcpy(&head, request_.data(), sizeof head);
+    const std::string_view rest(request_.data() + sizeof head, length - sizeof head);
+    if (head.index >= commands_.size() || head.word_size > std::min(rest.size(), kCommandWordBytesMax)) return false;
+    Asked& asked = queue_.emplace_back();
+    asked.id = head.id;
+    asked.index = head.index;
+    asked.word = rest.substr(0, head.word_size);
+    if (head.has_input != 0) asked.input.emplace(rest.substr(head.word_size));
+    wipe({request_.data(), length});
+    return asked.word.find('\0') == std::string::npos;
 }
 
-Result<std::pair<pid_t, UniqueFd>> Helper::launch(const Command& command, int& exec_error) {
+std::vector<std::string> Helper::files_of(const std::vector<Command>& commands) {
+    std::vector<std::string> files;
+    for (const Command& command : commands) files.push_back(command.file);
+    return files;
+}
+
+void Helper::tell_changes() {
+    for (const std::size_t index : files_.take_changes()) {
+        answer(kChangeNotice, How::Output, static_cast<int>(index), {});
+    }
+}
+
+// Read afresh each time: what it holds now is what counts.
+void Helper::read_file(const Asked& asked) {
+    std::vector<char> bytes(kCommandOutputBytesMax + 1);
+    const Result<std::size_t> size = read_secret_file(commands_[asked.index].file, bytes);
+    if (!size) {
+        answer(asked.id, How::Unreadable, size.error().code == Errc::NotFound ? ENOENT : EACCES, size.error().what);
+    } else if (*size == bytes.size()) {
+        answer(asked.id, How::TooLong, 0, {});
+    } else {
+        answer(asked.id, How::Output, 0, {bytes.data(), *size});
+    }
+    wipe(bytes);
+}
+
+// A pipe that holds all of it already: what a program reads on its standard input never waits for us.
+Result<UniqueFd> make_input(const Secret& input) {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return io_error("pipe");
+    UniqueFd read_end(ends[0]);
+    const UniqueFd write_end(ends[1]);
+    const std::string_view bytes = input.reveal();
+    if (::write(write_end.get(), bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size())) {
+        return io_error("write to a pipe");
+    }
+    ::fcntl(read_end.get(), F_SETFL, 0);
+    return read_end;
+}
+
+Result<std::pair<pid_t, UniqueFd>> Helper::launch(const Command& command, const Asked& asked, int& exec_error) {
+    UniqueFd input;
+    if (asked.input) {
+        SANCTUM_TRY(input, make_input(*asked.input));
+    }
     int output[2];
     int failed[2];
     if (::pipe2(output, O_CLOEXEC) != 0) return io_error("pipe");
@@ -145,11 +217,14 @@ Result<std::pair<pid_t, UniqueFd>> Helper::launch(const Command& command, int& e
     UniqueFd failed_theirs(failed[1]);
     ::fcntl(output_ours.get(), F_SETFL, O_NONBLOCK);
     const std::vector<char*> arguments = pointers_to(command.arguments);
-    const std::vector<char*> environment = pointers_to(command.environment);
+    std::vector<std::string> settings = command.environment;
+    if (!command.variable.empty()) settings.push_back(command.variable + "=" + asked.word);
+    const std::vector<char*> environment = pointers_to(settings);
     const pid_t pid = ::fork();
     if (pid < 0) return io_error("fork");
     if (pid == 0) {
-        become_program(arguments.data(), environment.data(), null_.get(), output_theirs.get(), failed_theirs.get());
+        become_program(arguments.data(), environment.data(), input ? input.get() : null_.get(), null_.get(),
+                       output_theirs.get(), failed_theirs.get());
     }
     failed_theirs.reset();
     // Ends at once: exec closes the pipe, a failure writes to it.
@@ -161,16 +236,17 @@ Result<std::pair<pid_t, UniqueFd>> Helper::launch(const Command& command, int& e
     return std::pair{pid, std::move(output_ours)};
 }
 
-void Helper::start(const CommandRequest& request) {
+void Helper::start(const Asked& asked) {
+    if (!commands_[asked.index].file.empty()) return read_file(asked);
     int exec_error = 0;
-    Result<std::pair<pid_t, UniqueFd>> launched = launch(commands_[request.index], exec_error);
-    if (!launched) return answer(request.id, How::NotStarted, launched.error().sys_errno, {});
+    Result<std::pair<pid_t, UniqueFd>> launched = launch(commands_[asked.index], asked, exec_error);
+    if (!launched) return answer(asked.id, How::NotStarted, launched.error().sys_errno, {});
     if (exec_error != 0) {
         ::waitpid(launched->first, nullptr, 0);
-        return answer(request.id, How::NotStarted, exec_error, {});
+        return answer(asked.id, How::NotStarted, exec_error, {});
     }
     Running& running = running_.emplace_back();
-    running.id = request.id;
+    running.id = asked.id;
     running.pid = launched->first;
     running.output = std::move(launched->second);
     running.process = UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, running.pid, 0)));

@@ -6,11 +6,16 @@
 
 namespace sanctum::vault {
 
-/// vault → helper.
+/// vault → helper; in the same datagram follow `word_size` bytes of CommandInput::word, and the input if there is one.
 struct CommandRequest {
-    std::uint64_t id;
+    std::uint64_t id;  ///< from 1
     std::uint32_t index;
+    std::uint32_t has_input;
+    std::uint32_t word_size;
 };
+
+/// CommandAnswer::id of a notice: the file of command `number` has changed.
+inline constexpr std::uint64_t kChangeNotice = 0;
 
 /// helper → vault; followed by `output_size` bytes in the same datagram.
 struct CommandAnswer {

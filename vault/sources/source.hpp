@@ -60,6 +60,10 @@ struct SourceNeed {
     std::vector<std::string> scopes;
     std::map<std::string, std::vector<std::string>> resources;
     WallTime wanted_until;  ///< the lease will not live longer than this
+    /// What resources the service has in this mission: patterns by name, the profile's and the account's. Without a
+    /// name in a map, that one does not bound it.
+    std::map<std::string, std::vector<std::string>> service_bounds;
+    std::map<std::string, std::vector<std::string>> account_bounds;
 };
 
 /// What was asked, what came, and who narrowed.
@@ -166,6 +170,13 @@ public:
     virtual void refresh(const SourceNeed& /*need*/, const Credential& /*old*/, Completion<Fetched> done) {
         done(Error{Errc::Unsupported, "this source cannot refresh"});
     }
+
+    /// False: what acquire() gave then is another one now. Its lease ends, and the next need is answered anew. Asked
+    /// after everything that the loop did; must be quick.
+    [[nodiscard]] virtual bool is_current(const Credential& /*credential*/) const { return true; }
+
+    /// The mission is over, and every lease that was held is on its way back: what is kept besides is given back now.
+    virtual void end_mission(std::function<void()> done) { done(); }
 
     /// Gives a credential back; called once per lease at its end, before its end is recorded.
     virtual void retire(const Credential& credential, RetireCause cause, Completion<RetireOutcome> done) = 0;

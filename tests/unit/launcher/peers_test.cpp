@@ -114,7 +114,7 @@ TEST_F(PeersTest, StartGivesTheVaultItsValuesAndTheWayToTheInterceptor) {
     auto between = wire::make_channel_pair();
     ASSERT_TRUE(between);
 
-    ASSERT_TRUE(send_start_vault(peer, prepared, {1, 2, 3}, between->first.get(), -1));
+    ASSERT_TRUE(send_start_vault(peer, prepared, {1, 2, 3}, between->first.get(), -1, -1));
 
     const auto packet = other.receive_within(seconds(10));
     ASSERT_TRUE(packet);

@@ -83,7 +83,8 @@ TEST_P(ShippedEntry, NamesHostsOneByOneAndStripsTheirCredential) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, ShippedEntry,
-                         ::testing::Values("anthropic", "git-http", "github", "http-bearer", "openai"),
+                         ::testing::Values("anthropic", "git-http", "github", "google-storage", "http-bearer",
+                                           "openai"),
                          [](const auto& tested) {
                              std::string name = tested.param;
                              std::replace(name.begin(), name.end(), '-', '_');
@@ -100,6 +101,30 @@ TEST(ShippedEntries, RiskFollowsTheMethod) {
     EXPECT_EQ(github.find("api", "DELETE", "/repos/o/r/labels/x", "")->risk, Risk::High);
     EXPECT_EQ(shipped("http-bearer").find("api", "DELETE", "/x", "")->risk, Risk::High);
     EXPECT_EQ(shipped("http-bearer").find("api", "PROPFIND", "/x", "")->id, "write");
+}
+
+TEST(ShippedEntries, ObjectsOfCloudStorageAreBoundedByTheirWholeName) {
+    using Resources = std::vector<std::pair<std::string_view, std::string>>;
+    const CompiledEntry storage = shipped("google-storage");
+    const auto found = [&](const char* method, const char* path, const char* query = "") {
+        return storage.find("storage", method, path, query).value();
+    };
+    EXPECT_EQ(found("GET", "/b/in/a%20b.txt").resources, (Resources{{"bucket", "b"}, {"object", "in/a b.txt"}}));
+    EXPECT_EQ(found("GET", "/b/in/a%20b.txt").says, "Read in/a b.txt in b");
+    EXPECT_EQ(found("PUT", "/b/x").id, "objects/put");
+    EXPECT_EQ(found("GET", "/storage/v1/b/c/o").resources, (Resources{{"bucket", "c"}}));
+    EXPECT_EQ(found("POST", "/upload/storage/v1/b/c/o", "name=in/x").resources,
+              (Resources{{"bucket", "c"}, {"object", "in/x"}}));
+    EXPECT_EQ(found("POST", "/upload/storage/v1/b/c/o").resources[1].second, "") << "no name is no object";
+    // Not an object `v1/b/c/iam` in a bucket called `storage`.
+    for (const char* method : {"GET", "PUT", "DELETE"}) {
+        EXPECT_EQ(found(method, "/storage/v1/b/c/iam").any_of.at(0).at(0), "json-api") << method;
+        EXPECT_EQ(found(method, "/upload/storage/v1/b/c/o/x").any_of.at(0).at(0), "json-api") << method;
+    }
+    EXPECT_FALSE(storage.find("storage", "GET", "/b", "").has_value()) << "a bucket itself";
+    const std::vector<std::string> strip = storage.endpoints().at(0).strip;
+    EXPECT_NE(std::find(strip.begin(), strip.end(), "x-goog-copy-source"), strip.end()) << "it reads elsewhere";
+    EXPECT_FALSE(storage.find("storage", "POST", "/b/x", "").has_value());
 }
 
 TEST(ShippedEntries, EveryOperationOfGitHubsApiIsBoundedByRepository) {

@@ -81,6 +81,13 @@ OperatorConfig operator_config() {
     Account& api = account("api", "http-bearer");
     api.hosts = {"api.corp.test"};
     account("nowhere", "http-bearer");
+    Account& buckets = account("buckets", "google-storage");
+    buckets.source = "google";
+    buckets.provider.boundary = {{"objects:read", "roles/storage.objectViewer"}};
+    Account& variable = account("exported", "http-bearer");
+    variable.source = "environment";
+    variable.variable = "CORP_API";
+    variable.hosts = {"api.exported.test"};
     config.upstream.plain_http = {"metrics.corp.test"};
     return config;
 }

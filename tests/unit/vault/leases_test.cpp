@@ -86,6 +86,52 @@ TEST_F(LeasesTest, WhatTheProviderDidNotTakeBackStaysForTheReaper) {
     EXPECT_NE(rows().at(0).retirement, "");
 }
 
+// --- what a source decides ----------------------------------------------------------------------------------------
+
+TEST_F(LeasesTest, ACredentialThatItsSourceHasReplacedEndsAndIsFetchedAnew) {
+    leases_->need(make_need(1));
+    script_.answer("token-1");
+    leases_->tick();
+    EXPECT_TRUE(heard_.gone_leases.empty());
+
+    script_.stale = "token-1";
+    leases_->need(make_need(2));
+    EXPECT_EQ(heard_.held_messages.size(), 1U) << "not the old one";
+    leases_->tick();
+    script_.answer("token-2");
+
+    EXPECT_THAT(heard_.gone_leases, ElementsAre("l1"));
+    EXPECT_EQ(heard_.held_messages.at(1).second, "token-2");
+    EXPECT_EQ(heard_.changes.at(1).lease, "l1");
+    EXPECT_THAT(heard_.changes.at(1).detail, HasSubstr("its source has another one now"));
+}
+
+TEST_F(LeasesTest, WhatASourceKeepsBesideItsLeasesIsWaitedForAtTheEndWithinABound) {
+    script_.holds_end = true;
+    leases_->end_mission();
+    EXPECT_FALSE(leases_->is_settled());
+    script_.ending.at(0)();
+    EXPECT_TRUE(leases_->is_settled());
+
+    leases_.reset();
+    script_.ending.clear();
+    mission_.id = "01k9mission000000000000001";
+    begin();
+    leases_->end_mission();
+    pass(Milliseconds(kAcquireAtEndTimeout));
+    EXPECT_TRUE(leases_->is_settled());
+    script_.ending.at(0)();
+    EXPECT_TRUE(leases_->is_settled()) << "a late answer changes nothing";
+}
+
+TEST_F(LeasesTest, ASourceIsToldWhatServiceAndAccountAreBoundTo) {
+    mission_.services[0].resources = {{"repo", {"team/*"}}};
+    mission_.services[0].account_resources = {{"repo", {"**"}}};
+    leases_->need(make_need(1));
+    EXPECT_EQ(script_.need.service_bounds, mission_.services[0].resources);
+    EXPECT_EQ(script_.need.account_bounds, mission_.services[0].account_resources);
+}
+
 TEST_F(LeasesTest, AFailureThatPeopleMustMendIsNotAskedForAgainForAWhile) {
     leases_->need(make_need(1));
     script_.fail(SourceFailure{SourceFault::ConsentRequired, "connect the account", Milliseconds(0)});

@@ -231,6 +231,13 @@ TEST(TokenAnswer, EveryErrorIsOneFaultWithTheSettingToChange) {
     }
 }
 
+TEST(TokenAnswer, GooglesDemandToSignInAgainIsNoLostConsent) {
+    const SourceFailure failure =
+        failure_in(response(400, R"({"error":"invalid_grant","error_subtype":"invalid_rapt"})"));
+    EXPECT_EQ(failure.fault, SourceFault::SubjectExpired);
+    EXPECT_THAT(failure.what, HasSubstr("sign in again"));
+}
+
 TEST(TokenAnswer, AStatusWithoutAnErrorSpeaksForItself) {
     EXPECT_EQ(failure_in(response(429, "slow down", "text/plain")).fault, SourceFault::RateLimited);
     EXPECT_EQ(failure_in(response(503, "<html>", "text/html")).fault, SourceFault::Unavailable);

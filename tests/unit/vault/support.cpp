@@ -79,7 +79,13 @@ void Script::fail(Fetched failure) {
 
 void ScriptedSource::acquire(const SourceNeed& need, Completion<Fetched> done) {
     script_.correlations.push_back(need.correlation);
+    script_.need = need;
     script_.asked.push_back(std::move(done));
+}
+
+void ScriptedSource::end_mission(std::function<void()> done) {
+    if (script_.holds_end) script_.ending.push_back(std::move(done));
+    else done();
 }
 
 void ScriptedSource::retire(const Credential& credential, RetireCause /*cause*/, Completion<RetireOutcome> done) {

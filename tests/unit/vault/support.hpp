@@ -42,6 +42,10 @@ struct Script {
     bool has_retirement = false;                           ///< then the secret is its authorization
     bool holds_retire = false;
     std::deque<Completion<RetireOutcome>> retiring;
+    std::string stale;                                     ///< a secret that is not the current one any more
+    SourceNeed need;                                       ///< the last one
+    bool holds_end = false;
+    std::vector<std::function<void()>> ending;             ///< end_mission() calls without an answer yet
 
     void answer(const std::string& secret, std::optional<WallTime> expires = {},
                 RetireClass retire = RetireClass::None);
@@ -53,6 +57,10 @@ public:
     explicit ScriptedSource(Script& script) : script_(script) {}
     [[nodiscard]] Capabilities capabilities() const override { return script_.capabilities; }
     void acquire(const SourceNeed& need, Completion<Fetched> done) override;
+    [[nodiscard]] bool is_current(const Credential& credential) const override {
+        return credential.secret.reveal() != script_.stale;
+    }
+    void end_mission(std::function<void()> done) override;
     void retire(const Credential& credential, RetireCause /*cause*/, Completion<RetireOutcome> done) override;
     [[nodiscard]] std::unique_ptr<Retirement> retirement(const Credential& credential) const override;
 
