@@ -49,6 +49,18 @@ Exit run_trust(Console& console, const TrustOptions& options);
 /// Replaces this process by `sanctum-vault store ARGUMENTS…`; returns only when that failed.
 Exit run_vault(Console& console, const std::vector<std::string>& arguments);
 
+struct ConnectOptions {
+    std::string account;
+    std::vector<std::string> scopes;
+    std::string flow;  ///< device or browser; empty: what fits
+    std::string unlock;
+    bool has_no_browser = false;
+    std::uint16_t port = 0;
+    bool is_dry = false;
+};
+/// Replaces this process by `sanctum-vault connect …`; returns only when that failed.
+Exit run_connect(Console& console, const ConnectOptions& options);
+
 struct PsOptions {
     bool shows_all = false;  ///< ended missions too
     Format format = Format::Words;

@@ -52,6 +52,7 @@ public:
         add_mission_commands();
         add_audit_commands();
         add_machine_commands();
+        add_account_commands();
         add_writing_commands();
         add_vault();
     }
@@ -223,6 +224,26 @@ private:
         json(version, version_);
     }
 
+    void add_account_commands() {
+        CLI::App* connect = command(app_, "connect", "Get a person's consent for an account, and keep it sealed",
+                                    "sanctum connect calendar\n"
+                                    "  sanctum connect calendar --flow device --scopes read,write",
+                                    [this] { return run_connect(console_, connect_); });
+        connect->add_option("ACCOUNT", connect_.account, "An account of the configuration with source = \"oauth\"")
+            ->required();
+        connect->add_option("--scopes", connect_.scopes, "What to ask for, instead of the account's `grant`")
+            ->delimiter(',')
+            ->type_name("A,B");
+        connect->add_option("--flow", connect_.flow, "device: with a browser anywhere; browser: with one on this machine")
+            ->check(CLI::IsMember({"device", "browser"}));
+        connect->add_flag("--no-browser", connect_.has_no_browser, "Start no browser; the address is printed either way");
+        connect->add_option("--port", connect_.port, "Port of 127.0.0.1 that the browser comes back to (default: any)")
+            ->type_name("PORT");
+        connect->add_option("--unlock", connect_.unlock, "How the store opens, instead of the configuration's word")
+            ->type_name("HOW");
+        connect->add_flag("--dry-run", connect_.is_dry, "Only say what would be asked for and stored");
+    }
+
     void add_writing_commands() {
         CLI::App* completion = command(app_, "completion", "Print a completion script for a shell",
                                        "sanctum completion bash > ~/.sanctum-completion",
@@ -267,6 +288,7 @@ private:
     AuditVerifyOptions audit_verify_;
     PruneOptions prune_;
     std::string word_;  // of completion and manual
+    ConnectOptions connect_;
     LeasesOptions leases_;
     ReapOptions reap_;
     DoctorOptions doctor_;

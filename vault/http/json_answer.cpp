@@ -97,6 +97,23 @@ std::optional<std::int64_t> JsonAnswer::number(std::string_view name) const {
     return value;
 }
 
+std::optional<bool> JsonAnswer::boolean(std::string_view name) const {
+    const auto found = state_->json.find(name);
+    if (found == state_->json.end() || !found->is_boolean()) return std::nullopt;
+    return found->get<bool>();
+}
+
+std::optional<std::vector<std::string>> JsonAnswer::texts(std::string_view name) const {
+    const auto found = state_->json.find(name);
+    if (found == state_->json.end() || !found->is_array()) return std::nullopt;
+    std::vector<std::string> texts;
+    for (const json& element : *found) {
+        if (!element.is_string()) return std::nullopt;
+        texts.push_back(element.get<std::string>());
+    }
+    return texts;
+}
+
 Secret JsonAnswer::take_secret(std::string_view name) {
     const auto found = state_->json.find(name);
     if (found == state_->json.end() || !found->is_string()) return {};

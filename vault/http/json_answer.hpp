@@ -29,6 +29,10 @@ public:
     [[nodiscard]] std::string text(std::string_view name) const;
     /// A whole number, or the text of one.
     [[nodiscard]] std::optional<std::int64_t> number(std::string_view name) const;
+    /// True or false; absent: there is no such member.
+    [[nodiscard]] std::optional<bool> boolean(std::string_view name) const;
+    /// The texts of a list; absent: there is no such list, or something else than text is in it.
+    [[nodiscard]] std::optional<std::vector<std::string>> texts(std::string_view name) const;
     /// The text as a secret; what the answer held is wiped.
     [[nodiscard]] Secret take_secret(std::string_view name);
     /// `name: value` of each text member of the object `name`.
