@@ -75,6 +75,7 @@ Exit run_show(Console& console, const MissionOptions& options);
 
 struct RevokeOptions {
     std::string mission;
+    std::string service;  ///< only this one; the mission goes on
     bool revokes_all = false;
     bool is_dry = false;
     std::int64_t timeout_ms = 30'000;

@@ -149,11 +149,15 @@ private:
         json(show, show_.format);
 
         CLI::App* revoke = command(app_, "revoke", "End a mission now and take its credentials back",
-                                   "sanctum revoke last\n  sanctum revoke --all",
+                                   "sanctum revoke last\n"
+                                   "  sanctum revoke last --service github\n"
+                                   "  sanctum revoke --all",
                                    [this] { return run_revoke(console_, revoke_); });
         CLI::Option* one = revoke->add_option("MISSION", revoke_.mission, "Id, unique beginning of one, or `last`");
         CLI::Option* all = revoke->add_flag("--all", revoke_.revokes_all, "Every mission that runs");
         one->excludes(all);
+        revoke->add_option("--service", revoke_.service, "Only this service of the mission, which goes on without it")
+            ->type_name("SERVICE");
         revoke->add_flag("--dry-run", revoke_.is_dry, "Only say which would end");
         revoke->callback([this, one, all] {
             if (one->count() + all->count() == 0) throw CLI::RequiredError("MISSION or --all");
