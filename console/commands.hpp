@@ -49,6 +49,12 @@ Exit run_trust(Console& console, const TrustOptions& options);
 /// Replaces this process by `sanctum-vault store ARGUMENTS…`; returns only when that failed.
 Exit run_vault(Console& console, const std::vector<std::string>& arguments);
 
+struct AccountsOptions {
+    bool shows_scopes = false;
+    Format format = Format::Words;
+};
+Exit run_accounts(Console& console, const AccountsOptions& options);
+
 struct ConnectOptions {
     std::string account;
     std::vector<std::string> scopes;

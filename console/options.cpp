@@ -229,6 +229,11 @@ private:
     }
 
     void add_account_commands() {
+        CLI::App* accounts = command(app_, "accounts", "List accounts: consents, profiles that use them, last use",
+                                     "sanctum accounts --scopes", [this] { return run_accounts(console_, accounts_); });
+        accounts->add_flag("--scopes", accounts_.shows_scopes, "What was consented to, and which profile grants what");
+        json(accounts, accounts_.format);
+
         CLI::App* connect = command(app_, "connect", "Get a person's consent for an account, and keep it sealed",
                                     "sanctum connect calendar\n"
                                     "  sanctum connect calendar --flow device --scopes read,write",
@@ -293,6 +298,7 @@ private:
     PruneOptions prune_;
     std::string word_;  // of completion and manual
     ConnectOptions connect_;
+    AccountsOptions accounts_;
     LeasesOptions leases_;
     ReapOptions reap_;
     DoctorOptions doctor_;

@@ -474,3 +474,68 @@ def test_no_token_is_ever_printed_or_left_in_a_file(rig, operator, upstream, pro
         if path.is_file() and path.name not in ("store.sealed", "store.key"):
             words += re.findall(r"[A-Za-z0-9_-]{20,}", path.read_bytes().decode(errors="replace"))
     assert not {word for word in words if hashlib.sha256(word.encode()).hexdigest() in hashes}
+
+
+# ---- what there is --------------------------------------------------------------------------------------------------
+
+def accounts(rig, *options):
+    done = rig.expect_ok(rig.sanctum("accounts", *options))
+    return done.stdout.decode(), done.stderr.decode()
+
+
+def the_account(rig):
+    lines = [json.loads(line) for line in accounts(rig, "--json")[0].splitlines()]
+    return {line["account"]: line for line in lines}["calendar"]
+
+
+def test_accounts_says_who_consented_who_may_and_when_without_opening_the_store(rig, operator, upstream, provider):
+    before = the_account(rig)
+    assert (before["connected"], before["consented"], before["profiles"], before["last_used"]) == (None, None, [], None)
+    connecting = Connecting(rig, "calendar", "--flow", "device")
+    provider.approve_device(connecting.user_code())
+    assert connecting.finish() == 0, connecting.errors
+    use(rig, upstream)
+    profile = rig.configuration / "profiles" / "mission.toml"
+    rig.key_file.rename(rig.folder / "away.key")
+
+    after = the_account(rig)
+    words, _ = accounts(rig, "--scopes")
+    table, _ = accounts(rig)
+
+    (rig.folder / "away.key").rename(rig.key_file)
+    assert after["consented"] == ["calendar.events", "calendar.readonly", "offline_access"]
+    assert after["provider"] == "provider corp" and after["flow"] == "device" and not after["consent_is_sealed"]
+    assert after["profiles"] == [{"file": str(profile), "service": "calendar", "grant": ["read"]}]
+    assert after["beyond"] == ["calendar.events"], "consented to, and granted by no profile"
+    assert after["last_used"].startswith("20") and after["last_used_is_exact"]
+    assert f"read  by service calendar of {profile}" in words and "not sealed" in words
+    assert "provider corp" in table and after["last_used"] in table
+
+
+def test_a_record_of_another_client_or_of_nobody_is_not_shown_as_the_consent(rig, operator, provider):
+    connecting = Connecting(rig, "calendar", "--flow", "device")
+    provider.approve_device(connecting.user_code())
+    assert connecting.finish() == 0, connecting.errors
+    path = rig.data / "consents" / "calendar.json"
+    good = path.read_text()
+    rig.write(path, good.replace('"desk"', '"another"'), 0o600)
+    assert the_account(rig)["consented"] is None
+    assert "another client or item" in accounts(rig)[1]
+    rig.write(path, good, 0o666)
+    assert the_account(rig)["consented"] is None, "others could have written it"
+    rig.write(path, "{", 0o600)
+    assert the_account(rig)["consented"] is None
+    rig.write(path, good, 0o600)
+    assert the_account(rig)["consented"]
+
+
+def test_a_use_that_only_a_receipt_remembers_is_said_with_its_bound(rig, operator, upstream, provider):
+    connecting = Connecting(rig, "calendar", "--flow", "device")
+    provider.approve_device(connecting.user_code())
+    assert connecting.finish() == 0, connecting.errors
+    use(rig, upstream)
+    for path in rig.state.glob("state.db*"):
+        path.unlink()
+    told = the_account(rig)
+    assert told["last_used"].startswith("20") and not told["last_used_is_exact"]
+    assert f"by {told['last_used']}" in accounts(rig)[0]
