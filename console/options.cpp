@@ -238,7 +238,7 @@ private:
                                     "sanctum connect calendar\n"
                                     "  sanctum connect calendar --flow device --scopes read,write",
                                     [this] { return run_connect(console_, connect_); });
-        connect->add_option("ACCOUNT", connect_.account, "An account of the configuration with source = \"oauth\"")
+        connect->add_option("ACCOUNT", connect_.account, "An account with source = \"oauth\" or \"auth0\"")
             ->required();
         connect->add_option("--scopes", connect_.scopes, "What to ask for, instead of the account's `grant`")
             ->delimiter(',')

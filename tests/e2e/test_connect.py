@@ -22,7 +22,7 @@ from rig import API, BIN
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "doubles"))
 
-from providers import DEVICE_GRANT, auth0_double, is_installed  # noqa: E402
+from providers import DEVICE_GRANT, VAULT_GRANT, auth0_double, is_installed  # noqa: E402
 
 NAME = "login.corp.test"
 ISSUER = f"https://{NAME}/"
@@ -147,9 +147,15 @@ class Browser:
                 self.asked.append(url)
                 parts = urllib.parse.urlsplit(url)
                 headers = {}
-                if parts.hostname == NAME:
+                if parts.hostname == self.provider.name:
                     url = parts._replace(netloc=self.provider.address).geturl()
-                    headers["host"] = NAME
+                    headers["host"] = self.provider.name
+                elif parts.fragment:
+                    # What the script of the page does: no browser sends a fragment.
+                    page = web.get(parts._replace(fragment="").geturl())
+                    assert "location.replace('/callback?' + location.hash.slice(1))" in page.text
+                    assert "script-src 'sha256-" in page.headers["content-security-policy"]
+                    url = parts._replace(fragment="", query=parts.fragment).geturl()
                 answer = web.get(url, headers=headers)
                 if "location" not in answer.headers:
                     return answer
@@ -423,14 +429,14 @@ def test_a_provider_out_of_reach_is_exit_code_5(rig, operator, provider, case, r
 
 @pytest.mark.parametrize("account, words", [("nobody", "accounts that can be connected: calendar"),
                                             ("bot", "install the app"), ("plain", "knows no consent"),
-                                            ("vaulted", "Connected Accounts")])
+                                            ("worker", "Connected Accounts")])
 def test_an_account_that_cannot_be_connected_is_refused_with_what_to_do(rig, upstream, authority, provider, account,
                                                                         words):
     rig.account("bot", 'catalog = "github"\nsource = "github-app"\napp_id = "1"\ninstallation = "1"\nitem = "bot-key"',
                 secret="canary-bot-key")
     rig.account("plain", 'catalog = "github"\nsource = "local"\nitem = "plain"', secret="canary-plain-1")
-    rig.account("vaulted", 'catalog = "github"\nsource = "auth0"\ntenant = "acme"\nconnection = "github"\n'
-                'item = "vaulted"', secret="canary-vaulted")
+    rig.account("worker", 'catalog = "github"\nsource = "auth0"\ntenant = "acme"\nconnection = "github"\n'
+                'exchange = "access-token"\nitem = "worker"', secret="canary-worker")
     rig.extra('[tenant.acme]\ndomain = "acme.us.auth0.com"\nclient_id = "CID"\n'
               'client_secret = { item = "corp-client" }')
     make_operator(rig, upstream, authority, provider)
@@ -539,3 +545,114 @@ def test_a_use_that_only_a_receipt_remembers_is_said_with_its_bound(rig, operato
     told = the_account(rig)
     assert told["last_used"].startswith("20") and not told["last_used_is_exact"]
     assert f"by {told['last_used']}" in accounts(rig)[0]
+
+
+# ---- Auth0's Token Vault --------------------------------------------------------------------------------------------
+
+TENANT = "acme.auth0.test"
+USER = "auth0|u1"
+VAULT_ACCOUNT = f"""catalog = "http-bearer"
+hosts = ["{API}"]
+source = "auth0"
+tenant = "acme"
+connection = "google-oauth2"
+item = "alice"
+grant = ["read", "write"]
+scope_names = {{ read = "calendar.readonly", write = "calendar.events" }}
+"""
+
+
+@pytest.fixture(scope="session")
+def tenant_process(tmp_path_factory, authority):
+    identities.require(is_installed(), "the doubles are not installed (scripts/setup doubles)")
+    folder = tmp_path_factory.mktemp("acme")
+    with auth0_double(folder, authority, name=TENANT, issuer=f"https://{TENANT}/") as double:
+        yield double
+
+
+@pytest.fixture
+def tenant(tenant_process):
+    tenant_process.reset()
+    tenant_process.certificate("now")
+    tenant_process.client("desk", secret=SECRET,
+                          grants=[VAULT_GRANT, DEVICE_GRANT, "authorization_code", "refresh_token"],
+                          redirect_uris=["http://127.0.0.1/callback"], application_type="native")
+    tenant_process.connection("google-oauth2", prefix="ya29.", narrowing="honoured")
+    tenant_process.fail("fields", fields={"interval": 1}, path="/oauth/device/code", times=0)
+    tenant_process.tenant(device_interval=0.8)
+    return tenant_process
+
+
+@pytest.fixture
+def vaulted(rig, upstream, authority, tenant):
+    """An operator whose account is in a Token Vault that nobody has filled."""
+    rig.host(API, upstream, authority.ca_file).host(TENANT, tenant)
+    rig._accounts.append(f'[[account]]\nname = "calendar"\n{VAULT_ACCOUNT}\n')
+    rig.secrets["corp-client"] = SECRET
+    rig.extra(f'[tenant.acme]\ndomain = "{TENANT}"\nclient_id = "desk"\nclient_secret = {{ item = "corp-client" }}')
+    return rig.configure()
+
+
+@pytest.mark.parametrize("flow", ["device", "browser"])
+def test_token_vault_is_filled_by_a_login_and_a_connection(rig, vaulted, upstream, tenant, authority, flow):
+    browser = Browser(tenant, authority)
+    connecting = Connecting(rig, "calendar", "--flow", flow, "--no-browser")
+    if flow == "device":
+        tenant.approve_device(connecting.user_code(), user=USER)
+    else:
+        assert browser.open(connecting.address()).status_code == 200
+    connecting.read_until("now the account itself")
+    connecting.text = ""
+    assert browser.open(connecting.address()).status_code == 200
+
+    assert connecting.finish() == 0, connecting.errors
+    account, = tenant.accounts(USER)
+    assert account["scopes"] == SCOPES and account["connection"] == "google-oauth2"
+    assert tenant.is_alive(use(rig, upstream))
+    assert record(rig)["received"] == SCOPES
+    told = the_account(rig)
+    assert told["provider"] == "tenant acme" and told["consented"] == SCOPES
+
+
+def test_a_user_who_is_logged_in_connects_without_a_second_login(rig, vaulted, upstream, tenant, authority):
+    rig.secrets["alice"] = tenant.refresh_token("desk", USER)
+    rig.configure()
+    connecting = Connecting(rig, "calendar", "--scopes", "read", "--no-browser")
+    assert Browser(tenant, authority).open(connecting.address()).status_code == 200
+    assert connecting.finish() == 0, connecting.errors
+    assert "login" not in connecting.text.split("notes")[1], connecting.text
+    assert tenant.accounts(USER)[0]["scopes"] == ["calendar.readonly"]
+    use(rig, upstream)
+
+
+def test_a_dead_token_of_the_user_is_replaced_by_a_login(rig, vaulted, upstream, tenant, authority):
+    rig.secrets["alice"] = "dead-canary-0123456789"
+    rig.configure()
+    connecting = Connecting(rig, "calendar", "--flow", "device")
+    tenant.approve_device(connecting.user_code(), user=USER)
+    connecting.read_until("now the account itself")
+    Browser(tenant, authority).open(connecting.address())
+    assert connecting.finish() == 0, connecting.errors
+    use(rig, upstream)
+
+
+@pytest.mark.parametrize("case", ["refused", "no such connection", "no scope", "elsewhere"])
+def test_a_tenant_that_does_not_connect_says_why(rig, vaulted, tenant, authority, case):
+    rig.secrets["alice"] = tenant.refresh_token("desk", USER)
+    rig.configure()
+    words = {"refused": "access_denied", "no such connection": "check `connection`",
+             "no scope": "activate the My Account API", "elsewhere": "no address of its own"}[case]
+    if case == "no such connection":
+        text = (rig.configuration / "config.toml").read_text()
+        rig.write(rig.configuration / "config.toml", text.replace('"google-oauth2"', '"googel"'), 0o600)
+    elif case == "no scope":
+        tenant.fail("status", status=403, body='{"status": 403, "title": "Forbidden", "detail": "Insufficient scope"}',
+                    content_type="application/problem+json", path="/me/v1/")
+    elif case == "elsewhere":
+        tenant.fail("fields", fields={"connect_uri": "https://evil.test/connect"}, path="/me/v1/")
+    tenant.tenant(deny=case == "refused")
+    connecting = Connecting(rig, "calendar", "--no-browser")
+    if case == "refused":
+        Browser(tenant, authority).open(connecting.address())
+    assert connecting.finish() == 1 and words in connecting.errors, connecting.errors
+    assert tenant.accounts(USER) == [] and not (rig.data / "consents").exists()

@@ -3,7 +3,6 @@
 
 #include "base/limits.hpp"
 #include "vault/commands/start_browser.hpp"
-#include "vault/oauth/browser_grant.hpp"
 #include "vault/oauth/device_grant.hpp"
 
 #include <algorithm>
@@ -49,26 +48,6 @@ Error refused_or(const ConsentParts& parts, Error error) {
     return consent_refusal(title_of(parts), parts.client.client_id, error.what, "");
 }
 
-Error error_of(const ConsentParts& parts, const SourceFailure& failure) {
-    if (!failure.error.empty()) {
-        return consent_refusal(title_of(parts), parts.client.client_id, failure.error, failure.description);
-    }
-    const bool is_out_of_reach = failure.fault == SourceFault::Unavailable ||
-                                 failure.fault == SourceFault::NoAnswer || failure.fault == SourceFault::RateLimited;
-    return {is_out_of_reach ? Errc::Timeout : Errc::Denied, failure.what + "; nothing was stored"};
-}
-
-Result<TokenOutcome> ask_for_token(const ConsentParts& parts, const Form& form,
-                                   const std::function<void()>& each_second) {
-    const TokenQuestion question{title_of(parts), parts.account, "", SourceFault::ConsentRequired};
-    const auto answer = std::make_shared<std::optional<TokenOutcome>>();
-    const auto kept = std::make_shared<Form>(form.duplicate());
-    parts.endpoint.ask([kept](WallTime) -> Result<Form> { return kept->duplicate(); }, question,
-                       [answer](TokenOutcome outcome) { answer->emplace(std::move(outcome)); });
-    SANCTUM_CHECK(parts.talk.wait([&] { return answer->has_value(); }, std::nullopt, each_second));
-    return std::move(**answer);
-}
-
 // --- device -------------------------------------------------------------------------------------------------------
 
 Result<DeviceAuthorization> begin_device(const ConsentParts& parts) {
@@ -104,7 +83,7 @@ Result<TokenAnswer> poll_for_token(const ConsentParts& parts, const DeviceAuthor
         if (auto* answer = std::get_if<TokenAnswer>(&outcome)) return std::move(*answer);
         const auto& failure = std::get<SourceFailure>(outcome);
         const std::optional<Milliseconds> next = poll.wait_after(failure);
-        if (!next) return error_of(parts, failure);
+        if (!next) return consent_error(parts, failure);
         pause = *next;
     }
     return consent_refusal(title_of(parts), parts.client.client_id, "expired_token", "");
@@ -156,17 +135,40 @@ LoopbackPage judge(const LoopbackQuery& query, const BrowserGrant& grant, std::o
     return {200, "Sanctum got no consent. You can close this window; the terminal says why."};
 }
 
-Result<Secret> wait_for_code(const ConsentParts& parts, const BrowserChoice& choice,
-                             std::optional<BrowserGrant>& grant) {
+}  // namespace
+
+Error consent_error(const ConsentParts& parts, const SourceFailure& failure) {
+    if (!failure.error.empty()) {
+        return consent_refusal(title_of(parts), parts.client.client_id, failure.error, failure.description);
+    }
+    const bool is_out_of_reach = failure.fault == SourceFault::Unavailable ||
+                                 failure.fault == SourceFault::NoAnswer || failure.fault == SourceFault::RateLimited;
+    return {is_out_of_reach ? Errc::Timeout : Errc::Denied, failure.what + "; nothing was stored"};
+}
+
+Result<TokenOutcome> ask_for_token(const ConsentParts& parts, const Form& form,
+                                   const std::function<void()>& each_second) {
+    const TokenQuestion question{title_of(parts), parts.account, "", SourceFault::ConsentRequired};
+    const auto answer = std::make_shared<std::optional<TokenOutcome>>();
+    const auto kept = std::make_shared<Form>(form.duplicate());
+    parts.endpoint.ask([kept](WallTime) -> Result<Form> { return kept->duplicate(); }, question,
+                       [answer](TokenOutcome outcome) { answer->emplace(std::move(outcome)); });
+    SANCTUM_CHECK(parts.talk.wait([&] { return answer->has_value(); }, std::nullopt, each_second));
+    return std::move(**answer);
+}
+
+Result<Secret> wait_for_browser(const ConsentParts& parts, const BrowserChoice& choice, AnswerIn where,
+                                std::optional<BrowserGrant>& grant, const MakeAddress& make_address) {
     std::optional<CallbackAnswer> answer;
     SANCTUM_TRY(const auto listener,
-                LoopbackListener::open(choice.port, parts.talk.loop(), [&](const LoopbackQuery& query, bool& is_done) {
-                    const LoopbackPage page = judge(query, *grant, answer);
-                    is_done = answer.has_value();
-                    return page;
-                }));
+                LoopbackListener::open(choice.port, where, parts.talk.loop(),
+                                       [&](const LoopbackQuery& query, bool& is_done) {
+                                           const LoopbackPage page = judge(query, *grant, answer);
+                                           is_done = answer.has_value();
+                                           return page;
+                                       }));
     grant.emplace(parts.metadata.issuer, parts.metadata.sends_issuer, listener->redirect_uri());
-    SANCTUM_TRY(const std::string url, address_to_open(parts, *grant));
+    SANCTUM_TRY(const std::string url, make_address(*grant));
     tell("Open this address in a browser on this machine:\n\n    " + url + "\n");
     std::optional<StartedBrowser> browser;
     if (choice.starts_browser && browser.emplace(url).is_started()) tell("A browser was started with it.");
@@ -183,8 +185,6 @@ Result<Secret> wait_for_code(const ConsentParts& parts, const BrowserChoice& cho
     }
     return std::get<Error>(std::move(*answer)).in(title_of(parts));
 }
-
-}  // namespace
 
 Result<HttpResponse> ask_provider(ProviderTalk& talk, const std::string& provider, HttpRequest request) {
     Result<HttpResponse> response = talk.send(std::move(request));
@@ -213,10 +213,12 @@ Result<TokenAnswer> consent_by_browser(const ConsentParts& parts, const BrowserC
                                                      "is anybody's; take --flow device"};
     }
     std::optional<BrowserGrant> grant;
-    SANCTUM_TRY(const Secret code, wait_for_code(parts, choice, grant));
-    SANCTUM_TRY(TokenOutcome outcome, ask_for_token(parts, code_form(*grant, code), nullptr));
+    SANCTUM_TRY(const Secret code,
+                wait_for_browser(parts, choice, AnswerIn::Query, grant,
+                                 [&](const BrowserGrant& made) { return address_to_open(parts, made); }));
+    SANCTUM_TRY(TokenOutcome outcome, ask_for_token(parts, code_form(*grant, code)));
     if (auto* answer = std::get_if<TokenAnswer>(&outcome)) return std::move(*answer);
-    return error_of(parts, std::get<SourceFailure>(outcome));
+    return consent_error(parts, std::get<SourceFailure>(outcome));
 }
 
 }  // namespace sanctum::vault

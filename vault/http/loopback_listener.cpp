@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vault/http/loopback_listener.hpp"
 
+#include "base/digest.hpp"
 #include "base/limits.hpp"
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 #include <cerrno>
 #include <netinet/in.h>
 #include <optional>
+#include <sodium.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -65,13 +67,29 @@ std::string_view host_of(std::string_view fields) {
     return host;
 }
 
-std::string page_bytes(const LoopbackPage& page) {
-    const std::string body = "<!doctype html><meta charset=utf-8><title>Sanctum</title><p>" + page.sentence + "</p>\n";
+// `policy`: the Content-Security-Policy, under which nothing runs but what it names.
+std::string page_bytes(const LoopbackPage& page, const std::string& script, const std::string& policy) {
+    const std::string body = "<!doctype html><meta charset=utf-8><title>Sanctum</title><p>" + page.sentence + "</p>" +
+                             script + "\n";
     return "HTTP/1.1 " + std::to_string(page.status) +
            " Sanctum\r\ncontent-type: text/html; charset=utf-8\r\ncache-control: no-store\r\n"
-           "referrer-policy: no-referrer\r\ncontent-security-policy: default-src 'none'\r\n"
-           "x-content-type-options: nosniff\r\nconnection: close\r\ncontent-length: " +
+           "referrer-policy: no-referrer\r\ncontent-security-policy: " + policy +
+           "\r\nx-content-type-options: nosniff\r\nconnection: close\r\ncontent-length: " +
            std::to_string(body.size()) + "\r\n\r\n" + body;
+}
+
+std::string plain_page(const LoopbackPage& page) { return page_bytes(page, "", "default-src 'none'"); }
+
+// A browser keeps the fragment to itself; this page sends it to us as the query.
+std::string fragment_page() {
+    static constexpr std::string_view kScript =
+        "if (location.hash.length > 1) location.replace('/callback?' + location.hash.slice(1));";
+    const Digest digest = sha256(kScript);
+    std::string hash(sodium_base64_encoded_len(digest.size(), sodium_base64_VARIANT_ORIGINAL), '\0');
+    ::sodium_bin2base64(hash.data(), hash.size(), digest.data(), digest.size(), sodium_base64_VARIANT_ORIGINAL);
+    hash.pop_back();
+    return page_bytes({200, "One moment."}, "<script>" + std::string(kScript) + "</script>",
+                      "default-src 'none'; script-src 'sha256-" + hash + "'");
 }
 
 Result<UniqueFd> listen_on(std::uint16_t port) {
@@ -134,17 +152,18 @@ std::variant<LoopbackQuery, LoopbackPage> read_loopback_request(std::string_view
     return std::move(*query);
 }
 
-Result<std::unique_ptr<LoopbackListener>> LoopbackListener::open(std::uint16_t port, PollLoop& loop, Judge judge) {
+Result<std::unique_ptr<LoopbackListener>> LoopbackListener::open(std::uint16_t port, AnswerIn where, PollLoop& loop,
+                                                                 Judge judge) {
     SANCTUM_TRY(UniqueFd socket, listen_on(port));
     sockaddr_in address{};
     socklen_t size = sizeof address;
     if (::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) return io_error("getsockname");
     return std::unique_ptr<LoopbackListener>(
-        new LoopbackListener(std::move(socket), ntohs(address.sin_port), loop, std::move(judge)));
+        new LoopbackListener(std::move(socket), ntohs(address.sin_port), where, loop, std::move(judge)));
 }
 
-LoopbackListener::LoopbackListener(UniqueFd socket, std::uint16_t port, PollLoop& loop, Judge judge)
-    : socket_(std::move(socket)), port_(port), loop_(loop), judge_(std::move(judge)) {
+LoopbackListener::LoopbackListener(UniqueFd socket, std::uint16_t port, AnswerIn where, PollLoop& loop, Judge judge)
+    : socket_(std::move(socket)), port_(port), where_(where), loop_(loop), judge_(std::move(judge)) {
     loop_.watch(socket_.get(), [this] { accept_visitors(); });
 }
 
@@ -184,13 +203,17 @@ void LoopbackListener::serve(int fd) {
     drop(fd);
 }
 
-void LoopbackListener::answer(Visitor& visitor, std::string_view head) {
+std::string LoopbackListener::answer_of(std::string_view head) {
     std::variant<LoopbackQuery, LoopbackPage> request = read_loopback_request(head, port_);
-    LoopbackPage page;
-    if (auto* refusal = std::get_if<LoopbackPage>(&request)) page = *refusal;
-    else if (is_done_) page = {410, "The answer is here already."};
-    else page = judge_(std::get<LoopbackQuery>(request), is_done_);
-    const std::string bytes = page_bytes(page);
+    if (const auto* refusal = std::get_if<LoopbackPage>(&request)) return plain_page(*refusal);
+    if (is_done_) return plain_page({410, "The answer is here already."});
+    const auto& query = std::get<LoopbackQuery>(request);
+    if (where_ == AnswerIn::Fragment && query.is_empty()) return fragment_page();
+    return plain_page(judge_(query, is_done_));
+}
+
+void LoopbackListener::answer(Visitor& visitor, std::string_view head) {
+    const std::string bytes = answer_of(head);
     // A few hundred bytes into an empty socket: they fit, or there is nobody to read them.
     if (::send(visitor.socket.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) < 0) return;
     ::shutdown(visitor.socket.get(), SHUT_WR);

@@ -26,6 +26,7 @@ class LoopbackQuery {
 public:
     /// `a=1&b=2` as application/x-www-form-urlencoded. Errors: Protocol (a name twice, RFC 6749 3.1; broken coding).
     [[nodiscard]] static Result<LoopbackQuery> parse(std::string_view text);
+    [[nodiscard]] bool is_empty() const { return parameters_.empty(); }
     /// Empty when it is not there.
     [[nodiscard]] std::string_view text(std::string_view name) const;
 
@@ -43,14 +44,20 @@ struct LoopbackPage {
 [[nodiscard]] std::variant<LoopbackQuery, LoopbackPage> read_loopback_request(std::string_view head,
                                                                               std::uint16_t port);
 
+/// Where the provider puts its answer into the address that the browser comes back to.
+enum class AnswerIn : std::uint8_t {
+    Query,
+    Fragment,  ///< which no browser sends: a page of ours leads on to the same in the query
+};
+
 class LoopbackListener {
 public:
     /// Says what the page tells, and through `is_answer` whether this was what was waited for.
     using Judge = std::function<LoopbackPage(const LoopbackQuery& query, bool& is_answer)>;
 
     /// Listens on `port`, 0: one that is free. `loop` must outlive it. Errors: Io (the port is taken).
-    [[nodiscard]] static Result<std::unique_ptr<LoopbackListener>> open(std::uint16_t port, PollLoop& loop,
-                                                                        Judge judge);
+    [[nodiscard]] static Result<std::unique_ptr<LoopbackListener>> open(std::uint16_t port, AnswerIn where,
+                                                                        PollLoop& loop, Judge judge);
     ~LoopbackListener();
     LoopbackListener(const LoopbackListener&) = delete;
     LoopbackListener& operator=(const LoopbackListener&) = delete;
@@ -65,14 +72,16 @@ private:
         UniqueFd socket;
         std::string received;
     };
-    LoopbackListener(UniqueFd socket, std::uint16_t port, PollLoop& loop, Judge judge);
+    LoopbackListener(UniqueFd socket, std::uint16_t port, AnswerIn where, PollLoop& loop, Judge judge);
     void accept_visitors();
     void serve(int fd);
     void answer(Visitor& visitor, std::string_view head);
+    [[nodiscard]] std::string answer_of(std::string_view head);
     void drop(int fd);
 
     UniqueFd socket_;
     std::uint16_t port_;
+    AnswerIn where_;
     PollLoop& loop_;
     Judge judge_;
     std::list<Visitor> visitors_;  ///< oldest first

@@ -109,8 +109,9 @@ CallbackAnswer read_callback(const LoopbackQuery& query, const BrowserGrant& gra
         return ConsentRefused{is_error_name(error) ? std::string(error) : "an error without a proper name",
                               provider_words(query.text("error_description"))};
     }
-    if (query.text("code").empty()) return Error{Errc::Protocol, "the answer holds neither a code nor an error"};
-    return Secret(query.text("code"));
+    const std::string_view code = query.text(grant.code_name);
+    if (code.empty()) return Error{Errc::Protocol, "the answer holds neither a code nor an error"};
+    return Secret(code);
 }
 
 }  // namespace sanctum::vault

@@ -11,6 +11,7 @@
 #include "vault/oauth/consent_question.hpp"
 
 #include <string>
+#include <string_view>
 #include <variant>
 
 namespace sanctum::vault {
@@ -26,6 +27,7 @@ struct BrowserGrant {
     std::string issuer;
     bool sends_issuer = false;  ///< an answer without `iss` is not the provider's
     std::string redirect_uri;
+    std::string_view code_name = "code";  ///< how the answer calls what it brings; a literal
     std::string state;
     Secret verifier;
     std::string challenge;  ///< of `verifier`
