@@ -222,7 +222,8 @@ void print_scopes(Console& console, const AccountView& view) {
                 << (view.provider.empty() ? "" : ", " + printable(view.provider)) << ")\n";
     if (view.consent) {
         const bool is_said = view.consent->received.has_value();
-        console.out << "  consented   " << printable(joined(view.consent->received.value_or(view.consent->asked), "none"))
+        const std::vector<std::string>& scopes = is_said ? *view.consent->received : view.consent->asked;
+        console.out << "  consented   " << printable(joined(scopes, "none"))
                     << (is_said ? "" : "  (asked for; the provider did not say)") << "\n";
     } else {
         console.out << "  consented   not known here\n";
@@ -235,7 +236,9 @@ void print_scopes(Console& console, const AccountView& view) {
     }
     if (view.uses.empty()) console.out << "  granted     by no profile that was found\n";
     const std::vector<std::string> unused = unused_consents(view);
-    if (!unused.empty()) console.out << "  beyond      " << printable(joined(unused, "")) << "  (granted by no profile)\n";
+    if (!unused.empty()) {
+        console.out << "  beyond      " << printable(joined(unused, "")) << "  (granted by no profile)\n";
+    }
     console.out << "  last used   " << last_in_words(view.last) << "\n";
 }
 
@@ -317,8 +320,8 @@ Exit run_accounts(Console& console, const AccountsOptions& options) {
         print_table(console, *views);
     } else {
         for (const AccountView& view : *views) print_scopes(console, view);
-        console.out << "What was consented to is as `sanctum connect` wrote it down; it is not sealed, and the provider "
-                       "has the last word.\n";
+        console.out << "What was consented to is as `sanctum connect` wrote it down; it is not sealed, and the "
+                       "provider has the last word.\n";
     }
     for (const std::string& note : notes) console.err << "sanctum: note: " << printable(note) << "\n";
     return Exit::Ok;

@@ -243,9 +243,11 @@ private:
         connect->add_option("--scopes", connect_.scopes, "What to ask for, instead of the account's `grant`")
             ->delimiter(',')
             ->type_name("A,B");
-        connect->add_option("--flow", connect_.flow, "device: with a browser anywhere; browser: with one on this machine")
+        connect
+            ->add_option("--flow", connect_.flow, "device: with a browser anywhere; browser: with one on this machine")
             ->check(CLI::IsMember({"device", "browser"}));
-        connect->add_flag("--no-browser", connect_.has_no_browser, "Start no browser; the address is printed either way");
+        connect->add_flag("--no-browser", connect_.has_no_browser,
+                          "Start no browser; the address is printed either way");
         connect->add_option("--port", connect_.port, "Port of 127.0.0.1 that the browser comes back to (default: any)")
             ->type_name("PORT");
         connect->add_option("--unlock", connect_.unlock, "How the store opens, instead of the configuration's word")

@@ -35,7 +35,8 @@ Exit revoke_service(Console& console, const std::string& id, const std::string& 
     const Result<std::string> answer = client->ask(request + "}", kControlAnswerTimeout);
     if (!answer) {
         const bool is_refused = answer.error().code == Errc::Protocol;
-        return fail(console, "mission " + id + ": " + answer.error().what, is_refused ? Exit::Failed : Exit::Unreachable);
+        return fail(console, "mission " + id + ": " + answer.error().what,
+                    is_refused ? Exit::Failed : Exit::Unreachable);
     }
     console.out << "revoked service " << ledger::printable(service) << " of " << id << "\n";
     return Exit::Ok;

@@ -386,7 +386,8 @@ struct LeaseFailed {
     static constexpr Kind kind = Kind::LeaseFailed;
     static constexpr bool is_json = false;
     std::uint64_t exchange = 0;
-    std::string reason;  ///< outside_mission | illegal_bytes | mission_ending | service_revoked | a name of vault::SourceFault
+    /// outside_mission | illegal_bytes | mission_ending | service_revoked | a name of vault::SourceFault
+    std::string reason;
     std::string detail;  ///< for the operator, no secret
     std::int64_t retry_after_ms = 0;
     template <class Self, class Archive>

@@ -8,7 +8,9 @@ import hashlib
 import json
 import os
 import signal
+import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -356,9 +358,11 @@ def test_the_next_request_after_a_service_was_taken_back_is_never_sent(rig, oper
     running = rig.start("sh", "-c", script, profile=operator).wait_until_started()
     upstream.wait_for(5, "/describe")
     assert rig.sanctum("revoke", running.mission, "--service", "calendar").returncode == 0
-    time.sleep(0.1)  # the bound itself
+    with pytest.raises(subprocess.TimeoutExpired):
+        running.process.wait(0.1)  # the bound itself
     arrived = len(upstream.exchanges)
-    time.sleep(0.5)
+    with pytest.raises(subprocess.TimeoutExpired):
+        running.process.wait(0.5)
     assert len(upstream.exchanges) == arrived
     assert rig.sanctum("revoke", running.mission).returncode == 0
     outcome = running.finish()
@@ -366,12 +370,14 @@ def test_the_next_request_after_a_service_was_taken_back_is_never_sent(rig, oper
 
 
 def test_an_answer_under_way_is_cut_when_its_service_is_taken_back(rig, operator, upstream):
+    pause = threading.Event()
+
     def endless(exchange):
         exchange.start_chunked()
         with contextlib.suppress(OSError):
             while True:
                 exchange.send_chunk(b"tick\n")
-                time.sleep(0.02)
+                pause.wait(0.02)
     upstream.routes["/endless"] = endless
     running = rig.start("sh", "-c", f"curl -sSN https://{API}/endless; echo; echo ended $?",
                         profile=operator).wait_until_started()

@@ -93,8 +93,8 @@ void Connecting::announce() const {
     say("  asks for   " + words_of(plan_.question.scopes) +
         (plan_.is_token_vault() ? " of connection " + account.provider.connection : ""));
     if (plan_.is_token_vault()) {
-        say("  stores     the provider's tokens in the tenant's Token Vault, and the user's Auth0 refresh token, sealed, "
-            "as " + place + " where there is none that works");
+        say("  stores     the provider's tokens in the tenant's Token Vault, and the user's Auth0 refresh token, "
+            "sealed, as " + place + " where there is none that works");
         say("  by         a browser on this machine; a login before it by " + flow);
     } else {
         say("  stores     the refresh token, sealed, as " + place + " (what is there is replaced)");
@@ -146,8 +146,8 @@ Status Connecting::connect_token_vault() {
     const auto begin = [&](BrowserGrant& made) -> Result<std::string> {
         made.code_name = "connect_code";
         made.sends_issuer = false;  // it is no answer of the authorization endpoint
-        SANCTUM_TRY(const HttpResponse response,
-                    ask_provider(talk_, plan_.title(), connect_request(account, connection, plan_.question.scopes, made)));
+        HttpRequest request = connect_request(account, connection, plan_.question.scopes, made);
+        SANCTUM_TRY(const HttpResponse response, ask_provider(talk_, plan_.title(), std::move(request)));
         SANCTUM_TRY(begun, read_connect_answer(response, account, connection));
         return begun.address;
     };
@@ -187,8 +187,8 @@ Result<TokenAnswer> Connecting::consent_and_keep(const ConsentQuestion& question
     SANCTUM_TRY(TokenAnswer answer, consent(question));
     if (answer.refresh_token.is_empty()) {
         take_back(answer.access_token, "access_token");
-        return Error{Errc::Denied, plan_.title() + " gave no refresh token, so nothing was stored: switch refresh tokens "
-                                                   "(grant type refresh_token, offline access) on for client " +
+        return Error{Errc::Denied, plan_.title() + " gave no refresh token, so nothing was stored: switch refresh "
+                                                   "tokens (grant type refresh_token, offline access) on for client " +
                                        plan_.client.client_id + " there"};
     }
     if (Status kept = write_item(answer.refresh_token); !kept) {
@@ -240,8 +240,8 @@ void Connecting::take_back(const Secret& token, std::string_view hint) {
     const Result<bool> waited = talk_.wait([&] { return outcome->has_value(); }, std::nullopt);
     const bool is_gone = waited && *waited && (*outcome)->end == RetireOutcome::End::Gone;
     if (is_gone) return;
-    std::fprintf(stderr, "sanctum connect: note: the token that was made could not be revoked; it ends at its own time, "
-                         "or when the consent is withdrawn at the provider\n");
+    std::fprintf(stderr, "sanctum connect: note: the token that was made could not be revoked; it ends at its own "
+                         "time, or when the consent is withdrawn at the provider\n");
 }
 
 void Connecting::report(const std::optional<std::vector<std::string>>& received) const {
@@ -258,12 +258,13 @@ void Connecting::report(const std::optional<std::vector<std::string>>& received)
         say("Wider than asked: given are also " + join_scopes(difference.beyond) +
             ". Missions still ask for no more than they need.");
     }
-    if (difference.missing.empty() && difference.beyond.empty()) say("Given are exactly the scopes that were asked for.");
+    const bool is_equal = difference.missing.empty() && difference.beyond.empty();
+    if (is_equal) say("Given are exactly the scopes that were asked for.");
 }
 
 void describe(CLI::App& app, ConnectOptions& options) {
     app.footer("Example:\n  sanctum connect calendar --flow device");
-    app.add_option("ACCOUNT", options.account, "An account of the configuration with source = \"oauth\" or \"auth0\"")->required();
+    app.add_option("ACCOUNT", options.account, "An account with source = \"oauth\" or \"auth0\"")->required();
     app.add_option("--scopes", options.scopes, "What to ask for, instead of the account's `grant`")->delimiter(',');
     app.add_option("--flow", options.flow, "device or browser")->check(CLI::IsMember({"device", "browser"}));
     app.add_flag("--no-browser", options.has_no_browser, "Start no browser; the address is printed either way");

@@ -142,7 +142,8 @@ std::variant<LoopbackQuery, LoopbackPage> read_loopback_request(std::string_view
     }
     if (line.substr(0, first) != "GET") return LoopbackPage{405, "Nothing is to be sent here."};
     // A page of another name that resolves to this machine is kept out (DNS rebinding).
-    if (host_of(fields) != "127.0.0.1:" + std::to_string(port)) return LoopbackPage{421, "Nobody of this name is here."};
+    const bool is_for_us = host_of(fields) == "127.0.0.1:" + std::to_string(port);
+    if (!is_for_us) return LoopbackPage{421, "Nobody of this name is here."};
     const std::string_view target = line.substr(first + 1, second - first - 1);
     const std::size_t mark = target.find('?');
     if (target.substr(0, mark) != kPath) return LoopbackPage{404, "There is nothing here."};

@@ -22,7 +22,8 @@ void ProviderTalk::cancel_on(int fd) {
 Result<HttpResponse> ProviderTalk::send(HttpRequest request) {
     // Shared: the answer may come after this call was cancelled.
     const auto answer = std::make_shared<std::optional<Result<HttpResponse>>>();
-    client_->send(std::move(request), [answer](Result<HttpResponse> response) { answer->emplace(std::move(response)); });
+    client_->send(std::move(request),
+                  [answer](Result<HttpResponse> response) { answer->emplace(std::move(response)); });
     SANCTUM_CHECK(wait([&] { return answer->has_value(); }, std::nullopt));
     return std::move(**answer);
 }
