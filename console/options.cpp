@@ -246,6 +246,7 @@ private:
             ->required();
         connect->add_option("--scopes", connect_.scopes, "What to ask for, instead of the account's `grant`")
             ->delimiter(',')
+            ->allow_extra_args(false)
             ->type_name("A,B");
         connect
             ->add_option("--flow", connect_.flow, "device: with a browser anywhere; browser: with one on this machine")

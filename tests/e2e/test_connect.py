@@ -18,13 +18,13 @@ import httpx
 import pytest
 
 import identity as identities
-from rig import API, BIN
+from rig import API, BIN, SOURCE
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "doubles"))
 
 from providers import DEVICE_GRANT, VAULT_GRANT, auth0_double, is_installed  # noqa: E402
 
-NAME = "login.corp.test"
+NAME = "login.example.org"  # as the README has it
 ISSUER = f"https://{NAME}/"
 SECRET = "client-canary-77ab10"
 SCOPES = ["calendar.events", "calendar.readonly"]
@@ -247,7 +247,7 @@ def test_a_refused_device_consent_stores_nothing_and_says_what_to_change(rig, op
     assert nothing_is_stored(rig)
 
 
-@pytest.mark.parametrize("fields", [{"verification_uri": "http://login.corp.test/activate"},
+@pytest.mark.parametrize("fields", [{"verification_uri": "http://login.example.org/activate"},
                                     {"verification_uri": "https://x\u001b[2J"}, {"user_code": "A\u001b]0;x"},
                                     {"device_code": None}, {"expires_in": 0}])
 def test_what_a_provider_wants_shown_is_checked_before_a_person_sees_it(rig, operator, provider, fields):
@@ -442,13 +442,31 @@ def test_an_account_that_cannot_be_connected_is_refused_with_what_to_do(rig, ups
 
 
 @pytest.mark.parametrize("fields, words", [
-    ({"issuer": "https://login.corp.test"}, "the configuration says issuer"),
+    ({"issuer": f"https://{NAME}"}, "the configuration says issuer"),
     ({"token_endpoint": "https://evil.test/token"}, "correct token_endpoint or issuer"),
-    ({"authorization_endpoint": "http://login.corp.test/authorize"}, "no plain https address")])
+    ({"authorization_endpoint": "http://login.example.org/authorize"}, "no plain https address")])
 def test_metadata_that_does_not_fit_the_configuration_is_refused(rig, operator, provider, fields, words):
     provider.fail("fields", fields=fields, path="/.well-known", times=0)
     connecting = Connecting(rig, "calendar")
     assert connecting.finish() == 1 and words in connecting.errors, connecting.errors
+
+
+@pytest.mark.parametrize("flow, path", [("device", "/oauth/device/code"), ("browser", "/oauth/par")])
+def test_a_client_that_may_not_ask_is_told_which_setting_it_lacks(rig, upstream, authority, provider, flow, path):
+    make_operator(rig, upstream, authority, provider, PROVIDER + "require_pushed_authorization_requests = true\n")
+    provider.fail("status", status=400, content_type="application/json", path=path,
+                  body='{"error": "unauthorized_client", "error_description": "not for \\u001bdesk"}')
+    connecting = Connecting(rig, "calendar", "--flow", flow, "--no-browser")
+    assert connecting.finish() == 1
+    assert 'unauthorized_client ("not for ?desk"); switch this flow\'s grant type on' in connecting.errors
+
+
+def test_a_client_that_does_not_know_the_redirect_address_is_told_so(rig, upstream, authority, provider):
+    make_operator(rig, upstream, authority, provider, PROVIDER + "require_pushed_authorization_requests = true\n")
+    provider.client("desk", secret=SECRET, grants=["authorization_code", "refresh_token"],
+                    redirect_uris=["https://elsewhere.test/callback"])
+    connecting = Connecting(rig, "calendar", "--flow", "browser", "--no-browser")
+    assert connecting.finish() == 1 and "register the redirect address" in connecting.errors, connecting.errors
 
 
 def test_a_provider_without_pkce_or_a_flow_is_named_with_the_setting(rig, operator, provider):
@@ -653,3 +671,25 @@ def test_a_tenant_that_does_not_connect_says_why(rig, vaulted, tenant, authority
         Browser(tenant, authority).open(connecting.address())
     assert connecting.finish() == 1 and words in connecting.errors, connecting.errors
     assert tenant.accounts(USER) == [] and not (rig.data / "consents").exists()
+
+
+# ---- the README -----------------------------------------------------------------------------------------------------
+
+def test_the_readmes_walk_through_happens_as_it_is_written(rig, provider):
+    section = (SOURCE / "README.md").read_text().split("\n## Connecting an account\n")[1].split("\n## ")[0]
+    configuration, = re.findall(r"```toml\n(.*?)```", section, re.DOTALL)
+    transcript, = re.findall(r" {3}```\n(.*?) {3}```", section, re.DOTALL)
+    command, *expected = [line[3:] for line in transcript.splitlines()]
+    rig.host(NAME, provider, provider.ca_file)
+    rig._accounts.append(configuration.partition("[provider")[0])
+    rig.extra("[provider" + configuration.partition("[provider")[2])
+    rig.secrets["corp-client"] = SECRET
+    rig.configure()
+
+    connecting = Connecting(rig, *command.split()[3:])
+    code = connecting.user_code()
+    provider.approve_device(code)
+
+    assert connecting.finish() == 0, connecting.errors
+    told = connecting.text.replace(code, "GQSP-WJTV").replace(str(rig.data), "/home/me/.local/share/sanctum")
+    assert told.splitlines() == expected

@@ -265,7 +265,9 @@ void Connecting::report(const std::optional<std::vector<std::string>>& received)
 void describe(CLI::App& app, ConnectOptions& options) {
     app.footer("Example:\n  sanctum connect calendar --flow device");
     app.add_option("ACCOUNT", options.account, "An account with source = \"oauth\" or \"auth0\"")->required();
-    app.add_option("--scopes", options.scopes, "What to ask for, instead of the account's `grant`")->delimiter(',');
+    app.add_option("--scopes", options.scopes, "What to ask for, instead of the account's `grant`")
+        ->delimiter(',')
+        ->allow_extra_args(false);
     app.add_option("--flow", options.flow, "device or browser")->check(CLI::IsMember({"device", "browser"}));
     app.add_flag("--no-browser", options.has_no_browser, "Start no browser; the address is printed either way");
     app.add_option("--port", options.port, "Port of 127.0.0.1 to come back to (a free one unless given)");

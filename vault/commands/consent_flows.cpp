@@ -42,10 +42,12 @@ private:
 
 std::string title_of(const ConsentParts& parts) { return parts.endpoint.identity().title(); }
 
-// `error`: Denied with the provider's error name alone, as the readers of answers give it.
-Error refused_or(const ConsentParts& parts, Error error) {
-    if (error.code != Errc::Denied) return std::move(error).in(title_of(parts));
-    return consent_refusal(title_of(parts), parts.client.client_id, error.what, "");
+// A form with our identity to another endpoint than the token's; what the provider refuses is an error.
+Result<HttpResponse> ask_endpoint(const ConsentParts& parts, const std::string& url, Form form) {
+    SANCTUM_TRY(HttpRequest request, parts.endpoint.request_with(url, std::move(form)));
+    SANCTUM_TRY(HttpResponse response, ask_provider(parts.talk, title_of(parts), std::move(request)));
+    if (auto refusal = refusal_in(response, title_of(parts), parts.client.client_id)) return std::move(*refusal);
+    return response;
 }
 
 // --- device -------------------------------------------------------------------------------------------------------
@@ -53,11 +55,10 @@ Error refused_or(const ConsentParts& parts, Error error) {
 Result<DeviceAuthorization> begin_device(const ConsentParts& parts) {
     Form form;
     add_question(form, parts.question);
-    SANCTUM_TRY(HttpRequest request,
-                parts.endpoint.request_with(parts.client.device_authorization_endpoint, std::move(form)));
-    SANCTUM_TRY(const HttpResponse response, ask_provider(parts.talk, title_of(parts), std::move(request)));
+    SANCTUM_TRY(const HttpResponse response,
+                ask_endpoint(parts, parts.client.device_authorization_endpoint, std::move(form)));
     Result<DeviceAuthorization> begun = read_device_authorization(response);
-    if (!begun) return refused_or(parts, std::move(begun).error());
+    if (!begun) return std::move(begun).error().in(title_of(parts));
     return begun;
 }
 
@@ -97,11 +98,10 @@ Result<Form> push(const ConsentParts& parts, Form form) {
     if (parts.client.authentication == profiles::ClientAuthentication::SecretBasic) {
         form.add("client_id", parts.client.client_id);
     }
-    SANCTUM_TRY(HttpRequest request,
-                parts.endpoint.request_with(parts.client.pushed_authorization_endpoint, std::move(form)));
-    SANCTUM_TRY(const HttpResponse response, ask_provider(parts.talk, title_of(parts), std::move(request)));
+    SANCTUM_TRY(const HttpResponse response,
+                ask_endpoint(parts, parts.client.pushed_authorization_endpoint, std::move(form)));
     Result<std::string> reference = read_pushed_answer(response);
-    if (!reference) return refused_or(parts, std::move(reference).error());
+    if (!reference) return std::move(reference).error().in(title_of(parts));
     Form pushed;
     pushed.add("client_id", parts.client.client_id);
     pushed.add("request_uri", *reference);

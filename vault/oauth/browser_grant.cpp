@@ -70,8 +70,6 @@ Form authorization_form(const profiles::IdentityClient& client, const BrowserGra
 
 Result<std::string> read_pushed_answer(const HttpResponse& response) {
     SANCTUM_TRY(const JsonAnswer json, JsonAnswer::parse(response));
-    const std::string error = json.text("error");
-    if (is_error_name(error)) return Error{Errc::Denied, error};
     std::string reference = json.text("request_uri");
     const bool is_made = response.status == 201 || response.status == 200;
     if (is_made && !reference.empty() && reference.size() <= kProviderUrlBytesMax) return reference;

@@ -37,8 +37,7 @@ struct BrowserGrant {
 [[nodiscard]] Form authorization_form(const profiles::IdentityClient& client, const BrowserGrant& grant,
                                       const ConsentQuestion& question);
 
-/// `request_uri` out of the answer to a pushed request (RFC 9126 2.2). Errors: Protocol; Denied with the
-/// provider's error name alone.
+/// `request_uri` out of the answer to a pushed request (RFC 9126 2.2). Errors: Protocol.
 [[nodiscard]] Result<std::string> read_pushed_answer(const HttpResponse& response);
 
 /// The address that the person opens.

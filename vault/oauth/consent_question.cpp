@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vault/oauth/consent_question.hpp"
 
+#include "vault/http/json_answer.hpp"
 #include "vault/oauth/scope_check.hpp"
+#include "vault/oauth/token_answer.hpp"
 
 #include <algorithm>
 #include <array>
@@ -16,7 +18,11 @@ struct RefusalRemedy {
     std::string_view remedy;
 };
 
-constexpr std::array<RefusalRemedy, 8> kRefusalRemedies = {{
+constexpr std::string_view kRegisterRedirect =
+    "register the redirect address http://127.0.0.1/callback for the client there, with any port (RFC 8252 7.3), or "
+    "exactly the one of --port";
+
+constexpr std::array<RefusalRemedy, 10> kRefusalRemedies = {{
     {"access_denied", "whoever was asked said no, or the provider does not let this user have it: assign the user to "
                       "the client there, or have an administrator consent"},
     {"consent_required", "have an administrator of the provider consent for this client"},
@@ -24,8 +30,9 @@ constexpr std::array<RefusalRemedy, 8> kRefusalRemedies = {{
     {"unauthorized_client", "switch this flow's grant type on for the client there, or take the other --flow"},
     {"unsupported_grant_type", "switch this flow's grant type on for the client there, or take the other --flow"},
     {"invalid_client", "check client_id and the client's secret or key"},
-    {"invalid_request", "register the redirect address http://127.0.0.1/callback for the client there, with any port "
-                        "(RFC 8252 7.3), or exactly the one of --port"},
+    {"invalid_request", kRegisterRedirect},
+    {"invalid_redirect_uri", kRegisterRedirect},
+    {"invalid_target", "check `audience` and `resource` of the account, and that the client may have them there"},
     {"expired_token", "nobody consented in time; begin again"},
 }};
 
@@ -58,6 +65,15 @@ Error consent_refusal(const std::string& provider, const std::string& client_id,
                                     [&](const RefusalRemedy& row) { return row.error == error; });
     if (known != kRefusalRemedies.end()) what += "; " + std::string(known->remedy);
     return {Errc::Denied, what + " (client " + client_id + "); nothing was stored"};
+}
+
+std::optional<Error> refusal_in(const HttpResponse& response, const std::string& provider,
+                                const std::string& client_id) {
+    const Result<JsonAnswer> json = JsonAnswer::parse(response);
+    if (!json || !json->has("error")) return std::nullopt;
+    const std::string name = json->text("error");
+    return consent_refusal(provider, client_id, is_error_name(name) ? name : "an error without a proper name",
+                           provider_words(json->text("error_description")));
 }
 
 }  // namespace sanctum::vault

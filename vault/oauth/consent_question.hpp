@@ -3,8 +3,10 @@
 #pragma once
 
 #include "base/result.hpp"
+#include "vault/http/http_client.hpp"
 #include "vault/oauth/form.hpp"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,5 +36,9 @@ struct ScopeDifference {
 /// RFC 8628 3.5); `description`: its own words, printable; `provider`: `provider corp`.
 [[nodiscard]] Error consent_refusal(const std::string& provider, const std::string& client_id,
                                     const std::string& error, const std::string& description);
+
+/// The same for an answer that names an error; absent: it names none.
+[[nodiscard]] std::optional<Error> refusal_in(const HttpResponse& response, const std::string& provider,
+                                              const std::string& client_id);
 
 }  // namespace sanctum::vault

@@ -25,8 +25,6 @@ bool is_address(std::string_view text) {
 
 Result<DeviceAuthorization> read_device_authorization(const HttpResponse& response) {
     SANCTUM_TRY(JsonAnswer json, JsonAnswer::parse(response));
-    const std::string error = json.text("error");
-    if (is_error_name(error)) return Error{Errc::Denied, error};
     if (response.status != 200) {
         return Error{Errc::Protocol, "status " + std::to_string(response.status) + " to the device flow's question"};
     }

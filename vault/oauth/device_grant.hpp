@@ -25,8 +25,7 @@ struct DeviceAuthorization {
     Milliseconds interval{0};
 };
 
-/// Errors: Protocol (not such an answer; an address or a code that must not be shown to a person); Denied with
-/// the provider's error name alone, for consent_refusal.
+/// Errors: Protocol (not such an answer; an address or a code that must not be shown to a person).
 [[nodiscard]] Result<DeviceAuthorization> read_device_authorization(const HttpResponse& response);
 
 /// The form that asks the token endpoint (RFC 8628 3.4).
