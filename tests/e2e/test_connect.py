@@ -109,7 +109,7 @@ class Connecting:
         self.process = subprocess.Popen(
             [BIN / "sanctum", "connect", *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, cwd=rig.work, env=dict(rig.environment, **(environment or {})),
-            start_new_session=True, **rig.identity.popen)
+            bufsize=0, start_new_session=True, **rig.identity.popen)
         rig._known.add(self.process.pid)
         self.text = ""
 
@@ -454,6 +454,7 @@ def test_metadata_that_does_not_fit_the_configuration_is_refused(rig, operator, 
 @pytest.mark.parametrize("flow, path", [("device", "/oauth/device/code"), ("browser", "/oauth/par")])
 def test_a_client_that_may_not_ask_is_told_which_setting_it_lacks(rig, upstream, authority, provider, flow, path):
     make_operator(rig, upstream, authority, provider, PROVIDER + "require_pushed_authorization_requests = true\n")
+    provider.mend()
     provider.fail("status", status=400, content_type="application/json", path=path,
                   body='{"error": "unauthorized_client", "error_description": "not for \\u001bdesk"}')
     connecting = Connecting(rig, "calendar", "--flow", flow, "--no-browser")
