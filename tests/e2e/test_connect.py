@@ -470,6 +470,23 @@ def test_a_client_that_does_not_know_the_redirect_address_is_told_so(rig, upstre
     assert connecting.finish() == 1 and "register the redirect address" in connecting.errors, connecting.errors
 
 
+def test_metadata_is_found_where_only_openid_puts_it(rig, operator, provider):
+    provider.fail("status", status=200, body="<!doctype html>", content_type="text/html", times=0,
+                  path="/.well-known/oauth-authorization-server")
+    connecting = Connecting(rig, "calendar", "--flow", "device", "--dry-run")
+    assert connecting.finish() == 0, connecting.errors
+
+
+def test_endpoints_that_are_written_need_no_metadata(rig, upstream, authority, provider):
+    text = PROVIDER.replace(f'issuer = "{ISSUER}"\n', "")
+    make_operator(rig, upstream, authority, provider,
+                  text + f'device_authorization_endpoint = "{ISSUER}oauth/device/code"\n')
+    connecting = Connecting(rig, "calendar", "--scopes", "read,offline_access")
+    provider.approve_device(connecting.user_code())
+    assert connecting.finish() == 0, connecting.errors
+    assert provider.log(path="/.well-known") == []
+
+
 def test_a_provider_without_pkce_or_a_flow_is_named_with_the_setting(rig, operator, provider):
     provider.fail("fields", fields={"code_challenge_methods_supported": ["plain"],
                                     "device_authorization_endpoint": None}, path="/.well-known", times=0)

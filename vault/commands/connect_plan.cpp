@@ -3,6 +3,7 @@
 
 #include "vault/commands/consent_flows.hpp"
 #include "vault/commands/start_browser.hpp"
+#include "vault/http/json_answer.hpp"
 #include "vault/oauth/connected_account.hpp"
 #include "vault/oauth/scope_check.hpp"
 
@@ -76,7 +77,8 @@ Result<ServerMetadata> discover(ProviderTalk& talk, const std::string& title, co
         request.headers = {{"accept", "application/json"}};
         request.repeat = Repeat::Safe;
         SANCTUM_TRY(const HttpResponse response, ask_provider(talk, title, std::move(request)));
-        if (response.status != 200) continue;
+        // Not there, or the page that some servers show for whatever is not there.
+        if (response.status != 200 || !JsonAnswer::parse(response)) continue;
         Result<ServerMetadata> metadata = read_server_metadata(response, client.issuer);
         if (!metadata) return std::move(metadata).error().in(title);
         return metadata;

@@ -167,7 +167,7 @@ Result<Secret> wait_for_browser(const ConsentParts& parts, const BrowserChoice& 
                                            is_done = answer.has_value();
                                            return page;
                                        }));
-    grant.emplace(parts.metadata.issuer, parts.metadata.sends_issuer, listener->redirect_uri());
+    grant.emplace(parts.client.issuer, parts.metadata.sends_issuer, listener->redirect_uri());
     SANCTUM_TRY(const std::string url, make_address(*grant));
     tell("Open this address in a browser on this machine:\n\n    " + url + "\n");
     std::optional<StartedBrowser> browser;

@@ -21,7 +21,7 @@ namespace sanctum::vault {
 
 /// One question's secrets and names.
 struct BrowserGrant {
-    /// Fresh secrets. `issuer`: empty where the provider has no metadata.
+    /// Fresh secrets. `issuer`: empty where the configuration has none.
     BrowserGrant(std::string issuer, bool sends_issuer, std::string redirect_uri);
 
     std::string issuer;
