@@ -47,16 +47,6 @@ def test_each_script_refuses_an_option_that_it_does_not_know(script):
     assert done.returncode == 2 and "--no-such-option" in done.stderr, done
 
 
-MISSING_PARTS = [part for part in ("agents", "soak") if not (SOURCE / "tests" / part).is_dir()]
-
-
-@pytest.mark.parametrize("option", [f"--{part}" for part in MISSING_PARTS])
-def test_a_part_that_does_not_exist_yet_is_no_success(option):
-    done = subprocess.run([SOURCE / "scripts/test", option], capture_output=True, text=True, check=False)
-
-    assert done.returncode == 2 and "later" in done.stderr, done
-
-
 COMMANDS = ["init", "check", "explain", "schema", "trust", "vault", "connect", "accounts", "ps", "show", "revoke",
             "accept", "audit", "reap", "prune", "doctor", "completion", "manual", "version"]
 
