@@ -19,6 +19,7 @@ import pytest
 
 import identity as identities
 from rig import API, BIN, SOURCE
+from terminal import Terminal
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "doubles"))
 
@@ -256,6 +257,41 @@ def test_what_a_provider_wants_shown_is_checked_before_a_person_sees_it(rig, ope
     connecting = Connecting(rig, "calendar", "--flow", "device")
     assert connecting.finish() == 1
     assert "RFC 8628" in connecting.errors and "\x1b" not in connecting.errors + connecting.text
+
+
+def test_on_a_terminal_the_plan_comes_before_the_passphrase_and_the_time_is_counted_down(rig, operator, provider):
+    passphrase = "secret horse battery"
+    rig.key_file.unlink()
+    (rig.data / "store.sealed").unlink()
+    text = (rig.configuration / "config.toml").read_text()
+    rig.write(rig.configuration / "config.toml", text.replace(f"key-file:{rig.key_file}", "passphrase"), 0o600)
+    environment = dict(rig.environment, TERM="xterm")
+
+    def type_in(command, *answers):
+        screen = Terminal(["bash", "-c", f"{BIN}/{command}; echo =ended= $?"], environment, rig.work, rig.identity)
+        rig._known.add(screen.process.pid)
+        for prompt, answer in answers:
+            screen.read_until(prompt)
+            screen.type(answer + "\n")
+        return screen
+    asked = ("(?i)passphrase.*: ", passphrase)
+    type_in("sanctum vault init", asked, ("again: ", passphrase)).read_until("=ended= 0")
+    type_in("sanctum vault add corp-client", asked, ("corp-client.*: ", SECRET),
+            ("again: ", SECRET)).read_until("=ended= 0")
+
+    screen = type_in("sanctum connect calendar --flow device")
+    screen.read_until("(?s)asks for.*stores.*Passphrase of .*: ")
+    screen.type(passphrase + "\n")
+    code = screen.read_until(r"type this code:\s+(\S+)\s")[1]
+    screen.read_until(r"Waiting for the consent: \d+:\d\d left")
+    provider.approve_device(code)
+    screen.read_until("=ended= 0")
+
+    waiting = type_in("sanctum connect calendar --flow device", asked)
+    waiting.read_until("Waiting for the consent")
+    waiting.type("\x03")
+    assert "cancelled; nothing was stored" in waiting.read_until(r"(?s)(.*)=ended= 130")[1]
+    (rig.data / "store.sealed").unlink()
 
 
 # ---- the browser ----------------------------------------------------------------------------------------------------
