@@ -164,6 +164,22 @@ inline constexpr seconds kAssertionLife{60};
 inline constexpr seconds kClockSkewAllowed{5};
 /// An error's name in a provider's answer (RFC 6749 5.2) that is repeated to the operator.
 inline constexpr std::size_t kProviderErrorNameMax = 64;
+/// Its sentence for people (`error_description`) as it is repeated; two lines of a terminal.
+inline constexpr std::size_t kProviderWordsMax = 200;
+/// An address that a provider wants a person to open; browsers stop at 2 KiB and more.
+inline constexpr std::size_t kProviderUrlBytesMax = 4096;
+/// A code that a person types at another device (RFC 8628 6.1 has eight characters).
+inline constexpr std::size_t kUserCodeBytesMax = 64;
+/// How often the device flow asks when the provider does not say, and what `slow_down` adds (RFC 8628 3.2, 3.5).
+inline constexpr seconds kDeviceInterval{5};
+/// The longest pause between two of its questions, whatever the provider says or loses.
+inline constexpr seconds kDeviceIntervalMax{60};
+/// How long a person may take to consent; providers end their part after 5 to 30 minutes.
+inline constexpr minutes kConsentTimeout{15};
+/// A browser's request to our listener on loopback: head only; cookies of other programs on 127.0.0.1 come with it.
+inline constexpr std::size_t kLoopbackRequestBytesMax = 32 * 1024;
+/// Connections of browsers to it at a time; they open some ahead. One too many ends the oldest.
+inline constexpr std::size_t kLoopbackClientsMax = 16;
 /// The longest life of a token that is believed, ten years: what is longer is as good as for ever.
 inline constexpr std::int64_t kProviderLifeSecondsMax = 10LL * 365 * 24 * 3600;
 /// Uses that a token can be made for; more are as good as any number.

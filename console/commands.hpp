@@ -49,6 +49,24 @@ Exit run_trust(Console& console, const TrustOptions& options);
 /// Replaces this process by `sanctum-vault store ARGUMENTS…`; returns only when that failed.
 Exit run_vault(Console& console, const std::vector<std::string>& arguments);
 
+struct AccountsOptions {
+    bool shows_scopes = false;
+    Format format = Format::Words;
+};
+Exit run_accounts(Console& console, const AccountsOptions& options);
+
+struct ConnectOptions {
+    std::string account;
+    std::vector<std::string> scopes;
+    std::string flow;  ///< device or browser; empty: what fits
+    std::string unlock;
+    bool has_no_browser = false;
+    std::uint16_t port = 0;
+    bool is_dry = false;
+};
+/// Replaces this process by `sanctum-vault connect …`; returns only when that failed.
+Exit run_connect(Console& console, const ConnectOptions& options);
+
 struct PsOptions {
     bool shows_all = false;  ///< ended missions too
     Format format = Format::Words;
@@ -63,6 +81,7 @@ Exit run_show(Console& console, const MissionOptions& options);
 
 struct RevokeOptions {
     std::string mission;
+    std::string service;  ///< only this one; the mission goes on
     bool revokes_all = false;
     bool is_dry = false;
     std::int64_t timeout_ms = 30'000;

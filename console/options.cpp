@@ -56,6 +56,7 @@ public:
         add_mission_commands();
         add_audit_commands();
         add_machine_commands();
+        add_account_commands();
         add_writing_commands();
         add_vault();
     }
@@ -152,11 +153,15 @@ private:
         json(show, show_.format);
 
         CLI::App* revoke = command(app_, "revoke", "End a mission now and take its credentials back",
-                                   "sanctum revoke last\n  sanctum revoke --all",
+                                   "sanctum revoke last\n"
+                                   "  sanctum revoke last --service github\n"
+                                   "  sanctum revoke --all",
                                    [this] { return run_revoke(console_, revoke_); });
         CLI::Option* one = revoke->add_option("MISSION", revoke_.mission, "Id, unique beginning of one, or `last`");
         CLI::Option* all = revoke->add_flag("--all", revoke_.revokes_all, "Every mission that runs");
         one->excludes(all);
+        revoke->add_option("--service", revoke_.service, "Only this service of the mission, which goes on without it")
+            ->type_name("SERVICE");
         revoke->add_flag("--dry-run", revoke_.is_dry, "Only say which would end");
         revoke->callback([this, one, all] {
             if (one->count() + all->count() == 0) throw CLI::RequiredError("MISSION or --all");
@@ -227,6 +232,34 @@ private:
         json(version, version_);
     }
 
+    void add_account_commands() {
+        CLI::App* accounts = command(app_, "accounts", "List accounts: consents, profiles that use them, last use",
+                                     "sanctum accounts --scopes", [this] { return run_accounts(console_, accounts_); });
+        accounts->add_flag("--scopes", accounts_.shows_scopes, "What was consented to, and which profile grants what");
+        json(accounts, accounts_.format);
+
+        CLI::App* connect = command(app_, "connect", "Get a person's consent for an account, and keep it sealed",
+                                    "sanctum connect calendar\n"
+                                    "  sanctum connect calendar --flow device --scopes read,write",
+                                    [this] { return run_connect(console_, connect_); });
+        connect->add_option("ACCOUNT", connect_.account, "An account with source = \"oauth\" or \"auth0\"")
+            ->required();
+        connect->add_option("--scopes", connect_.scopes, "What to ask for, instead of the account's `grant`")
+            ->delimiter(',')
+            ->allow_extra_args(false)
+            ->type_name("A,B");
+        connect
+            ->add_option("--flow", connect_.flow, "device: with a browser anywhere; browser: with one on this machine")
+            ->check(CLI::IsMember({"device", "browser"}));
+        connect->add_flag("--no-browser", connect_.has_no_browser,
+                          "Start no browser; the address is printed either way");
+        connect->add_option("--port", connect_.port, "Port of 127.0.0.1 that the browser comes back to (default: any)")
+            ->type_name("PORT");
+        connect->add_option("--unlock", connect_.unlock, "How the store opens, instead of the configuration's word")
+            ->type_name("HOW");
+        connect->add_flag("--dry-run", connect_.is_dry, "Only say what would be asked for and stored");
+    }
+
     void add_writing_commands() {
         CLI::App* completion = command(app_, "completion", "Print a completion script for a shell",
                                        "sanctum completion bash > ~/.sanctum-completion",
@@ -271,6 +304,8 @@ private:
     AuditVerifyOptions audit_verify_;
     PruneOptions prune_;
     std::string word_;  // of completion and manual
+    ConnectOptions connect_;
+    AccountsOptions accounts_;
     LeasesOptions leases_;
     ReapOptions reap_;
     DoctorOptions doctor_;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// `sanctum revoke`: ends missions now and waits until each is over, its leases given back and its ledger sealed.
+// `sanctum revoke`: ends missions now and waits until each is over, its leases given back and its ledger sealed; or
+// takes one service back from missions that go on.
 #include "base/limits.hpp"
 #include "console/commands.hpp"
 #include "console/control_client.hpp"
 #include "console/missions.hpp"
+#include "ledger/printable.hpp"
 
 namespace sanctum::console {
 namespace {
@@ -22,6 +24,21 @@ Exit revoke_one(Console& console, const std::string& id, std::int64_t timeout_ms
                     Exit::Unreachable);
     }
     console.out << "revoked " << id << "\n";
+    return Exit::Ok;
+}
+
+Exit revoke_service(Console& console, const std::string& id, const std::string& service) {
+    Result<ControlClient> client = ControlClient::connect(console.places.control_socket(id));
+    if (!client) return fail(console, "mission " + id + ": " + client.error().what, Exit::Unreachable);
+    std::string request = R"({"v":1,"request":"revoke-service","service":)";
+    wire::append_json_string(request, service);
+    const Result<std::string> answer = client->ask(request + "}", kControlAnswerTimeout);
+    if (!answer) {
+        const bool is_refused = answer.error().code == Errc::Protocol;
+        return fail(console, "mission " + id + ": " + answer.error().what,
+                    is_refused ? Exit::Failed : Exit::Unreachable);
+    }
+    console.out << "revoked service " << ledger::printable(service) << " of " << id << "\n";
     return Exit::Ok;
 }
 
@@ -45,10 +62,12 @@ Exit run_revoke(Console& console, const RevokeOptions& options) {
     Exit worst = Exit::Ok;
     for (const std::string& id : ids) {
         if (options.is_dry) {
-            console.out << "would revoke " << id << "\n";
+            const std::string what = options.service.empty() ? "" : "service " + options.service + " of ";
+            console.out << "would revoke " << ledger::printable(what) << id << "\n";
             continue;
         }
-        const Exit code = revoke_one(console, id, options.timeout_ms);
+        const Exit code = options.service.empty() ? revoke_one(console, id, options.timeout_ms)
+                                                  : revoke_service(console, id, options.service);
         if (code != Exit::Ok) worst = code;
     }
     return worst;

@@ -52,7 +52,10 @@ private:
     enum class RestOf : std::uint8_t { Any, Push };
     [[nodiscard]] net::awaitable<bool> skip_body(RestOf what);
     [[nodiscard]] RefusalOptions refusal_options(bool closes) const;
-    [[nodiscard]] bool is_revoked() const { return services_.is_ending || (lease_ && !lease_->is_live); }
+    [[nodiscard]] bool is_service_revoked() const { return services_.revoked.contains(operation_.service); }
+    [[nodiscard]] bool is_revoked() const {
+        return services_.is_ending || is_service_revoked() || (lease_ && !lease_->is_live);
+    }
     [[nodiscard]] std::string encode_break(const RelayResult& result) const;
     void settle_upstream(const RelayResult& result);
     void finish_record(const RelayResult& result);
@@ -120,6 +123,7 @@ MaybeRefusal Exchange::check_names() {
 net::awaitable<MaybeRefusal> Exchange::classify() {
     operation_ = profiles::classify(services_.mission, services_.catalog, request_);
     record_.describe(operation_);
+    if (is_service_revoked()) co_return Refusal{.reason = "service_revoked"};
     if (operation_.service >= 0) {
         const auto& endpoints = services_.mission.services[static_cast<std::size_t>(operation_.service)].endpoints;
         endpoint_ = &endpoints[static_cast<std::size_t>(operation_.endpoint)];
@@ -205,6 +209,7 @@ net::awaitable<MaybeRefusal> Exchange::take_lease() {
     need.resources = operation_.resources;
     need.risk = profiles::name_of(decision_.risk);
     auto lease = co_await services_.leases.need(need);
+    if (is_service_revoked()) co_return Refusal{.reason = "service_revoked"};
     if (!lease.has_value()) co_return no_credential(lease.error().what);
     Status usable = check_lease(**lease, *endpoint_);
     if (!usable.has_value()) co_return no_credential(usable.error().what);
@@ -238,13 +243,17 @@ net::awaitable<MaybeRefusal> Exchange::record_intent() {
 /// a local variable of one twice.)
 std::string Exchange::encode_break(const RelayResult& result) const {
     Refusal refusal{.reason = "upstream_unreachable"};
-    if (is_revoked()) refusal.reason = "credential_unavailable";
+    if (is_service_revoked()) refusal.reason = "service_revoked";
+    else if (is_revoked()) refusal.reason = "credential_unavailable";
     else if (result.is_request_broken) refusal = {.reason = "request_invalid", .explanation = result.detail};
     return encode_refusal(refusal, decision_id(), refusal_options(true));
 }
 
 net::awaitable<Next> Exchange::send_and_answer() {
     RelayResult result;
+    // What is under way when its service is taken back is cut: an endless upload or answer would outlive it.
+    std::optional<RevokedServices::Watch> watch;
+    watch.emplace(services_.revoked, operation_.service, [this] { upstream_->close(); });
     const Status continued = co_await send_continue();
     if (is_revoked() || !continued.has_value()) {
         // FAIL-CLOSED: the credential was taken back, or the agent left, while the record was being written.
@@ -258,6 +267,7 @@ net::awaitable<Next> Exchange::send_and_answer() {
             if (!refusal && !is_revoked()) result = co_await relay_once();
         }
     }
+    watch.reset();
     settle_upstream(result);
     finish_record(result);
     if (result.has_answered_agent) {

@@ -111,10 +111,23 @@ Status MissionServer::take_from_launcher(const wire::Packet& packet) {
         SANCTUM_TRY(const wire::Recorded message, packet.as<wire::Recorded>());
         return recorder_.recorded(message);
     }
+    if (packet.kind == wire::Kind::RevokeService) {
+        SANCTUM_TRY(const wire::RevokeService message, packet.as<wire::RevokeService>());
+        return revoke(message.service);
+    }
     SANCTUM_TRY(const wire::Stop message, packet.as<wire::Stop>());
     if (is_stopping_) return {};
     is_stopping_ = true;
     loop_.spawn(stop(std::chrono::milliseconds(std::max<std::int64_t>(message.drain_ms, 0))));
+    return {};
+}
+
+Status MissionServer::revoke(const std::string& service) {
+    const auto& services = start_.mission.services;
+    const auto found = std::find_if(services.begin(), services.end(),
+                                    [&](const profiles::Service& one) { return one.name == service; });
+    if (found == services.end()) return Error{Errc::Protocol, "the launcher revoked a service that is not there"};
+    services_.revoked.revoke(static_cast<int>(found - services.begin()));
     return {};
 }
 

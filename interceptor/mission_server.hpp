@@ -55,6 +55,7 @@ private:
     [[nodiscard]] net::awaitable<void> watch_end_of_mission();
     [[nodiscard]] net::awaitable<void> stop(std::chrono::milliseconds drain);
     [[nodiscard]] Status take_from_launcher(const wire::Packet& packet);
+    [[nodiscard]] Status revoke(const std::string& service);
 
     /// From here on nothing is accepted and nothing injected into a new request.
     void refuse_new();

@@ -9,6 +9,7 @@
 #include "base/wire/messages.hpp"
 #include "interceptor/io/byte_stream.hpp"
 #include "interceptor/policy/budgets.hpp"
+#include "interceptor/policy/revoked_services.hpp"
 #include "profiles/catalog/catalog.hpp"
 #include "profiles/policy/decide.hpp"
 #include "profiles/schema/mission.hpp"
@@ -112,6 +113,7 @@ struct Services {
     Budgets& budgets;
     bool is_ending = false;  ///< set by `stop`: every new request is refused with `mission_ending`
     std::shared_ptr<const NeedleSet> needles;  ///< the scrubber's, remade when the live leases change
+    RevokedServices revoked{};  ///< their requests are refused with `service_revoked`
 };
 
 /// Serves one agent connection until it ends: reads requests one after another, and for each the whole way

@@ -113,6 +113,7 @@ void Leases::need(const wire::LeaseNeed& asked) {
     std::string why;
     const std::optional<std::size_t> service = find_service_for(mission_, need, why);
     if (!service) return refuse(need, "outside_mission", why);
+    if (revoked_.contains(*service)) return refuse(need, "service_revoked", "the operator took the service back");
     const auto account = accounts_.find(mission_.services[*service].account);
     if (account == accounts_.end()) return refuse(need, "not_found", need.service + " has no account with a source");
     profiles::Risk risk{};
@@ -278,6 +279,10 @@ void Leases::hold(const LeasePtr& lease, Credential credential) {
     if (is_ending_) {
         return retire(lease, LeaseState::Gone, RetireCause::MissionEnd, "never used: it came after the mission's end");
     }
+    if (revoked_.contains(lease->key.service)) {
+        return retire(lease, LeaseState::Gone, cause_of_revoking(lease->key.service),
+                      "never used: it came after the service was taken back");
+    }
     if (lease->expires <= clock_.boot()) {
         fail_waiters(*lease, "source_failed", "account " + row.account + " gave a credential that has expired");
         return retire(lease, LeaseState::Expired, RetireCause::Expired, "never used: it had expired when it came");
@@ -438,6 +443,34 @@ std::optional<BootTime> Leases::next_tick() const {
         if (lease->row.state == LeaseState::Held) consider(lease->expires);
     }
     return next;
+}
+
+// What belongs to the account and not to one lease (a user's token of this mission) ends with the last service that
+// needs it.
+RetireCause Leases::cause_of_revoking(std::size_t service) const {
+    const std::string& account = mission_.services[service].account;
+    for (std::size_t other = 0; other < mission_.services.size(); ++other) {
+        if (!revoked_.contains(other) && mission_.services[other].account == account) return RetireCause::Used;
+    }
+    return RetireCause::MissionEnd;
+}
+
+Status Leases::revoke_service(const std::string& service) {
+    const auto found = std::find_if(mission_.services.begin(), mission_.services.end(),
+                                    [&](const profiles::Service& one) { return one.name == service; });
+    if (found == mission_.services.end()) return Error{Errc::Protocol, "a service was revoked that is not there"};
+    const auto index = static_cast<std::size_t>(found - mission_.services.begin());
+    if (!revoked_.insert(index).second || is_ending_) return {};
+    std::vector<LeasePtr> held;
+    for (const auto& [number, lease] : leases_) {
+        if (lease->key.service != index) continue;
+        fail_waiters(*lease, "service_revoked", "the operator took the service back");
+        if (lease->row.state == LeaseState::Held) held.push_back(lease);
+    }
+    for (const LeasePtr& lease : held) {
+        retire(lease, LeaseState::Gone, cause_of_revoking(index), "the operator took the service back");
+    }
+    return {};
 }
 
 void Leases::end_mission() {

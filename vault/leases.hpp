@@ -22,6 +22,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -71,6 +72,9 @@ public:
     /// When tick() has something to do next; absent: nothing waits for time.
     [[nodiscard]] std::optional<BootTime> next_tick() const;
 
+    /// From here on this service's needs fail with `service_revoked`, and what it holds is retired. Errors: Protocol
+    /// (the mission has no such service).
+    [[nodiscard]] Status revoke_service(const std::string& service);
     /// From here on nothing is handed out: needs fail with `mission_ending`, everything held is retired.
     void end_mission();
     /// True when every lease has its end (only after end_mission()).
@@ -87,6 +91,7 @@ private:
     [[nodiscard]] BootTime expiry_of(const Lease& lease, const Credential& credential) const;
     void refuse(const wire::LeaseNeed& need, const char* reason, const std::string& detail);
     [[nodiscard]] std::string approval_problem(const wire::LeaseNeed& need, profiles::Risk risk);
+    [[nodiscard]] RetireCause cause_of_revoking(std::size_t service) const;
     [[nodiscard]] LeasePtr find_shared(const Key& key) const;
     void acquire(const wire::LeaseNeed& need, std::size_t service, Key key);
     void ask_source(const LeasePtr& lease, const wire::LeaseNeed& need);
@@ -118,6 +123,7 @@ private:
     std::uint64_t counted_ = 0;                 ///< `l1` is the first
     std::size_t open_ = 0;                      ///< leases without an end
     std::size_t waiters_ = 0;
+    std::set<std::size_t> revoked_;             ///< services, by index
     bool is_ending_ = false;
     std::size_t sources_ending_ = 0;            ///< asked to end the mission, and not done
     std::optional<BootTime> uses_due_;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // sanctum-vault: the one program that opens the sealed store and holds what grants credentials.
-// Started by sanctum-run for a mission (socket on descriptor 3), and by `sanctum vault`, `reap` and `leases`.
+// Started by sanctum-run for a mission (socket on descriptor 3), and by `sanctum vault`, `connect`, `reap` and
+// `leases`.
 #include "base/confinement/self_confinement.hpp"
+#include "vault/commands/connect_command.hpp"
 #include "vault/commands/journal_commands.hpp"
 #include "vault/commands/store_commands.hpp"
 #include "vault/mission_process.hpp"
@@ -29,6 +31,7 @@ int main(int argc, char** argv) {
     std::signal(SIGXFSZ, SIG_IGN);
     const std::string_view mode = argc > 1 ? argv[1] : "mission";
     if (mode == "store") return sanctum::vault::run_store_command(argc - 1, argv + 1);
+    if (mode == "connect") return sanctum::vault::run_connect_command(argc - 1, argv + 1);
     if (mode == "reap") return sanctum::vault::run_reap_command(argc - 1, argv + 1);
     if (mode == "leases") return sanctum::vault::run_leases_command(argc - 1, argv + 1);
     if (mode == "mission" && is_started_by_a_launcher()) return sanctum::vault::run_mission(kMissionFd);

@@ -163,6 +163,10 @@ Status Vault::obey(const wire::Packet& packet) {
         SANCTUM_TRY(const wire::Approved approved, packet.as<wire::Approved>());
         return leases_->approve(approved);
     }
+    if (packet.kind == wire::Kind::RevokeService) {
+        SANCTUM_TRY(const wire::RevokeService revoked, packet.as<wire::RevokeService>());
+        return leases_->revoke_service(revoked.service);
+    }
     SANCTUM_TRY(const wire::Retire retire, packet.as<wire::Retire>());
     static_cast<void>(retire);
     was_told_to_retire_ = true;

@@ -46,6 +46,7 @@ enum class Kind : std::uint16_t {
     Retire,
     Retired,
     Failed,
+    RevokeService,
 };
 [[nodiscard]] const char* name_of(Kind kind);
 
@@ -401,7 +402,8 @@ struct LeaseFailed {
     static constexpr Kind kind = Kind::LeaseFailed;
     static constexpr bool is_json = false;
     std::uint64_t exchange = 0;
-    std::string reason;  ///< outside_mission | illegal_bytes | mission_ending | a name of vault::SourceFault
+    /// outside_mission | illegal_bytes | mission_ending | service_revoked | a name of vault::SourceFault
+    std::string reason;
     std::string detail;  ///< for the operator, no secret
     std::int64_t retry_after_ms = 0;
     template <class Self, class Archive>
@@ -531,6 +533,15 @@ struct Retire {
     std::string reason;  ///< why the mission ended
     template <class Self, class Archive>
     static void fields(Self& self, Archive& archive) { archive("reason", self.reason); }
+};
+
+/// L → I and L → V: the operator took one service of the running mission back, for good.
+struct RevokeService {
+    static constexpr Kind kind = Kind::RevokeService;
+    static constexpr bool is_json = true;
+    std::string service;  ///< of the mission's profile
+    template <class Self, class Archive>
+    static void fields(Self& self, Archive& archive) { archive("service", self.service); }
 };
 
 /// V → L: every lease has its end; sent after the last LeaseChanged.

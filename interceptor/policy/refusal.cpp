@@ -21,7 +21,7 @@ struct Row {
     std::string_view sentence;  ///< used when the refusal brings none
 };
 
-constexpr std::array<Row, 20> kRows{{
+constexpr std::array<Row, 21> kRows{{
     {"host_unknown", 403, Retry::Never, "This host is not part of the mission",
      "The mission names the hosts it needs; this one is not among them."},
     {"address_without_name", 403, Retry::Never, "An address was dialled without asking for its name",
@@ -44,6 +44,8 @@ constexpr std::array<Row, 20> kRows{{
      "The request waited for an approval that did not come."},
     {"budget_spent", 403, Retry::Later, "The mission's budget for this is spent",
      "The mission may do this only so many times, and has."},
+    {"service_revoked", 403, Retry::Never, "The operator took this service back",
+     "The mission goes on without this service; asking again does not help."},
     {"mission_ending", 403, Retry::Never, "The mission is ending", "No new request is taken."},
     {"request_invalid", 400, Retry::Never, "The request cannot be read without guessing",
      "The request is ambiguous or holds something that is not forwarded."},

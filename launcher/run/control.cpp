@@ -44,6 +44,13 @@ Result<UniqueFd> listen_on(const std::string& path) {
     return socket;
 }
 
+Result<ControlRequest> parse_revoke_service(const wire::JsonNode& root) {
+    const std::optional<wire::JsonNode> service = root.member("service");
+    const std::optional<std::string> name = service ? service->text() : std::nullopt;
+    if (!name || name->empty()) return Error{Errc::Protocol, "\"service\" must name a service"};
+    return ControlRequest{ControlRequest::What::RevokeService, "", *name};
+}
+
 }  // namespace
 
 Result<ControlRequest> parse_control_request(std::string_view line) {
@@ -54,13 +61,15 @@ Result<ControlRequest> parse_control_request(std::string_view line) {
     if (!version || version->integer() != 1) return Error{Errc::Protocol, "the request must have \"v\":1"};
     const std::optional<wire::JsonNode> request = root.member("request");
     const std::optional<std::string> word = request ? request->text() : std::nullopt;
-    if (word == "show") return ControlRequest{ControlRequest::What::Show, ""};
-    if (word != "revoke") return Error{Errc::Protocol, "unknown request (known are show and revoke)"};
+    if (word == "show") return ControlRequest{ControlRequest::What::Show, "", ""};
+    // A word of its own: a launcher that does not know it must not take it for `revoke`.
+    if (word == "revoke-service") return parse_revoke_service(root);
+    if (word != "revoke") return Error{Errc::Protocol, "unknown request (known are show, revoke and revoke-service)"};
     const std::optional<wire::JsonNode> reason = root.member("reason");
-    if (!reason || reason->is_null()) return ControlRequest{ControlRequest::What::Revoke, ""};
+    if (!reason || reason->is_null()) return ControlRequest{ControlRequest::What::Revoke, "", ""};
     const std::optional<std::string> why = reason->text();
     if (!why) return Error{Errc::Protocol, "\"reason\" must be a text"};
-    return ControlRequest{ControlRequest::What::Revoke, *why};
+    return ControlRequest{ControlRequest::What::Revoke, *why, ""};
 }
 
 std::string control_error(std::string_view sentence) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The control socket of a mission: JSON Lines, public (formats 9). `show` says what runs, `revoke` ends it.
+// The control socket of a mission: JSON Lines, public (formats 9). `show` says what runs, `revoke` ends it,
+// `revoke-service` takes one of its services back.
 //
 // Only the launcher's own user and root are answered. A client that is slow, loud or gone costs bounded memory and
 // nothing else.
@@ -19,8 +20,9 @@ namespace sanctum::launcher {
 
 /// A request, parsed.
 struct ControlRequest {
-    enum class What { Show, Revoke } what{};
-    std::string reason;  ///< Revoke: why, for the record; may be empty
+    enum class What { Show, Revoke, RevokeService } what{};
+    std::string reason;   ///< Revoke: why, for the record; may be empty
+    std::string service;  ///< RevokeService
 };
 
 /// Errors: Protocol (not JSON, no `"v":1`, unknown request) with a sentence for the client. Pure.

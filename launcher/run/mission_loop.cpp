@@ -246,8 +246,32 @@ void MissionLoop::stop_with_agent(int signal) {
     if (!order(parts_.agent, InitOrder::Thaw, 0)) on_init();
 }
 
+std::string MissionLoop::revoke_service(const std::string& service) {
+    const std::vector<profiles::Service>& services = parts_.prepared.mission.services;
+    const auto is_it = [&](const profiles::Service& one) { return one.name == service; };
+    if (std::none_of(services.begin(), services.end(), is_it)) {
+        std::string names;
+        for (const profiles::Service& one : services) names += (names.empty() ? "" : ", ") + one.name;
+        return control_error("this mission has no such service" + (names.empty() ? "" : "; it has " + names));
+    }
+    if (state_ == State::Ending || ending_) return control_error("the mission is ending");
+    // Where it is refused first, then where it is given back: nobody gets a new lease in between.
+    const wire::RevokeService message{service};
+    for (Peer* peer : {&parts_.interceptor, &parts_.vault}) {
+        // FAIL-CLOSED: who cannot be told of it does not go on.
+        end_if_failed(peer->process.channel.send(message));
+    }
+    if (ending_) return control_error("it could not be taken back alone, so the whole mission ends");
+    std::string line = "{\"v\":1,\"ok\":true,\"mission\":";
+    wire::append_json_string(line, parts_.prepared.mission.id);
+    line += ",\"service\":";
+    wire::append_json_string(line, service);
+    return line + "}";
+}
+
 std::string MissionLoop::answer_control(const ControlRequest& request) {
     if (request.what == ControlRequest::What::Show) return describe_mission(parts_, state());
+    if (request.what == ControlRequest::What::RevokeService) return revoke_service(request.service);
     end_with(ended_by_revocation(request.reason));
     std::string line = "{\"v\":1,\"ok\":true,\"mission\":";
     wire::append_json_string(line, parts_.prepared.mission.id);

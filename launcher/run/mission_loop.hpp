@@ -87,6 +87,7 @@ private:
     void on_time();
     void stop_with_agent(int signal);
     [[nodiscard]] std::string answer_control(const ControlRequest& request);
+    [[nodiscard]] std::string revoke_service(const std::string& service);
 
     // The end (mission_end.cpp).
     void stop_interceptor(const Ending& ending);

@@ -26,6 +26,10 @@ struct IdentityClient {
     std::string issuer;               ///< of assertions' `aud`; a tenant's is https://DOMAIN/, with its slash
     std::string token_endpoint;       ///< https
     std::string revocation_endpoint;  ///< https; empty: the provider has none
+    std::string authorization_endpoint;         ///< https; empty: the provider's metadata says it (RFC 8414)
+    std::string device_authorization_endpoint;  ///< https (RFC 8628); empty: as above
+    std::string pushed_authorization_endpoint;  ///< https (RFC 9126); empty: as above
+    bool requires_pushed = false;               ///< a consent is never asked for without RFC 9126
     std::string client_id;
     ClientAuthentication authentication = ClientAuthentication::None;
     std::string secret_item;
@@ -39,6 +43,10 @@ struct IdentityClient {
         archive("issuer", self.issuer);
         archive("token_endpoint", self.token_endpoint);
         archive("revocation_endpoint", self.revocation_endpoint);
+        archive("authorization_endpoint", self.authorization_endpoint);
+        archive("device_authorization_endpoint", self.device_authorization_endpoint);
+        archive("pushed_authorization_endpoint", self.pushed_authorization_endpoint);
+        archive("requires_pushed", self.requires_pushed);
         archive("client_id", self.client_id);
         archive("authentication", self.authentication);
         archive("secret_item", self.secret_item);

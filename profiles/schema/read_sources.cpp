@@ -633,11 +633,20 @@ void SourceReader::read_client_table(const TomlMember& member, bool is_tenant) {
 
 // Issuer strings are compared byte for byte (RFC 9207); an Auth0 tenant's has a slash at its end.
 void SourceReader::read_endpoints(TableReader& reader, IdentityClient& client) {
+    if (const auto pushed = reader.boolean("require_pushed_authorization_requests")) {
+        client.requires_pushed = pushed->value;
+    }
     if (!client.is_tenant) {
         client.issuer = read_url(reader, "issuer", Need::Optional, "https://login.example.org");
         client.token_endpoint = read_url(reader, "token_endpoint", Need::Required, "https://login.example.org/token");
         client.revocation_endpoint =
             read_url(reader, "revocation_endpoint", Need::Optional, "https://login.example.org/revoke");
+        client.authorization_endpoint =
+            read_url(reader, "authorization_endpoint", Need::Optional, "https://login.example.org/authorize");
+        client.device_authorization_endpoint =
+            read_url(reader, "device_authorization_endpoint", Need::Optional, "https://login.example.org/device");
+        client.pushed_authorization_endpoint = read_url(reader, "pushed_authorization_request_endpoint",
+                                                        Need::Optional, "https://login.example.org/par");
         return;
     }
     const auto domain = reader.text("domain", Need::Required, "acme.us.auth0.com");

@@ -182,6 +182,21 @@ def test_the_device_flow_waits_for_the_user_who_may_deny(auth0, web, token):
     assert poll(denied).json()["error"] == "access_denied"
 
 
+def test_a_device_may_ask_for_an_audience(auth0, web, token):
+    auth0.client("cli", grants=[DEVICE_GRANT, "refresh_token"])
+    audience = f"{auth0.issuer}me/"
+    started = web.post(f"{auth0.url}oauth/device/code", data={
+        "client_id": "cli", "scope": "offline_access create:me:connected_accounts", "audience": audience}).json()
+    auth0.approve_device(started["user_code"])
+    told = token(grant_type=DEVICE_GRANT, client_id="cli", device_code=started["device_code"]).json()
+    again = token(grant_type="refresh_token", client_id="cli", refresh_token=told["refresh_token"], audience=audience,
+                  scope="create:me:connected_accounts").json()
+    for each in (told, again):
+        listed = web.post(f"{auth0.url}me/v1/connected-accounts/connect", json={"connection": "none"},
+                          headers={"authorization": f"Bearer {each['access_token']}"})
+        assert listed.status_code == 404, "the token is for this API; there is no such connection"
+
+
 def test_polling_too_fast_is_slowed_down(auth0, web, token):
     auth0.client("cli", grants=[DEVICE_GRANT])
     started = web.post(f"{auth0.url}oauth/device/code", data={"client_id": "cli", "scope": "openid"}).json()

@@ -47,18 +47,8 @@ def test_each_script_refuses_an_option_that_it_does_not_know(script):
     assert done.returncode == 2 and "--no-such-option" in done.stderr, done
 
 
-MISSING_PARTS = [part for part in ("agents", "soak") if not (SOURCE / "tests" / part).is_dir()]
-
-
-@pytest.mark.parametrize("option", [f"--{part}" for part in MISSING_PARTS])
-def test_a_part_that_does_not_exist_yet_is_no_success(option):
-    done = subprocess.run([SOURCE / "scripts/test", option], capture_output=True, text=True, check=False)
-
-    assert done.returncode == 2 and "later" in done.stderr, done
-
-
-COMMANDS = ["init", "check", "explain", "schema", "trust", "vault", "ps", "show", "revoke", "accept", "audit", "reap",
-            "prune", "doctor", "completion", "manual", "version"]
+COMMANDS = ["init", "check", "explain", "schema", "trust", "vault", "connect", "accounts", "ps", "show", "revoke",
+            "accept", "audit", "reap", "prune", "doctor", "completion", "manual", "version"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -77,7 +67,7 @@ def test_each_reading_command_speaks_json_with_a_schema(rig, service):
     commands = [["version"], ["doctor"], ["ps", "--all"], ["vault", "list"], ["show", "last"],
                 ["audit", "show", "last"], ["audit", "verify"], ["check", str(service)], ["explain", str(service)],
                 ["explain", str(service), *request], ["explain", f"{refused['mission']}-{refused['exchange']}"],
-                ["trust", "--list"], ["accept", "last", "--dry-run"]]
+                ["trust", "--list"], ["accept", "last", "--dry-run"], ["accounts"]]
     for command in commands:
         shown = rig.sanctum(*command, "--json")
 

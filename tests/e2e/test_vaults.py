@@ -3,11 +3,15 @@
 upstream and the record say about it. The providers are the doubles of tests/doubles."""
 
 import base64
+import contextlib
 import hashlib
 import json
 import os
 import signal
+import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -329,3 +333,81 @@ def test_what_a_provider_that_is_down_keeps_is_given_back_by_a_later_reap(rig, o
 
     assert done.returncode == 0, done
     assert set(github.revoked()) == set(github.issued())
+
+
+# ---- one service taken back -----------------------------------------------------------------------------------------
+
+ASKED = """
+while read -r url; do curl -sS -w ' %{http_code}' "$url" | tr -d '\n'; echo; done
+"""
+ISSUES = "https://api.github.com/repos/acme/api/issues"
+
+
+def ask(running, url):
+    running.send(f"{url}\n")
+    return running.read_line().split()
+
+
+def test_a_service_that_is_taken_back_is_refused_at_once_and_the_others_go_on(rig, operator, upstream, github):
+    running = rig.start("sh", "-c", ASKED, profile=operator).wait_until_started()
+    assert ask(running, ISSUES)[-1] == "200" and ask(running, f"https://{API}/describe")[-1] == "200"
+    assert github.issued() and not github.revoked()
+    before = len(github.log(path="/repos/"))
+
+    done = rig.sanctum("revoke", running.mission, "--service", "github")
+    began = time.monotonic()
+    refused = ask(running, ISSUES)
+    passed = time.monotonic() - began
+
+    assert done.returncode == 0 and done.stdout.decode() == f"revoked service github of {running.mission}\n"
+    assert refused[-1] == "403" and "service_revoked" in " ".join(refused), refused
+    assert passed < 1 and len(github.log(path="/repos/")) == before
+    assert set(github.revoked()) == set(github.issued()), "its token is given back while the mission runs"
+    assert ask(running, f"https://{API}/describe")[-1] == "200"
+    assert rig.sanctum("revoke", running.mission, "--service", "github").returncode == 0, "twice is once"
+    unknown = rig.sanctum("revoke", running.mission, "--service", "gitlab")
+    assert unknown.returncode == 1 and b"it has calendar, github" in unknown.stderr
+    running.process.stdin.close()
+    running.process.stdin = None
+    outcome = running.finish()
+
+    assert outcome.code == 0, outcome
+    assert outcome.refused == [("service_revoked", "api.github.com", "/repos/acme/api/issues")]
+    ended = [lease for lease in lease_ends(outcome) if lease["service"] == "github"]
+    assert [lease["state"] for lease in ended] == ["gone"] and "took the service back" in ended[0]["detail"]
+
+
+def test_the_next_request_after_a_service_was_taken_back_is_never_sent(rig, operator, upstream):
+    """Traffic without a pause: what arrives later than 100 ms after the command said so would be a leak."""
+    script = f"for i in 1 2 3; do (while :; do curl -sS https://{API}/describe >/dev/null; done) & done; wait"
+    running = rig.start("sh", "-c", script, profile=operator).wait_until_started()
+    upstream.wait_for(5, "/describe")
+    assert rig.sanctum("revoke", running.mission, "--service", "calendar").returncode == 0
+    with pytest.raises(subprocess.TimeoutExpired):
+        running.process.wait(0.1)  # the bound itself
+    arrived = len(upstream.exchanges)
+    with pytest.raises(subprocess.TimeoutExpired):
+        running.process.wait(0.5)
+    assert len(upstream.exchanges) == arrived
+    assert rig.sanctum("revoke", running.mission).returncode == 0
+    outcome = running.finish()
+    assert {reason for reason, _, _ in outcome.refused} == {"service_revoked"}, outcome.refused[:3]
+
+
+def test_an_answer_under_way_is_cut_when_its_service_is_taken_back(rig, operator, upstream):
+    pause = threading.Event()
+
+    def endless(exchange):
+        exchange.start_chunked()
+        with contextlib.suppress(OSError):
+            while True:
+                exchange.send_chunk(b"tick\n")
+                pause.wait(0.02)
+    upstream.routes["/endless"] = endless
+    running = rig.start("sh", "-c", f"curl -sSN https://{API}/endless; echo; echo ended $?",
+                        profile=operator).wait_until_started()
+    assert running.read_line() == "tick"
+    assert rig.sanctum("revoke", running.mission, "--service", "calendar").returncode == 0
+    outcome = running.finish()
+    assert outcome.code == 0 and outcome.text.strip().endswith("ended 0"), outcome
+    assert outcome.of_type("exchange.outcome")[0]["outcome"] != "complete"

@@ -25,10 +25,14 @@ Result<StoreContext> StoreContext::choose(const StoreChoice& choice) {
     return context;
 }
 
-// From here on INT, TERM, HUP and QUIT arrive through a descriptor, so that a question can put the terminal back.
 Status StoreContext::prepare_terminal() {
     if (terminal_) return {};
     SANCTUM_TRY(terminal_, open_terminal());
+    return take_signals();
+}
+
+Status StoreContext::take_signals() {
+    if (signals_) return {};
     sigset_t wanted;
     ::sigemptyset(&wanted);
     for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) ::sigaddset(&wanted, number);

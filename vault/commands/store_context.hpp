@@ -32,6 +32,11 @@ public:
     /// Asks twice; different answers are an error. Errors: as ask, Denied.
     [[nodiscard]] Result<LockedBytes> ask_twice(const std::string& prompt, std::size_t bytes_max);
     [[nodiscard]] bool has_terminal();
+    /// From here on INT, TERM, HUP and QUIT arrive through signals(), so that a question can put the terminal back.
+    /// Errors: Io.
+    [[nodiscard]] Status take_signals();
+    /// Readable when one of them came; -1: they were not taken.
+    [[nodiscard]] int signals() const { return signals_.get(); }
 
 private:
     std::string path_;

@@ -106,7 +106,13 @@ std::vector<std::string> JsonAnswer::names() const {
     return names;
 }
 
-std::optional<std::vector<std::string>> JsonAnswer::list(std::string_view name) const {
+std::optional<bool> JsonAnswer::boolean(std::string_view name) const {
+    const auto found = state_->json.find(name);
+    if (found == state_->json.end() || !found->is_boolean()) return std::nullopt;
+    return found->get<bool>();
+}
+
+std::optional<std::vector<std::string>> JsonAnswer::texts(std::string_view name) const {
     const auto found = state_->json.find(name);
     if (found == state_->json.end() || !found->is_array()) return std::nullopt;
     std::vector<std::string> texts;
@@ -134,7 +140,7 @@ JsonAnswer JsonAnswer::take_object(std::string_view name) {
     return JsonAnswer(std::move(state));
 }
 
-std::vector<std::string> JsonAnswer::texts(std::string_view name) const {
+std::vector<std::string> JsonAnswer::text_elements(std::string_view name) const {
     std::vector<std::string> out;
     const auto found = state_->json.find(name);
     if (found == state_->json.end() || !found->is_array()) return out;

@@ -34,14 +34,16 @@ public:
     [[nodiscard]] std::optional<std::int64_t> number(std::string_view name) const;
     /// Each member's name, in order of the letters.
     [[nodiscard]] std::vector<std::string> names() const;
-    /// The texts of a list; absent where the member is no list of texts.
-    [[nodiscard]] std::optional<std::vector<std::string>> list(std::string_view name) const;
+    /// True or false; absent: there is no such member.
+    [[nodiscard]] std::optional<bool> boolean(std::string_view name) const;
+    /// The texts of a list; absent: there is no such list, or something else than text is in it.
+    [[nodiscard]] std::optional<std::vector<std::string>> texts(std::string_view name) const;
     /// The text as a secret; what the answer held is wiped.
     [[nodiscard]] Secret take_secret(std::string_view name);
     /// The object `name`, taken out of this one; an empty one when there is none.
     [[nodiscard]] JsonAnswer take_object(std::string_view name);
     /// The texts of the list `name`; elements of another kind are left out.
-    [[nodiscard]] std::vector<std::string> texts(std::string_view name) const;
+    [[nodiscard]] std::vector<std::string> text_elements(std::string_view name) const;
     /// `name: value` of each text member of the object `name`.
     [[nodiscard]] std::vector<std::pair<std::string, std::string>> texts_of(std::string_view name) const;
 

@@ -45,14 +45,8 @@ std::string who(const TokenQuestion& question) {
     return text;
 }
 
-// An error's name is a token of few characters (RFC 6749 5.2); anything else is not repeated.
 std::string shown(std::string_view name) {
-    const bool is_word = !name.empty() && name.size() <= kProviderErrorNameMax &&
-                         std::all_of(name.begin(), name.end(), [](char c) {
-                             return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                                    c == '_' || c == '-';
-                         });
-    return is_word ? std::string(name) : std::string("an error without a proper name");
+    return is_error_name(name) ? std::string(name) : std::string("an error without a proper name");
 }
 
 SourceFailure failure(const TokenQuestion& question, SourceFault fault, const std::string& what) {
@@ -115,6 +109,20 @@ bool is_bearer(std::string_view type) {
 
 }  // namespace
 
+bool is_error_name(std::string_view name) {
+    return !name.empty() && name.size() <= kProviderErrorNameMax && std::all_of(name.begin(), name.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+    });
+}
+
+std::string provider_words(std::string_view text) {
+    std::string words(text.substr(0, kProviderWordsMax));
+    for (char& c : words) {
+        if (c < 0x20 || c > 0x7e) c = '?';
+    }
+    return words;
+}
+
 Milliseconds retry_after_of(const HttpResponse& response, WallTime now) {
     const auto number = [&](std::string_view name) -> std::int64_t {
         const std::string_view text = response.header(name);
@@ -158,7 +166,11 @@ std::variant<TokenAnswer, SourceFailure> read_token_answer(const HttpResponse& r
             return failure(question, SourceFault::SubjectExpired,
                            subtype + ": the organisation wants the user to sign in again; store the new refresh token");
         }
-        return named_failure(question, json.text("error"), response.status);
+        const std::string name = json.text("error");
+        SourceFailure refused = named_failure(question, name, response.status);
+        if (is_error_name(name)) refused.error = name;
+        refused.description = provider_words(json.text("error_description"));
+        return refused;
     }
     if (response.status != 200) return failure_of_status(question, response);
     TokenAnswer answer;

@@ -42,6 +42,12 @@ struct TokenQuestion {
 /// The fault of an HTTP client's error: what never reached the provider made nothing.
 [[nodiscard]] SourceFailure failure_of(const Error& error, const TokenQuestion& question);
 
+/// True for an error's name as RFC 6749 5.2 and RFC 8628 3.5 have them; anything else is not repeated.
+[[nodiscard]] bool is_error_name(std::string_view name);
+
+/// A provider's sentence for a person (`error_description`), cut and with `?` for what a terminal would obey.
+[[nodiscard]] std::string provider_words(std::string_view text);
+
 /// `Retry-After` in seconds; else GitHub's and Auth0's `X-RateLimit-Reset` against `now`; 0: not said.
 [[nodiscard]] Milliseconds retry_after_of(const HttpResponse& response, WallTime now);
 

@@ -64,20 +64,24 @@ void TokenEndpoint::send(const MakeForm& make, const TokenQuestion& question, At
     });
 }
 
+Result<HttpRequest> TokenEndpoint::request_with(const std::string& url, Form form) const {
+    HttpRequest request = post(url);
+    SANCTUM_CHECK(identity_.authenticate(form, request, provider_time()));
+    request.body = form.body();
+    return request;
+}
+
 void TokenEndpoint::revoke(const Secret& token, std::string_view hint, Completion<RetireOutcome> done) {
     using End = RetireOutcome::End;
     const std::string& url = identity_.client().revocation_endpoint;
     if (url.empty()) return done({End::LeftToExpire, identity_.title() + " has no revocation endpoint"});
-    HttpRequest request = post(url);
-    request.repeat = Repeat::Safe;
     Form form;
     form.add("token", token.reveal());
     form.add("token_type_hint", hint);
-    if (Status signed_in = identity_.authenticate(form, request, provider_time()); !signed_in) {
-        return done({End::NotYet, signed_in.error().what});
-    }
-    request.body = form.body();
-    http_.send(std::move(request), [title = identity_.title(), done = std::move(done)](Result<HttpResponse> response) {
+    Result<HttpRequest> request = request_with(url, std::move(form));
+    if (!request) return done({End::NotYet, request.error().what});
+    request->repeat = Repeat::Safe;
+    http_.send(std::move(*request), [title = identity_.title(), done = std::move(done)](Result<HttpResponse> response) {
         if (!response) return done({End::NotYet, title + ": " + response.error().what});
         const int status = response->status;
         if (status == 200 || status == 202 || status == 204 || status == 404) {

@@ -30,6 +30,9 @@ public:
     /// `refresh_token`. Without a revocation endpoint: NotYet with a sentence.
     void revoke(const Secret& token, std::string_view hint, Completion<RetireOutcome> done);
 
+    /// A form for another endpoint of this provider, with our identity. Errors: Internal.
+    [[nodiscard]] Result<HttpRequest> request_with(const std::string& url, Form form) const;
+
     [[nodiscard]] const Identity& identity() const { return identity_; }
     [[nodiscard]] WallTime our_time() const { return clock_.wall(); }
     /// The provider's time, as far as we have seen it.

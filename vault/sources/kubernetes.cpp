@@ -46,7 +46,7 @@ Result<JsonAnswer> claims_in(const Secret& token) {
 }
 
 std::vector<std::string> audiences_in(const JsonAnswer& claims) {
-    std::vector<std::string> audiences = claims.texts("aud");
+    std::vector<std::string> audiences = claims.text_elements("aud");
     if (const std::string one = claims.text("aud"); !one.empty()) audiences.push_back(one);
     std::sort(audiences.begin(), audiences.end());
     return audiences;

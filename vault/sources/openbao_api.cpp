@@ -289,7 +289,7 @@ std::variant<BaoToken, SourceFailure> BaoApi::take_token(BaoStep step, const Htt
     token.accessor = auth.text("accessor");
     token.life = life_of(auth);
     for (const std::string_view list : {"policies", "token_policies", "identity_policies"}) {
-        const std::vector<std::string> more = auth.texts(list);
+        const std::vector<std::string> more = auth.text_elements(list);
         token.policies.insert(token.policies.end(), more.begin(), more.end());
     }
     sort_once(token.policies);

@@ -42,7 +42,7 @@ std::string read_rest(const JsonAnswer& json, PrintedCredential& printed) {
         printed.expires_in = Milliseconds(std::min(*seconds, kProviderLifeSecondsMax) * 1000);
     }
     if (json.has("scopes")) {
-        printed.scopes = json.list("scopes");
+        printed.scopes = json.texts("scopes");
         if (!printed.scopes) return "`scopes` is no list of texts";
         std::sort(printed.scopes->begin(), printed.scopes->end());
     }

@@ -107,6 +107,8 @@ struct SourceFailure {
     SourceFault fault = SourceFault::Failed;
     std::string what;            ///< one sentence for the operator, with the setting to change; no secret
     Milliseconds retry_after{0};  ///< asking earlier is useless; 0: not said
+    std::string error{};          ///< the provider's own name of it (RFC 6749 5.2), a word; empty: it gave none
+    std::string description{};    ///< its `error_description`, made printable; empty: it gave none
 };
 
 /// A credential, or why there is none.

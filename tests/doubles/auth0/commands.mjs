@@ -93,7 +93,9 @@ export class Commands {
     } else {
       const resources = [code.params.resource ?? []].flat();
       const grant = await grantAll(provider, code.clientId, user, code.params.scope, resources, apisOf(tenant, issuer));
-      Object.assign(code, { accountId: user, grantId: await grant.save(), scope: code.params.scope, resource: resources,
+      // One resource is no list of one: the provider would not know which of them the token is for.
+      const resource = resources.length === 1 ? resources[0] : resources;
+      Object.assign(code, { accountId: user, grantId: await grant.save(), scope: code.params.scope, resource,
         authTime: Math.floor(Date.now() / 1000) });
     }
     await code.save();

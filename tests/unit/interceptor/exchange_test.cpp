@@ -565,6 +565,47 @@ TEST(Exchange, ALeaseTakenBackWhileTheRecordWasWrittenIsNotInjected) {
         .run();
 }
 
+TEST(Exchange, AServiceThatWasTakenBackIsRefusedAndTheOthersAreNot) {
+    Script()
+        .agent_sends(kGet)
+        .upstream_sends(kOk)
+        .agent_expects(kOkSeen)
+        .then([](World& world, Wire&) { world.services->revoked.revoke(0); })
+        .agent_sends(kGet)
+        .agent_expects_containing("sanctum-reason: service_revoked\r\n")
+        .checks([](World& world, Wire&) { EXPECT_EQ(world.upstreams.opened, 1U); })
+        .completed("complete")
+        .run();
+    Script()
+        .given([](World& world) { world.services->revoked.revoke(1); })
+        .agent_sends(kGet)
+        .upstream_sends(kOk)
+        .agent_expects(kOkSeen)
+        .completed("complete")
+        .run();
+}
+
+TEST(Exchange, ARequestUnderWayIsCutWhenItsServiceIsTakenBack) {
+    Script()
+        .agent_sends(kGet)
+        .upstream_expects(kGetSent)
+        .then([](World& world, Wire&) { world.services->revoked.revoke(0); })
+        .agent_expects_containing("sanctum-reason: service_revoked\r\n")
+        .checks([](World& world, Wire&) { EXPECT_TRUE(world.upstreams.wires[0]->is_closed); })
+        .completed("upstream_closed")
+        .run();
+}
+
+TEST(Exchange, AServiceTakenBackWhileTheRecordWasWrittenGetsNothing) {
+    Script()
+        .given([](World& world) { world.recorder.on_intent = [&world] { world.services->revoked.revoke(0); }; })
+        .agent_sends(kGet)
+        .upstream_expects_nothing()
+        .agent_expects_containing("sanctum-reason: service_revoked\r\n")
+        .completed("mission_ended")
+        .run();
+}
+
 TEST(Exchange, AnEndingMissionTakesNoRequest) {
     Script()
         .agent_sends(kGet)

@@ -14,7 +14,7 @@ TEST(Refusals, EachReasonHasItsStatus) {
         {403,
          {"host_unknown", "address_without_name", "name_mismatch", "plain_http", "operation_unknown", "scope_missing",
           "resource_outside", "rule_denied", "approval_unavailable", "approval_denied", "approval_timeout",
-          "budget_spent", "mission_ending"}},
+          "budget_spent", "service_revoked", "mission_ending"}},
         {400, {"request_invalid"}},
         {503, {"credential_unavailable", "record_unavailable"}},
         {502, {"upstream_address", "upstream_certificate", "upstream_unreachable"}}};

@@ -28,11 +28,21 @@ TEST(ControlRequest, ShowAndRevokeAreUnderstood) {
     EXPECT_EQ(parse_control_request(R"({"v":1,"request":"revoke"})")->reason, "");
 }
 
+TEST(ControlRequest, TakingAServiceBackIsAWordOfItsOwn) {
+    const auto revoke = parse_control_request(R"({"v":1,"request":"revoke-service","service":"github"})");
+    ASSERT_TRUE(revoke);
+    EXPECT_EQ(revoke->what, ControlRequest::What::RevokeService);
+    EXPECT_EQ(revoke->service, "github");
+}
+
 TEST(ControlRequest, EverythingElseIsRefused) {
     for (const char* line : {"", "{", "[]", "null", "show", R"({"v":1})", R"({"request":"show"})",
                              R"({"v":2,"request":"show"})", R"({"v":"1","request":"show"})",
                              R"({"v":1,"request":"stop"})",
                              R"({"v":1,"request":5})", R"({"v":1,"request":"revoke","reason":5})",
+                             R"({"v":1,"request":"revoke-service"})",
+                             R"({"v":1,"request":"revoke-service","service":""})",
+                             R"({"v":1,"request":"revoke-service","service":["a"]})",
                              R"({"v":1,"v":1,"request":"show"})"}) {
         EXPECT_FALSE(parse_control_request(line)) << line;
     }

@@ -565,6 +565,54 @@ TEST_F(LeasesTest, AUseThatIsReportedAfterTheLeasesEndIsNoBreach) {
     EXPECT_TRUE(leases_->used({1, "l1", 200}));
 }
 
+// --- one service taken back -----------------------------------------------------------------------------------------
+
+TEST_F(LeasesTest, AServiceThatIsTakenBackGivesBackWhatItHoldsAndGetsNothingMore) {
+    leases_->need(make_need(1));
+    script_.answer("token-1");
+
+    ASSERT_TRUE(leases_->revoke_service("git"));
+
+    EXPECT_THAT(script_.retired, ElementsAre("token-1"));
+    EXPECT_THAT(heard_.gone_leases, ElementsAre("l1"));
+    EXPECT_EQ(heard_.changes.back().state, "gone");
+    EXPECT_NE(heard_.changes.back().detail.find("the operator took the service back"), std::string::npos);
+    leases_->need(make_need(2));
+    ASSERT_EQ(heard_.failures.size(), 1U);
+    EXPECT_EQ(heard_.failures[0].reason, "service_revoked");
+    EXPECT_EQ(script_.correlations.size(), 1U) << "the source is not asked";
+    EXPECT_TRUE(leases_->revoke_service("git")) << "a second time changes nothing";
+    leases_->end_mission();
+    EXPECT_TRUE(leases_->is_settled());
+}
+
+TEST_F(LeasesTest, AnAnswerAfterItsServiceWasTakenBackIsRetiredAndNeverUsed) {
+    leases_->need(make_need(1));
+    ASSERT_TRUE(leases_->revoke_service("git"));
+    ASSERT_EQ(heard_.failures.size(), 1U);
+    EXPECT_EQ(heard_.failures[0].reason, "service_revoked");
+
+    script_.answer("token-1");
+
+    EXPECT_TRUE(heard_.held_messages.empty());
+    EXPECT_THAT(script_.retired, ElementsAre("token-1"));
+}
+
+TEST_F(LeasesTest, OtherServicesGoOnWhenOneIsTakenBack) {
+    profiles::Service other = mission_.services[0];
+    other.name = "other";
+    mission_.services.push_back(other);
+    leases_->need(make_need(1));
+    script_.answer("token-1");
+
+    ASSERT_TRUE(leases_->revoke_service("other"));
+
+    EXPECT_TRUE(script_.retired.empty());
+    leases_->need(make_need(2));
+    EXPECT_EQ(heard_.held_messages.size(), 2U);
+    EXPECT_EQ(leases_->revoke_service("nobody").error().code, Errc::Protocol);
+}
+
 // --- the end ------------------------------------------------------------------------------------------------------
 
 TEST_F(LeasesTest, TheMissionsEndRetiresEverythingHeld) {

@@ -44,10 +44,10 @@ TEST(JsonAnswer, GivesObjectsAndListsOfTextsAndNothingForOtherKinds) {
     response.body = Secret(R"({"auth":{"token":"t","policies":["a",1,"b"]},"list":[1],"text":"x"})");
     Result<JsonAnswer> json = JsonAnswer::parse(response);
     ASSERT_TRUE(json);
-    EXPECT_TRUE(json->texts("list").empty());
+    EXPECT_TRUE(json->text_elements("list").empty());
     EXPECT_TRUE(json->take_object("text").text("x").empty());
     JsonAnswer auth = json->take_object("auth");
-    EXPECT_THAT(auth.texts("policies"), ElementsAre("a", "b"));
+    EXPECT_THAT(auth.text_elements("policies"), ElementsAre("a", "b"));
     EXPECT_EQ(auth.take_secret("token").reveal(), "t");
     EXPECT_TRUE(json->take_object("auth").text("token").empty()) << "it was taken out";
 }

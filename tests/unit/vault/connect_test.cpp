@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0
+// What goes to a provider and into a browser when a person consents, and how the answers are read.
+#include "base/limits.hpp"
+#include "vault/http/loopback_listener.hpp"
+#include "vault/oauth/browser_grant.hpp"
+#include "vault/oauth/connected_account.hpp"
+#include "vault/oauth/consent_question.hpp"
+#include "vault/oauth/device_grant.hpp"
+#include "vault/oauth/server_metadata.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace sanctum::vault {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+HttpResponse json_response(int status, const std::string& body) {
+    HttpResponse out;
+    out.status = status;
+    out.headers["content-type"] = "application/json";
+    out.body = Secret(body);
+    return out;
+}
+
+// --- metadata -----------------------------------------------------------------------------------------------------
+
+TEST(ServerMetadata, IsLookedForWhereBothStandardsPutIt) {
+    EXPECT_THAT(metadata_urls("https://login.test/"),
+                ElementsAre("https://login.test/.well-known/oauth-authorization-server",
+                            "https://login.test/.well-known/openid-configuration"));
+    EXPECT_THAT(metadata_urls("https://login.test/realms/a"),
+                ElementsAre("https://login.test/.well-known/oauth-authorization-server/realms/a",
+                            "https://login.test/realms/a/.well-known/openid-configuration"));
+}
+
+TEST(ServerMetadata, ThatOfAnotherIssuerOrWithoutTlsIsRefused) {
+    const std::string issuer = "https://login.test/";
+    EXPECT_TRUE(read_server_metadata(json_response(200, R"({"issuer":"https://login.test/"})"), issuer));
+    for (const char* body : {R"({"issuer":"https://login.test"})", R"({"issuer":"https://evil.test/"})", R"({})",
+                             R"({"issuer":"https://login.test/","token_endpoint":"http://login.test/token"})",
+                             R"({"issuer":"https://login.test/","authorization_endpoint":"javascript:x"})",
+                             R"({"issuer":"https://login.test/","issuer":"https://login.test/"})", "[]", "x"}) {
+        EXPECT_FALSE(read_server_metadata(json_response(200, body), issuer)) << body;
+    }
+}
+
+TEST(ServerMetadata, FillsWhatTheOperatorLeftOpenAndNothingElse) {
+    profiles::IdentityClient client;
+    client.token_endpoint = "https://login.test/token";
+    client.authorization_endpoint = "https://other.test/authorize";
+    ServerMetadata metadata;
+    metadata.authorization_endpoint = "https://login.test/authorize";
+    metadata.device_authorization_endpoint = "https://login.test/device";
+    metadata.requires_pushed = true;
+
+    const Result<profiles::IdentityClient> complete = complete_client(client, metadata);
+
+    ASSERT_TRUE(complete);
+    EXPECT_EQ(complete->authorization_endpoint, "https://other.test/authorize");
+    EXPECT_EQ(complete->device_authorization_endpoint, "https://login.test/device");
+    EXPECT_TRUE(complete->requires_pushed);
+    metadata.token_endpoint = "https://evil.test/token";
+    EXPECT_FALSE(complete_client(client, metadata)) << "a code would go there";
+}
+
+// --- device -------------------------------------------------------------------------------------------------------
+
+constexpr const char* kDevice = R"({"device_code":"dc","user_code":"WDJB-MJHT","verification_uri":"https://l.test/d",)"
+                                R"("expires_in":1800)";
+
+TEST(DeviceGrant, ReadsTheAnswerAndItsDefaults) {
+    Result<DeviceAuthorization> read = read_device_authorization(json_response(200, std::string(kDevice) + "}"));
+    ASSERT_TRUE(read);
+    EXPECT_EQ(read->interval, Milliseconds(kDeviceInterval));
+    EXPECT_EQ(read->life, Milliseconds(kConsentTimeout)) << "nobody waits for longer";
+    EXPECT_EQ(read->user_code, "WDJB-MJHT");
+    read = read_device_authorization(json_response(200, std::string(kDevice) + R"(,"interval":"2"})"));
+    ASSERT_TRUE(read);
+    EXPECT_EQ(read->interval, Milliseconds(2000));
+}
+
+TEST(DeviceGrant, WhatMustNotBeShownIsRefused) {
+    for (const char* member : {R"("user_code":"A B")", R"("user_code":"A\u001b[2J")", R"("user_code":"")",
+                               R"("verification_uri":"http://l.test/d")", R"("verification_uri":"https://l.test/ d")",
+                               R"("device_code":"")", R"("expires_in":0)", R"("expires_in":-1)",
+                               R"("verification_uri_complete":"javascript:x")", R"("interval":-1)"}) {
+        const std::string text(member);
+        std::string body = std::string(kDevice) + R"(,"verification_uri_complete":"https://l.test/d?c=1","interval":5})";
+        const std::string name = text.substr(0, text.find(':') + 1);
+        const std::size_t at = body.find(name);
+        ASSERT_NE(at, std::string::npos);
+        std::size_t end = body.find(",\"", at);
+        if (end == std::string::npos) end = body.size() - 1;
+        body.replace(at, end - at, text);
+        EXPECT_FALSE(read_device_authorization(json_response(200, body))) << body;
+    }
+}
+
+SourceFailure poll_failure(SourceFault fault, const std::string& error, Milliseconds retry_after = Milliseconds(0)) {
+    SourceFailure failure;
+    failure.fault = fault;
+    failure.error = error;
+    failure.retry_after = retry_after;
+    return failure;
+}
+
+TEST(DevicePoll, WaitsAsRfc8628Says) {
+    DevicePoll poll(Milliseconds(5000));
+    EXPECT_EQ(poll.wait_after(poll_failure(SourceFault::Failed, "authorization_pending")), Milliseconds(5000));
+    EXPECT_EQ(poll.wait_after(poll_failure(SourceFault::Failed, "slow_down")), Milliseconds(10000));
+    EXPECT_EQ(poll.wait_after(poll_failure(SourceFault::Failed, "authorization_pending")), Milliseconds(10000))
+        << "for all that follow";
+    EXPECT_EQ(poll.wait_after(poll_failure(SourceFault::RateLimited, "", Milliseconds(20000))), Milliseconds(20000));
+    EXPECT_EQ(poll.wait_after(poll_failure(SourceFault::NoAnswer, "")), Milliseconds(30000)) << "backs off";
+    EXPECT_EQ(poll.wait_after(poll_failure(SourceFault::Unavailable, "")), Milliseconds(60000));
+    EXPECT_EQ(poll.wait_after(poll_failure(SourceFault::Unavailable, "")), Milliseconds(60000)) << "and no further";
+}
+
+TEST(DevicePoll, EveryOtherAnswerIsFinal) {
+    for (const char* error : {"access_denied", "expired_token", "invalid_grant", "invalid_client", ""}) {
+        DevicePoll poll(Milliseconds(5000));
+        EXPECT_EQ(poll.wait_after(poll_failure(SourceFault::Failed, error)), std::nullopt) << error;
+    }
+}
+
+// --- browser ------------------------------------------------------------------------------------------------------
+
+BrowserGrant make_grant(bool sends_issuer = true) {
+    return BrowserGrant("https://login.test/", sends_issuer, "http://127.0.0.1:4711/callback");
+}
+
+CallbackAnswer answer_to(const BrowserGrant& grant, const std::string& query) {
+    const Result<LoopbackQuery> parsed = LoopbackQuery::parse(query);
+    EXPECT_TRUE(parsed) << query;
+    return read_callback(*parsed, grant);
+}
+
+TEST(BrowserGrant, EveryQuestionHasItsOwnSecrets) {
+    const BrowserGrant one = make_grant();
+    const BrowserGrant other = make_grant();
+    EXPECT_EQ(one.state.size(), 43U);
+    EXPECT_EQ(one.verifier.size(), 43U);
+    EXPECT_EQ(one.challenge.size(), 43U);
+    EXPECT_NE(one.state, other.state);
+    EXPECT_FALSE(one.verifier.equals(other.verifier));
+    EXPECT_FALSE(one.verifier.equals(Secret(one.challenge)));
+}
+
+TEST(BrowserGrant, TheAddressHoldsTheChallengeAndNotTheVerifier) {
+    BrowserGrant grant = make_grant();
+    profiles::IdentityClient client;
+    const std::string url =
+        authorization_url("https://login.test/authorize",
+                          authorization_form(client, grant, {{"a", "offline_access"}, "", "https://api.test"}));
+    EXPECT_THAT(url, HasSubstr("code_challenge=" + grant.challenge + "&code_challenge_method=S256"));
+    EXPECT_THAT(url, HasSubstr("scope=a%20offline_access"));
+    EXPECT_THAT(url, HasSubstr("prompt=consent"));
+    EXPECT_THAT(url, HasSubstr("resource=https%3A%2F%2Fapi.test"));
+    EXPECT_THAT(url, Not(HasSubstr(std::string(grant.verifier.reveal()))));
+    EXPECT_THAT(url, Not(HasSubstr("client_id"))) << "who asks adds it, once";
+}
+
+TEST(BrowserGrant, OnlyTheAnswerToOurOwnQuestionCounts) {
+    const BrowserGrant grant = make_grant();
+    const std::string ours = "&state=" + grant.state + "&iss=https%3A%2F%2Flogin.test%2F";
+    EXPECT_TRUE(std::holds_alternative<Secret>(answer_to(grant, "code=c" + ours)));
+    const std::string longer = "code=c&state=" + grant.state + "x";
+    for (const std::string& query : {std::string("code=c"), std::string("code=c&state="), longer,
+                                     std::string("error=access_denied"), std::string()}) {
+        EXPECT_TRUE(std::holds_alternative<NotTheAnswer>(answer_to(grant, query))) << query;
+    }
+}
+
+TEST(BrowserGrant, AnAnswerOfAnotherIssuerIsAnError) {
+    const BrowserGrant grant = make_grant();
+    const std::string state = "code=c&state=" + grant.state;
+    EXPECT_TRUE(std::holds_alternative<Error>(answer_to(grant, state)));
+    EXPECT_TRUE(std::holds_alternative<Error>(answer_to(grant, state + "&iss=https%3A%2F%2Flogin.test")));
+    EXPECT_TRUE(std::holds_alternative<Error>(answer_to(grant, "state=" + grant.state + "&iss=https://login.test/")));
+    const BrowserGrant silent = make_grant(false);
+    EXPECT_TRUE(std::holds_alternative<Secret>(answer_to(silent, "code=c&state=" + silent.state)));
+    EXPECT_TRUE(std::holds_alternative<Error>(answer_to(silent, "code=c&iss=https://x.test/&state=" + silent.state)));
+}
+
+TEST(BrowserGrant, ARefusalComesWithWordsThatATerminalDoesNotObey) {
+    const BrowserGrant grant = make_grant(false);
+    const CallbackAnswer read =
+        answer_to(grant, "error=access_denied&error_description=no%C3%A9&state=" + grant.state);
+    ASSERT_TRUE(std::holds_alternative<ConsentRefused>(read));
+    EXPECT_EQ(std::get<ConsentRefused>(read).error, "access_denied");
+    EXPECT_EQ(std::get<ConsentRefused>(read).description, "no??");
+    const CallbackAnswer odd = answer_to(grant, "error=a%20b%3Cscript&state=" + grant.state);
+    EXPECT_EQ(std::get<ConsentRefused>(odd).error, "an error without a proper name");
+}
+
+TEST(ConsentRefusal, SaysWhichSettingToChange) {
+    const Error error = consent_refusal("provider corp", "desk", "unauthorized_client", "no device flow");
+    EXPECT_THAT(error.what, HasSubstr("provider corp did not give the consent: unauthorized_client"));
+    EXPECT_THAT(error.what, HasSubstr("(\"no device flow\")"));
+    EXPECT_THAT(error.what, HasSubstr("switch this flow's grant type on"));
+    EXPECT_THAT(error.what, HasSubstr("(client desk)"));
+}
+
+TEST(ScopeDifference, TellsPermissionsFromRequestsForTokens) {
+    const ScopeDifference difference = compare_scopes({"a", "b", "offline_access"}, {"b", "c", "openid"});
+    EXPECT_THAT(difference.missing, ElementsAre("a"));
+    EXPECT_THAT(difference.beyond, ElementsAre("c"));
+    EXPECT_THAT(compare_scopes({"a", "offline_access"}, {"a"}).missing, IsEmpty());
+}
+
+// --- what a browser, or anybody, sends to loopback ----------------------------------------------------------------
+
+int status_of_request(const std::string& head) {
+    const auto read = read_loopback_request(head, 4711);
+    const auto* page = std::get_if<LoopbackPage>(&read);
+    return page == nullptr ? 200 : page->status;
+}
+
+TEST(LoopbackRequest, OnlyAGetOfTheCallbackUnderOurOwnNameIsHeard) {
+    const std::string host = "\r\nHost: 127.0.0.1:4711";
+    EXPECT_EQ(status_of_request("GET /callback?code=a HTTP/1.1" + host), 200);
+    EXPECT_EQ(status_of_request("GET /callback HTTP/1.1" + host + "\r\nUser-Agent: x"), 200);
+    EXPECT_EQ(status_of_request("GET /callback?code=a HTTP/1.1\r\nhOsT:127.0.0.1:4711 "), 200);
+    EXPECT_EQ(status_of_request("POST /callback?code=a HTTP/1.1" + host), 405);
+    EXPECT_EQ(status_of_request("GET /favicon.ico HTTP/1.1" + host), 404);
+    EXPECT_EQ(status_of_request("GET /callback/../callback HTTP/1.1" + host), 404);
+    EXPECT_EQ(status_of_request("GET http://127.0.0.1:4711/callback HTTP/1.1" + host), 404);
+    EXPECT_EQ(status_of_request("GET /callback?a=1&a=2 HTTP/1.1" + host), 400);
+    EXPECT_EQ(status_of_request("GET /callback?a=%0a HTTP/1.1" + host), 400);
+    EXPECT_EQ(status_of_request("GET /callback?a=%4 HTTP/1.1" + host), 400);
+    EXPECT_EQ(status_of_request("GET /callback?code=a HTTP/2" + host), 400);
+    EXPECT_EQ(status_of_request("GET"), 400);
+    EXPECT_EQ(status_of_request(""), 400);
+    for (const char* other : {"", "\r\nHost: evil.test", "\r\nHost: 127.0.0.1", "\r\nHost: localhost:4711",
+                              "\r\nHost: 127.0.0.1:4711\r\nHost: evil.test", "\r\nX: 127.0.0.1:4711"}) {
+        EXPECT_EQ(status_of_request(std::string("GET /callback?code=a HTTP/1.1") + other), 421) << other;
+    }
+}
+
+TEST(LoopbackQuery, IsDecodedOnce) {
+    const Result<LoopbackQuery> query = LoopbackQuery::parse("a=x%2526y+z&b&&c=%C3%A9");
+    ASSERT_TRUE(query);
+    EXPECT_EQ(query->text("a"), "x%26y z");
+    EXPECT_EQ(query->text("b"), "");
+    EXPECT_EQ(query->text("c"), "\xc3\xa9");
+    EXPECT_EQ(query->text("d"), "");
+    EXPECT_FALSE(LoopbackQuery::parse("a=1&%61=2")) << "the same name, coded in another way";
+}
+
+// --- Connected Accounts -------------------------------------------------------------------------------------------
+
+TEST(ConnectedAccount, OpensNothingThatIsNotTheTenants) {
+    const Secret token("t");
+    const MyAccount account{"https://acme.auth0.test/", "desk", token};
+    const auto read = [&](const std::string& uri) {
+        return read_connect_answer(json_response(201, R"({"auth_session":"s","connect_uri":")" + uri +
+                                                          R"(","connect_params":{"ticket":"a b"},"expires_in":300})"),
+                                   account, "github");
+    };
+    const Result<ConnectBegun> good = read("https://acme.auth0.test/connect");
+    ASSERT_TRUE(good);
+    EXPECT_EQ(good->address, "https://acme.auth0.test/connect?ticket=a%20b");
+    for (const char* uri : {"https://evil.test/", "https://acme.auth0.test.evil.test/", "http://acme.auth0.test/x", "",
+                            "https://acme.auth0.test/ x", "https://acme.auth0.test/\\u001b[2J"}) {
+        EXPECT_FALSE(read(uri)) << uri;
+    }
+}
+
+TEST(ConnectedAccount, TheTokenIsInNoHeaderThatIsNoSecretAndTheBodyIsJson) {
+    const Secret token("my-token");
+    const MyAccount account{"https://acme.auth0.test/", "desk", token};
+    const BrowserGrant grant = make_grant();
+    const HttpRequest request = connect_request(account, "git\"hub", {"a", "b"}, grant);
+    EXPECT_EQ(request.url, "https://acme.auth0.test/me/v1/connected-accounts/connect");
+    EXPECT_EQ(request.authorization.reveal(), "Bearer my-token");
+    EXPECT_THAT(std::string(request.body.reveal()), HasSubstr(R"("connection":"git\"hub")"));
+    EXPECT_THAT(std::string(request.body.reveal()), HasSubstr(R"("scopes":["a","b"])"));
+    EXPECT_THAT(std::string(request.body.reveal()), Not(HasSubstr(std::string(grant.verifier.reveal()))));
+    EXPECT_THAT(std::string(connect_request(account, "github", {}, grant).body.reveal()), Not(HasSubstr("scopes")));
+}
+
+}  // namespace
+}  // namespace sanctum::vault

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vault/commands/connect_plan.hpp"
+
+#include "vault/commands/consent_flows.hpp"
+#include "vault/commands/start_browser.hpp"
+#include "vault/http/json_answer.hpp"
+#include "vault/oauth/connected_account.hpp"
+#include "vault/oauth/scope_check.hpp"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+namespace sanctum::vault {
+namespace {
+
+using profiles::Account;
+using profiles::IdentityClient;
+using profiles::OperatorConfig;
+
+// --- which account ------------------------------------------------------------------------------------------------
+
+// Why it cannot be connected here, with what to do instead; empty: it can.
+std::string why_not(const Account& account) {
+    if (account.source == "oauth") {
+        if (account.provider.how == "refresh-token") return {};
+        if (account.provider.how == "client-credentials") return "its client needs nobody's consent; just use it";
+        return "it exchanges a token of yours: put that into the store with `sanctum vault add " + account.item + "`";
+    }
+    if (account.source == "auth0") {
+        if (account.provider.how == "refresh-token") return {};
+        return "connecting takes the user's refresh token, which exchange = \"" + account.provider.how +
+               "\" does without: the user connects `" + account.provider.connection +
+               "` in an application of the tenant that uses Connected Accounts";
+    }
+    if (account.source == "github-app") return "install the app for the repositories in its settings at GitHub";
+    return "its source is `" + account.source + "`, which knows no consent";
+}
+
+std::string connectable(const OperatorConfig& config) {
+    std::string names;
+    for (const Account& account : config.accounts) {
+        if (why_not(account).empty()) names += (names.empty() ? "" : ", ") + account.name;
+    }
+    return names.empty() ? "no account of the configuration can be connected: one needs source = \"oauth\" or \"auth0\""
+                         : "accounts that can be connected: " + names;
+}
+
+Result<Account> find_connectable(const OperatorConfig& config, const std::string& name) {
+    const auto found = std::find_if(config.accounts.begin(), config.accounts.end(),
+                                    [&](const Account& account) { return account.name == name; });
+    if (found == config.accounts.end()) {
+        std::string shown;
+        wire::append_json_string(shown, name);
+        return Error{Errc::InvalidProfile, "there is no account " + shown + "; " + connectable(config)};
+    }
+    const std::string problem = why_not(*found);
+    if (problem.empty()) return *found;
+    return Error{Errc::InvalidProfile, "account " + name + " is not connected here: " + problem};
+}
+
+IdentityClient client_of(const OperatorConfig& config, const Account& account) {
+    const auto found = std::find_if(config.clients.begin(), config.clients.end(), [&](const IdentityClient& client) {
+        return client.is_tenant == (account.source == "auth0") && client.name == account.provider.client;
+    });
+    SANCTUM_ASSERT(found != config.clients.end());  // the configuration's reader has seen to it
+    return *found;
+}
+
+// --- what the provider says about itself --------------------------------------------------------------------------
+
+Result<ServerMetadata> discover(ProviderTalk& talk, const std::string& title, const IdentityClient& client) {
+    for (const std::string& url : metadata_urls(client.issuer)) {
+        HttpRequest request;
+        request.method = "GET";
+        request.url = url;
+        request.headers = {{"accept", "application/json"}};
+        request.repeat = Repeat::Safe;
+        SANCTUM_TRY(const HttpResponse response, ask_provider(talk, title, std::move(request)));
+        // Not there, or the page that some servers show for whatever is not there.
+        if (response.status != 200 || !JsonAnswer::parse(response)) continue;
+        Result<ServerMetadata> metadata = read_server_metadata(response, client.issuer);
+        if (!metadata) return std::move(metadata).error().in(title);
+        return metadata;
+    }
+    return ServerMetadata{};
+}
+
+std::vector<ProviderHost> hosts_of(const IdentityClient& client) {
+    std::set<std::pair<std::string, std::uint16_t>> hosts;
+    for (const std::string& url : {client.token_endpoint, client.revocation_endpoint,
+                                   client.device_authorization_endpoint, client.pushed_authorization_endpoint}) {
+        if (url.empty()) continue;
+        const ProviderHost host = provider_host(url);
+        hosts.emplace(host.name, host.port);
+    }
+    std::vector<ProviderHost> out;
+    for (const auto& [name, port] : hosts) out.push_back({name, port});
+    return out;
+}
+
+Result<ConsentFlow> choose_flow(const ConnectOptions& options, const ConnectPlan& plan) {
+    const IdentityClient& client = plan.client;
+    const bool has_device = !client.device_authorization_endpoint.empty();
+    const bool has_code = !client.authorization_endpoint.empty();
+    const auto missing = [&](const std::string& key) {
+        std::string what = plan.title() + " has no " + key + " in its metadata";
+        if (!client.is_tenant) what += "; if it knows one, write it below [provider." + client.name + "]";
+        if (client.issuer.empty()) what += ", or its `issuer`";
+        return Error{Errc::InvalidProfile, what};
+    };
+    if (options.flow == "device" && !has_device) return missing("device_authorization_endpoint");
+    if (options.flow == "browser" && !has_code) return missing("authorization_endpoint");
+    if (options.flow == "device") return ConsentFlow::Device;
+    if (options.flow == "browser") return ConsentFlow::Browser;
+    if (!has_device && !has_code) return missing("authorization_endpoint and no device_authorization_endpoint");
+    const bool can_start = !options.has_no_browser && has_browser();
+    return has_code && (can_start || !has_device) ? ConsentFlow::Browser : ConsentFlow::Device;
+}
+
+// --- what is asked ------------------------------------------------------------------------------------------------
+
+Result<ConsentQuestion> make_question(const ConnectOptions& options, const ConnectPlan& plan) {
+    const Account& account = plan.account;
+    const profiles::ProviderAccount& provider = account.provider;
+    std::vector<std::string> scopes = options.scopes;
+    if (scopes.empty() && account.grant && provider.asks_scopes) scopes = *account.grant;
+    if (scopes.empty() && provider.asks_scopes) {
+        for (const auto& [ours, theirs] : provider.scope_names) scopes.push_back(ours);
+    }
+    if (scopes.empty() && provider.asks_scopes) {
+        return Error{Errc::InvalidProfile, "account " + account.name + " does not say which scopes it may have: name "
+                                               "them with --scopes, or as `grant` of the account"};
+    }
+    ConsentQuestion question{provider_scopes(provider, scopes), provider.audience, provider.resource};
+    for (const std::string& scope : question.scopes) {
+        const bool is_scope = std::all_of(scope.begin(), scope.end(), [](char c) {
+            return c > 0x20 && c < 0x7f && c != '"' && c != '\\';
+        });
+        if (!is_scope || scope.empty()) return Error{Errc::InvalidProfile, "--scopes: a scope has no blanks or quotes"};
+    }
+    // A connection of Token Vault is asked for refresh tokens by the tenant itself.
+    const auto& known = plan.metadata.scopes;
+    if (!plan.is_token_vault() && known && std::find(known->begin(), known->end(), "offline_access") != known->end()) {
+        question.scopes.emplace_back("offline_access");
+        std::sort(question.scopes.begin(), question.scopes.end());
+        question.scopes.erase(std::unique(question.scopes.begin(), question.scopes.end()), question.scopes.end());
+    }
+    return question;
+}
+
+}  // namespace
+
+ConsentQuestion login_question(const ConnectPlan& plan) {
+    return {{kConnectScope, "offline_access", "openid"}, my_account_audience(plan.client.issuer), ""};
+}
+
+Result<ConnectPlan> plan_connection(const ConnectOptions& options, const OperatorConfig& config, ProviderTalk& talk) {
+    ConnectPlan plan;
+    SANCTUM_TRY(plan.account, find_connectable(config, options.account));
+    plan.client = client_of(config, plan.account);
+    if (!plan.client.issuer.empty()) {
+        SANCTUM_CHECK(talk.reach({provider_host(plan.client.issuer)}, config.upstream));
+        SANCTUM_TRY(plan.metadata, discover(talk, plan.title(), plan.client));
+        Result<IdentityClient> complete = complete_client(plan.client, plan.metadata);
+        if (!complete) return std::move(complete).error().in(plan.title());
+        plan.client = std::move(*complete);
+    }
+    SANCTUM_TRY(plan.flow, choose_flow(options, plan));
+    SANCTUM_TRY(plan.question, make_question(options, plan));
+    SANCTUM_CHECK(talk.reach(hosts_of(plan.client), config.upstream));
+    return plan;
+}
+
+}  // namespace sanctum::vault

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vault/http/provider_talk.hpp"
+
+#include <algorithm>
+
+namespace sanctum::vault {
+
+Status ProviderTalk::reach(const std::vector<ProviderHost>& hosts, const profiles::UpstreamConfig& upstream) {
+    client_.reset();
+    SANCTUM_TRY(client_, ProviderClient::start(hosts, upstream, roots_, loop_, clock_));
+    return {};
+}
+
+void ProviderTalk::cancel_on(int fd) {
+    cancel_fd_ = fd;
+    loop_.watch(fd, [this] {
+        is_cancelled_ = true;
+        loop_.forget(cancel_fd_);
+    });
+}
+
+Result<HttpResponse> ProviderTalk::send(HttpRequest request) {
+    // Shared: the answer may come after this call was cancelled.
+    const auto answer = std::make_shared<std::optional<Result<HttpResponse>>>();
+    client_->send(std::move(request),
+                  [answer](Result<HttpResponse> response) { answer->emplace(std::move(response)); });
+    SANCTUM_CHECK(wait([&] { return answer->has_value(); }, std::nullopt));
+    return std::move(**answer);
+}
+
+Result<bool> ProviderTalk::wait(const std::function<bool()>& is_done, std::optional<BootTime> until,
+                                const std::function<void()>& each_second) {
+    for (;;) {
+        if (is_done()) return true;
+        if (is_cancelled_) return Error{Errc::Cancelled, "cancelled; nothing was stored"};
+        if (until && clock_.boot() >= *until) return false;
+        if (each_second) each_second();
+        BootTime next = clock_.boot().plus(Milliseconds(1000));
+        if (until) next = std::min(next, *until);
+        if (const auto tick = client_->next_tick()) next = std::min(next, *tick);
+        SANCTUM_CHECK(loop_.wait(clock_, next));
+        client_->tick();
+    }
+}
+
+}  // namespace sanctum::vault

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// ProviderTalk: asking providers one thing after the other, for commands that a person waits for. Each call waits in
+// place; a signal ends the waiting.
+#pragma once
+
+#include "base/clock.hpp"
+#include "base/result.hpp"
+#include "network/root_certificates.hpp"
+#include "vault/http/provider_client.hpp"
+#include "vault/poll_loop.hpp"
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+namespace sanctum::vault {
+
+class ProviderTalk {
+public:
+    explicit ProviderTalk(const Clock& clock) : clock_(clock), roots_(network::find_root_certificates()) {}
+    ~ProviderTalk() {
+        if (cancel_fd_ >= 0) loop_.forget(cancel_fd_);
+    }
+    ProviderTalk(const ProviderTalk&) = delete;
+    ProviderTalk& operator=(const ProviderTalk&) = delete;
+
+    /// From here on these hosts can be asked, and no others. Forks; before a secret is in this process (see
+    /// ProviderClient::start). Errors: as there.
+    [[nodiscard]] Status reach(const std::vector<ProviderHost>& hosts, const profiles::UpstreamConfig& upstream);
+
+    /// Readable: whoever waits gets Cancelled. Borrowed.
+    void cancel_on(int fd);
+
+    /// Sends and waits. Errors: those of HttpClient::send; Cancelled (a signal) where `is_cancelled()` is true.
+    [[nodiscard]] Result<HttpResponse> send(HttpRequest request);
+
+    /// Serves the loop until `is_done`, or `until` (boot time) has come: true when it is done. `each_second` is called
+    /// about as often. Errors: Cancelled, Io.
+    [[nodiscard]] Result<bool> wait(const std::function<bool()>& is_done, std::optional<BootTime> until,
+                                    const std::function<void()>& each_second = nullptr);
+
+    [[nodiscard]] bool is_cancelled() const { return is_cancelled_; }
+    [[nodiscard]] HttpClient& http() { return *client_; }
+    [[nodiscard]] PollLoop& loop() { return loop_; }
+    [[nodiscard]] const Clock& clock() const { return clock_; }
+
+private:
+    const Clock& clock_;
+    network::RootCertificates roots_;
+    PollLoop loop_;
+    std::unique_ptr<ProviderClient> client_;
+    int cancel_fd_ = -1;
+    bool is_cancelled_ = false;
+};
+
+}  // namespace sanctum::vault

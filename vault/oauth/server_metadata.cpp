@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vault/oauth/server_metadata.hpp"
+
+#include "profiles/schema/values.hpp"
+#include "vault/http/json_answer.hpp"
+#include "vault/oauth/token_answer.hpp"
+
+#include <variant>
+
+namespace sanctum::vault {
+namespace {
+
+Status take_endpoint(const JsonAnswer& json, std::string_view name, std::string& to) {
+    if (!json.has(name)) return {};
+    to = json.text(name);
+    if (std::holds_alternative<std::string>(profiles::parse_https_url(to))) return {};
+    return Error{Errc::Protocol, "its metadata has a " + std::string(name) + " that is no plain https address"};
+}
+
+void fill(std::string& configured, const std::string& published) {
+    if (configured.empty()) configured = published;
+}
+
+}  // namespace
+
+std::array<std::string, 2> metadata_urls(const std::string& issuer) {
+    constexpr std::string_view kScheme = "https://";
+    const std::size_t slash = issuer.find('/', kScheme.size());
+    const std::string origin = issuer.substr(0, slash);
+    std::string path = slash == std::string::npos ? std::string() : issuer.substr(slash);
+    if (path.ends_with('/')) path.pop_back();
+    return {origin + "/.well-known/oauth-authorization-server" + path,
+            origin + path + "/.well-known/openid-configuration"};
+}
+
+Result<ServerMetadata> read_server_metadata(const HttpResponse& response, const std::string& issuer) {
+    SANCTUM_TRY(const JsonAnswer json, JsonAnswer::parse(response));
+    ServerMetadata metadata;
+    metadata.issuer = json.text("issuer");
+    // SECURITY: whoever answers for another issuer would get our codes and our client's secret (RFC 8414 6.2).
+    if (metadata.issuer != issuer) {
+        return Error{Errc::Protocol, "its metadata is that of `" + provider_words(metadata.issuer) +
+                                         "`, and the configuration says issuer = \"" + issuer + "\""};
+    }
+    SANCTUM_CHECK(take_endpoint(json, "authorization_endpoint", metadata.authorization_endpoint));
+    SANCTUM_CHECK(take_endpoint(json, "token_endpoint", metadata.token_endpoint));
+    SANCTUM_CHECK(take_endpoint(json, "device_authorization_endpoint", metadata.device_authorization_endpoint));
+    SANCTUM_CHECK(take_endpoint(json, "pushed_authorization_request_endpoint", metadata.pushed_authorization_endpoint));
+    metadata.requires_pushed = json.boolean("require_pushed_authorization_requests").value_or(false);
+    metadata.sends_issuer = json.boolean("authorization_response_iss_parameter_supported").value_or(false);
+    metadata.scopes = json.texts("scopes_supported");
+    metadata.challenge_methods = json.texts("code_challenge_methods_supported");
+    return metadata;
+}
+
+Result<profiles::IdentityClient> complete_client(profiles::IdentityClient client, const ServerMetadata& metadata) {
+    if (!metadata.token_endpoint.empty() && metadata.token_endpoint != client.token_endpoint) {
+        return Error{Errc::Denied, "its metadata names the token endpoint " + metadata.token_endpoint +
+                                       ", and the configuration " + client.token_endpoint +
+                                       ": correct token_endpoint or issuer"};
+    }
+    fill(client.authorization_endpoint, metadata.authorization_endpoint);
+    fill(client.device_authorization_endpoint, metadata.device_authorization_endpoint);
+    fill(client.pushed_authorization_endpoint, metadata.pushed_authorization_endpoint);
+    client.requires_pushed = client.requires_pushed || metadata.requires_pushed;
+    return client;
+}
+
+}  // namespace sanctum::vault

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an authorization server publishes about itself (RFC 8414, OpenID Connect Discovery 1.0), checked. Pure.
+#pragma once
+
+#include "base/result.hpp"
+#include "profiles/schema/operator_config.hpp"
+#include "vault/http/http_client.hpp"
+
+#include <array>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace sanctum::vault {
+
+/// The members that a consent needs. Endpoints are https or empty: not published.
+struct ServerMetadata {
+    std::string issuer;
+    std::string authorization_endpoint;
+    std::string token_endpoint;
+    std::string device_authorization_endpoint;
+    std::string pushed_authorization_endpoint;
+    bool requires_pushed = false;  ///< `require_pushed_authorization_requests` (RFC 9126 5)
+    bool sends_issuer = false;     ///< `authorization_response_iss_parameter_supported` (RFC 9207 3)
+    std::optional<std::vector<std::string>> scopes;             ///< absent: not published
+    std::optional<std::vector<std::string>> challenge_methods;  ///< absent: not published
+};
+
+/// Where `issuer` publishes them: as RFC 8414 3.1 has it, and as OpenID Connect does; asked in this order.
+[[nodiscard]] std::array<std::string, 2> metadata_urls(const std::string& issuer);
+
+/// Reads an answer 200. Errors: Protocol (no JSON object; `issuer` is another than the one that was asked, byte for
+/// byte, RFC 8414 3.3; an endpoint that is not https).
+[[nodiscard]] Result<ServerMetadata> read_server_metadata(const HttpResponse& response, const std::string& issuer);
+
+/// The client with the endpoints that its configuration leaves open; what the operator wrote wins. Errors: Denied (the
+/// published token endpoint is another than the configured one: one of the two is wrong, and a code would go there).
+[[nodiscard]] Result<profiles::IdentityClient> complete_client(profiles::IdentityClient client,
+                                                               const ServerMetadata& metadata);
+
+}  // namespace sanctum::vault
