@@ -104,6 +104,9 @@ CutTemplate cut_template(std::string_view path) {
     }
 }
 
+// `{**}` in a value or a sentence.
+constexpr std::string_view kRestBraces = "{**}";
+
 bool is_capture(std::string_view segment) { return segment == "*" || segment.starts_with('{'); }
 
 // `{owner}/{repo}` → parts; the entry's text was checked, so every name is a capture or a query parameter.
@@ -116,7 +119,9 @@ Range write_parts(Writer& writer, std::string_view text, const CutTemplate& path
         if (text.empty()) break;
         const std::size_t close = text.find('}');
         const std::string_view braces = text.substr(0, close + 1);
-        if (braces.starts_with("{?")) {
+        if (braces == kRestBraces) {
+            writer.row(Parts, {flat::Rest, static_cast<std::uint32_t>(path.segments.size())});
+        } else if (braces.starts_with("{?")) {
             writer.row(Parts, {flat::Query, writer.string(braces.substr(2, braces.size() - 3))});
         } else {
             const auto at = std::find(path.segments.begin(), path.segments.end(), braces);
@@ -138,16 +143,18 @@ bool is_more_specific(const OperationText& a, const OperationText& b) {
     for (std::size_t i = 0; i < x.segments.size(); ++i) {
         if (is_capture(x.segments[i]) != is_capture(y.segments[i])) return !is_capture(x.segments[i]);
     }
-    return false;
+    return a.needs.size() > b.needs.size();
 }
 
 void write_endpoint(Writer& writer, const EndpointText& endpoint) {
     const Range hosts = writer.list(endpoint.hosts);
     const Range strip = writer.list(endpoint.strip);
+    const Range amz_headers = writer.list(endpoint.amz_headers);
     writer.row(Endpoints,
                {writer.string(endpoint.name), hosts.first, hosts.count, static_cast<std::uint32_t>(endpoint.kind),
                 static_cast<std::uint32_t>(endpoint.form), writer.string(endpoint.form_name),
-                writer.string(endpoint.username), strip.first, strip.count, writer.string(endpoint.repo_suffix)});
+                writer.string(endpoint.username), strip.first, strip.count, writer.string(endpoint.repo_suffix),
+                amz_headers.first, amz_headers.count});
 }
 
 Range write_segments(Writer& writer, const CutTemplate& path) {
@@ -177,6 +184,12 @@ Range write_values(Writer& writer, const OperationText& operation, const CutTemp
     return range;
 }
 
+std::uint32_t rest_of(const OperationText& operation, const CutTemplate& path) {
+    if (!path.has_rest) return NoRest;
+    const auto uses_it = [](const auto& resource) { return resource.second.find(kRestBraces) != std::string::npos; };
+    return std::any_of(operation.resources.begin(), operation.resources.end(), uses_it) ? UsedRest : AnyRest;
+}
+
 void write_operation(Writer& writer, const OperationText& operation, std::uint32_t endpoint) {
     const CutTemplate path = cut_template(operation.path);
     const Range segments = write_segments(writer, path);
@@ -185,10 +198,13 @@ void write_operation(Writer& writer, const OperationText& operation, std::uint32
     const Range query = writer.list(operation.query);
     const Range redact = writer.list(operation.redact);
     const Range says = write_parts(writer, operation.says, path);
+    const Range needs = writer.list(operation.needs);
+    const Range takes = writer.list(operation.takes);
     writer.row(Operations, {writer.string(operation.id), endpoint, writer.string(operation.method), segments.first,
-                            segments.count, path.has_rest ? 1U : 0U, static_cast<std::uint32_t>(operation.risk),
+                            segments.count, rest_of(operation, path), static_cast<std::uint32_t>(operation.risk),
                             operation.any_of ? 1U : 0U, sets.first, sets.count, values.first, values.count, query.first,
-                            query.count, redact.first, redact.count, says.first, says.count});
+                            query.count, redact.first, redact.count, says.first, says.count,
+                            operation.bounds_query ? 1U : 0U, needs.first, needs.count, takes.first, takes.count});
 }
 
 // Everything that the entry says a scope stands for, followed to the end.

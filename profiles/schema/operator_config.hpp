@@ -60,7 +60,9 @@ struct ProviderAccount {
     std::string resource;    ///< oauth (RFC 8707)
     std::string app_id;        ///< github-app
     std::string installation;  ///< github-app
-    std::string api;           ///< github-app: https://api.github.com, or an own server's
+    std::string api;           ///< github-app: https://api.github.com, or an own server's; aws-sts: of the region
+    std::string role;          ///< aws-sts: the ARN
+    std::string external_id;   ///< aws-sts
     bool asks_scopes = true;   ///< the provider is asked for no more than the need
     bool accepts_wider = false;  ///< a wider answer is used all the same; then ours alone is what narrows
     std::map<std::string, std::string> scope_names;  ///< the catalog's scope → what the provider calls it
@@ -76,6 +78,8 @@ struct ProviderAccount {
         archive("app_id", self.app_id);
         archive("installation", self.installation);
         archive("api", self.api);
+        archive("role", self.role);
+        archive("external_id", self.external_id);
         archive("asks_scopes", self.asks_scopes);
         archive("accepts_wider", self.accepts_wider);
         archive("scope_names", self.scope_names);
@@ -89,7 +93,8 @@ struct Account {
     std::vector<std::string> hosts;
     std::vector<std::uint16_t> ports;  ///< of `hosts`; empty: 443
     std::string base_path;
-    std::string source;                ///< local | command | auth0 | oauth | github-app
+    std::string region;                ///< of AWS, for entries whose requests are signed
+    std::string source;                ///< local | command | auth0 | oauth | github-app | aws-sts
     std::string item;                  ///< name in the store: the credential itself, a subject token, or a private key
     std::vector<std::string> command;  ///< command: argv, absolute program
     std::string username;
@@ -105,6 +110,7 @@ struct Account {
         archive("hosts", self.hosts);
         archive("ports", self.ports);
         archive("base_path", self.base_path);
+        archive("region", self.region);
         archive("source", self.source);
         archive("item", self.item);
         archive("command", self.command);

@@ -38,6 +38,7 @@ private:
     void read_auth0(TableReader& reader, Account& account);
     void read_oauth(TableReader& reader, Account& account);
     void read_github_app(TableReader& reader, Account& account);
+    void read_aws_sts(TableReader& reader, Account& account);
     void read_item(TableReader& reader, Account& account, Need need, std::string_view what);
     void read_scopes(TableReader& reader, Account& account);
     void read_on_exit(TableReader& reader, Account& account, bool can_revoke);
