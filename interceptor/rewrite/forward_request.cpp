@@ -64,9 +64,14 @@ std::string with_hyphens(std::string_view name) {
     return normal;
 }
 
+/// SECURITY: of keys that sign, nothing leaves with which anybody could sign. What comes back is scrubbed all the same,
+/// but may come in parts (large objects do) and in the coding that the object was stored in.
+bool is_scanned(const Endpoint& endpoint) { return endpoint.form != AuthForm::Sigv4; }
+
 bool leaves_never(std::string_view written, const Endpoint& endpoint) {
     const std::string name = with_hyphens(written);
-    if (is_one_of(name, kCredentialFields) || is_one_of(name, kScanFields)) return true;
+    if (is_one_of(name, kCredentialFields)) return true;
+    if (is_one_of(name, kScanFields) && is_scanned(endpoint)) return true;
     if (is_one_of(name, kRerouteFields) || starts_with_one_of(name, kReroutePrefixes)) return true;
     const auto is_same = [&](const std::string& other) { return with_hyphens(other) == name; };
     if (endpoint.form == AuthForm::Header && is_same(endpoint.form_name)) return true;
@@ -108,8 +113,8 @@ Status check_query_parameters(const RequestHead& head, const Endpoint& endpoint)
 
 void prepare_request(RequestHead& head, const Endpoint* endpoint, AnswerIs answer) {
     strip_fields(head.fields, endpoint);
-    const bool is_credentialed = endpoint != nullptr && endpoint->form != AuthForm::None;
-    if (!is_credentialed && answer == AnswerIs::Streamed) return;
+    const bool is_read = endpoint != nullptr && endpoint->form != AuthForm::None && is_scanned(*endpoint);
+    if (!is_read && answer == AnswerIs::Streamed) return;
     std::erase_if(head.fields, [](const Field& field) { return is_one_of(with_hyphens(field.name), kScanFields); });
     head.fields.push_back({"accept-encoding", "identity"});
 }

@@ -66,7 +66,7 @@ INSTANTIATE_TEST_SUITE_P(
                  {"x-amz-storage-class", "REDUCED_REDUNDANCY"}, {"x-amz-trailer", "x-amz-checksum-crc32c"}},
                 "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
                 "106e2a8a18243abcf37539882f36619c00e2dfc72633413f02d3b74544bfeb8e"}),
-    [](const auto& info) { return std::string(info.param.name); });
+    [](const auto& one) { return std::string(one.param.name); });
 
 TEST(Sigv4, DerivesThePublishedKeyAndSignsListUsers) {
     const Keys keys{"AKIDEXAMPLE", Secret("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"), Secret()};
