@@ -119,6 +119,10 @@ inline constexpr std::size_t kProviderAnswerBytesMax = 256 * 1024;
 inline constexpr std::size_t kProviderHeadBytesMax = 64 * 1024;
 /// Interim answers (1xx) before the one that counts; providers send none.
 inline constexpr int kProviderInterimMax = 5;
+/// Elements of an XML answer within each other; those of STS have five.
+inline constexpr std::size_t kXmlDepthMax = 16;
+/// Inline session policy of AWS STS, in characters as AWS counts them.
+inline constexpr std::size_t kSessionPolicyCharsMax = 2048;
 /// One request with all its tries. Below kLeaseTimeout, so that an agent gets the provider's reason and not ours.
 inline constexpr seconds kProviderTimeout{20};
 /// Tries of one request; the first included.

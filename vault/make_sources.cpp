@@ -7,6 +7,7 @@
 #include "vault/oauth/subject_token.hpp"
 #include "vault/oauth/token_endpoint.hpp"
 #include "vault/sources/auth0.hpp"
+#include "vault/sources/aws_sts.hpp"
 #include "vault/sources/command.hpp"
 #include "vault/sources/github_app.hpp"
 #include "vault/sources/local.hpp"
@@ -93,7 +94,8 @@ Status add_command_sources(const MissionStart& start, const Accounts& accounts, 
 }
 
 bool asks_a_provider(const Account& account) {
-    return account.source == "auth0" || account.source == "oauth" || account.source == "github-app";
+    return account.source == "auth0" || account.source == "oauth" || account.source == "github-app" ||
+           account.source == "aws-sts";
 }
 
 // The client that an account of auth0 or oauth names; the configuration's reader has seen to it that there is one.
@@ -113,7 +115,7 @@ Result<std::vector<ProviderHost>> provider_hosts(const profiles::VaultConfig& co
     };
     for (const Account* account : accounts) {
         if (!asks_a_provider(*account)) continue;
-        if (account->source == "github-app") {
+        if (!account->provider.api.empty()) {
             add(account->provider.api);
             continue;
         }
@@ -173,6 +175,7 @@ public:
         else if (account.source == "auth0") added = add_auth0(account);
         else if (account.source == "oauth") added = add_oauth(account);
         else if (account.source == "github-app") added = add_github_app(account);
+        else if (account.source == "aws-sts") added = add_aws_sts(account);
         if (!added) return std::move(added).error().in("account " + account.name);
         return {};
     }
@@ -211,6 +214,20 @@ private:
         Result<SigningKey> key = SigningKey::parse(pem);
         if (!key) return std::move(key).error().in("store item `" + account.item + "`");
         keep(account, std::make_unique<GithubAppSource>(*out_.providers, clock_, account, std::move(*key)));
+        return {};
+    }
+
+    Status add_aws_sts(const Account& account) {
+        SANCTUM_TRY(const Secret pair, store_.item(account.item));
+        const std::string place = "store item `" + account.item + "`";
+        Result<sigv4::Keys> keys = sigv4::parse_keys(pair.reveal());
+        if (!keys) return std::move(keys).error().in(place);
+        if (!keys->session_token.is_empty()) {
+            return Error{Errc::InvalidProfile,
+                         place + ": keys with a session token end within hours; put a user's own key pair there"};
+        }
+        keep(account, std::make_unique<AwsStsSource>(*out_.providers, clock_, account, std::move(*keys),
+                                                     bounds_of(start_.mission, account.name)));
         return {};
     }
 

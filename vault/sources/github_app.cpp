@@ -3,6 +3,7 @@
 
 #include "base/limits.hpp"
 #include "base/wire/archive.hpp"
+#include "vault/http/http_date.hpp"
 #include "vault/http/json_answer.hpp"
 #include "vault/oauth/scope_check.hpp"
 #include "vault/oauth/token_answer.hpp"
@@ -48,14 +49,6 @@ Secret bearer(const Secret& token) {
     Secret out(value);
     wipe(value);
     return out;
-}
-
-// ISO 8601 in UTC as GitHub writes it, `2026-11-25T21:00:00Z`.
-std::optional<WallTime> parse_time(const std::string& text) {
-    std::tm parts{};
-    const char* end = ::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%SZ", &parts);
-    if (end == nullptr || *end != '\0') return std::nullopt;
-    return WallTime{std::int64_t{::timegm(&parts)} * 1000};
 }
 
 }  // namespace
@@ -164,7 +157,7 @@ void GithubAppSource::take(const SourceNeed& need, const HttpResponse& response,
     if (!json) return done(failure(SourceFault::Protocol, json.error().what));
     Credential credential;
     credential.secret = json->take_secret("token");
-    credential.expires = parse_time(json->text("expires_at"));
+    credential.expires = parse_utc_time(json->text("expires_at"));
     credential.retire = RetireClass::Self;
     if (credential.secret.is_empty() || !credential.expires) {
         return done(failure(SourceFault::Protocol, "the answer holds no token, or no time of its end"));
