@@ -65,13 +65,16 @@ std::string with_hyphens(std::string_view name) {
 }
 
 /// SECURITY: of keys that sign, nothing leaves with which anybody could sign. What comes back is scrubbed all the same,
-/// but may come in parts (large objects do) and in the coding that the object was stored in.
-bool is_scanned(const Endpoint& endpoint) { return endpoint.form != AuthForm::Sigv4; }
+/// but may come in parts: large objects do.
+bool dodges_scrubber(std::string_view name, const Endpoint& endpoint) {
+    const bool may_be_partial = endpoint.form == AuthForm::Sigv4 && name != "accept-encoding";
+    return is_one_of(name, kScanFields) && !may_be_partial;
+}
 
 bool leaves_never(std::string_view written, const Endpoint& endpoint) {
     const std::string name = with_hyphens(written);
     if (is_one_of(name, kCredentialFields)) return true;
-    if (is_one_of(name, kScanFields) && is_scanned(endpoint)) return true;
+    if (dodges_scrubber(name, endpoint)) return true;
     if (is_one_of(name, kRerouteFields) || starts_with_one_of(name, kReroutePrefixes)) return true;
     const auto is_same = [&](const std::string& other) { return with_hyphens(other) == name; };
     if (endpoint.form == AuthForm::Header && is_same(endpoint.form_name)) return true;
@@ -113,9 +116,11 @@ Status check_query_parameters(const RequestHead& head, const Endpoint& endpoint)
 
 void prepare_request(RequestHead& head, const Endpoint* endpoint, AnswerIs answer) {
     strip_fields(head.fields, endpoint);
-    const bool is_read = endpoint != nullptr && endpoint->form != AuthForm::None && is_scanned(*endpoint);
-    if (!is_read && answer == AnswerIs::Streamed) return;
-    std::erase_if(head.fields, [](const Field& field) { return is_one_of(with_hyphens(field.name), kScanFields); });
+    const bool is_credentialed = endpoint != nullptr && endpoint->form != AuthForm::None;
+    if (!is_credentialed && answer == AnswerIs::Streamed) return;
+    if (answer == AnswerIs::Redacted) {
+        std::erase_if(head.fields, [](const Field& field) { return is_one_of(with_hyphens(field.name), kScanFields); });
+    }
     head.fields.push_back({"accept-encoding", "identity"});
 }
 
