@@ -5,7 +5,7 @@
 
 #include <algorithm>
 #include <array>
-#include <optional>
+#include <set>
 #include <vector>
 
 namespace sanctum::vault {
@@ -91,9 +91,11 @@ private:
         open_.push_back({path_.size()});
         if (!path_.empty()) path_.push_back('/');
         path_ += name;
+        if (!seen_.insert(path_).second) return broken_xml("an element is there twice");
         rest_.remove_prefix(end + 1);
         forget_text();
-        return attributes.ends_with('/') ? leave() : Status{};
+        if (attributes.ends_with('/')) leave();
+        return {};
     }
 
     Status close() {
@@ -102,18 +104,16 @@ private:
         const std::string_view open_name = std::string_view(path_).substr(path_.rfind('/') + 1);
         if (open_.empty() || name != open_name || !rest_.starts_with('>')) return broken_xml("an end without a begin");
         rest_.remove_prefix(1);
-        return leave();
+        leave();
+        return {};
     }
 
-    Status leave() {
+    void leave() {
         const Element element = open_.back();
-        if (!element.has_children && !answer_.texts_.try_emplace(path_, text_).second) {
-            return broken_xml("an element is there twice");
-        }
+        if (!element.has_children) answer_.texts_.try_emplace(path_, text_);
         forget_text();
         path_.resize(element.path_size);
         open_.pop_back();
-        return {};
     }
 
     Status take_text() {
@@ -141,6 +141,7 @@ private:
     std::string path_;
     std::string text_;
     std::vector<Element> open_;
+    std::set<std::string> seen_;  ///< paths
     bool has_root_ = false;
     XmlAnswer answer_;
 };

@@ -15,7 +15,7 @@ namespace sanctum::vault {
 class XmlAnswer {
 public:
     /// Errors: Protocol (no XML by its content type; anything but one tree of elements with texts and the five named
-    /// entities; an element twice beside itself; deeper than kXmlDepthMax). Nothing of the answer is in the sentence.
+    /// entities; two elements of one path; deeper than kXmlDepthMax). Nothing of the answer is in the sentence.
     [[nodiscard]] static Result<XmlAnswer> parse(const HttpResponse& response);
 
     /// The text of the element at `path`, as in `ErrorResponse/Error/Code`; empty when absent.
