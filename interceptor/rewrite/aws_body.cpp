@@ -113,8 +113,8 @@ Status AwsBody::begin_chunk(std::string& out) {
     for (const char c : size_) left_ = left_ * 16 + static_cast<std::size_t>(hex_digit(c));
     if (left_ > kAwsChunkBytesMax) {
         return Error{Errc::Limit, "a chunk of the aws-chunked body is larger than " +
-                                      std::to_string(kAwsChunkBytesMax) + " bytes, which are held to be signed; set the "
-                                      "client to smaller chunks"};
+                                      std::to_string(kAwsChunkBytesMax) +
+                                      " bytes, which are held to be signed; set the client to smaller chunks"};
     }
     if (left_ > 0) {
         at_ = At::Data;
@@ -160,7 +160,9 @@ Status AwsBody::take_trailer_line(std::string& out) {
     }
     if (!is_ascii_field_value(trim(line.substr(colon + 1)))) return malformed("its trailer holds control bytes");
     trailer_.append(name).append(":").append(trim(line.substr(colon + 1))).append("\n");
-    if (trailer_.size() > kAwsLineBytesMax) return Error{Errc::Limit, "the trailer of the aws-chunked body is too long"};
+    if (trailer_.size() > kAwsLineBytesMax) {
+        return Error{Errc::Limit, "the trailer of the aws-chunked body is too long"};
+    }
     out.append(line).append("\r\n");
     return {};
 }

@@ -37,16 +37,17 @@ struct Payload {
 /// True when something was taken.
 bool strip_presigned(RequestHead& head);
 
-/// Refuses `x-amz-` headers that make AWS do something else than the operation (`x-amz-copy-source`, `x-amz-acl`) unless
-/// the endpoint names them, and parameters of other ways to authenticate. Errors: Denied, naming header or parameter.
+/// Refuses `x-amz-` headers that make AWS do something else than the operation (`x-amz-copy-source`, `x-amz-acl`)
+/// unless the endpoint names them, and parameters of other ways to authenticate. Errors: Denied, naming header or
+/// parameter, never a value.
 [[nodiscard]] Status check_amz_request(const RequestHead& head, const profiles::Endpoint& endpoint);
 
 /// How the body of a request, as the agent sent it, is signed. Errors: Denied (more than one word for it, one that this
 /// program cannot sign anew, or one that is not for this service), with the remedy.
 [[nodiscard]] Result<Payload> payload_of(const RequestHead& head, const profiles::Endpoint& endpoint);
 
-/// Takes off what only the agent's own signature needed, and writes the payload's word where S3 wants to see it. Part of
-/// preparing a request: what is recorded has it.
+/// Takes off what only the agent's own signature needed, and writes the payload's word where S3 wants to see it. A part
+/// of preparing a request: what is recorded has it.
 void prepare_amz_request(RequestHead& head, const profiles::Endpoint& endpoint, const Payload& payload);
 
 /// A signature on its way out.
@@ -56,7 +57,8 @@ struct AwsSignature {
     std::string seed;      ///< the signature itself in hex; the first chunk hangs on it
 };
 
-/// Signs a prepared head. Precondition: check_lease() was fine. Errors: Denied (an escape in path or query that is none).
+/// Signs a prepared head. Precondition: check_lease() was fine. Errors: Denied (an escape in path or query that is
+/// none).
 [[nodiscard]] Result<AwsSignature> sign_request(const RequestHead& head, const HeldLease& lease,
                                                 const profiles::Endpoint& endpoint, const Payload& payload,
                                                 WallTime now);

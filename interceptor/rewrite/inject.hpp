@@ -16,7 +16,8 @@ namespace sanctum::interceptor {
 [[nodiscard]] Status check_lease(const HeldLease& lease, const profiles::Endpoint& endpoint);
 
 /// The encoded head of `head` with the credential, wiped when destroyed. `lease` nullptr: the head as it is.
-/// `signature`: made of that head, where the endpoint wants one; otherwise nullptr. Precondition: check_lease() was fine.
+/// `signature`: made of that head, where the endpoint wants one; otherwise nullptr. Precondition: check_lease() was
+/// fine.
 [[nodiscard]] Secret inject(const RequestHead& head, const HeldLease* lease, const profiles::Endpoint* endpoint,
                             const AwsSignature* signature = nullptr);
 

@@ -2,10 +2,10 @@
 // NeedleSet: every form in which a live secret could come back in a response, ready to be searched for.
 //
 // Forms: raw; base64 and base64url at each of the three alignments (the characters that depend on a neighbour left
-// out); hexadecimal of either case, also with blanks between the bytes; percent-encoded (every byte, and only what the usual libraries escape, either
-// case); JSON-escaped (\u00XX of every byte, the short escapes, and what the usual writers escape besides); escaped for
-// HTML. For basic authentication the pair `username:secret` too, of a key pair that signs each part by itself. A secret re-encoded in any other way is not found, nor
-// is one shorter than kNeedleBytesMin.
+// out); hexadecimal of either case, also with blanks between the bytes; percent-encoded (every byte, and only what the
+// usual libraries escape, either case); JSON-escaped (\u00XX of every byte, the short escapes, and what the usual
+// writers escape besides); escaped for HTML. For basic authentication the pair `username:secret` too; of keys that sign
+// each part by itself. A secret re-encoded in any other way is not found, nor is one shorter than kNeedleBytesMin.
 #pragma once
 
 #include "base/secret.hpp"

@@ -35,7 +35,11 @@ ttl = "2m"
 [sandbox]
 workspace = "."
 read = ["{python}"]
-environment = {{ set = {{ PYTHONPATH = "{python}", AWS_DEFAULT_REGION = "{region}", AWS_EC2_METADATA_DISABLED = "true" }} }}
+
+[sandbox.environment.set]
+PYTHONPATH = "{python}"
+AWS_DEFAULT_REGION = "{region}"
+AWS_EC2_METADATA_DISABLED = "true"
 
 [[service]]
 name = "s3"
@@ -74,7 +78,8 @@ def call(function, **arguments):
 def raw(method, host, target, body=b"", **headers):
     connection = http.client.HTTPSConnection(host, timeout=20)
     try:
-        connection.request(method, target, body=body, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        fields = {name.replace("_", "-"): value for name, value in headers.items()}
+        connection.request(method, target, body=body, headers=fields)
         answer = connection.getresponse()
         text = answer.read().decode()
         print(json.dumps(dict(status=answer.status, body=text)))
@@ -128,7 +133,8 @@ def sha256(data):
 
 def test_an_unmodified_client_puts_gets_and_lists_and_holds_no_key(world):
     told, outcome = world.run("""
-        call(s3.put_object, Bucket="data", Key="in/a b+c/ä.txt", Body=b"text", Metadata={"who": "me"}, ContentType="text/plain")
+        call(s3.put_object, Bucket="data", Key="in/a b+c/ä.txt", Body=b"text",
+             Metadata={"who": "me"}, ContentType="text/plain")
         call(s3.get_object, Bucket="data", Key="in/a b+c/ä.txt")
         call(s3.list_objects_v2, Bucket="data", Prefix="in/")
         call(client("path").get_object, Bucket="data", Key="in/a b+c/ä.txt", Range="bytes=0-1")
@@ -249,11 +255,10 @@ def test_the_agents_own_signature_never_reaches_aws_and_the_new_one_never_the_ag
     """)
 
     assert [one["status"] for one in told] == [200, 200, 200], outcome
-    requests = [headers for headers in seen if ("host", BUCKET) in headers or any("s3" in str(value) for _, value in headers)]
-    for headers in requests:
-        for name, value in headers:
-            assert PLACEHOLDER not in value and "agents-own" not in value and "X-Amz-Signature" not in value, (name, value)
-    for headers in requests[-3:]:
+    for name, value in [field for headers in seen for field in headers]:
+        for agents in (PLACEHOLDER, "agents-own", "X-Amz-Signature"):
+            assert agents not in value, (name, value)
+    for headers in seen[-3:]:
         fields = dict(headers)
         token, signature = fields["x-amz-security-token"], fields["authorization"].rpartition("Signature=")[2]
         for hidden in (token, signature, " ".join(f"{byte:02x}" for byte in token.encode()),
@@ -271,13 +276,15 @@ def test_each_way_to_sign_a_body_arrives_and_verifies(world):
         def chunked(*parts, trailer="", signed=True):
             out = b""
             for part in (*parts, b""):
-                out += f"{{len(part):x}}".encode() + (b";chunk-signature=" + zero.encode() if signed else b"") + b"\\r\\n"
+                signature = b";chunk-signature=" + zero.encode() if signed else b""
+                out += f"{{len(part):x}}".encode() + signature + b"\\r\\n"
                 out += part + (b"\\r\\n" if part else b"")
             return out + trailer.encode() + b"\\r\\n"
 
         parts = b"a" * 65536, b"b" * 1000
         about = dict(content_encoding="aws-chunked", x_amz_decoded_content_length=str(sum(map(len, parts))))
-        put = lambda key, body, mode, **more: raw("PUT", "{BUCKET}", "/in/" + key, body, x_amz_content_sha256=mode, **more)
+        def put(key, body, mode, **more):
+            raw("PUT", "{BUCKET}", "/in/" + key, body, x_amz_content_sha256=mode, **more)
         put("hash", parts[0], hashlib.sha256(parts[0]).hexdigest())
         put("unsigned", parts[0], "UNSIGNED-PAYLOAD")
         raw("PUT", "{BUCKET}", "/in/nothing-said", parts[0])
@@ -286,7 +293,8 @@ def test_each_way_to_sign_a_body_arrives_and_verifies(world):
         trailer = "x-amz-checksum-crc32:AAAAAA==\\r\\n"
         put("trailer", chunked(*parts, trailer=trailer + "x-amz-trailer-signature:" + zero + "\\r\\n"),
             "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER", **about)
-        put("unsigned-trailer", chunked(*parts, trailer=trailer, signed=False), "STREAMING-UNSIGNED-PAYLOAD-TRAILER", **about)
+        put("unsigned-trailer", chunked(*parts, trailer=trailer, signed=False),
+            "STREAMING-UNSIGNED-PAYLOAD-TRAILER", **about)
         class Stream(io.RawIOBase):
             def __init__(self): self.left = 20
             def readable(self): return True

@@ -86,8 +86,8 @@ struct FakeUpstreams final : Upstreams {
     std::vector<Upstream> kept;
 };
 
-/// Services: `api` (bearer, api.test, scopes read and write), `git` (basic, git.test, fetch and push of agent/**), `aws`
-/// (signed: s3.test for S3 and function.test for execute-api; sign_with_keys()), the
+/// Services: `api` (bearer, api.test, scopes read and write), `git` (basic, git.test, fetch and push of agent/**),
+/// `aws` (signed: s3.test for S3 and function.test for execute-api; sign_with_keys()), the
 /// plain host www.test (GET /**, POST /open) and the http:// host plain.test.
 struct World {
     World();

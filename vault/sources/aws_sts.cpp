@@ -139,10 +139,15 @@ SourceFailure AwsStsSource::refusal(const HttpResponse& response) const {
     const auto known = std::find_if(kStsErrors.begin(), kStsErrors.end(),
                                     [&](const StsError& error) { return error.code == code; });
     SourceFailure refused = failure(SourceFault::Failed, said);
-    if (is_about_the_clock(code, message)) refused = failure(SourceFault::ClockSkew, said + "; set this machine's clock");
-    else if (known != kStsErrors.end()) refused = failure(known->fault, said + "; " + std::string(known->remedy));
-    else if (response.status == 502 || response.status == 504) refused.fault = SourceFault::NoAnswer;
-    else if (response.status >= 500) refused.fault = SourceFault::Unavailable;
+    if (is_about_the_clock(code, message)) {
+        refused = failure(SourceFault::ClockSkew, said + "; set this machine's clock");
+    } else if (known != kStsErrors.end()) {
+        refused = failure(known->fault, said + "; " + std::string(known->remedy));
+    } else if (response.status == 502 || response.status == 504) {
+        refused.fault = SourceFault::NoAnswer;
+    } else if (response.status >= 500) {
+        refused.fault = SourceFault::Unavailable;
+    }
     if (refused.fault == SourceFault::RateLimited) refused.retry_after = retry_after_of(response, clock_.wall());
     return refused;
 }

@@ -225,7 +225,7 @@ Result<std::string> session_policy(std::string_view partition, const std::vector
     }
     policy.add_of_other_services(actions);
     if (policy.is_empty()) {
-        return Error{Errc::NotPermitted, "profile and account have no resource in common, so there is nothing to allow"};
+        return Error{Errc::NotPermitted, "profile and account have no resource in common: there is nothing to allow"};
     }
     std::string text = policy.text();
     if (text.size() <= kSessionPolicyCharsMax) return text;

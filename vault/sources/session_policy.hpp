@@ -25,8 +25,8 @@ using ResourceBounds = std::map<std::string, std::vector<std::string>>;
                                                        const std::vector<std::string>& right);
 
 /// The policy as JSON. `partition`: of the role (`aws`, `aws-cn`). Actions of S3 are limited to the buckets and keys of
-/// the bounds, `s3:ListBucket` to the prefixes; a `*` within a key is wider in IAM, which does not know segments, and the
-/// interceptor's own decision is the sharper one. Actions of other services are limited as actions only.
+/// the bounds, `s3:ListBucket` to the prefixes; a `*` within a key is wider in IAM, which does not know segments, and
+/// the interceptor's own decision is the sharper one. Actions of other services are limited as actions only.
 /// Errors: NotPermitted (an action that is none, bounds with nothing in common, a pattern that a policy cannot say),
 /// Limit (above kSessionPolicyCharsMax). Pure.
 [[nodiscard]] Result<std::string> session_policy(std::string_view partition, const std::vector<std::string>& actions,

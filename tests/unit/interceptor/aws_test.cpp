@@ -226,7 +226,8 @@ TEST(AwsBody, ABodyThatIsNotWhatWasAnnouncedIsRefused) {
     const std::string trailer = "x-amz-checksum-crc32:AA==\r\nx-amz-trailer-signature:" + kOld + "\r\n";
     EXPECT_THAT(answer(last + trailer + "\r\n", PayloadKind::ChunksAndTrailer), Not(HasSubstr("refused")));
     for (const std::string& broken :
-         {last + "\r\n", last + "x-amz-checksum-crc32:AA==\r\n\r\n", last + "x-amz-acl:public-read\r\n" + trailer + "\r\n",
+         {last + "\r\n", last + "x-amz-checksum-crc32:AA==\r\n\r\n",
+          last + "x-amz-acl:public-read\r\n" + trailer + "\r\n",
           last + trailer, last + trailer + "x-amz-checksum-sha1:AA==\r\n\r\n", last + trailer + "\r\nmore",
           last + "x-amz-checksum-crc32\r\n" + trailer + "\r\n"}) {
         EXPECT_THAT(answer(broken, PayloadKind::ChunksAndTrailer), HasSubstr("refused")) << broken;
@@ -235,7 +236,8 @@ TEST(AwsBody, ABodyThatIsNotWhatWasAnnouncedIsRefused) {
 
 TEST(AwsBody, NoMoreThanOneChunkIsHeld) {
     const AwsSignature signature = published_signature(PayloadKind::Chunks);
-    EXPECT_THAT(through({PayloadKind::Chunks, ""}, signature, chunk_of("100001", kOld), 64), HasSubstr("smaller chunks"));
+    EXPECT_THAT(through({PayloadKind::Chunks, ""}, signature, chunk_of("100001", kOld), 64),
+                HasSubstr("smaller chunks"));
     AwsBody watched({PayloadKind::Chunks, ""}, signature);
     std::string out;
     ASSERT_TRUE(watched.push(chunk_of("100000", kOld), out).has_value());

@@ -100,7 +100,8 @@ TEST(AwsService, WithoutARegionOrWithKeysForAnotherFormIsRefusedWithTheRemedy) {
     Account bearer = s3_account();
     bearer.catalog = "http-bearer";
     bearer.hosts = {"api.corp.test"};
-    const S3World leaking(bearer, "[[service]]\nname = \"s3\"\ncatalog = \"http-bearer\"\naccount = \"data\"\ngrant = [\"read\"]\n");
+    const S3World leaking(bearer, "[[service]]\nname = \"s3\"\ncatalog = \"http-bearer\"\naccount = \"data\"\n"
+                                  "grant = [\"read\"]\n");
     ASSERT_FALSE(leaking.mission.has_value());
     EXPECT_NE(leaking.mission.error().what.find("keys that sign requests"), std::string::npos);
     EXPECT_NE(leaking.mission.error().what.find("are not signed"), std::string::npos);
