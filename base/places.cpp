@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/places.hpp"
 
+#include <algorithm>
 #include <array>
 #include <climits>
 #include <cstdlib>
@@ -63,6 +64,23 @@ Places find_places(const std::map<std::string, std::string>& environment, uid_t 
     find_programs(places, own);
     places.shipped = shipped_beside(own);
     return places;
+}
+
+Status check_own_folders(const Places& places, const std::map<std::string, std::string>& environment) {
+    const std::pair<const char*, const std::string&> named[] = {{"XDG_STATE_HOME", places.state},
+                                                                {"XDG_RUNTIME_DIR", places.runtime}};
+    for (const auto& [variable, folder] : named) {
+        const auto value = environment.find(variable);
+        if (value == environment.end() || !folder.starts_with(value->second + "/")) continue;
+        std::string there = folder;
+        while (there.size() > 1 && ::access(there.c_str(), F_OK) != 0) {
+            there.erase(std::max<std::size_t>(there.rfind('/'), 1));
+        }
+        if (::access(there.c_str(), W_OK | X_OK) == 0) continue;
+        return Error{Errc::NotPermitted, folder + ": " + variable + " leads there, and this user may not write in " +
+                                             there + " (unset it, or let it name a folder of your own)"};
+    }
+    return {};
 }
 
 Places places_of_this_process() {

@@ -2,6 +2,8 @@
 // Where Sanctum keeps things on this machine (formats 2). One place for every path.
 #pragma once
 
+#include "base/result.hpp"
+
 #include <map>
 #include <string>
 #include <sys/types.h>
@@ -43,6 +45,10 @@ struct Places {
 /// build tree) or in PREFIX/bin and PREFIX/libexec/sanctum (an installation).
 [[nodiscard]] Places find_places(const std::map<std::string, std::string>& environment, uid_t user,
                                  const std::string& own);
+
+/// What XDG_STATE_HOME and XDG_RUNTIME_DIR of `environment` name can be written by this process, or made.
+/// Errors: NotPermitted (names the variable: a session's variables outlive `su` and `sudo`).
+[[nodiscard]] Status check_own_folders(const Places& places, const std::map<std::string, std::string>& environment);
 
 /// find_places for this process: getenv, geteuid and /proc/self/exe.
 [[nodiscard]] Places places_of_this_process();

@@ -33,8 +33,10 @@ struct Words {
                asker(record.process);
     }
     std::string operator()(const ledger::RefusedConnections& record) const {
-        return "connection refused" + times(record.repeated) + " to " + or_several(record.refused.dialled) + ": " +
-               record.refused.reason + asker(record.refused.process);
+        const std::uint64_t opened = record.refused.connection;
+        return (opened == 0 ? "connection" : "c" + std::to_string(opened)) + " refused" + times(record.repeated) +
+               " to " + or_several(record.refused.dialled) + ": " + record.refused.reason +
+               asker(record.refused.process);
     }
     std::string operator()(const wire::ExchangeIntent& record) const {
         return exchange_name(record.exchange) + " " + record.verdict + ": " + record.method + " " + record.host +

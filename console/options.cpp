@@ -15,6 +15,10 @@ namespace sanctum::console {
 namespace {
 
 constexpr const char* kExitCodes =
+    "Example:\n"
+    "  sanctum init --agent claude           write mission.toml for this folder, and trust it\n"
+    "  sanctum-run -- claude                 run it\n"
+    "  sanctum explain mission.toml          what it may do\n\n"
     "Exit codes: 0 ok, 1 failed, 2 usage, 3 a finding (refused, broken, mistakes), 4 vault locked, 5 unreachable.\n"
     "Environment: SANCTUM_PROFILE, SANCTUM_CONFIG, NO_COLOR, XDG_CONFIG_HOME, XDG_DATA_HOME, XDG_STATE_HOME.";
 

@@ -81,6 +81,7 @@ net::awaitable<void> AgentDoor::serve(AcceptedSocket socket) {
         co_return;
     }
     // SECURITY: no tunnels: what is neither TLS nor HTTP ends here.
+    services_.recorder.connection_refused({connection.id, connection.dialled, "not_tls"});
     if (!looks_like_http(**first)) co_return;
     const Status written = co_await plain->write_all(kNotTls);
     if (written) co_await plain->finish();
@@ -100,6 +101,9 @@ net::awaitable<void> AgentDoor::serve_tls(std::unique_ptr<PlainStream> plain, Ag
     const Status shaken = co_await stream->handshake(kClientHelloBytesMax);
     if (!shaken) {
         log::debug("connection c" + std::to_string(connection.id) + ": " + shaken.error().what);
+        if (shaken.error().code == Errc::Cancelled) co_return;  // the mission has ended
+        const char* reason = stream->is_certificate_refused() ? "certificate_not_trusted" : "tls_handshake";
+        services_.recorder.connection_refused({connection.id, connection.dialled, reason});
         co_return;
     }
     stream->clear_deadline();

@@ -19,6 +19,7 @@ public:
 
     std::uint64_t next_exchange() override { return ++last_exchange_; }
     void connection_opened(const wire::ConnectionOpened& record) override { hand_over(record); }
+    void connection_refused(const wire::ConnectionRefused& record) override { hand_over(record); }
     net::awaitable<Status> intent(const wire::ExchangeIntent& record) override;
     void refused(const wire::ExchangeRefused& record) override { hand_over(record); }
     void outcome(const wire::ExchangeOutcome& record) override;

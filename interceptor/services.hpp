@@ -39,6 +39,7 @@ public:
     virtual ~Recorder() = default;
     [[nodiscard]] virtual std::uint64_t next_exchange() = 0;
     virtual void connection_opened(const wire::ConnectionOpened& record) = 0;
+    virtual void connection_refused(const wire::ConnectionRefused& record) = 0;
     /// Completes when the record was handed over (reads) or is on disk (`durable`). Errors: Io or Cancelled: nothing
     /// may be sent upstream (`record_unavailable`).
     [[nodiscard]] virtual net::awaitable<Status> intent(const wire::ExchangeIntent& record) = 0;

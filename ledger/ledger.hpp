@@ -50,11 +50,13 @@ struct ConnectionRecord {
     std::optional<ClaimedProcess> process;
 };
 
-/// An attempt that never became a connection (no listener on that port, UDP).
+/// An attempt that never became a connection (no listener on that port, UDP), or a connection that ended before its
+/// first request: its client does not trust the mission's certificate, its TLS failed, or it spoke something else.
 struct ConnectionRefused {
     std::string dialled;
     std::string reason;
     std::optional<ClaimedProcess> process;
+    std::uint64_t connection = 0;  ///< the one that was opened, whose record names the process; 0: none was
 };
 
 struct ApprovalChanged {

@@ -190,6 +190,7 @@ RefusedConnections read_refused_connection(Members& in) {
     record.refused.dialled = in.text_or_null("dialled");
     record.refused.reason = in.text("reason");
     record.refused.process = read_process(in);
+    record.refused.connection = in.optional_id("connection", 'c');
     record.repeated = in.optional_natural("repeated", 1);
     return record;
 }

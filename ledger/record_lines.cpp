@@ -150,6 +150,7 @@ void put(Members& out, const ConnectionRecord& record) {
 void put(Members& out, const RefusedConnections& record) {
     out.text_or_null("dialled", record.refused.dialled).text("reason", record.refused.reason);
     out.process(record.refused.process);
+    if (record.refused.connection != 0) out.id("connection", 'c', record.refused.connection);
     if (record.repeated > 1) out.number("repeated", record.repeated);
 }
 

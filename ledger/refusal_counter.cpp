@@ -59,6 +59,7 @@ void RefusalCounter::count(const RefusedConnections& record) {
     auto& kept = std::get<RefusedConnections>(found->second);
     ++kept.repeated;
     keep_if_equal(kept.refused.dialled, record.refused.dialled);
+    if (kept.refused.connection != record.refused.connection) kept.refused.connection = 0;
     const std::optional<ClaimedProcess>& other = record.refused.process;
     if (kept.refused.process && (!other || other->pid != kept.refused.process->pid)) kept.refused.process.reset();
 }

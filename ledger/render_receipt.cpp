@@ -91,7 +91,7 @@ void put_counts(Text& out, const ReceiptCounts& counts) {
     const std::uint64_t unopened = sum(counts.connections_refused);
     std::string connections = amount(counts.connections, "connection") + " opened";
     if (unopened > 0) {
-        connections += ", " + amount(unopened, "attempt") + " elsewhere refused (" +
+        connections += ", " + amount(unopened, "attempt") + " refused (" +
                        listed(counts.connections_refused) + ")";
     }
     out.line("Network", connections);

@@ -14,12 +14,11 @@
 namespace sanctum::wire {
 namespace {
 
-constexpr std::array<const char*, 28> kKindNames = {
-    "",           "hello",        "start.interceptor", "start.vault",     "ready.interceptor", "ready.vault",
-    "connection.opened", "exchange.intent", "recorded", "exchange.refused", "exchange.outcome", "ask",
-    "answer",     "withdraw",     "approved",          "lease.need",      "lease.held",        "lease.failed",
-    "lease.used", "lease.gone",   "lease.changed",     "dial",            "dialled",           "stop",
-    "stopped",    "retire",       "retired",           "failed"};
+constexpr std::array<const char*, 29> kKindNames = {
+    "", "hello", "start.interceptor", "start.vault", "ready.interceptor", "ready.vault", "connection.opened",
+    "connection.refused", "exchange.intent", "recorded", "exchange.refused", "exchange.outcome", "ask",
+    "answer", "withdraw", "approved", "lease.need", "lease.held", "lease.failed", "lease.used", "lease.gone",
+    "lease.changed", "dial", "dialled", "stop", "stopped", "retire", "retired", "failed"};
 
 bool is_known_kind(std::uint16_t kind) { return kind >= 1 && kind < kKindNames.size(); }
 

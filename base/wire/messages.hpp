@@ -24,6 +24,7 @@ enum class Kind : std::uint16_t {
     InterceptorReady,
     VaultReady,
     ConnectionOpened,
+    ConnectionRefused,
     ExchangeIntent,
     Recorded,
     ExchangeRefused,
@@ -153,6 +154,21 @@ struct ConnectionOpened {
         archive("cookie", self.cookie);
         archive("dialled", self.dialled);
         archive("name", self.name);
+    }
+};
+
+/// I → L, for an accepted connection that ended before its first request could be read.
+struct ConnectionRefused {
+    static constexpr Kind kind = Kind::ConnectionRefused;
+    static constexpr bool is_json = false;
+    std::uint64_t connection = 0;  ///< the one that was opened
+    std::string dialled;           ///< `198.18.0.4:443`
+    std::string reason;            ///< certificate_not_trusted | tls_handshake | not_tls
+    template <class Self, class Archive>
+    static void fields(Self& self, Archive& archive) {
+        archive("connection", self.connection);
+        archive("dialled", self.dialled);
+        archive("reason", self.reason);
     }
 };
 

@@ -206,9 +206,9 @@ private:
         if (carry_.size() > kTrailerBytesMax) {
             return Error{Errc::Limit, "RFC 9112 7.1.2: the trailer section is larger than 8 KiB"};
         }
-        return Step::NeedMore;
+        return parser_->is_before_chunk() ? refuse_bare_line_feed() : Result<Step>(Step::NeedMore);
     }
-    /// Beast looks for CR LF CR LF first; a client that ends its lines otherwise would wait for the deadline.
+    /// Beast looks for CR LF first; a client that ends its lines otherwise would wait for the deadline.
     Result<Step> refuse_bare_line_feed() const {
         for (std::size_t at = carry_.find('\n'); at != std::string::npos; at = carry_.find('\n', at + 1)) {
             if (at > 0 && carry_[at - 1] == '\r') continue;

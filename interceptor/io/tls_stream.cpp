@@ -8,6 +8,16 @@
 #include <cerrno>
 
 namespace sanctum::interceptor {
+namespace {
+
+// The other side's alert about a certificate; OpenSSL adds its number (RFC 8446 6) to SSL_AD_REASON_OFFSET.
+bool is_certificate_alert(unsigned long error) {
+    if (ERR_GET_LIB(error) != ERR_LIB_SSL) return false;
+    const int alert = ERR_GET_REASON(error) - SSL_AD_REASON_OFFSET;
+    return (alert >= SSL_AD_BAD_CERTIFICATE && alert <= SSL_AD_CERTIFICATE_UNKNOWN) || alert == SSL_AD_UNKNOWN_CA;
+}
+
+}  // namespace
 
 TlsStream::TlsStream(Loop& loop, Descriptor socket, network::SslPtr ssl)
     : SocketStream(loop, std::move(socket)), ssl_(std::move(ssl)) {
@@ -100,6 +110,7 @@ net::awaitable<Status> TlsStream::wait_or_fail(int returned) {
         // SECURITY: an end without close_notify may be a cut; codecs that need no more bytes do not ask for them.
         co_return Error{Errc::Protocol, "tls: the connection ended without close_notify"};
     }
+    is_certificate_refused_ = is_certificate_alert(ERR_peek_error());
     co_return Error{Errc::Protocol, "tls: " + network::take_openssl_error()};
 }
 

@@ -16,6 +16,9 @@ public:
     /// Runs the handshake; reads at most `bytes_max` for it. Errors: Timeout, Cancelled, Limit, Io (the other side
     /// closed or reset), Protocol (an alert, bad bytes, or verification failed; see SSL_get_verify_result(3)).
     [[nodiscard]] net::awaitable<Status> handshake(std::size_t bytes_max);
+    /// After a handshake that failed: the other side's alert says that it does not accept our certificate (RFC 8446
+    /// 6.2: bad_certificate to certificate_unknown, unknown_ca).
+    [[nodiscard]] bool is_certificate_refused() const { return is_certificate_refused_; }
 
     net::awaitable<Result<std::size_t>> read_some(std::span<char> into) override;
     net::awaitable<Status> write_all(std::string_view bytes) override;
@@ -31,6 +34,7 @@ private:
 
     network::SslPtr ssl_;
     bool is_broken_ = false;
+    bool is_certificate_refused_ = false;
 };
 
 }  // namespace sanctum::interceptor

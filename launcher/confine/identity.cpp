@@ -12,6 +12,7 @@
 #include <grp.h>
 #include <sched.h>
 #include <sstream>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -81,9 +82,12 @@ Status become_user(const SandboxPlan& plan) {
 Result<UniqueFd> make_root_to_user_mapping(const SandboxPlan& plan) {
     // A short-lived child owns the namespace until we hold a descriptor of it.
     int pidfd = -1;
+    const pid_t parent = ::getpid();
     const pid_t child = kernel::fork_with_flags(CLONE_NEWUSER, &pidfd);
     if (child < 0) return io_error("make a user namespace for the workspace");
     if (child == 0) {
+        // It must not outlive a launcher that is killed just now: it holds copies of all its descriptors.
+        if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || ::getppid() != parent) ::_exit(1);
         for (;;) ::pause();
     }
     const UniqueFd child_pidfd(pidfd);

@@ -119,6 +119,11 @@ Status MissionLoop::on_interceptor(const wire::Packet& packet) {
             SANCTUM_TRY(const wire::ConnectionOpened opened, packet.as<wire::ConnectionOpened>());
             return parts_.record.opened(opened, watch_ ? watch_->take_claim(opened.cookie) : std::nullopt);
         }
+        case wire::Kind::ConnectionRefused: {
+            SANCTUM_TRY(wire::ConnectionRefused refused, packet.as<wire::ConnectionRefused>());
+            return parts_.record.attempted(
+                {std::move(refused.dialled), std::move(refused.reason), std::nullopt, refused.connection});
+        }
         case wire::Kind::ExchangeIntent: {
             SANCTUM_TRY(wire::ExchangeIntent intent, packet.as<wire::ExchangeIntent>());
             return parts_.record.intent(std::move(intent));

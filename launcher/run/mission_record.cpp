@@ -104,6 +104,7 @@ Status MissionRecord::leases(const std::vector<wire::LeaseChanged>& leases) {
 }
 
 Result<ledger::Sealed> MissionRecord::seal(ledger::MissionEnded ended) {
+    if (why_left_open_) return Error(*why_left_open_).in("the vault died, and how its leases ended is not known");
     // The interceptor died or was cut off before it could say how these ended: sent, perhaps, and nobody knows how far.
     for (const auto& [exchange, account] : open_) {
         wire::ExchangeOutcome outcome;
@@ -112,6 +113,13 @@ Result<ledger::Sealed> MissionRecord::seal(ledger::MissionEnded ended) {
         ledger_->append(std::move(outcome));
     }
     open_.clear();
+    // Vault and reaper died both, or need longer than the mission has: the journal will know, this record does not.
+    for (auto& [id, lease] : leases_) {
+        if (lease.state != "held") continue;
+        lease.state = "parked";
+        lease.detail = "its end was not known when this record was sealed (see: sanctum leases --all)";
+        ledger_->append(lease);
+    }
     return ledger_->seal(std::move(ended));
 }
 

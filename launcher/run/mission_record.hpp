@@ -47,7 +47,12 @@ public:
     /// Error while records cannot be written any more.
     [[nodiscard]] Status check_ledger() const;
 
-    /// Ends exchanges that are still open with the outcome `mission_ended`, then seals. Errors: Io.
+    /// The journal knows of leases what nobody could ask it for: seal() leaves the record open, with `why`, and
+    /// `sanctum reap` closes it with the journal's word.
+    void leave_to_reaper(const Error& why) { why_left_open_ = why; }
+
+    /// Ends exchanges that are still open with the outcome `mission_ended` and leases without an end as `parked`, then
+    /// seals. Errors: Io, and why the record is left to the reaper.
     [[nodiscard]] Result<ledger::Sealed> seal(ledger::MissionEnded ended);
 
     [[nodiscard]] int durable_fd() const { return ledger_->durable_fd(); }
@@ -71,6 +76,7 @@ private:
     UsedNumbers used_numbers_;
     std::map<std::uint64_t, std::string> open_;  ///< exchanges without an end, each with its account's name
     std::map<std::string, wire::LeaseChanged> leases_;
+    std::optional<Error> why_left_open_;
     std::set<std::string> used_scopes_;
 };
 

@@ -23,6 +23,7 @@ constexpr std::array kPermitted = {
     Permitted{Role::Interceptor, PeerState::Silent, Kind::Hello, PeerState::Greeted},
     Permitted{Role::Interceptor, PeerState::Greeted, Kind::InterceptorReady, PeerState::Serving},
     Permitted{Role::Interceptor, PeerState::Serving, Kind::ConnectionOpened, PeerState::Serving},
+    Permitted{Role::Interceptor, PeerState::Serving, Kind::ConnectionRefused, PeerState::Serving},
     Permitted{Role::Interceptor, PeerState::Serving, Kind::ExchangeIntent, PeerState::Serving},
     Permitted{Role::Interceptor, PeerState::Serving, Kind::ExchangeRefused, PeerState::Serving},
     Permitted{Role::Interceptor, PeerState::Serving, Kind::ExchangeOutcome, PeerState::Serving},
@@ -30,6 +31,7 @@ constexpr std::array kPermitted = {
     Permitted{Role::Interceptor, PeerState::Serving, Kind::Withdraw, PeerState::Serving},
     // Messages that were under way when we sent stop, and the ends of what is being drained.
     Permitted{Role::Interceptor, PeerState::Stopping, Kind::ConnectionOpened, PeerState::Stopping},
+    Permitted{Role::Interceptor, PeerState::Stopping, Kind::ConnectionRefused, PeerState::Stopping},
     Permitted{Role::Interceptor, PeerState::Stopping, Kind::ExchangeIntent, PeerState::Stopping},
     Permitted{Role::Interceptor, PeerState::Stopping, Kind::ExchangeRefused, PeerState::Stopping},
     Permitted{Role::Interceptor, PeerState::Stopping, Kind::ExchangeOutcome, PeerState::Stopping},

@@ -42,7 +42,12 @@ Result<profiles::OperatorConfig> load_config(const Options& options, Places& pla
                                              const std::map<std::string, std::string>& environment) {
     auto missing = profiles::Missing::IsEmpty;
     if (!options.config.empty()) {
-        SANCTUM_TRY(places.configuration, real_path(options.config, "--config"));
+        Result<std::string> named = real_path(options.config, "--config");
+        if (!named) {
+            return Error{named.error().code, named.error().what + " (name a file that exists; without it, " +
+                                                 places.configuration + " is read)"};
+        }
+        places.configuration = std::move(*named);
         missing = profiles::Missing::IsAnError;
     } else if (!value_or_empty(environment, "SANCTUM_CONFIG").empty()) {
         missing = profiles::Missing::IsAnError;
@@ -51,13 +56,7 @@ Result<profiles::OperatorConfig> load_config(const Options& options, Places& pla
 }
 
 profiles::Overrides overrides_of(const Options& options) {
-    profiles::Overrides overrides{options.settings, options.environment, options.mounts, options.ttl};
-    if (!options.name.empty()) {
-        std::string setting = "mission.name=";
-        wire::append_json_string(setting, options.name);  // a JSON string is a TOML basic string
-        overrides.settings.push_back(std::move(setting));
-    }
-    return overrides;
+    return {options.settings, options.environment, options.mounts, options.ttl, options.name};
 }
 
 // SECURITY: it runs outside, with the operator's rights; the agent must not be able to write it.
@@ -121,7 +120,12 @@ void gather_operators_files(PreparedMission& prepared) {
 Result<SandboxPlan> plan_of(const Options& options, const PreparedMission& prepared, const std::string& folder) {
     std::string working_directory = folder;
     if (!options.working_directory.empty()) {
-        SANCTUM_TRY(working_directory, real_path(options.working_directory, "--workdir"));
+        Result<std::string> named = real_path(options.working_directory, "--workdir");
+        if (!named) {
+            return Error{named.error().code,
+                         named.error().what + " (name a folder that exists, in the workspace or a mount)"};
+        }
+        working_directory = std::move(*named);
     }
     // First without them: a workspace that may not be one (`/`, a home) is refused before it is searched.
     SANCTUM_TRY(const SandboxPlan possible, plan_sandbox(prepared.mission, prepared.facts, options.command,
@@ -138,15 +142,12 @@ Result<PreparedMission> prepare_mission(const Options& options, const Clock& clo
     prepared.environment = environment_of_this_process();
     SANCTUM_CHECK(refuse_inside_a_mission(prepared.environment));
     prepared.places = places_of_this_process();
+    SANCTUM_CHECK(check_own_folders(prepared.places, prepared.environment));
     SANCTUM_TRY(prepared.config, load_config(options, prepared.places, prepared.environment));
 
     const std::string from_environment = value_or_empty(prepared.environment, "SANCTUM_PROFILE");
     SANCTUM_TRY(const std::string path, profiles::find_profile(options.profile, from_environment, prepared.places));
     SANCTUM_TRY(const profiles::ProfileFile file, profiles::read_profile_file(path));
-    // A dry run does nothing, so it is the way to look at a profile before trusting it.
-    if (!options.dry_run) {
-        SANCTUM_CHECK(require_trust(file, prepared.places));
-    }
 
     SANCTUM_TRY(const profiles::Profile profile, profiles::load_profile(file.path, file.text));
     SANCTUM_TRY(prepared.catalog, profiles::load_catalog(profile, prepared.places));
@@ -154,6 +155,11 @@ Result<PreparedMission> prepare_mission(const Options& options, const Clock& clo
     const profiles::Caller caller{folder, home_of(prepared.environment), prepared.environment, prepared.places.state};
     SANCTUM_TRY(prepared.mission, profiles::resolve_mission(profile, prepared.config, prepared.catalog,
                                                             overrides_of(options), caller, make_ulid(clock.wall())));
+    // A dry run does nothing, so it is the way to look at a profile before trusting it.
+    if (!options.dry_run) {
+        SANCTUM_CHECK(require_trust(file, profiles::exposure_line(prepared.mission, prepared.catalog),
+                                    prepared.places));
+    }
     prepared.mission.profile_path = file.path;
     prepared.mission.profile_sha256 = file.sha256;
     SANCTUM_TRY(prepared.facts, gather_host_facts(prepared.mission));

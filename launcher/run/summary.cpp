@@ -109,7 +109,8 @@ std::string last_lines(const std::string& mission, const Counts& counts, bool ha
         first += " (" + joined(reasons, kScopesNamedMax) + ")";
     }
     if (counts.attempts_refused > 0) {
-        first += ", " + std::to_string(counts.attempts_refused) + " connections to nowhere";
+        first += ", " + std::to_string(counts.attempts_refused) +
+                 (counts.attempts_refused == 1 ? " connection" : " connections") + " came to nothing";
     }
     std::string rejected;
     for (const auto& [account, count] : counts.rejected_by_account) {

@@ -48,14 +48,16 @@ std::string why_untrusted(const profiles::ProfileFile& file, profiles::Trust tru
 
 }  // namespace
 
-Status require_trust(const profiles::ProfileFile& file, const Places& places) {
+Status require_trust(const profiles::ProfileFile& file, const std::string& exposure, const Places& places) {
     SANCTUM_TRY(const profiles::Trust trust, profiles::trust_of(file, places));
     if (trust != profiles::Trust::Unknown && trust != profiles::Trust::Changed) return {};
     const std::string why = why_untrusted(file, trust);
     const UniqueFd tty = terminal_with_a_person();
     if (!tty) return Error{Errc::Denied, why + "; look at it, then run: " + trust_command(file.path)};
     SANCTUM_TRY(const bool is_trusted, ask(tty.get(), "sanctum-run: " + why + " (sha256 " + file.sha256.substr(0, 16) +
-                                                          "…)\nTrust it as it is now? [y/N] "));
+                                                          "…)\n" + exposure +
+                                                          (exposure.ends_with('\n') ? "" : "\n") +
+                                                          "Trust it as it is now? [y/N] "));
     if (!is_trusted) return Error{Errc::Denied, why + "; look at it, then run: " + trust_command(file.path)};
     return profiles::pin_trust(file, places);
 }

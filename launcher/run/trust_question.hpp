@@ -12,8 +12,10 @@
 namespace sanctum::launcher {
 
 /// Succeeds for shipped, operator's and pinned profiles. Others are asked about on /dev/tty (y pins them) where a
-/// person is there. Errors: Denied (answered no, or nobody to ask; with the exact command), Io, Protocol.
-[[nodiscard]] Status require_trust(const profiles::ProfileFile& file, const Places& places);
+/// person is there, under `exposure`, the line that says what the profile exposes.
+/// Errors: Denied (answered no, or nobody to ask; with the exact command), Io, Protocol.
+[[nodiscard]] Status require_trust(const profiles::ProfileFile& file, const std::string& exposure,
+                                   const Places& places);
 
 /// `sanctum trust PATH`, quoted for a shell where it must be.
 [[nodiscard]] std::string trust_command(const std::string& path);

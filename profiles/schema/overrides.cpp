@@ -191,18 +191,24 @@ void merge_variable(const std::string& variable, TomlValue& tree, Diagnostics& d
     }
 }
 
+// `--KEY TEXT` for a key of [mission].
+void merge_option(const std::string& key, const std::string& text, TomlValue& tree, Diagnostics& diagnostics) {
+    if (text.empty()) return;
+    const std::string start = "--" + key + " ";
+    const Flag flag{.source = diagnostics.add_flag(start + text),
+                    .key_column = 1,
+                    .value_column = static_cast<std::uint32_t>(start.size() + 1),
+                    .value_width = static_cast<std::uint32_t>(text.size())};
+    set_value(tree, {"mission", key}, text_value(text, flag), flag, diagnostics);
+}
+
 }  // namespace
 
 void merge_overrides(const Overrides& overrides, TomlValue& tree, Diagnostics& diagnostics) {
     for (const std::string& setting : overrides.settings) merge_setting(setting, tree, diagnostics);
     for (const std::string& variable : overrides.environment) merge_variable(variable, tree, diagnostics);
-    if (overrides.ttl.empty()) return;
-    constexpr std::string_view kFlag = "--ttl ";
-    const Flag flag{.source = diagnostics.add_flag(std::string(kFlag) + overrides.ttl),
-                    .key_column = 1,
-                    .value_column = static_cast<std::uint32_t>(kFlag.size() + 1),
-                    .value_width = static_cast<std::uint32_t>(overrides.ttl.size())};
-    set_value(tree, {"mission", "ttl"}, text_value(overrides.ttl, flag), flag, diagnostics);
+    merge_option("ttl", overrides.ttl, tree, diagnostics);
+    merge_option("name", overrides.name, tree, diagnostics);
 }
 
 std::vector<std::string> recorded_overrides(const Overrides& overrides) {
@@ -217,6 +223,7 @@ std::vector<std::string> recorded_overrides(const Overrides& overrides) {
     }
     for (const std::string& mount : overrides.mounts) out.push_back("--mount " + mount);
     if (!overrides.ttl.empty()) out.push_back("ttl=" + overrides.ttl);
+    if (!overrides.name.empty()) out.push_back("name=" + overrides.name);
     return out;
 }
 

@@ -36,6 +36,7 @@ struct Overrides {
     std::vector<std::string> environment;  ///< `-e VAR` or `-e VAR=value`
     std::vector<std::string> mounts;       ///< `--mount SRC:DST[:ro]`
     std::string ttl;                       ///< `--ttl 30m`
+    std::string name;                      ///< `--name nightly`
 };
 
 /// Facts of the caller that resolving needs, so that it stays pure.

@@ -5,13 +5,12 @@ upstream does its best to give it away."""
 import base64
 import json
 import os
-from pathlib import Path
-
 import pytest
 
 import identity as identities
 import leak_sweep
 import processes
+from process_memory import memory_of
 from rig import API
 
 PYTHON = "/usr/bin/python3"
@@ -71,28 +70,6 @@ def test_the_sweep_itself_finds_every_coding(rig, service):
                   "".join(f"%{b:02X}" for b in raw).encode(),
                   "".join(f"\\u{b:04x}" for b in raw).encode()):
         assert leak_sweep.find_in_bytes(b"before" + coded + b"after", raw), coded
-
-
-def memory_of(pid):
-    """(place, bytes) of every readable mapping of a process, its environment, arguments and open files."""
-    for name in ("environ", "cmdline", "auxv"):
-        yield name, Path(f"/proc/{pid}/{name}").read_bytes()
-    with open(f"/proc/{pid}/maps", encoding="utf-8") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
-        for line in maps:
-            span, mode, *_ = line.split()
-            if mode[0] != "r" or line.rstrip().endswith(("[vvar]", "[vsyscall]", "[vvar_vclock]")):
-                continue
-            begin, end = (int(part, 16) for part in span.split("-"))
-            try:
-                memory.seek(begin)
-                yield line.strip(), memory.read(end - begin)
-            except (OSError, OverflowError):
-                continue
-    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-        target = os.readlink(descriptor)
-        yield f"descriptor {descriptor.name}", target.encode()
-        if target.startswith("/") and Path(descriptor).is_file():
-            yield target, Path(descriptor).read_bytes()
 
 
 def test_the_secret_is_in_no_process_of_the_tree(rig, blind):

@@ -81,6 +81,31 @@ def test_what_the_agent_sends_as_credential_never_leaves(rig, service, upstream)
     assert upstream.exchanges[0].header("proxy-authorization") is None
 
 
+# Clients of GnuTLS judge after the handshake and leave without an alert: theirs is a connection without an exchange.
+UNTRUSTING = {
+    "curl": ["curl", "-sS", "--cacert", "other.pem", "--capath", "/nowhere", URL],
+    "Python urllib": ["/usr/bin/python3", "-c", "import ssl, sys, urllib.request as r; "
+                      "r.urlopen(sys.argv[1], context=ssl.create_default_context(cafile='other.pem'))", URL],
+}
+
+
+@pytest.mark.parametrize("client", UNTRUSTING)
+def test_a_client_that_does_not_trust_the_mission_is_on_record_with_the_reason(rig, service, upstream, authority,
+                                                                               client):
+    identities.require_program(UNTRUSTING[client][0])
+    rig.write(rig.work / "other.pem", authority.ca_file.read_bytes())
+
+    outcome = rig.run(*UNTRUSTING[client], profile=service)
+    trusting = rig.run("curl", "-fsS", URL, profile=service)
+
+    assert outcome.code not in (0, 125), outcome
+    (opened,), (refused,) = outcome.of_type("connection.opened"), outcome.of_type("connection.refused")
+    assert (refused["connection"], refused["dialled"]) == (opened["connection"], opened["dialled"])
+    assert refused["reason"] == "certificate_not_trusted", refused
+    assert trusting.code == 0 and trusting.of_type("connection.refused") == []
+    assert len(upstream.exchanges) == 1
+
+
 @pytest.mark.parametrize("size", [0, 1, 65536, 10 * 1024 * 1024])
 def test_bodies_of_any_size_arrive_whole(rig, service, upstream, size):
     rig.write(rig.work / "body", bytes(range(256)) * (size // 256) + b"x" * (size % 256))

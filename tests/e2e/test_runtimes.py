@@ -55,7 +55,7 @@ TABLE = {
     "Rust reqwest, roots of the system": ("works", "reads the bundle", WORKING),
     "Rust reqwest, bundled roots": (
         "fails", "whom it trusts is compiled in: `invalid peer certificate: UnknownIssuer`; no request is made, on "
-        "record is the connection alone",
+        "record is `certificate_not_trusted`",
         "test_a_rust_program_with_bundled_roots_says_that_it_does_not_know_the_issuer"),
     "Chromium, headless": ("works", "the authority is a managed setting (`CACertificates`); its own sandbox has to be "
                            "off (`--no-sandbox`)", WORKING),
@@ -145,6 +145,7 @@ def test_a_rust_program_with_bundled_roots_says_that_it_does_not_know_the_issuer
     opened = [(record["name"], record["process"]["exe"]) for record in outcome.of_type("connection.opened")]
     assert opened == [(API, command[0])]
     assert outcome.of_type("exchange.intent") == [] and outcome.refused == []
+    assert [record["reason"] for record in outcome.of_type("connection.refused")] == ["certificate_not_trusted"]
     assert upstream.connections == 0
 
 
@@ -160,6 +161,7 @@ def test_mono_says_that_it_lacks_its_settings_and_then_the_issuer(rig, service, 
     assert without.code != 0 and "DllNotFoundException: System.Native" in without.errors, without
     assert told.code == 1 and "CERTIFICATE_VERIFY_FAILED" in told.errors, told
     assert [record["name"] for record in told.of_type("connection.opened")] == [API]
+    assert [record["reason"] for record in told.of_type("connection.refused")] == ["tls_handshake"], "it sends no alert"
     assert told.of_type("exchange.intent") == [] and upstream.connections == 0
 
 

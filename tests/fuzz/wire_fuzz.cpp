@@ -40,9 +40,9 @@ void check_each(const Packet& packet) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const auto packet = parse_datagram({reinterpret_cast<const char*>(data), size});
     if (!packet) return 0;
-    check_each<Hello, StartInterceptor, StartVault, InterceptorReady, VaultReady, ConnectionOpened, ExchangeIntent,
-               Recorded, ExchangeRefused, ExchangeOutcome, Ask, Answer, Withdraw, Approved, LeaseNeed, LeaseHeld,
-               LeaseFailed, LeaseUsed, LeaseGone, LeaseChanged, Dial, Dialled, Stop, Stopped, Retire, Retired, Failed>(
-        *packet);
+    check_each<Hello, StartInterceptor, StartVault, InterceptorReady, VaultReady, ConnectionOpened, ConnectionRefused,
+               ExchangeIntent, Recorded, ExchangeRefused, ExchangeOutcome, Ask, Answer, Withdraw, Approved, LeaseNeed,
+               LeaseHeld, LeaseFailed, LeaseUsed, LeaseGone, LeaseChanged, Dial, Dialled, Stop, Stopped, Retire,
+               Retired, Failed>(*packet);
     return 0;
 }

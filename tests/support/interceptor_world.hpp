@@ -21,6 +21,7 @@ inline constexpr std::string_view kSessionToken = "IQoJb3JpZ2luX2VjCANARY+token/
 struct FakeRecorder final : Recorder {
     std::uint64_t next_exchange() override { return ++count; }
     void connection_opened(const wire::ConnectionOpened& record) override { opened.push_back(record); }
+    void connection_refused(const wire::ConnectionRefused& record) override { ended_early.push_back(record); }
     net::awaitable<Status> intent(const wire::ExchangeIntent& record) override {
         if (is_failing) co_return Error{Errc::Io, "the ledger is gone"};
         intents.push_back(record);
@@ -34,6 +35,7 @@ struct FakeRecorder final : Recorder {
     bool is_failing = false;
     std::function<void()> on_intent;
     std::vector<wire::ConnectionOpened> opened;
+    std::vector<wire::ConnectionRefused> ended_early;
     std::vector<wire::ExchangeIntent> intents;
     std::vector<wire::ExchangeRefused> refusals;
     std::vector<wire::ExchangeOutcome> outcomes;

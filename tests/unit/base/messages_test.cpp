@@ -20,9 +20,9 @@ template <class Message>
 class EveryMessage : public ::testing::Test {};
 
 using Messages = ::testing::Types<Hello, StartInterceptor, StartVault, InterceptorReady, VaultReady, Failed,
-                                  ConnectionOpened, ExchangeIntent, Recorded, ExchangeRefused, ExchangeOutcome, Ask,
-                                  Answer, Withdraw, Approved, LeaseNeed, LeaseHeld, LeaseFailed, LeaseUsed, LeaseGone,
-                                  LeaseChanged, Dial, Dialled, Stop, Stopped, Retire, Retired>;
+                                  ConnectionOpened, ConnectionRefused, ExchangeIntent, Recorded, ExchangeRefused,
+                                  ExchangeOutcome, Ask, Answer, Withdraw, Approved, LeaseNeed, LeaseHeld, LeaseFailed,
+                                  LeaseUsed, LeaseGone, LeaseChanged, Dial, Dialled, Stop, Stopped, Retire, Retired>;
 TYPED_TEST_SUITE(EveryMessage, Messages);
 
 TYPED_TEST(EveryMessage, ComesBackAsItWasSent) {

@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <pwd.h>
 #include <string>
 #include <sys/wait.h>
@@ -15,6 +16,25 @@ namespace {
 
 constexpr uid_t kUser = 1000;
 constexpr uid_t kRoot = 0;
+
+TEST(Places, AVariableThatLeadsWhereNothingCanBeMadeIsNamed) {
+    const std::filesystem::path own = std::filesystem::path(::testing::TempDir()) / "places-of-another";
+    std::filesystem::create_directories(own);
+    std::ofstream(own / "file") << "no folder, not even for root\n";
+    const auto checked = [](const char* variable, const std::string& value) {
+        const std::map<std::string, std::string> environment{{"HOME", "/home/ada"}, {variable, value}};
+        const Status status = check_own_folders(find_places(environment, kUser, "/usr/bin"), environment);
+        return status ? std::string() : status.error().what;
+    };
+
+    for (const std::string& variable : {std::string("XDG_STATE_HOME"), std::string("XDG_RUNTIME_DIR")}) {
+        EXPECT_NE(checked(variable.c_str(), own / "file").find(variable + " leads there"), std::string::npos);
+        EXPECT_EQ(checked(variable.c_str(), own / "new"), "");
+        EXPECT_EQ(checked(variable.c_str(), own), "");
+        EXPECT_EQ(checked(variable.c_str(), "relative"), "") << "as if it were not set";
+    }
+    std::filesystem::remove_all(own);
+}
 
 TEST(Places, AUsersLieBelowTheirHome) {
     const Places places = find_places({{"HOME", "/home/ada"}}, kUser, "/usr/bin");

@@ -69,6 +69,15 @@ protected:
     }
     /// Lets everything happen that can happen now. Bytes on loopback are there when send() returns.
     void settle() { loop_->run_ready(); }
+    /// `c1 not_tls` for each connection that was recorded as ended before its first request.
+    [[nodiscard]] std::vector<std::string> ends_on_record() const {
+        std::vector<std::string> out;
+        for (const wire::ConnectionRefused& refused : world_.recorder.ended_early) {
+            EXPECT_TRUE(refused.dialled.starts_with("198.18.0.") && refused.dialled.ends_with(":443"));
+            out.push_back("c" + std::to_string(refused.connection) + " " + refused.reason);
+        }
+        return out;
+    }
 
     std::unique_ptr<Loop> loop_ = loopback::make_loop();
     test::World world_;
@@ -129,6 +138,7 @@ TEST_F(AgentDoorTest, PlainHttpOnTheHttpsPortIsToldSoAndNothingOfItIsRead) {
     EXPECT_TRUE(told.ends_with("use https:// instead\n"));
     EXPECT_TRUE(is_over);
     EXPECT_EQ(world_.recorder.count, 0U) << "no exchange";
+    EXPECT_EQ(ends_on_record(), (std::vector<std::string>{"c1 not_tls"}));
 }
 
 TEST_F(AgentDoorTest, WhatIsNeitherTlsNorHttpEndsWithoutAWord) {
@@ -143,6 +153,7 @@ TEST_F(AgentDoorTest, WhatIsNeitherTlsNorHttpEndsWithoutAWord) {
         EXPECT_EQ(gate_.open(), 0U);
     }
     EXPECT_EQ(world_.upstreams.opened, 0U);
+    EXPECT_EQ(ends_on_record(), (std::vector<std::string>{"c1 not_tls", "c2 not_tls", "c3 not_tls", "c4 not_tls"}));
 }
 
 TEST_F(AgentDoorTest, ABrokenClientHelloEndsTheConnectionAndOnlyThat) {
@@ -155,6 +166,7 @@ TEST_F(AgentDoorTest, ABrokenClientHelloEndsTheConnectionAndOnlyThat) {
     static_cast<void>(agent.receive(is_over));
     EXPECT_TRUE(is_over);
     EXPECT_EQ(gate_.open(), 1U);
+    EXPECT_EQ(ends_on_record(), (std::vector<std::string>{"c2 tls_handshake"}));
     other.send("GET /a HTTP/1.1\r\nHost: plain.test\r\n\r\n");
     settle();
     EXPECT_EQ(world_.upstreams.opened, 1U);
@@ -173,6 +185,7 @@ TEST_F(AgentDoorTest, AnAgentThatLeavesAtAnyMomentGivesItsPlaceBack) {
     EXPECT_EQ(world_.recorder.intents.size(), 1U) << "only the whole request went out";
     EXPECT_EQ(world_.recorder.outcomes.size(), 1U);
     EXPECT_EQ(world_.recorder.outcomes[0].outcome, "agent_closed");
+    EXPECT_TRUE(world_.recorder.ended_early.empty()) << "it was answered as far as it spoke";
 }
 
 TEST_F(AgentDoorTest, WhoSaysNothingOrHalfAHeadIsEndedAtTheDeadlineAndNotBefore) {
@@ -247,6 +260,8 @@ TEST_F(AgentDoorTest, AtTheBoundFurtherConnectionsWaitUntilOneLeaves) {
 
 TEST_F(AgentDoorTest, ClosingEverythingEndsEveryConnectionWithItsOutcome) {
     const Agent idle = dial("www.test", 443);
+    const Agent half_hello = dial("www.test", 443);
+    half_hello.send("\x16\x03\x01\x02\x00"s);
     const Agent busy = dial("plain.test", 80);
     busy.send("GET /a HTTP/1.1\r\nHost: plain.test\r\n\r\n");
     settle();
@@ -257,6 +272,7 @@ TEST_F(AgentDoorTest, ClosingEverythingEndsEveryConnectionWithItsOutcome) {
     loop_->run();
 
     EXPECT_EQ(gate_.open(), 0U);
+    EXPECT_TRUE(world_.recorder.ended_early.empty()) << "the mission's end is no fault of theirs";
     ASSERT_EQ(world_.recorder.outcomes.size(), 1U);
     EXPECT_EQ(world_.recorder.outcomes[0].outcome, "mission_ended");
 }

@@ -113,6 +113,8 @@ const std::vector<Row> kFramingRows{
     {"chunk longer than its size", "RFC 9112 7.1", post("Transfer-Encoding: chunked\r\n", "2\r\nabc\r\n0\r\n\r\n")},
     {"chunk ended by a bare LF", "RFC 9112 7.1", post("Transfer-Encoding: chunked\r\n", "3\r\nabc\n0\r\n\r\n")},
     {"chunk size ended by a bare LF", "RFC 9112 7.1", post("Transfer-Encoding: chunked\r\n", "3\nabc\r\n0\r\n\r\n")},
+    {"every chunk line ended by a bare LF", "RFC 9112 2.2", post("Transfer-Encoding: chunked\r\n", "3\nabc\n0\n\n")},
+    {"trailer ended by a bare LF", "RFC 9112 2.2", post("Transfer-Encoding: chunked\r\n", "0\r\nX: a\n\n")},
     {"chunk size behind a blank", "RFC 9112 7.1", post("Transfer-Encoding: chunked\r\n", " 3\r\nabc\r\n0\r\n\r\n")},
     {"chunk extension", "RFC 9112 7.1.1", post("Transfer-Encoding: chunked\r\n", "3;x=y\r\nabc\r\n0\r\n\r\n")},
     {"last chunk extension", "RFC 9112 7.1.1", post("Transfer-Encoding: chunked\r\n", "3\r\nabc\r\n0;x\r\n\r\n")},

@@ -167,6 +167,36 @@ TEST_F(MissionRecordTest, SealingEndsWhatIsStillOpen) {
     EXPECT_TRUE(log.ended);
 }
 
+TEST_F(MissionRecordTest, SealingParksALeaseWhoseEndNobodyTold) {
+    wire::LeaseChanged lease;
+    lease.state = "held";
+    for (const char* name : {"l1", "l2"}) {
+        lease.lease = name;
+        ASSERT_TRUE(record->lease(lease));
+    }
+    lease.state = "gone";
+    ASSERT_TRUE(record->lease(lease));
+
+    ASSERT_TRUE(record->seal({}));
+
+    ASSERT_EQ(log.records.size(), 4U) << "l2 has its end";
+    const auto* last = std::get_if<wire::LeaseChanged>(&log.records.back());
+    ASSERT_NE(last, nullptr);
+    EXPECT_EQ(last->lease, "l1");
+    EXPECT_EQ(last->state, "parked");
+    EXPECT_THAT(last->detail, HasSubstr("sanctum leases"));
+}
+
+TEST_F(MissionRecordTest, ARecordThatIsLeftToTheReaperIsNotSealed) {
+    record->leave_to_reaper(Error{Errc::Cancelled, "standby: it is gone"});
+
+    const Result<ledger::Sealed> sealed = record->seal({});
+
+    ASSERT_FALSE(sealed);
+    EXPECT_THAT(sealed.error().what, HasSubstr("standby: it is gone"));
+    EXPECT_FALSE(log.ended);
+}
+
 TEST_F(MissionRecordTest, TheLastStateOfALeaseIsKept) {
     wire::LeaseChanged lease;
     lease.lease = "l1";

@@ -54,8 +54,9 @@ void expect_exactly(Role role, const std::map<PeerState, std::set<Kind>>& permit
 }
 
 TEST(PeerProtocol, TheInterceptorMaySayExactlyThis) {
-    const std::set<Kind> serving = {Kind::ConnectionOpened, Kind::ExchangeIntent, Kind::ExchangeRefused,
-                                    Kind::ExchangeOutcome,  Kind::Ask,            Kind::Withdraw};
+    const std::set<Kind> serving = {Kind::ConnectionOpened, Kind::ConnectionRefused, Kind::ExchangeIntent,
+                                    Kind::ExchangeRefused,  Kind::ExchangeOutcome,   Kind::Ask,
+                                    Kind::Withdraw};
     std::set<Kind> stopping = serving;
     stopping.insert(Kind::Stopped);
     expect_exactly(Role::Interceptor, {{PeerState::Silent, {Kind::Hello}},

@@ -58,6 +58,10 @@ TEST(RecordLines, ConnectionRefusedHasNullForAnUnknownProcess) {
 
     EXPECT_EQ(line_of(record), expected("connection.refused",
                                         R"("dialled":"192.0.2.1:444","reason":"no_listener","process":null)"));
+    const RefusedConnections opened{{"198.18.0.4:443", "not_tls", std::nullopt, 7}, 1};
+    EXPECT_EQ(line_of(opened),
+              expected("connection.refused",
+                       R"("dialled":"198.18.0.4:443","reason":"not_tls","process":null,"connection":"c7")"));
 }
 
 TEST(RecordLines, ExchangeIntentHasTheMembersOfTheFormatInItsOrder) {

@@ -87,6 +87,7 @@ TEST_P(BrokenOverride, IsExplained) {
         if (flag == "-e") overrides.environment.push_back(value);
         if (flag == "--mount") overrides.mounts.push_back(value);
         if (flag == "--ttl") overrides.ttl = value;
+        if (flag == "--name") overrides.name = value;
     }
 
     const Result<Mission> mission =

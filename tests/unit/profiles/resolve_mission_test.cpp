@@ -178,10 +178,12 @@ TEST(Overrides, ChangeTheProfileAndAreRecorded) {
                      "service.git.grant=[\"fetch\"]", "mission.purpose=\"two words\""},
         .environment = {"TERM", "CI=1"},
         .mounts = {"~/data:/data:ro", "/x:/y"},
-        .ttl = "10m"};
+        .ttl = "10m",
+        .name = "nightly"};
     const World world(profile(std::string(kGit)), overrides);
 
     EXPECT_EQ(world.mission.ttl_ms, 600'000);
+    EXPECT_EQ(world.mission.name, "nightly");
     EXPECT_EQ(world.mission.sandbox.limits.memory_bytes, 1ULL << 30U);
     EXPECT_EQ(world.mission.approval.high, Verdict::Deny);
     EXPECT_EQ(world.mission.services[0].grant, std::vector<std::string>{"fetch"});
@@ -196,20 +198,23 @@ TEST(Overrides, ChangeTheProfileAndAreRecorded) {
         world.mission.overrides,
         (std::vector<std::string>{"sandbox.limits.memory=1GiB", "approval.high=deny", "approval.critical=\"deny\"",
                                   "service.git.grant=[\"fetch\"]", "mission.purpose=\"two words\"", "-e TERM",
-                                  "-e CI=(not recorded)", "--mount ~/data:/data:ro", "--mount /x:/y", "ttl=10m"}));
+                                  "-e CI=(not recorded)", "--mount ~/data:/data:ro", "--mount /x:/y", "ttl=10m",
+                                  "name=nightly"}));
 }
 
 TEST(Overrides, GiveATtlThatTheFileLeavesOut) {
     const std::string without = "schema = 1\n[mission]\nname = \"test\"\n";
 
     EXPECT_FALSE(resolve(without).has_value());
-    EXPECT_TRUE(resolve(without, {.settings = {}, .environment = {}, .mounts = {}, .ttl = "10m"}).has_value());
+    EXPECT_TRUE(
+        resolve(without, {.settings = {}, .environment = {}, .mounts = {}, .ttl = "10m", .name = {}}).has_value());
 }
 
 TEST(Overrides, OfVariablesReplaceWhatTheFileSays) {
     const std::string file = profile("[sandbox.environment]\npass = [\"LANG\"]\nset = { CI = \"0\" }\n");
 
-    const World world(file, {.settings = {}, .environment = {"LANG=de", "CI=1", "CI=2"}, .mounts = {}, .ttl = {}});
+    const World world(
+        file, {.settings = {}, .environment = {"LANG=de", "CI=1", "CI=2"}, .mounts = {}, .ttl = {}, .name = {}});
 
     EXPECT_EQ(world.mission.sandbox.environment, (std::map<std::string, std::string>{{"CI", "2"}, {"LANG", "de"}}));
 }

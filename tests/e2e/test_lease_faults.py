@@ -1,0 +1,315 @@
+# SPDX-License-Identifier: Apache-2.0
+"""No credential is unaccounted for, whatever dies and whenever: the vault and its neighbours are killed at every write
+of the journal, power fails between two syncs, the disk is full, the journal is busy, and everything dies at random.
+
+strace stops, kills and fails at the N-th write; nothing in the programs is made for it. After each fault
+`sanctum reap` runs as a later process, without the store, and accounts.py compares what the provider issued and took
+back, what was used upstream, and what the journal and the record say.
+"""
+
+import json
+import os
+import random
+import re
+import signal
+import sqlite3
+import time
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+
+import accounts
+import identity as identities
+import processes
+from test_vaults import app_key, github  # noqa: F401
+
+ISSUES = "https://api.github.com/repos/acme/api/issues"
+PROFILE = """\
+schema = 1
+
+[mission]
+name = "faults"
+agent = "test"
+purpose = "Show one claim"
+ttl = "2m"
+
+[sandbox]
+workspace = "."
+
+[[service]]
+name = "github"
+catalog = "github"
+account = "bot"
+grant = ["issues:write"]
+resources = { repo = ["acme/api"] }
+"""
+# Two needs, so two leases; a refusal is no failure of these tests.
+CALLS = f"""
+curl -sS -o /dev/null {ISSUES}
+curl -sS -o /dev/null -d '{{"title":"t"}}' {ISSUES}
+curl -sS -o /dev/null {ISSUES}
+"""
+KILL_RUNS = int(os.environ.get("SANCTUM_KILL_RUNS", "25"))
+STOP_SECONDS = 20
+LOOK_SECONDS = 0.005  # between two looks at the trace
+
+
+class Machine:
+    """An operator whose one account is a GitHub App, and the comparison of all logs after each fault."""
+
+    def __init__(self, rig, github):
+        self.rig, self.github, self.profile = rig, github, rig.profile(PROFILE)
+        self.total, self.trace = accounts.Count(), rig.folder / "trace"
+        self.entries, self.missions = 0, set()
+
+    def journal(self):
+        done = self.rig.expect_ok(self.rig.sanctum("leases", "--all", "--json"))
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def strace(self, calls, *options):
+        """The command line of a tracer that sees only what is done to the journal."""
+        self.rig.write(self.trace, "")
+        return ["strace", "-f", "-qq", "-ttt", "-o", str(self.trace), "-P", str(self.rig.state / "state.db-wal"),
+                "-e", f"trace={calls}", *options]
+
+    def run(self, *options, calls="pwrite64"):
+        return self.rig.run("sh", "-c", CALLS, profile=self.profile, wrap=self.strace(calls, *options))
+
+    def writes(self):
+        """How often a mission writes the journal, which is there before."""
+        assert self.rig.run("true", profile=self.profile).code == 0
+        assert self.run().code == 0
+        self.settle()
+        return len(re.findall(r" pwrite64\(", self.trace.read_text()))
+
+    def settle(self):
+        """What an operator does after a crash, and then the comparison of what was new since the last time. Nothing
+        of it opens the store."""
+        away = self.rig.folder / "away.key"
+        self.rig.key_file.rename(away)
+        self.rig.expect_ok(self.rig.sanctum("reap"))
+        leases = [lease for lease in self.journal() if lease["mission"] not in self.missions]
+        away.rename(self.rig.key_file)
+        entries = self.github.log()[self.entries:]
+        count = accounts.check(entries, leases)
+        for mission in {lease["mission"] for lease in leases}:
+            records = self.rig.records_of(self.rig.state / "missions" / mission)
+            accounts.check_record(records, [lease for lease in leases if lease["mission"] == mission])
+        self.entries += len(entries)
+        self.missions |= {lease["mission"] for lease in leases}
+        self.total.add(count)
+        return count
+
+
+@pytest.fixture
+def machine(rig, authority, github, app_key):  # noqa: F811
+    identities.require_program("strace")
+    pem = app_key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+                                serialization.NoEncryption()).decode()
+    rig.host("api.github.com", github, authority.ca_file)
+    rig.account("bot", 'catalog = "github"\nsource = "github-app"\napp_id = "12345"\ninstallation = "77"\n'
+                'item = "bot-key"', secret=pem, item="bot-key")
+    rig.configure()
+    return Machine(rig, github)
+
+
+def points(count, identity):
+    """Every write as root; every third as a user, for whom only the rights of files are different."""
+    return range(1, count + 1, 1 if identity.name == "root" else 3)
+
+
+def test_an_undisturbed_mission_gives_back_what_it_was_issued(machine):
+    outcome = machine.run()
+    count = machine.settle()
+
+    assert outcome.code == 0, outcome
+    assert (count.issued, count.used, count.revoked, count.orphans) == (2, 2, 2, 0)
+
+
+def test_the_vault_is_killed_at_each_write_of_its_journal(machine):
+    writes, killed = machine.writes(), 0
+    for point in points(writes, machine.rig.identity):
+        outcome = machine.run("-e", f"inject=pwrite64:signal=KILL:when={point}")
+        count = machine.settle()
+        killed += "killed by SIGKILL" in machine.trace.read_text()
+        # Success is said only where everything had been given back before.
+        assert outcome.code != 0 or (count.issued, count.revoked) == (2, 2), (point, outcome)
+
+    print(f"{writes} writes, {killed} kills: {machine.total}")
+    assert killed > writes // 4 and 0 < machine.total.revoked < machine.total.issued
+
+
+@pytest.mark.parametrize("role", ["launcher", "interceptor"])
+def test_a_neighbour_is_killed_while_the_vault_is_at_each_write(machine, role):
+    writes, killed = machine.writes(), 0
+    for point in points(writes, machine.rig.identity):
+        running = machine.rig.start("sh", "-c", CALLS, profile=machine.profile, stdin=None,
+                                    wrap=machine.strace("pwrite64", "-e", f"inject=pwrite64:signal=STOP:when={point}"))
+        stopped = wait_for_stop(machine.trace, running.process)
+        neighbour = pid_of(role, running.pid)
+        if stopped and neighbour:
+            os.kill(neighbour, signal.SIGKILL)
+            killed += 1
+        go_on(machine.trace, running.process)
+        running.finish()
+        machine.settle()
+
+    print(f"{writes} writes, {killed} kills: {machine.total}")
+    assert killed > writes // 4 and machine.total.issued > 0
+
+
+def stopped_by(trace):
+    return [int(pid) for pid in re.findall(r"^(\d+) .* stopped by SIGSTOP", trace.read_text(), re.MULTILINE)]
+
+
+def wait_for_stop(trace, tracer):
+    """True when the tracer has stopped somebody, False when the mission ended without."""
+    deadline = time.monotonic() + STOP_SECONDS
+    while time.monotonic() < deadline:
+        if stopped_by(trace):
+            return True
+        if processes.wait_for_end(tracer.pid, LOOK_SECONDS):
+            return False
+    raise AssertionError(f"neither stopped nor ended: {trace.read_text()}")
+
+
+def go_on(trace, tracer):
+    """Whoever was or will be stopped goes on (a reaper in the background writes the journal, too)."""
+    continued, deadline = [], time.monotonic() + STOP_SECONDS
+    while not processes.wait_for_end(tracer.pid, LOOK_SECONDS) and time.monotonic() < deadline:
+        for pid in stopped_by(trace)[len(continued):]:
+            kill_if_there(pid, signal.SIGCONT)
+            continued.append(pid)
+
+
+def pid_of(role, tracer):
+    """The launcher is the tracer's child, an interceptor the launcher's; None when there is none any more."""
+    launcher = next(iter(processes.children_of(tracer)), None)
+    if role == "launcher" or not launcher:
+        return launcher
+    return next((pid for pid in processes.children_of(launcher)
+                 if "sanctum-interceptor" in processes.command_of(pid)), None)
+
+
+def test_power_fails_between_any_two_syncs(machine):
+    """The journal as a disk has it that dropped everything since the last sync, for each of them: whatever the
+    provider had issued until the next sync began, and whatever was used, the journal must know of."""
+    machine.writes()
+    before = {name: (machine.rig.state / name).read_bytes() for name in ("state.db", "state.db-wal")
+              if (machine.rig.state / name).exists()}
+    outcome = machine.run("-xx", "-s", "65536", calls="pwrite64,fdatasync,fsync")
+    events = read_trace(machine.trace.read_text())
+    entries = machine.github.log()[machine.entries:]
+    assert outcome.code == 0, outcome
+    machine.settle()
+
+    syncs = [number for number, event in enumerate(events) if event.data is None]
+    seen = accounts.Count()
+    for number, sync in enumerate(syncs):
+        until = events[syncs[number + 1]].time if number + 1 < len(syncs) else float("inf")
+        image = machine.rig.make(f"image{number}/sanctum", 0o700)
+        write_image(image, before, [event for event in events[:sync] if event.data is not None])
+        rows = rows_of(image / "state.db", outcome.folder.name)
+        seen.add(expect_known(rows, [entry for entry in entries if entry["time"] < until]))
+    print(f"{len(syncs)} images: {seen}")
+    assert len(syncs) >= 4 and seen.issued > 2 and seen.used > 0
+
+
+class Event:
+    """A write to the journal's log, or (without data) a sync of it."""
+
+    def __init__(self, moment, data=None, offset=None):
+        self.time, self.data, self.offset = moment, data, offset
+
+
+def read_trace(text):
+    events = []
+    for line in text.splitlines():
+        write = re.match(r'\d+\s+([\d.]+) pwrite64\(\d+, "((?:\\x..)*)", \d+, (\d+)\)\s+= \d+', line)
+        sync = re.match(r"\d+\s+([\d.]+) f(?:data)?sync\(\d+\)\s+= 0", line)
+        if write:
+            events.append(Event(float(write[1]), bytes.fromhex(write[2].replace("\\x", "")), int(write[3])))
+        elif sync:
+            events.append(Event(float(sync[1])))
+    return events
+
+
+def write_image(folder, before, writes):
+    content = bytearray(before.get("state.db-wal", b""))
+    for write in writes:
+        content[write.offset:write.offset + len(write.data)] = write.data
+    (folder / "state.db").write_bytes(before["state.db"])
+    (folder / "state.db-wal").write_bytes(content)
+
+
+def rows_of(database, mission):
+    connection = sqlite3.connect(database)
+    try:
+        return connection.execute("SELECT state, thumbprint FROM leases WHERE mission=?", (mission,)).fetchall()
+    finally:
+        connection.close()
+
+
+def expect_known(rows, entries):
+    """Correlation before asking, handle before use."""
+    issued = {token["sha256"] for entry in entries for token in entry["issued"]}
+    used = {entry["credential"] for entry in entries if entry["path"].startswith("/repos/")}
+    known = {thumbprint for _, thumbprint in rows if thumbprint}
+    wanted = [state for state, thumbprint in rows if not thumbprint]
+    assert used <= known, f"{used - known} were used before the journal was sure to know them: {rows}"
+    assert len(issued - known) <= len(wanted), f"{issued - known} were issued and could have been lost: {rows}"
+    return accounts.Count(len(issued), len(used))
+
+
+@pytest.mark.parametrize("error", ["ENOSPC", "EIO"])
+def test_the_journal_cannot_be_written_from_any_point_on(machine, error):
+    writes = machine.writes()
+    for point in points(writes, machine.rig.identity)[::2]:
+        machine.run("-e", f"inject=pwrite64:error={error}:when={point}+")
+        machine.settle()
+
+    print(f"{writes} writes: {machine.total}")
+    assert machine.total.issued > 0
+
+
+def test_a_busy_journal_mints_nothing_and_says_so(machine):
+    machine.writes()
+    other = sqlite3.connect(machine.rig.state / "state.db", isolation_level=None)
+    running = machine.rig.start("sh", "-c", f"read go; curl -sS {ISSUES}", profile=machine.profile)
+    running.wait_until_started()
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        running.send("go\n")
+        outcome = running.finish()
+    finally:
+        other.execute("ROLLBACK")
+        other.close()
+
+    count = machine.settle()
+    assert "credential_unavailable" in outcome.text and "state.db" in outcome.records[-3]["detail"], outcome.records
+    assert (count.issued, count.used) == (0, 0)
+
+
+def test_everything_dies_at_random(machine):
+    """`scripts/test --soak` sets the full number of runs."""
+    seed = random.randrange(1 << 30)
+    chance = random.Random(seed)
+    for _ in range(KILL_RUNS):
+        running = machine.rig.start("sh", "-c", CALLS, profile=machine.profile, stdin=None)
+        processes.wait_for_end(running.pid, chance.uniform(0.0, 0.35))
+        below = processes.descendants_of(running.pid)
+        for pid in chance.sample([running.pid, *below], min(chance.choice([1, 1, 1, 2, 4]), len(below) + 1)):
+            kill_if_there(pid)
+        running.finish()
+        assert all(processes.wait_for_end(pid) for pid in below), "a vault outlives its mission only for its work"
+        machine.settle()
+
+    print(f"seed {seed}, {KILL_RUNS} kill runs, 0 unaccounted: {machine.total}")
+    assert machine.total.issued > 0
+
+
+def kill_if_there(pid, number=signal.SIGKILL):
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass
