@@ -45,10 +45,11 @@ Secret hmac(std::string_view key, std::string_view text) {
     Sha256 outer;
     outer.update({block.data(), block.size()});
     outer.update(bytes_of(middle));
-    const Digest result = outer.finish();
+    Digest result = outer.finish();
+    Secret code(bytes_of(result));
     wipe(block);
-    wipe({reinterpret_cast<char*>(hashed.data()), hashed.size()});
-    return Secret(bytes_of(result));
+    for (Digest* digest : {&hashed, &result}) wipe({reinterpret_cast<char*>(digest->data()), digest->size()});
+    return code;
 }
 
 bool is_unreserved(char c) {
@@ -132,6 +133,7 @@ Result<std::string> canonical_query(std::string_view query) {
 /// Trimmed, and runs of blanks made one.
 std::string canonical_value(std::string_view value) {
     std::string out;
+    out.reserve(value.size());
     for (const char c : value) {
         const bool is_blank = c == ' ' || c == '\t';
         if (!is_blank) out.push_back(c);
@@ -195,19 +197,26 @@ std::string hex_digest(std::string_view bytes) { return wire::to_hex(sha256(byte
 Result<Canonical> canonical_request(const Request& request, std::string_view service) {
     SANCTUM_TRY(const std::string path, canonical_path(request.path, service));
     SANCTUM_TRY(const std::string query, canonical_query(request.query));
-    std::map<std::string, std::string> values;
+    // One of the fields is the session's token: everything is as large as it gets before it is written.
+    std::multimap<std::string_view, std::string> values;
+    std::size_t size = request.method.size() + path.size() + query.size() + request.payload.size() + 8;
     for (const auto& [name, value] : request.fields) {
-        const auto [at, is_first] = values.try_emplace(name);
-        if (!is_first) at->second.push_back(',');
-        at->second += canonical_value(value);
+        values.emplace(name, canonical_value(value));
+        size += 2 * name.size() + value.size() + 4;
     }
     Canonical canonical;
     std::string& text = canonical.text;
+    text.reserve(size);
     text.append(request.method).append("\n").append(path).append("\n").append(query).append("\n");
-    for (const auto& [name, value] : values) {
-        text.append(name).append(":").append(value).append("\n");
-        if (!canonical.signed_names.empty()) canonical.signed_names.push_back(';');
-        canonical.signed_names += name;
+    for (auto next = values.begin(); next != values.end();) {
+        const std::string_view name = next->first;
+        text.append(name).append(":");
+        for (auto first = next; next != values.end() && next->first == name; ++next) {
+            text.append(next == first ? "" : ",").append(next->second);
+            wipe(next->second);
+        }
+        text.append("\n");
+        canonical.signed_names.append(canonical.signed_names.empty() ? "" : ";").append(name);
     }
     text.append("\n").append(canonical.signed_names).append("\n").append(request.payload);
     return canonical;

@@ -157,6 +157,25 @@ def test_an_unmodified_client_puts_gets_and_lists_and_holds_no_key(world):
                                                              "s3:GetObject"]
 
 
+def test_a_large_object_is_written_in_parts_and_one_that_is_given_up_leaves_nothing(world):
+    told, outcome = world.run("""
+        where = dict(Bucket="data", Key="in/large")
+        upload = s3.create_multipart_upload(**where)["UploadId"]
+        parts = [dict(PartNumber=number, ETag=s3.upload_part(**where, UploadId=upload, PartNumber=number,
+                                                             Body=letter * 6_000_000)["ETag"])
+                 for number, letter in ((1, b"a"), (2, b"b"))]
+        call(s3.complete_multipart_upload, **where, UploadId=upload, MultipartUpload=dict(Parts=parts))
+        given_up = s3.create_multipart_upload(**where)["UploadId"]
+        call(s3.abort_multipart_upload, **where, UploadId=given_up)
+        call(s3.delete_object, **where)
+    """)
+
+    assert [one["status"] for one in told] == [200, 204, 403], outcome
+    assert world.aws.objects["data", "in/large"] == b"a" * 6_000_000 + b"b" * 6_000_000
+    assert world.aws.uploads == {}
+    assert [refused[0] for refused in outcome.refused] == ["scope_missing"]
+
+
 def test_the_receipt_says_that_a_session_ends_by_itself(world):
     _, outcome = world.run('call(s3.get_object, Bucket="data", Key="in/a")')
 
