@@ -109,13 +109,12 @@ Result<std::string> canonical_path(std::string_view path, std::string_view servi
 Result<std::string> canonical_query(std::string_view query) {
     std::vector<std::pair<std::string, std::string>> pairs;
     while (!query.empty()) {
-        const std::size_t end = std::min(query.find('&'), query.size());
-        const std::string_view pair = query.substr(0, end);
-        query.remove_prefix(std::min(end + 1, query.size()));
+        const std::string_view pair = query.substr(0, query.find('&'));
+        query.remove_prefix(std::min(pair.size() + 1, query.size()));
         if (pair.empty()) continue;
-        const std::size_t equals = std::min(pair.find('='), pair.size());
-        const auto name = decode(pair.substr(0, equals), Plus::Blank);
-        const auto value = decode(pair.substr(std::min(equals + 1, pair.size())), Plus::Blank);
+        const std::string_view before = pair.substr(0, pair.find('='));
+        const auto name = decode(before, Plus::Blank);
+        const auto value = decode(pair.substr(std::min(before.size() + 1, pair.size())), Plus::Blank);
         if (!name || !value) return bad_escape("query");
         auto& [written_name, written_value] = pairs.emplace_back();
         append_encoded(written_name, *name);
@@ -225,8 +224,8 @@ Result<Canonical> canonical_request(const Request& request, std::string_view ser
 Signer::Signer(const Keys& keys, const Place& place, WallTime now)
     : access_key_(keys.access_key), moment_(moment_of(now)) {
     const std::string date = moment_.substr(0, 8);
-    scope_ = date + "/" + place.region + "/" + place.service + "/";
-    scope_ += kRequestEnd;
+    scope_.append(date).append("/").append(place.region).append("/").append(place.service).append("/");
+    scope_.append(kRequestEnd);
     std::string first = "AWS4";
     first.reserve(first.size() + keys.secret_key.size());
     first += keys.secret_key.reveal();
@@ -237,24 +236,21 @@ Signer::Signer(const Keys& keys, const Place& place, WallTime now)
     }
 }
 
-std::string Signer::sign_text(const std::string& text) const {
+std::string Signer::sign_lines(std::string_view kind, std::initializer_list<std::string_view> lines) const {
+    std::string text(kAlgorithm);
+    text.append(kind).append("\n").append(moment_).append("\n").append(scope_);
+    for (const std::string_view line : lines) text.append("\n").append(line);
     return wire::to_hex(hmac(key_.reveal(), text).reveal());
 }
 
-std::string Signer::sign(const Canonical& request) const {
-    return sign_text(std::string(kAlgorithm) + "\n" + moment_ + "\n" + scope_ + "\n" + hex_digest(request.text));
-}
+std::string Signer::sign(const Canonical& request) const { return sign_lines("", {hex_digest(request.text)}); }
 
 std::string Signer::sign_chunk(std::string_view previous, std::string_view data) const {
-    std::string text = std::string(kAlgorithm) + "-PAYLOAD\n" + moment_ + "\n" + scope_ + "\n";
-    text.append(previous).append("\n").append(hex_digest({})).append("\n").append(hex_digest(data));
-    return sign_text(text);
+    return sign_lines("-PAYLOAD", {previous, hex_digest({}), hex_digest(data)});
 }
 
 std::string Signer::sign_trailer(std::string_view previous, std::string_view trailer) const {
-    std::string text = std::string(kAlgorithm) + "-TRAILER\n" + moment_ + "\n" + scope_ + "\n";
-    text.append(previous).append("\n").append(hex_digest(trailer));
-    return sign_text(text);
+    return sign_lines("-TRAILER", {previous, hex_digest(trailer)});
 }
 
 std::string Signer::authorization(const Canonical& request, std::string_view signature) const {

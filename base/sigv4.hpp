@@ -8,6 +8,7 @@
 #include "base/result.hpp"
 #include "base/secret.hpp"
 
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -80,7 +81,7 @@ public:
     [[nodiscard]] Secret key_in_hex() const;
 
 private:
-    [[nodiscard]] std::string sign_text(const std::string& text) const;
+    [[nodiscard]] std::string sign_lines(std::string_view kind, std::initializer_list<std::string_view> lines) const;
 
     std::string access_key_;
     std::string moment_;

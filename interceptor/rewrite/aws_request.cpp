@@ -61,9 +61,9 @@ std::string parameter_name(std::string_view parameter) {
 template <class Use>
 void for_each_parameter(std::string_view query, Use&& use) {
     while (!query.empty()) {
-        const std::size_t end = std::min(query.find('&'), query.size());
-        use(query.substr(0, end));
-        query.remove_prefix(std::min(end + 1, query.size()));
+        const std::string_view parameter = query.substr(0, query.find('&'));
+        use(parameter);
+        query.remove_prefix(std::min(parameter.size() + 1, query.size()));
     }
 }
 
@@ -168,8 +168,8 @@ Result<Payload> payload_of(const RequestHead& head, const Endpoint& endpoint) {
         return Payload{PayloadKind::Unknown, {}};
     }
     const std::string& word = std::find_if(head.fields.begin(), head.fields.end(), is_this)->value;
-    SANCTUM_TRY(Payload payload, payload_of_word(word, head));
-    if (is_s3 || payload.kind == PayloadKind::Hashed) return payload;
+    Result<Payload> payload = payload_of_word(word, head);
+    if (!payload.has_value() || is_s3 || payload->kind == PayloadKind::Hashed) return payload;
     return unsignable("x-amz-content-sha256: only S3 takes a body that is not hashed as a whole");
 }
 

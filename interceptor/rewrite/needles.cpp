@@ -147,9 +147,9 @@ std::string escape_for_html(std::string_view text, const HtmlStyle& style) {
 template <class Use>
 void for_each_word(std::string_view text, Use&& use) {
     while (!text.empty()) {
-        const std::size_t end = std::min(text.find(' '), text.size());
-        use(text.substr(0, end));
-        text.remove_prefix(std::min(end + 1, text.size()));
+        const std::string_view word = text.substr(0, text.find(' '));
+        use(word);
+        text.remove_prefix(std::min(word.size() + 1, text.size()));
     }
 }
 

@@ -23,7 +23,12 @@ constexpr std::int64_t kSessionSecondsMin = 900;
 constexpr std::int64_t kSessionSecondsMax = 3600;
 constexpr std::size_t kMessageCharsMax = 300;
 
-constexpr std::string_view kResult = "AssumeRoleResponse/AssumeRoleResult/";
+// Where the answer holds what.
+constexpr std::string_view kAccessKey = "AssumeRoleResponse/AssumeRoleResult/Credentials/AccessKeyId";
+constexpr std::string_view kSecretKey = "AssumeRoleResponse/AssumeRoleResult/Credentials/SecretAccessKey";
+constexpr std::string_view kSessionToken = "AssumeRoleResponse/AssumeRoleResult/Credentials/SessionToken";
+constexpr std::string_view kExpiration = "AssumeRoleResponse/AssumeRoleResult/Credentials/Expiration";
+constexpr std::string_view kPackedSize = "AssumeRoleResponse/AssumeRoleResult/PackedPolicySize";
 
 // STS's error codes, and what the operator can do about each.
 // https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html
@@ -156,19 +161,17 @@ Fetched AwsStsSource::take(const std::vector<std::string>& actions, const HttpRe
     if (response.status != 200) return refusal(response);
     Result<XmlAnswer> xml = XmlAnswer::parse(response);
     if (!xml) return failure(SourceFault::Protocol, xml.error().what);
-    const std::string given = std::string(kResult) + "Credentials/";
-    const sigv4::Keys keys{xml->text(given + "AccessKeyId"), xml->take_secret(given + "SecretAccessKey"),
-                           xml->take_secret(given + "SessionToken")};
+    const sigv4::Keys keys{xml->text(kAccessKey), xml->take_secret(kSecretKey), xml->take_secret(kSessionToken)};
     Credential credential;
     credential.secret = sigv4::join_keys(keys);
-    credential.expires = parse_utc_time(xml->text(given + "Expiration"));
+    credential.expires = parse_utc_time(xml->text(kExpiration));
     credential.retire = RetireClass::Expires;
     const Result<sigv4::Keys> usable = sigv4::parse_keys(credential.secret.reveal());
     if (!usable || keys.session_token.is_empty() || !credential.expires) {
         return failure(SourceFault::Protocol, "the answer holds no session's keys, or no time of its end");
     }
     // AWS says how large the policy was when it packed it: an answer without that may be a session without a policy.
-    const bool is_confirmed = xml->has(std::string(kResult) + "PackedPolicySize");
+    const bool is_confirmed = xml->has(kPackedSize);
     if (!is_confirmed && !account_.provider.accepts_wider) {
         return failure(SourceFault::ScopeTooWide,
                        "the answer does not confirm the session policy (PackedPolicySize), so the session may do all "
