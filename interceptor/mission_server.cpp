@@ -3,10 +3,30 @@
 
 #include "base/limits.hpp"
 #include "base/log.hpp"
+#include "profiles/policy/warm_needs.hpp"
 
 #include <algorithm>
+#include <limits>
 
 namespace sanctum::interceptor {
+namespace {
+
+// Their numbers count down from the largest: no exchange has them, and none is on record.
+std::vector<wire::LeaseNeed> needs_ahead(const Start& start) {
+    std::vector<wire::LeaseNeed> needs;
+    for (profiles::WarmNeed& warm : profiles::warm_needs(start.mission, start.catalog)) {
+        wire::LeaseNeed need;
+        need.exchange = std::numeric_limits<std::uint64_t>::max() - needs.size();
+        need.service = std::move(warm.service);
+        need.scopes = std::move(warm.scopes);
+        need.resources = std::move(warm.resources);
+        need.risk = profiles::name_of(warm.risk);
+        needs.push_back(std::move(need));
+    }
+    return needs;
+}
+
+}  // namespace
 
 Result<std::unique_ptr<MissionServer>> MissionServer::create(Loop& loop, Start start, wire::Channel launcher,
                                                              wire::Channel dialler,
@@ -63,8 +83,14 @@ Status MissionServer::serve(std::uint64_t dialler_pid) {
     loop_.spawn(hear_vault());
     loop_.spawn(hear_dialler());
     loop_.spawn(watch_end_of_mission());
+    for (wire::LeaseNeed& need : needs_ahead(start_)) loop_.spawn(warm_up(std::move(need)));
     const Result<std::uint64_t> ready = launcher_.send(wire::InterceptorReady{ca_pem(), dialler_pid});
     return ready ? Status() : Status(ready.error());
+}
+
+net::awaitable<void> MissionServer::warm_up(wire::LeaseNeed need) {
+    const auto lease = co_await leases_.need(need);
+    if (!lease) log::info("no credential for " + need.service + " ahead of its first request: " + lease.error().what);
 }
 
 net::awaitable<void> MissionServer::hear_launcher() {

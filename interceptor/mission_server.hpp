@@ -48,6 +48,9 @@ private:
 
     [[nodiscard]] net::awaitable<void> hear_launcher();
     [[nodiscard]] net::awaitable<void> hear_vault();
+    /// Asks for a credential that a request will need; its answer stays in the book. A failure is told to whoever
+    /// really needs it.
+    [[nodiscard]] net::awaitable<void> warm_up(wire::LeaseNeed need);
     [[nodiscard]] net::awaitable<void> hear_dialler();
     [[nodiscard]] net::awaitable<void> watch_end_of_mission();
     [[nodiscard]] net::awaitable<void> stop(std::chrono::milliseconds drain);

@@ -108,7 +108,7 @@ void explain_services(const Mission& mission, Page& page) {
             page.line("agent sees", variable + "=" + placeholder);
         }
         if (!service.reuse) page.line("credential", "fetched anew for every exchange");
-        if (service.warm) page.line("credential", "fetched at start");
+        if (service.warm) page.line("credential", "one for reading is fetched at start");
         explain_git(service, page);
     }
 }

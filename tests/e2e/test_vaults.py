@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 import identity as identities
+import processes
 from rig import API
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "doubles"))
@@ -117,6 +118,7 @@ def lease_ends(outcome):
     return list({record["lease"]: record for record in outcome.of_type("lease.changed")}.values())
 
 
+FIRST_ISSUE = "curl -sS --fail https://api.github.com/repos/acme/api/issues"
 CALLS = f"""
 set -e
 curl -sS --fail https://{API}/describe >/dev/null
@@ -242,6 +244,29 @@ def test_concurrent_calls_make_one_exchange(rig, operator, upstream, auth0):
                       profile=operator)
     assert outcome.code == 0 and len(upstream.exchanges) == 6, outcome
     assert len(auth0.log(path="/oauth/token")) == 1
+
+
+@pytest.mark.parametrize("is_warm", [True, False])
+def test_a_warm_service_has_its_credential_before_the_first_call(rig, operator, upstream, auth0, github, is_warm):
+    """For what is of low risk. Without the word nothing is asked for before it is needed."""
+    text = operator.read_text()
+    if is_warm:
+        for account in ("calendar", "bot"):
+            text = text.replace(f'account = "{account}"', f'account = "{account}"\nwarm = true')
+    running = rig.start("sh", "-c", f"read go; curl -sS --fail https://{API}/describe; {FIRST_ISSUE}",
+                        profile=rig.profile(text, "warm")).wait_until_started()
+    for _ in range(200 if is_warm else 10):
+        asked = len(auth0.log(path="/oauth/token")), len(github.issued())
+        if asked == (1, 1) or processes.wait_for_end(running.pid, 0.02):
+            break
+    assert asked == ((1, 1) if is_warm else (0, 0))
+    running.send("go\n")
+
+    outcome = running.finish()
+
+    assert outcome.code == 0, outcome
+    assert (len(auth0.log(path="/oauth/token")), len(github.issued())) == (1, 1), "and it is the one that is used"
+    assert sorted(lease["uses"] for lease in lease_ends(outcome)) == [1, 1], lease_ends(outcome)
 
 
 def test_on_exit_revoke_ends_the_owners_token_of_the_mission(rig, upstream, authority, auth0):

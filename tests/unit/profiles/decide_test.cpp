@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "profiles/policy/warm_needs.hpp"
 #include "world.hpp"
 
 #include <gtest/gtest.h>
@@ -363,6 +364,34 @@ TEST(DecideGit, TheRestOfAGitHostIsRefused) {
 
     for (const char* path : {"/HEAD", "/objects/info/packs", "/info/refs", "/info/lfs/objects/batch"}) {
         expect_refused(world.decide(request("GET", std::string(kRepo) + path)), "operation_unknown", "");
+    }
+}
+
+// `issues:read` of each need of a warm service, with its one repository.
+std::vector<std::string> needs_of(const std::string& lines) {
+    const World world(profile(std::string(kGithub) + lines));
+    std::vector<std::string> out;
+    for (const WarmNeed& need : warm_needs(world.mission, world.catalog)) {
+        std::string text = need.service + ":";
+        for (const std::string& scope : need.scopes) text += " " + scope;
+        for (const auto& [name, values] : need.resources) text += " " + name + "=" + values.front();
+        out.push_back(text);
+    }
+    return out;
+}
+
+TEST(WarmNeeds, AreWhatMostReadsOfTheGrantNeed) {
+    EXPECT_EQ(needs_of("warm = true\n"), std::vector<std::string>{"github: issues:read repo=acme/api"});
+    EXPECT_TRUE(needs_of("").empty()) << "only of services that are marked";
+    EXPECT_TRUE(needs_of("warm = true\nreuse = false\n").empty()) << "nobody could use it again";
+}
+
+TEST(WarmNeeds, AreNotGuessedWhereThereIsAChoiceOfResources) {
+    for (const char* resources : {"[\"acme/api\", \"acme/site\"]", "[\"acme/*\"]"}) {
+        std::string service = std::string(kGithub) + "warm = true\n";
+        const std::string only = "[\"acme/api\"]";
+        const World world(profile(service.replace(service.find(only), only.size(), resources)));
+        EXPECT_TRUE(warm_needs(world.mission, world.catalog).empty()) << resources;
     }
 }
 
