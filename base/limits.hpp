@@ -162,6 +162,16 @@ inline constexpr seconds kClockSkewAllowed{5};
 inline constexpr std::size_t kProviderErrorNameMax = 64;
 /// The longest life of a token that is believed, ten years: what is longer is as good as for ever.
 inline constexpr std::int64_t kProviderLifeSecondsMax = 10LL * 365 * 24 * 3600;
+/// Uses that a token can be made for; more are as good as any number.
+inline constexpr std::int64_t kTokenUsesMax = 1'000'000;
+/// Characters of a Kubernetes object's name (RFC 1123, subdomain).
+inline constexpr std::size_t kObjectNameCharsMax = 253;
+/// The shortest life of a token that Kubernetes makes (TokenRequest refuses less than ten minutes).
+inline constexpr minutes kKubernetesTokenLifeMin{10};
+/// A token that only reads one secret of OpenBao's lives this long at most.
+inline constexpr seconds kSecretReaderLife{60};
+/// A token that only revokes outlives what it revokes by this much: nothing of the latter is left without it.
+inline constexpr seconds kRevokerMargin{60};
 /// Leases of one mission that are not ended.
 inline constexpr std::size_t kLeasesHeldMax = 1024;
 /// Leases with an end that are still known by name, for uses that are reported late.

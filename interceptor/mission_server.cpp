@@ -39,7 +39,7 @@ Result<std::unique_ptr<MissionServer>> MissionServer::create(Loop& loop, Start s
     Tls tls;
     tls.ca = std::make_unique<MissionCa>(std::move(made));
     SANCTUM_TRY(tls.agent, AgentTls::create(*tls.ca));
-    SANCTUM_TRY(tls.upstream, network::UpstreamTls::create(start.upstream.ca_pem, roots));
+    SANCTUM_TRY(tls.upstream, network::UpstreamTls::create(start.upstream.ca_pem, roots, start.upstream.pinned));
     return std::unique_ptr<MissionServer>(new MissionServer(loop, std::move(start), std::move(launcher),
                                                             std::move(dialler), std::move(tls)));
 }

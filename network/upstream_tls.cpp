@@ -16,6 +16,7 @@ namespace sanctum::network {
 
 struct UpstreamTls::State {
     SslContextPtr context;
+    std::map<std::string, SslContextPtr> pinned;  ///< by host; none of them knows the machine's roots
     std::string bundle;  ///< still to be loaded
     std::unordered_map<std::string, std::deque<SslSessionPtr>> sessions;
     std::size_t session_count = 0;
@@ -64,7 +65,8 @@ int state_index() {
     return index;
 }
 
-Status add_certificates(X509_STORE* store, const std::string& pem) {
+// `key`: of the configuration, for messages.
+Status add_certificates(X509_STORE* store, const std::string& pem, const std::string& key) {
     const std::unique_ptr<BIO, decltype(&BIO_free)> memory(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())),
                                                            &BIO_free);
     std::size_t count = 0;
@@ -72,7 +74,7 @@ Status add_certificates(X509_STORE* store, const std::string& pem) {
         const CertificatePtr certificate(PEM_read_bio_X509(memory.get(), nullptr, nullptr, nullptr));
         if (!certificate) break;
         if (X509_STORE_add_cert(store, certificate.get()) != 1) {
-            return Error{Errc::Internal, "upstream.ca_file: " + take_openssl_error()};
+            return Error{Errc::Internal, key + ": " + take_openssl_error()};
         }
         ++count;
     }
@@ -80,7 +82,7 @@ Status add_certificates(X509_STORE* store, const std::string& pem) {
     const bool is_end = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
     ERR_clear_error();
     if (count == 0 || !is_end) {
-        return Error{Errc::InvalidProfile, "upstream.ca_file: not PEM certificates (or a damaged one)"};
+        return Error{Errc::InvalidProfile, key + ": not PEM certificates (or a damaged one)"};
     }
     return {};
 }
@@ -108,31 +110,45 @@ Status configure(SSL_CTX* context) {
     return {};
 }
 
-}  // namespace
-
-Result<std::unique_ptr<UpstreamTls>> UpstreamTls::create(const std::string& ca_pem, const RootCertificates& roots) {
-    auto state = std::make_unique<State>();
-    state->context.reset(SSL_CTX_new(TLS_client_method()));
-    SSL_CTX* const context = state->context.get();
+// Without any root yet. `owner` keeps the sessions.
+template <class Owner>
+Result<SslContextPtr> make_context(Owner* owner) {
+    SslContextPtr made(SSL_CTX_new(TLS_client_method()));
+    SSL_CTX* const context = made.get();
     if (context == nullptr) return Error{Errc::Internal, "upstream TLS: " + take_openssl_error()};
     SANCTUM_CHECK(configure(context));
+    SSL_CTX_set_ex_data(context, state_index(), owner);
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(context, [](SSL* ssl, SSL_SESSION* session) {
+        auto* keeper = static_cast<Owner*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), state_index()));
+        const auto* slot = static_cast<SessionSlot*>(SSL_get_ex_data(ssl, slot_index()));
+        if (slot == nullptr || SSL_SESSION_is_resumable(session) != 1) return 0;
+        keeper->keep(slot->key, SslSessionPtr(session));
+        return 1;
+    });
+    return made;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<UpstreamTls>> UpstreamTls::create(const std::string& ca_pem, const RootCertificates& roots,
+                                                         const std::map<std::string, std::string>& pinned) {
+    auto state = std::make_unique<State>();
+    SANCTUM_TRY(state->context, make_context(state.get()));
+    SSL_CTX* const context = state->context.get();
     if (!ca_pem.empty()) {
-        SANCTUM_CHECK(add_certificates(SSL_CTX_get_cert_store(context), ca_pem));
+        SANCTUM_CHECK(add_certificates(SSL_CTX_get_cert_store(context), ca_pem, "upstream.ca_file"));
+    }
+    for (const auto& [host, pem] : pinned) {
+        SANCTUM_TRY(SslContextPtr own, make_context(state.get()));
+        SANCTUM_CHECK(add_certificates(SSL_CTX_get_cert_store(own.get()), pem,
+                                       "upstream.host.\"" + host + "\".ca_file"));
+        state->pinned[host] = std::move(own);
     }
     if (!roots.hashed_folder.empty() && SSL_CTX_load_verify_dir(context, roots.hashed_folder.c_str()) != 1) {
         return Error{Errc::Internal, "upstream TLS: " + take_openssl_error()};
     }
     state->bundle = roots.bundle;
-
-    SSL_CTX_set_ex_data(context, state_index(), state.get());
-    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
-    SSL_CTX_sess_set_new_cb(context, [](SSL* ssl, SSL_SESSION* session) {
-        auto* owner = static_cast<State*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), state_index()));
-        const auto* slot = static_cast<SessionSlot*>(SSL_get_ex_data(ssl, slot_index()));
-        if (slot == nullptr || SSL_SESSION_is_resumable(session) != 1) return 0;
-        owner->keep(slot->key, SslSessionPtr(session));
-        return 1;
-    });
     return std::unique_ptr<UpstreamTls>(new UpstreamTls(std::move(state)));
 }
 
@@ -140,8 +156,10 @@ UpstreamTls::UpstreamTls(std::unique_ptr<State> state) : state_(std::move(state)
 UpstreamTls::~UpstreamTls() = default;
 
 Result<SslPtr> UpstreamTls::start(const std::string& host, const std::string& session_key) {
-    SSL_CTX* const context = state_->context.get();
-    if (!state_->bundle.empty()) {
+    const auto pinned = state_->pinned.find(host);
+    const bool is_pinned = pinned != state_->pinned.end();
+    SSL_CTX* const context = is_pinned ? pinned->second.get() : state_->context.get();
+    if (!is_pinned && !state_->bundle.empty()) {
         const std::string bundle = std::exchange(state_->bundle, {});
         if (SSL_CTX_load_verify_file(context, bundle.c_str()) != 1) {
             return Error{Errc::Internal, "root certificates " + bundle + ": " + take_openssl_error()};

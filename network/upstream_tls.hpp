@@ -6,6 +6,7 @@
 #include "network/openssl_types.hpp"
 #include "network/root_certificates.hpp"
 
+#include <map>
 #include <memory>
 #include <string>
 
@@ -14,10 +15,11 @@ namespace sanctum::network {
 class UpstreamTls {
 public:
     /// `ca_pem`: the operator's certificates, trusted beside the machine's; empty: none. The machine's roots are
-    /// looked up when the first server is verified. Errors: InvalidProfile (ca_pem holds no certificate, or a broken
-    /// one), Internal.
-    [[nodiscard]] static Result<std::unique_ptr<UpstreamTls>> create(const std::string& ca_pem,
-                                                                     const RootCertificates& roots);
+    /// looked up when the first server is verified. `pinned`: hosts for which the certificates named here, PEM, are the
+    /// only roots. Errors: InvalidProfile (a PEM holds no certificate, or a broken one), Internal.
+    [[nodiscard]] static Result<std::unique_ptr<UpstreamTls>> create(
+        const std::string& ca_pem, const RootCertificates& roots,
+        const std::map<std::string, std::string>& pinned = {});
     ~UpstreamTls();
     UpstreamTls(const UpstreamTls&) = delete;
     UpstreamTls& operator=(const UpstreamTls&) = delete;

@@ -298,6 +298,7 @@ void Leases::hand_out(Lease& lease, std::uint64_t exchange) {
     }
     const std::string& username = accounts_.at(lease.row.account).username;
     if (!username.empty()) message.username = username;
+    if (!lease.credential.username.empty()) message.username = lease.credential.username;
     message.expires_boot_ms = lease.expires.ms;
     message.uses = lease.key.is_shared ? 0 : 1;
     lease.was_handed_out = true;

@@ -10,8 +10,10 @@
 #include "vault/sources/aws_sts.hpp"
 #include "vault/sources/command.hpp"
 #include "vault/sources/github_app.hpp"
+#include "vault/sources/kubernetes.hpp"
 #include "vault/sources/local.hpp"
 #include "vault/sources/oauth.hpp"
+#include "vault/sources/openbao.hpp"
 #include "vault/unlock.hpp"
 
 #include <algorithm>
@@ -93,9 +95,13 @@ Status add_command_sources(const MissionStart& start, const Accounts& accounts, 
     return {};
 }
 
-bool asks_a_provider(const Account& account) {
-    return account.source == "auth0" || account.source == "oauth" || account.source == "github-app" ||
-           account.source == "aws-sts";
+bool has_client(const Account& account) { return account.source == "auth0" || account.source == "oauth"; }
+
+// Of the sources that have one server and no client of the operator's; empty for the others.
+std::string server_of(const Account& account) {
+    if (account.source == "github-app" || account.source == "aws-sts") return account.provider.api;
+    if (account.source == "openbao") return account.bao.address;
+    return account.source == "kubernetes" ? account.kubernetes.server : "";
 }
 
 // The client that an account of auth0 or oauth names; the configuration's reader has seen to it that there is one.
@@ -114,11 +120,8 @@ Result<std::vector<ProviderHost>> provider_hosts(const profiles::VaultConfig& co
         hosts.emplace(host.name, host.port);
     };
     for (const Account* account : accounts) {
-        if (!asks_a_provider(*account)) continue;
-        if (!account->provider.api.empty()) {
-            add(account->provider.api);
-            continue;
-        }
+        add(server_of(*account));
+        if (!has_client(*account)) continue;
         SANCTUM_TRY(const profiles::IdentityClient* client, client_of(config, *account));
         add(client->token_endpoint);
         add(client->revocation_endpoint);
@@ -176,6 +179,8 @@ public:
         else if (account.source == "oauth") added = add_oauth(account);
         else if (account.source == "github-app") added = add_github_app(account);
         else if (account.source == "aws-sts") added = add_aws_sts(account);
+        else if (account.source == "openbao") added = add_server_source<OpenbaoSource>(account);
+        else if (account.source == "kubernetes") added = add_server_source<KubernetesSource>(account);
         if (!added) return std::move(added).error().in("account " + account.name);
         return {};
     }
@@ -228,6 +233,13 @@ private:
         }
         keep(account, std::make_unique<AwsStsSource>(*out_.providers, clock_, account, std::move(*keys),
                                                      bounds_of(start_.mission, account.name)));
+        return {};
+    }
+
+    template <class ServerSource>
+    Status add_server_source(const Account& account) {
+        SANCTUM_TRY(Secret item, store_.item(account.item));
+        keep(account, std::make_unique<ServerSource>(*out_.providers, clock_, account, std::move(item)));
         return {};
     }
 

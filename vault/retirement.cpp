@@ -22,6 +22,10 @@ struct Written {
     std::string authorization;
     std::string body;
     bool unknown_is_gone = false;
+    std::vector<std::int32_t> gone_statuses;
+    std::vector<std::string> gone_words;
+    std::string when_denied;
+    std::string next;  // another one in the same form; empty: none
     template <class Self, class Archive>
     static void fields(Self& self, Archive& archive) {
         archive("provider", self.provider);
@@ -32,6 +36,10 @@ struct Written {
         archive("authorization", self.authorization);
         archive("body", self.body);
         archive("unknown_is_gone", self.unknown_is_gone);
+        archive("gone_statuses", self.gone_statuses);
+        archive("gone_words", self.gone_words);
+        archive("when_denied", self.when_denied);
+        archive("next", self.next);
     }
     Written() = default;
     Written(const Written&) = delete;
@@ -41,8 +49,58 @@ struct Written {
     ~Written() {
         wipe(authorization);
         wipe(body);
+        wipe(next);
     }
 };
+
+// The caller wipes it.
+std::string to_bytes(const Retirement& retirement) {
+    Written written;
+    written.provider = retirement.provider;
+    written.method = retirement.request.method;
+    written.url = retirement.request.url;
+    for (const auto& [name, value] : retirement.request.headers) {
+        written.names.push_back(name);
+        written.values.push_back(value);
+    }
+    written.authorization = std::string(retirement.request.authorization.reveal());
+    written.body = std::string(retirement.request.body.reveal());
+    written.unknown_is_gone = retirement.unknown_is_gone;
+    for (const UnknownAnswer& answer : retirement.also_gone) {
+        written.gone_statuses.push_back(answer.status);
+        written.gone_words.push_back(answer.words);
+    }
+    written.when_denied = retirement.when_denied;
+    if (retirement.next) written.next = to_bytes(*retirement.next);
+    return wire::to_binary(written);
+}
+
+Result<Retirement> from_bytes(std::string_view bytes) {
+    Result<Written> written = wire::from_binary<Written>(bytes);
+    if (!written || written->names.size() != written->values.size() ||
+        written->gone_statuses.size() != written->gone_words.size()) {
+        return Error{Errc::Protocol, "a sealed retirement is damaged"};
+    }
+    Retirement retirement;
+    retirement.provider = written->provider;
+    retirement.request.method = written->method;
+    retirement.request.url = written->url;
+    for (std::size_t i = 0; i < written->names.size(); ++i) {
+        retirement.request.headers.emplace_back(written->names[i], written->values[i]);
+    }
+    retirement.request.authorization = Secret(written->authorization);
+    retirement.request.body = Secret(written->body);
+    retirement.request.repeat = Repeat::Safe;
+    retirement.unknown_is_gone = written->unknown_is_gone;
+    for (std::size_t i = 0; i < written->gone_statuses.size(); ++i) {
+        retirement.also_gone.push_back({written->gone_statuses[i], written->gone_words[i]});
+    }
+    retirement.when_denied = written->when_denied;
+    if (written->next.empty()) return retirement;
+    SANCTUM_TRY(Retirement next, from_bytes(written->next));  // each is shorter than the one that holds it
+    retirement.next = std::make_unique<Retirement>(std::move(next));
+    return retirement;
+}
 
 // The name appears with the whole key behind it; of two that make one at once, the first one's stays.
 Status make_key_at(const std::string& path) {
@@ -65,19 +123,30 @@ RetireOutcome outcome_of(const std::string& provider, bool unknown_is_gone, cons
     return {End::NotYet, provider + " answered its revocation with status " + std::to_string(status)};
 }
 
-std::string ReaperSeal::seal(const Retirement& retirement) const {
-    Written written;
-    written.provider = retirement.provider;
-    written.method = retirement.request.method;
-    written.url = retirement.request.url;
-    for (const auto& [name, value] : retirement.request.headers) {
-        written.names.push_back(name);
-        written.values.push_back(value);
+RetireOutcome outcome_of(const Retirement& retirement, const Result<HttpResponse>& response) {
+    for (const UnknownAnswer& unknown : retirement.also_gone) {
+        if (!response || response->status != unknown.status) continue;
+        if (response->body.reveal().find(unknown.words) == std::string_view::npos) continue;
+        return {RetireOutcome::End::Gone, "revoked at " + retirement.provider};
     }
-    written.authorization = std::string(retirement.request.authorization.reveal());
-    written.body = std::string(retirement.request.body.reveal());
-    written.unknown_is_gone = retirement.unknown_is_gone;
-    std::string plain = wire::to_binary(written);
+    RetireOutcome outcome = outcome_of(retirement.provider, retirement.unknown_is_gone, response);
+    if (response && response->status == 403 && !retirement.when_denied.empty()) {
+        outcome.detail += ": " + retirement.when_denied;
+    }
+    return outcome;
+}
+
+void send_retirement(HttpClient& http, Retirement retirement, Completion<RetireOutcome> done) {
+    const auto sent = std::make_shared<Retirement>(std::move(retirement));
+    http.send(std::move(sent->request), [&http, sent, done = std::move(done)](const Result<HttpResponse>& response) {
+        RetireOutcome outcome = outcome_of(*sent, response);
+        if (outcome.end != RetireOutcome::End::Gone || !sent->next) return done(std::move(outcome));
+        send_retirement(http, std::move(*sent->next), done);
+    });
+}
+
+std::string ReaperSeal::seal(const Retirement& retirement) const {
+    std::string plain = to_bytes(retirement);
     std::string sealed(plain.size() + crypto_box_SEALBYTES, '\0');
     const int failed = ::crypto_box_seal(reinterpret_cast<unsigned char*>(sealed.data()), bytes_of(plain), plain.size(),
                                          bytes_of(public_key_));
@@ -110,22 +179,8 @@ Result<Retirement> ReaperKey::unseal(const std::string& sealed) const {
                                               bytes->size(), bytes_of(seal_.public_key_),
                                               bytes_of(secret_key_.reveal()));
     if (failed != 0) return Error{Errc::Protocol, "a retirement was sealed to another key than reaper.key"};
-    Result<Written> written = wire::from_binary<Written>(plain);
+    Result<Retirement> retirement = from_bytes(plain);
     wipe(plain);
-    if (!written || written->names.size() != written->values.size()) {
-        return Error{Errc::Protocol, "a sealed retirement is damaged"};
-    }
-    Retirement retirement;
-    retirement.provider = written->provider;
-    retirement.request.method = written->method;
-    retirement.request.url = written->url;
-    for (std::size_t i = 0; i < written->names.size(); ++i) {
-        retirement.request.headers.emplace_back(written->names[i], written->values[i]);
-    }
-    retirement.request.authorization = Secret(written->authorization);
-    retirement.request.body = Secret(written->body);
-    retirement.request.repeat = Repeat::Safe;
-    retirement.unknown_is_gone = written->unknown_is_gone;
     return retirement;
 }
 

@@ -1,25 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
-// Retirement: the one request that gives a credential back and needs nothing that is not in it. Sealed into the
-// journal, so that whoever comes after a vault that died can send it, without the store and its passphrase.
+// Retirement: the requests that give a credential back and need nothing that is not in them. Sealed into the journal,
+// so that whoever comes after a vault that died can send them, without the store and its passphrase.
 #pragma once
 
 #include "base/result.hpp"
 #include "vault/http/http_client.hpp"
 #include "vault/sources/source.hpp"
 
+#include <cstdint>
+#include <memory>
 #include <string>
+#include <vector>
 
 namespace sanctum::vault {
+
+/// An answer that says: what is to be revoked, or the token that asks for it and ends with it, is not known any more.
+struct UnknownAnswer {
+    std::int32_t status = 0;
+    std::string words;  ///< that the answer's body holds; empty: the status is enough
+};
 
 struct Retirement {
     std::string provider;          ///< for sentences: `GitHub`
     HttpRequest request;           ///< Repeat::Safe, without a client certificate
     bool unknown_is_gone = false;  ///< 401 says that the credential, which is also who asks, is not known any more
+    std::vector<UnknownAnswer> also_gone;
+    std::string when_denied;           ///< what to change where the answer is 403; empty: nothing is known
+    std::unique_ptr<Retirement> next;  ///< sent when this one is confirmed, at the same host; null: it was the last
 };
 
 /// What the provider's answer means: 200, 202, 204 and 404 are Gone, 401 where it says so; else NotYet.
 [[nodiscard]] RetireOutcome outcome_of(const std::string& provider, bool unknown_is_gone,
                                        const Result<HttpResponse>& response);
+/// The same by what `retirement` itself says of its answer.
+[[nodiscard]] RetireOutcome outcome_of(const Retirement& retirement, const Result<HttpResponse>& response);
+
+/// Sends a retirement and all that follow it, one after the other; the first that is not confirmed ends it. Gone only
+/// when each was confirmed. `http` must live until `done` was called.
+void send_retirement(HttpClient& http, Retirement retirement, Completion<RetireOutcome> done);
 
 /// What retirements are sealed to: the public half. Nobody who has only this can open one.
 class ReaperSeal {

@@ -61,7 +61,11 @@ void MissionLoop::retire_vault(const Ending& ending) {
 
 void MissionLoop::reap_leases_of_dead_vault() {
     const Result<std::string> lines = parts_.standby.reap_leases(kRetireTimeout);
-    if (!lines) return parts_.record.leave_to_reaper(lines.error());
+    if (!lines) {
+        std::string why = "the vault died, and how its leases ended is not known: ";
+        why += lines.error().what;
+        return parts_.record.leave_to_reaper({lines.error().code, std::move(why)});
+    }
     for (wire::LeaseChanged& lease : lease_ends_in(*lines, parts_.prepared.mission.id)) {
         if (!parts_.record.lease(std::move(lease))) return;
     }

@@ -104,7 +104,7 @@ Status MissionRecord::leases(const std::vector<wire::LeaseChanged>& leases) {
 }
 
 Result<ledger::Sealed> MissionRecord::seal(ledger::MissionEnded ended) {
-    if (why_left_open_) return Error(*why_left_open_).in("the vault died, and how its leases ended is not known");
+    if (why_left_open_) return *why_left_open_;
     // The interceptor died or was cut off before it could say how these ended: sent, perhaps, and nobody knows how far.
     for (const auto& [exchange, account] : open_) {
         wire::ExchangeOutcome outcome;

@@ -49,7 +49,7 @@ public:
 
     /// The journal knows of leases what nobody could ask it for: seal() leaves the record open, with `why`, and
     /// `sanctum reap` closes it with the journal's word.
-    void leave_to_reaper(const Error& why) { why_left_open_ = why; }
+    void leave_to_reaper(Error why) { why_left_open_ = std::move(why); }
 
     /// Ends exchanges that are still open with the outcome `mission_ended` and leases without an end as `parked`, then
     /// seals. Errors: Io, and why the record is left to the reaper.

@@ -109,6 +109,7 @@ void gather_operators_files(PreparedMission& prepared) {
     if (config.unlock.starts_with(key_file)) add_file(facts.key_files, config.unlock.substr(key_file.size()));
     add_file(facts.operator_files, config.path);
     add_file(facts.operator_files, config.ca_file);
+    for (const std::string& file : config.pinned_files) add_file(facts.operator_files, file);
     for (const profiles::Service& service : prepared.mission.services) {
         for (const profiles::Account& account : config.accounts) {
             if (account.name != service.account) continue;

@@ -57,7 +57,9 @@ std::string form_of(const Endpoint& endpoint) {
     switch (endpoint.form) {
         case AuthForm::None: return "no credential";
         case AuthForm::Bearer: return "a bearer token is added outside";
-        case AuthForm::Basic: return "user " + endpoint.username + " and a password are added outside";
+        case AuthForm::Basic:
+            if (endpoint.username.empty()) return "a user and a password are added outside";
+            return "user " + endpoint.username + " and a password are added outside";
         case AuthForm::Header: return "header " + endpoint.form_name + " is added outside";
         case AuthForm::Query: return "parameter " + endpoint.form_name + " is added outside";
         case AuthForm::Sigv4:

@@ -60,7 +60,7 @@ struct Endpoint {
     AuthForm form = AuthForm::None;
     std::string form_name;           ///< header or query parameter for Header and Query; the AWS service for Sigv4
     std::string region;              ///< Sigv4: what requests are signed for
-    std::string username;            ///< Basic
+    std::string username;            ///< Basic; empty: it comes with each credential
     std::string base_path;           ///< `/git`: stripped before templates and resources are matched; empty: none
     std::string path_prefix;         ///< `/bucket`, which the host names: put before what they are matched against
     std::vector<std::string> strip;  ///< lower-case names of agent-sent headers that never leave

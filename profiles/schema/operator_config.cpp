@@ -269,29 +269,33 @@ private:
                 }
             }
         }
-        if (const auto file = reader.text("ca_file", Need::Optional, "ca.pem")) read_ca_file(*file);
+        if (const auto file = reader.text("ca_file", Need::Optional, "ca.pem")) {
+            if (const auto path = read_ca_file(*file, config_.upstream.ca_pem)) config_.ca_file = *path;
+        }
         if (const TomlMember* hosts = reader.table("host", {})) read_upstream_hosts(*hosts);
         reader.finish();
     }
 
-    void read_ca_file(const Placed<std::string>& file) {
+    // The path, with its content in `pem`; nullopt after reporting what is wrong with it.
+    std::optional<std::string> read_ca_file(const Placed<std::string>& file, std::string& pem) {
+        const auto refuse = [&](const std::string& what, const std::string& hint) -> std::optional<std::string> {
+            diagnostics_.error(file.at, "ca_file: " + what, hint);
+            return std::nullopt;
+        };
         const auto path = accept(diagnostics_, file.at, parse_path(file.value, folder_of(config_.path), {}));
-        if (!path) return;
+        if (!path) return std::nullopt;
         const Result<std::string> content = read_file(*path, kSmallFileBytesMax);
         if (!content) {
-            return diagnostics_.error(file.at, "ca_file: " + content.error().what,
-                                      "a PEM file; a relative path starts at the configuration's folder");
+            return refuse(content.error().what, "a PEM file; a relative path starts at the configuration's folder");
         }
         if (content->find("-----BEGIN CERTIFICATE-----") == std::string::npos) {
-            return diagnostics_.error(file.at, "ca_file: " + *path + " holds no certificate",
-                                      "it begins with -----BEGIN CERTIFICATE-----");
+            return refuse(*path + " holds no certificate", "it begins with -----BEGIN CERTIFICATE-----");
         }
         if (content->find("PRIVATE KEY-----") != std::string::npos) {
-            return diagnostics_.error(file.at, "ca_file: " + *path + " holds a private key",
-                                      "name a file with certificates only");
+            return refuse(*path + " holds a private key", "name a file with certificates only");
         }
-        config_.upstream.ca_pem = *content;
-        config_.ca_file = *path;
+        pem = *content;
+        return path;
     }
 
     void read_upstream_hosts(const TomlMember& hosts) {
@@ -302,11 +306,18 @@ private:
                 continue;
             }
             TableReader reader(host.value, host.at, "[upstream.host.\"" + host.key + "\"]", diagnostics_);
-            const auto address = reader.text("address", Need::Required, "127.0.0.1:8443");
+            const auto ca_file = reader.text("ca_file", Need::Optional, "cluster-ca.pem");
+            const auto need = ca_file ? Need::Optional : Need::Required;
+            const auto address = reader.text("address", need, "127.0.0.1:8443");
             const auto checked =
                 address ? accept(diagnostics_, address->at, parse_address_port(address->value)) : std::nullopt;
+            std::string pinned;
+            if (ca_file) {
+                if (const auto path = read_ca_file(*ca_file, pinned)) config_.pinned_files.push_back(*path);
+            }
             reader.finish();
             if (name && checked) config_.upstream.addresses[*name] = *checked;
+            if (name && !pinned.empty()) config_.upstream.pinned[*name] = pinned;
         }
     }
 

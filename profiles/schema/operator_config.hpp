@@ -86,6 +86,60 @@ struct ProviderAccount {
     }
 };
 
+/// What an account of `openbao` says beyond its name: an OpenBao or HashiCorp Vault server. Empty texts: not said.
+struct BaoAccount {
+    std::string address;         ///< `https://bao.example:8200`, without a slash at its end
+    std::string bao_namespace;   ///< sent as X-Vault-Namespace
+    std::string login;           ///< token | approle: what the account's item is
+    std::string auth_mount;      ///< approle: where the auth method is mounted
+    std::string role_id;         ///< approle
+    bool is_wrapped = false;     ///< the item is a wrapping token around it, good for one mission
+    std::string engine;          ///< kv | dynamic | token: a stored secret, one made for the lease, the child token
+    std::string path;            ///< kv, dynamic: of the secret below /v1/, `secret/data/app`, `database/creds/reader`
+    std::string field;           ///< kv, dynamic: which text of the secret is the credential
+    std::string username_field;  ///< kv, dynamic: which is the user's name
+    std::vector<std::string> policies;  ///< of every child token, beside those that scope_names gives
+    std::string retire_policy;          ///< dynamic, token: of the token that can do nothing but revoke
+    bool revokes_prefix = false;        ///< dynamic: at the end all that was ever made at `path` is revoked
+    std::int64_t uses = 0;              ///< token: requests that a child token is good for; 0: any number
+    template <class Self, class Archive>
+    static void fields(Self& self, Archive& archive) {
+        archive("address", self.address);
+        archive("bao_namespace", self.bao_namespace);
+        archive("login", self.login);
+        archive("auth_mount", self.auth_mount);
+        archive("role_id", self.role_id);
+        archive("is_wrapped", self.is_wrapped);
+        archive("engine", self.engine);
+        archive("path", self.path);
+        archive("field", self.field);
+        archive("username_field", self.username_field);
+        archive("policies", self.policies);
+        archive("retire_policy", self.retire_policy);
+        archive("revokes_prefix", self.revokes_prefix);
+        archive("uses", self.uses);
+    }
+};
+
+/// What an account of `kubernetes` says beyond its name: a service account whose tokens a mission gets.
+struct KubernetesAccount {
+    std::string server;           ///< `https://kube.example:6443`, without a slash at its end
+    std::string name_space;       ///< of the service accounts and of the Secrets that tokens are bound to
+    std::string service_account;
+    std::vector<std::string> audiences;  ///< empty: the API server itself
+    std::string retire_as;        ///< service account that may do nothing but delete these Secrets; empty: none
+    std::string certificate_pem;  ///< content of `certificate`: then the item is its private key, else a bearer token
+    template <class Self, class Archive>
+    static void fields(Self& self, Archive& archive) {
+        archive("server", self.server);
+        archive("name_space", self.name_space);
+        archive("service_account", self.service_account);
+        archive("audiences", self.audiences);
+        archive("retire_as", self.retire_as);
+        archive("certificate_pem", self.certificate_pem);
+    }
+};
+
 /// An account as the vault needs it; secrets by name.
 struct Account {
     std::string name;
@@ -94,12 +148,16 @@ struct Account {
     std::vector<std::uint16_t> ports;  ///< of `hosts`; empty: 443
     std::string base_path;
     std::string region;                ///< of AWS, for entries whose requests are signed
-    std::string source;                ///< local | command | auth0 | oauth | github-app | aws-sts
-    std::string item;                  ///< name in the store: the credential itself, a subject token, or a private key
+    std::string source;                ///< local | command | auth0 | oauth | github-app | openbao | kubernetes |
+                                       ///< aws-sts
+    std::string item;                  ///< name in the store: the credential itself, a subject token, a private key, or
+                                       ///< what logs us in
     std::vector<std::string> command;  ///< command: argv, absolute program
     std::string username;
     std::string on_exit;                            ///< expire | revoke
     ProviderAccount provider;                       ///< of the sources that ask an identity provider
+    BaoAccount bao;                                 ///< openbao
+    KubernetesAccount kubernetes;                   ///< kubernetes
     std::optional<std::vector<std::string>> grant;  ///< absent: unbounded
     std::map<std::string, std::vector<std::string>> resources;
     std::string place;
@@ -117,6 +175,8 @@ struct Account {
         archive("username", self.username);
         archive("on_exit", self.on_exit);
         archive("provider", self.provider);
+        archive("bao", self.bao);
+        archive("kubernetes", self.kubernetes);
         archive("grant", self.grant);
         archive("resources", self.resources);
         archive("place", self.place);
@@ -130,6 +190,7 @@ struct UpstreamConfig {
     std::string ca_pem;                        ///< content of ca_file, added to the system's roots
     std::vector<std::string> plain_http;
     std::map<std::string, std::string> addresses;  ///< host → `address:port`, permits exactly this
+    std::map<std::string, std::string> pinned;     ///< host → content of its ca_file: its only roots
     template <class Self, class Archive>
     static void fields(Self& self, Archive& archive) {
         archive("resolver", self.resolver);
@@ -137,6 +198,7 @@ struct UpstreamConfig {
         archive("ca_pem", self.ca_pem);
         archive("plain_http", self.plain_http);
         archive("addresses", self.addresses);
+        archive("pinned", self.pinned);
     }
 };
 
@@ -179,6 +241,7 @@ struct OperatorConfig {
     std::vector<Approver> approvers;
     UpstreamConfig upstream;
     std::string ca_file;  ///< where upstream.ca_pem was read; empty: none
+    std::vector<std::string> pinned_files;  ///< where upstream.pinned was read
     std::int64_t keep_ms = 0;
     std::string witness;  ///< absolute path of the command that is told of signed heads; empty: none
 };

@@ -37,6 +37,11 @@ const std::vector<SourceKeys>& sources() {
         {"oauth", {"provider", "grant_type", "item", "audience", "resource", "ask_scopes", "scope_names", "wider"}},
         {"github-app", {"app_id", "installation", "item", "api", "scope_names"}},
         {"aws-sts", {"role", "external_id", "item", "api", "scope_names", "wider"}},
+        {"openbao",
+         {"address", "namespace", "login", "auth_mount", "role_id", "item", "wrapped", "engine", "mount", "path",
+          "field", "username_field", "policies", "scope_names", "retire_policy", "revoke_prefix", "num_uses"}},
+        {"kubernetes",
+         {"server", "namespace", "service_account", "audiences", "retire_as", "item", "certificate"}},
     };
     return all;
 }
@@ -67,6 +72,31 @@ std::set<std::string_view> keys_of_all() {
 void forgive_all(TableReader& reader) {
     for (const std::string_view key : keys_of_all()) reader.forgive(key);
     reader.forgive("on_exit");
+}
+
+// What may stand in a URL as it is and can lead nowhere else: names between single slashes.
+bool is_bao_path(std::string_view text) {
+    std::size_t begin = 0;
+    while (begin <= text.size()) {
+        const std::size_t end = std::min(text.find('/', begin), text.size());
+        const std::string_view name = text.substr(begin, end - begin);
+        const bool is_plain = std::all_of(name.begin(), name.end(), [](char c) {
+            return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
+                   c == '.' || c == '@' || c == ':';
+        });
+        if (name.empty() || name == "." || name == ".." || !is_plain) return false;
+        begin = end + 1;
+    }
+    return true;
+}
+
+// RFC 1123: names of namespaces and service accounts.
+bool is_object_name(std::string_view text) {
+    const auto is_edge = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
+    return !text.empty() && text.size() <= kObjectNameCharsMax && is_edge(text.front()) && is_edge(text.back()) &&
+           text.find("..") == std::string_view::npos && std::all_of(text.begin(), text.end(), [&](char c) {
+               return is_edge(c) || c == '-' || c == '.';
+           });
 }
 
 bool is_number(std::string_view text) {
@@ -133,6 +163,8 @@ void SourceReader::read_account(TableReader& reader, Account& account) {
     else if (source->value == "oauth") read_oauth(reader, account);
     else if (source->value == "github-app") read_github_app(reader, account);
     else if (source->value == "aws-sts") read_aws_sts(reader, account);
+    else if (source->value == "openbao") read_openbao(reader, account);
+    else if (source->value == "kubernetes") read_kubernetes(reader, account);
     else {
         std::vector<std::string> names;
         for (const SourceKeys& known : sources()) names.emplace_back(known.name);
@@ -262,6 +294,156 @@ void SourceReader::read_aws_sts(TableReader& reader, Account& account) {
     read_on_exit(reader, account, false);
 }
 
+void SourceReader::read_server(TableReader& reader, std::string_view key, std::string_view example, std::string& to) {
+    to = read_url(reader, key, Need::Required, example);
+    while (to.ends_with('/')) to.pop_back();
+}
+
+std::string SourceReader::read_word(TableReader& reader, std::string_view key, const std::vector<std::string>& known) {
+    const auto word = reader.text(key, Need::Required, known.front());
+    if (!word || std::find(known.begin(), known.end(), word->value) != known.end()) return word ? word->value : "";
+    diagnostics_.error(word->at, "`" + std::string(key) + "` cannot be `" + word->value + "`",
+                       suggest(word->value, known));
+    return "";
+}
+
+void SourceReader::read_openbao(TableReader& reader, Account& account) {
+    BaoAccount& bao = account.bao;
+    read_server(reader, "address", "https://bao.example.org:8200", bao.address);
+    if (const auto name = reader.text("namespace", Need::Optional, "team-a")) {
+        bao.bao_namespace = name->value;
+        if (!is_bao_path(name->value)) {
+            diagnostics_.error(name->at, "`namespace` is a path of names", "as in \"team-a\" or \"org/team-a\"");
+        }
+    }
+    bao.login = read_word(reader, "login", {"approle", "token"});
+    read_bao_login(reader, bao);
+    read_item(reader, account, Need::Required, "what logs in at the server: a secret id or a token in the store");
+    bao.engine = read_word(reader, "engine", {"kv", "dynamic", "token"});
+    read_bao_secret(reader, bao);
+    read_scope_names(reader, account);
+    read_bao_policies(reader, account, bao);
+    if (bao.engine == "kv") read_on_exit(reader, account, false);
+    else read_on_exit_of_a_maker(reader, account);
+}
+
+void SourceReader::read_bao_login(TableReader& reader, BaoAccount& bao) {
+    const bool is_approle = bao.login == "approle";
+    if (const auto wrapped = reader.boolean("wrapped")) bao.is_wrapped = wrapped->value;
+    const auto role = reader.text("role_id", is_approle ? Need::Required : Need::Optional, "the role's id");
+    const auto mount = reader.text("auth_mount", Need::Optional, "approle");
+    if (role) bao.role_id = role->value;
+    bao.auth_mount = mount ? mount->value : "approle";
+    for (const auto& key : {role, mount}) {
+        if (!key || is_approle || bao.login.empty()) continue;
+        diagnostics_.error(key->at, "this belongs to login = \"approle\"", "remove it");
+    }
+    if (mount && !is_bao_path(mount->value)) {
+        diagnostics_.error(mount->at, "`auth_mount` is a path of names", "without `auth/` before it, as \"approle\"");
+    }
+}
+
+// The path that is asked for, and what of the answer is the credential.
+void SourceReader::read_bao_secret(TableReader& reader, BaoAccount& bao) {
+    const bool is_kv = bao.engine == "kv";
+    const bool is_read = is_kv || bao.engine == "dynamic";
+    const auto need = is_read ? Need::Required : Need::Optional;
+    const auto mount = reader.text("mount", Need::Optional, "secret");
+    const auto path = reader.text("path", need, is_kv ? "app/deploy" : "database/creds/reader");
+    const auto field = reader.text("field", need, is_kv ? "token" : "password");
+    const auto username = reader.text("username_field", Need::Optional, "username");
+    const auto refuse_unless = [&](bool fits, const std::optional<Placed<std::string>>& key, std::string_view engines) {
+        if (!key || fits || bao.engine.empty()) return;
+        diagnostics_.error(key->at, "this belongs to engine " + std::string(engines), "remove it");
+    };
+    refuse_unless(is_kv, mount, "\"kv\"");
+    for (const auto& key : {path, field, username}) refuse_unless(is_read, key, "\"kv\" and \"dynamic\"");
+    if (field) bao.field = field->value;
+    if (username) bao.username_field = username->value;
+    if (username && reader.peek("username") != nullptr) {
+        diagnostics_.error(username->at, "`username` and `username_field` both name the user", "remove one of them");
+    }
+    if (mount && !is_bao_path(mount->value)) {
+        diagnostics_.error(mount->at, "`mount` is a path of names", "where the engine is mounted, as \"secret\"");
+    }
+    if (!path) return;
+    if (!is_bao_path(path->value)) {
+        return diagnostics_.error(path->at, "`path` is a path of names",
+                                  "without `/v1/` before it, as in \"app/deploy\" or \"database/creds/reader\"");
+    }
+    bao.path = is_kv ? (mount ? mount->value : "secret") + "/data/" + path->value : path->value;
+    for (const std::string_view own : {"sys/", "auth/", "cubbyhole/", "identity/"}) {
+        if (!bao.path.starts_with(own)) continue;
+        diagnostics_.error(is_kv && mount ? mount->at : path->at, std::string(own) + " is the server's own",
+                           "name a secret of an engine");
+    }
+}
+
+void SourceReader::read_bao_policies(TableReader& reader, const Account& account, BaoAccount& bao) {
+    const bool makes = bao.engine == "dynamic" || bao.engine == "token";
+    if (const auto policies = reader.texts("policies", Need::Optional, R"(["db-reader"])")) {
+        for (const auto& policy : policies->value) {
+            bao.policies.push_back(policy.value);
+            if (policy.value != "root") continue;
+            diagnostics_.error(policy.at, "no mission gets the policy `root`", "name the policies that it needs");
+        }
+    }
+    if (bao.policies.empty() && account.provider.scope_names.empty() && !bao.engine.empty()) {
+        diagnostics_.error(reader.at(), "source `openbao` needs `policies`, `scope_names`, or both",
+                           "write policies = [\"db-reader\"], or scope_names = { read = \"db-reader\" }");
+    }
+    const auto retire = reader.text("retire_policy", makes ? Need::Required : Need::Optional, "sanctum-retire");
+    if (retire) bao.retire_policy = retire->value;
+    if (retire && retire->value == "root") {
+        diagnostics_.error(retire->at, "no token of Sanctum's gets the policy `root`",
+                           "name one that allows `update` on auth/token/revoke-accessor and sys/leases/revoke");
+    }
+    if (retire && bao.engine == "kv") {
+        diagnostics_.error(retire->at, "this belongs to engine \"dynamic\" and \"token\"",
+                           "remove it; a stored secret cannot be revoked");
+    }
+    if (const auto prefix = reader.boolean("revoke_prefix")) {
+        bao.revokes_prefix = prefix->value;
+        if (prefix->value && bao.engine != "dynamic" && !bao.engine.empty()) {
+            diagnostics_.error(prefix->at, "this belongs to engine \"dynamic\"", "remove it");
+        }
+    }
+    if (reader.peek("num_uses") == nullptr) return;
+    const auto uses = reader.integer("num_uses", 1, kTokenUsesMax);
+    if (uses) bao.uses = uses->value;
+    if (uses && bao.engine != "token" && !bao.engine.empty()) {
+        diagnostics_.error(uses->at, "this belongs to engine \"token\"",
+                           "remove it; the token that reads a secret is good for that alone");
+    }
+}
+
+void SourceReader::read_kubernetes(TableReader& reader, Account& account) {
+    KubernetesAccount& cluster = account.kubernetes;
+    read_server(reader, "server", "https://kube.example.org:6443", cluster.server);
+    const auto read_label = [&](std::string_view key, Need need, std::string_view example, std::string& to) {
+        const auto name = reader.text(key, need, example);
+        if (!name) return;
+        to = name->value;
+        if (!is_object_name(to)) {
+            diagnostics_.error(name->at, "`" + std::string(key) + "` is no name of Kubernetes",
+                               "lower-case letters, digits, `-` and `.`, as \"" + std::string(example) + "\"");
+        }
+    };
+    read_label("namespace", Need::Required, "agents", cluster.name_space);
+    read_label("service_account", Need::Required, "mission", cluster.service_account);
+    read_label("retire_as", Need::Optional, "sanctum-retire", cluster.retire_as);
+    if (!cluster.retire_as.empty() && cluster.retire_as == cluster.service_account) {
+        diagnostics_.error(reader.peek("retire_as")->value.at, "`retire_as` is the mission's own service account",
+                           "name one that may do nothing but delete Secrets of this namespace");
+    }
+    if (const auto audiences = reader.texts("audiences", Need::Optional, R"(["api.example.org"])")) {
+        for (const auto& audience : audiences->value) cluster.audiences.push_back(audience.value);
+    }
+    read_certificate(reader, cluster.certificate_pem, "put the key into the store and name it as item = \"NAME\"");
+    read_item(reader, account, Need::Required, "who asks for tokens: a bearer token, or the certificate's private key");
+    read_on_exit_of_a_maker(reader, account);
+}
+
 void SourceReader::read_item(TableReader& reader, Account& account, Need need, std::string_view what) {
     const auto item = reader.text("item", Need::Optional, "alice");
     if (item && accept(diagnostics_, item->at, parse_name_text(item->value, "an item"))) account.item = item->value;
@@ -280,6 +462,11 @@ void SourceReader::read_scopes(TableReader& reader, Account& account) {
                                suggest(wider->value, {"refuse", "accept"}));
         }
     }
+    read_scope_names(reader, account);
+}
+
+void SourceReader::read_scope_names(TableReader& reader, Account& account) {
+    ProviderAccount& provider = account.provider;
     const TomlMember* names = reader.table("scope_names", R"({ "issues:read" = "repo" })");
     if (names == nullptr) return;
     for (const TomlMember& scope : names->value.members) {
@@ -301,6 +488,14 @@ void SourceReader::read_on_exit(TableReader& reader, Account& account, bool can_
         diagnostics_.error(on_exit->at, "source `" + account.source + "` cannot revoke at the provider",
                            "write on_exit = \"expire\"");
     }
+}
+
+// What was made for one lease is never left behind.
+void SourceReader::read_on_exit_of_a_maker(TableReader& reader, Account& account) {
+    read_on_exit(reader, account, true);
+    if (account.on_exit != "expire") return;
+    diagnostics_.error(reader.peek("on_exit")->value.at,
+                       "source `" + account.source + "` always revokes what it makes", "remove `on_exit`");
 }
 
 void SourceReader::read_how(TableReader& reader, std::string_view key, const std::vector<std::string>& known,
@@ -381,7 +576,8 @@ void SourceReader::read_authentication(TableReader& reader, IdentityClient& clie
     client.secret_item = read_named_secret(reader, "client_secret");
     client.key_item = read_named_secret(reader, "private_key");
     read_text(reader, "key_id", Need::Optional, "2026-11", client.key_id);
-    read_certificate(reader, client);
+    read_certificate(reader, client.certificate_pem,
+                     "put the key into the store and name it as private_key = { item = \"NAME\" }");
     client.authentication = !client.secret_item.empty()       ? ClientAuthentication::SecretPost
                             : !client.certificate_pem.empty() ? ClientAuthentication::Tls
                             : !client.key_item.empty()        ? ClientAuthentication::PrivateKeyJwt
@@ -417,7 +613,7 @@ void SourceReader::read_authentication(TableReader& reader, IdentityClient& clie
     }
 }
 
-void SourceReader::read_certificate(TableReader& reader, IdentityClient& client) {
+void SourceReader::read_certificate(TableReader& reader, std::string& pem, std::string_view key_goes) {
     const auto file = reader.text("certificate", Need::Optional, "client.pem");
     if (!file) return;
     const auto path = accept(diagnostics_, file->at, parse_path(file->value, folder_, {}));
@@ -428,14 +624,13 @@ void SourceReader::read_certificate(TableReader& reader, IdentityClient& client)
                                   "a PEM file; a relative path starts at the configuration's folder");
     }
     if (content->find("PRIVATE KEY-----") != std::string::npos) {
-        return diagnostics_.error(file->at, "certificate: " + *path + " holds a private key",
-                                  "put the key into the store and name it as private_key = { item = \"NAME\" }");
+        return diagnostics_.error(file->at, "certificate: " + *path + " holds a private key", std::string(key_goes));
     }
     if (content->find("-----BEGIN CERTIFICATE-----") == std::string::npos) {
         return diagnostics_.error(file->at, "certificate: " + *path + " holds no certificate",
                                   "it begins with -----BEGIN CERTIFICATE-----");
     }
-    client.certificate_pem = *content;
+    pem = *content;
 }
 
 std::string SourceReader::read_named_secret(TableReader& reader, std::string_view key) {

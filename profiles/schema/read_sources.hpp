@@ -39,18 +39,27 @@ private:
     void read_oauth(TableReader& reader, Account& account);
     void read_github_app(TableReader& reader, Account& account);
     void read_aws_sts(TableReader& reader, Account& account);
+    void read_openbao(TableReader& reader, Account& account);
+    void read_bao_login(TableReader& reader, BaoAccount& bao);
+    void read_bao_secret(TableReader& reader, BaoAccount& bao);
+    void read_bao_policies(TableReader& reader, const Account& account, BaoAccount& bao);
+    void read_kubernetes(TableReader& reader, Account& account);
     void read_item(TableReader& reader, Account& account, Need need, std::string_view what);
     void read_scopes(TableReader& reader, Account& account);
+    void read_scope_names(TableReader& reader, Account& account);
     void read_on_exit(TableReader& reader, Account& account, bool can_revoke);
+    void read_on_exit_of_a_maker(TableReader& reader, Account& account);
     void read_how(TableReader& reader, std::string_view key, const std::vector<std::string>& known, Account& account);
     void read_client(TableReader& reader, std::string_view key, Account& account);
     void read_text(TableReader& reader, std::string_view key, Need need, std::string_view example, std::string& to);
+    void read_server(TableReader& reader, std::string_view key, std::string_view example, std::string& to);
+    std::string read_word(TableReader& reader, std::string_view key, const std::vector<std::string>& known);
     void refuse_foreign_keys(TableReader& reader, const Account& account);
 
     void read_client_table(const TomlMember& member, bool is_tenant);
     void read_endpoints(TableReader& reader, IdentityClient& client);
     void read_authentication(TableReader& reader, IdentityClient& client);
-    void read_certificate(TableReader& reader, IdentityClient& client);
+    void read_certificate(TableReader& reader, std::string& pem, std::string_view key_goes);
     std::string read_named_secret(TableReader& reader, std::string_view key);
     std::string read_url(TableReader& reader, std::string_view key, Need need, std::string_view example);
 

@@ -239,6 +239,7 @@ void resolve_endpoints(const ServiceText& text, const CompiledEntry& entry, cons
             if (!account.ports.empty()) endpoint.ports = account.ports;
         }
         if (endpoint.form == AuthForm::Basic && !account.username.empty()) endpoint.username = account.username;
+        if (!account.bao.username_field.empty()) endpoint.username.clear();
         if (endpoint.form == AuthForm::Header) endpoint.strip.push_back(endpoint.form_name);
         for (const char* always : {"authorization", "proxy-authorization"}) endpoint.strip.emplace_back(always);
         sort_unique(endpoint.strip);

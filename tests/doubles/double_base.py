@@ -79,6 +79,7 @@ class Request:
     fault: dict = None
     issued: list = field(default_factory=list)
     revoked: list = field(default_factory=list)
+    certificate: dict = None                   # of the client, as ssl.getpeercert tells it
     note: dict = field(default_factory=dict)   # fields of the log's entry: asked, returned, client, user, …
 
     def header(self, name):
@@ -182,6 +183,7 @@ class Double(Provider):
 
     name = "double"
     hosts = ()   # the provider's own names, in the certificate beside localhost
+    takes_certificates = False   # clients may show one of the test's authority
 
     def __init__(self, folder, authority, port=0):
         self.folder = Path(folder)
@@ -224,7 +226,8 @@ class Double(Provider):
 
     def up(self):
         if not self._server:
-            self._server = RecordingUpstream(*self._certificate, at=("127.0.0.1", self.port))
+            client_ca = self.ca_file if self.takes_certificates else None
+            self._server = RecordingUpstream(*self._certificate, at=("127.0.0.1", self.port), client_ca=client_ca)
             self._server.routes = {"/*": self._serve}
             self.address_of(self._server.port)
 
@@ -271,6 +274,7 @@ class Double(Provider):
         body = exchange.read_body()
         query = dict(urllib.parse.parse_qsl(exchange.query, keep_blank_values=True))
         request = Request(exchange.method, exchange.path, query, exchange.query, exchange.headers, body)
+        request.certificate = exchange.stream.getpeercert() if self.takes_certificates else None
         request.fault = fault = self.faults.take(request)
         if request.is_fault("slow"):
             _wait(fault)

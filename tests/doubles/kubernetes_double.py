@@ -28,13 +28,16 @@ def cluster_key():
 
 
 class KubernetesDouble(Double):
-    """`caller` is the token of whoever may ask for tokens; `maximum` shortens what is asked for."""
+    """`caller` is the token of whoever may ask for tokens; `maximum` shortens what is asked for. Tokens of service
+    accounts are taken for what `role` lets these do, client certificates for what the caller may."""
 
     name = "kubernetes"
+    takes_certificates = True
     hosts = ("kubernetes.default.svc", "kube.test")
 
     def __init__(self, folder, authority, port=0, maximum=None):
         self.accounts, self.secrets, self.maximum = {}, {}, maximum
+        self.roles, self.forbidden, self.binds = {}, set(), True
         self.key = cluster_key()
         self.caller = f"caller.{random_text(40)}"
         super().__init__(folder, authority, port)
@@ -42,15 +45,37 @@ class KubernetesDouble(Double):
     def service_account(self, namespace, name):
         self.accounts[namespace, name] = str(uuid.uuid4())
 
+    def role(self, namespace, name, *allowed):
+        """What tokens of a service account may do, as "DELETE secrets"; `forbid` takes the same from the caller."""
+        self.roles[f"system:serviceaccount:{namespace}:{name}"] = set(allowed)
+
+    def forbid(self, *actions):
+        self.forbidden = set(actions)
+
     # ---- serving ---------------------------------------------------------------------------------------------------
     def handle(self, request):
-        for method, pattern, answer in ROUTES:
+        for method, pattern, kind, answer in ROUTES:
             found = re.fullmatch(pattern, request.path)
             if found and method == request.method:
-                if request.bearer() != self.caller:
-                    raise status(401, "Unauthorized", "Unauthorized")
+                self._authorize(request, f"{method} {kind}")
                 return answer(self, request, *found.groups())
         raise status(404, "NotFound", "the server could not find the requested resource")
+
+    def _authorize(self, request, action):
+        """401 for whom nobody knows, 403 for who may not."""
+        token = self.live(request.bearer(), "service_account_token")
+        if token and AUDIENCE in token.more["audiences"]:
+            user = token.more["claims"]["sub"]
+            is_allowed = action in self.roles.get(user, ())
+        elif request.bearer() == self.caller or request.certificate:
+            names = dict(pair[0] for pair in (request.certificate or {}).get("subject", ()))
+            user = names.get("commonName", "caller")
+            is_allowed = action not in self.forbidden
+        else:
+            raise status(401, "Unauthorized", "Unauthorized")
+        request.note["user"] = user
+        if not is_allowed:
+            raise status(403, "Forbidden", f'{action} is forbidden: User "{user}" cannot do that')
 
     def request_token(self, request, namespace, name):
         if (namespace, name) not in self.accounts:
@@ -64,7 +89,7 @@ class KubernetesDouble(Double):
             raise status(422, "Invalid", "spec.expirationSeconds: Invalid value: may not specify a duration less than "
                                          "10 minutes")
         bound = spec.get("boundObjectRef")
-        secret = self._bound_secret(namespace, bound) if bound else None
+        secret = self._bound_secret(namespace, bound) if bound and self.binds else None
         seconds = min(seconds, self.maximum or seconds)
         audiences = request.changed(spec.get("audiences") or [AUDIENCE])
         request.note.update(asked=spec.get("audiences"), returned=audiences, client=f"{namespace}/{name}")
@@ -149,9 +174,9 @@ def claims_of(token):
 
 
 ROUTES = [
-    ("POST", r"/api/v1/namespaces/([^/]+)/serviceaccounts/([^/]+)/token", KubernetesDouble.request_token),
-    ("POST", r"/api/v1/namespaces/([^/]+)/secrets", KubernetesDouble.create_secret),
-    ("GET", r"/api/v1/namespaces/([^/]+)/secrets/([^/]+)", KubernetesDouble.read_secret),
-    ("DELETE", r"/api/v1/namespaces/([^/]+)/secrets/([^/]+)", KubernetesDouble.delete_secret),
-    ("POST", r"/apis/authentication.k8s.io/v1/tokenreviews", KubernetesDouble.review),
+    ("POST", r"/api/v1/namespaces/([^/]+)/serviceaccounts/([^/]+)/token", "tokens", KubernetesDouble.request_token),
+    ("POST", r"/api/v1/namespaces/([^/]+)/secrets", "secrets", KubernetesDouble.create_secret),
+    ("GET", r"/api/v1/namespaces/([^/]+)/secrets/([^/]+)", "secrets", KubernetesDouble.read_secret),
+    ("DELETE", r"/api/v1/namespaces/([^/]+)/secrets/([^/]+)", "secrets", KubernetesDouble.delete_secret),
+    ("POST", r"/apis/authentication.k8s.io/v1/tokenreviews", "reviews", KubernetesDouble.review),
 ]

@@ -26,6 +26,15 @@ def seconds_of(value):
     return int(found.group(1)) * SECONDS[found.group(2) or "s"]
 
 
+def no_handler(path):
+    return refusal(404, f'no handler for route "{path}". route entry not found.')
+
+
+# What the servers' own `default` lets every token do, as far as there is something of it here.
+DEFAULT_POLICY = ["auth/token/lookup-self", "auth/token/renew-self", "auth/token/revoke-self", "sys/leases/lookup",
+                  "sys/leases/renew", "sys/wrapping/", "sys/capabilities-self", "cubbyhole/"]
+
+
 class OpenBaoDouble(Double):
     """`root` is a token that may do everything; a policy names path prefixes that its tokens may use."""
 
@@ -33,13 +42,37 @@ class OpenBaoDouble(Double):
     hosts = ("bao.test",)
 
     def __init__(self, folder, authority, port=0):
-        self.policies, self.secrets, self.roles, self.leases = {"default": ["auth/token/", "sys/"]}, {}, {}, {}
+        self.policies, self.secrets, self.roles, self.leases = {"default": DEFAULT_POLICY}, {}, {}, {}
+        self.logins, self.secret_ids, self.sudo, self.identity = {}, {}, {}, []
+        self.namespace, self.is_sealed, self.engine_is_down = "", False, False
         super().__init__(folder, authority, port)
         self.root = self._mint(None, ["root"], 0, 0, 0, None, {}).value
 
     # ---- what there is ---------------------------------------------------------------------------------------------
-    def policy(self, name, *prefixes):
+    def policy(self, name, *prefixes, sudo=()):
         self.policies[name] = list(prefixes)
+        self.sudo[name] = list(sudo)
+
+    def app_role(self, name, *policies, ttl=3600, mount="approle"):
+        """A role that logs in; its role_id. Its tokens have `default` as well."""
+        role_id = f"{name}-{random_text(12)}"
+        self.logins[mount, role_id] = {"name": name, "mount": mount, "policies": [*policies, "default"], "ttl": ttl}
+        return role_id
+
+    def secret_id(self, role_id, uses=0, mount="approle"):
+        """A secret id of a role, good for that many logins (0: any number)."""
+        value = random_text(36)
+        self.secret_ids[value] = {"login": (mount, role_id), "left": uses or -1}
+        return value
+
+    def wrap(self, path, answer, ttl=600):
+        """A wrapping token around an answer, as an orchestrator hands it over."""
+        return self.mint(None, "wrapping_token", "hvs.", 95, ttl=ttl, answer=answer, path=path).value
+
+    def wrapped_secret_id(self, role_id, **secret_id):
+        login = self.logins["approle", role_id]
+        return self.wrap(f"auth/approle/role/{login['name']}/secret-id",
+                         {"data": {"secret_id": self.secret_id(role_id, **secret_id)}, "auth": None})
 
     def token(self, *policies, ttl=3600, num_uses=0):
         """A token as somebody logged in would have it."""
@@ -68,9 +101,19 @@ class OpenBaoDouble(Double):
             raise refusal(404)
         path = request.path[len("/v1/"):]
         if path == "sys/health":
-            return 200, {"initialized": True, "sealed": False, "standby": False}
+            return (503 if self.is_sealed else 200), {"initialized": True, "sealed": self.is_sealed, "standby": False}
+        if self.is_sealed:
+            raise refusal(503, "Vault is sealed")
+        if (request.header("x-vault-namespace") or "").strip("/") != self.namespace:
+            raise no_handler(path)
+        # These ask for no token of the caller's.
         if path == "sys/wrapping/unwrap":
             return self.unwrap(request)
+        if path == "sys/wrapping/lookup":
+            return self.lookup_wrapping(request)
+        login = re.fullmatch(r"auth/([^/]+)/login", path)
+        if login:
+            return self.log_in(request, login.group(1))
         token = self._use(request, path)
         method = "POST" if request.method == "PUT" else request.method
         for wanted, pattern, answer in ROUTES:
@@ -79,7 +122,7 @@ class OpenBaoDouble(Double):
                 return self._wrapped(request, answer(self, request, token, *found.groups()))
         if method == "GET" and path in self.roles:
             return self._wrapped(request, self.generate(request, token, path))
-        raise refusal(404)
+        raise no_handler(path)
 
     def _use(self, request, path):
         """The caller's token, one use of it spent."""
@@ -88,8 +131,13 @@ class OpenBaoDouble(Double):
         if not token:
             raise refusal(403, "permission denied", "invalid token")
         request.note["client"] = token.more["accessor"]
-        allowed = [prefix for name in token.more["policies"] for prefix in self.policies.get(name, [])]
-        if "root" not in token.more["policies"] and not any(path.startswith(prefix) for prefix in allowed):
+        policies = [*token.more["policies"], *token.more.get("identity", [])]
+
+        def is_allowed(kind):
+            return "root" in policies or any(path.startswith(prefix) for name in policies
+                                             for prefix in kind.get(name, []))
+        needs_sudo = path.startswith("sys/leases/revoke-prefix/")
+        if not is_allowed(self.policies) or (needs_sudo and not is_allowed(self.sudo)):
             raise refusal(403, "1 error occurred:\n\t* permission denied\n\n")
         if token.more["num_uses"]:
             token.more["num_uses"] -= 1
@@ -103,8 +151,24 @@ class OpenBaoDouble(Double):
         self.take_away(request, token)
 
     def _end_lease(self, request, lease):
+        """While the engine's own server is down, the lease ends only in the server's list of things to do."""
+        if self.engine_is_down:
+            return
         self.leases.pop(lease["id"], None)
         self.take_away(request, lease["credential"])
+
+    def log_in(self, request, mount):
+        asked = request.json()
+        login = self.logins.get((mount, asked.get("role_id")))
+        if not any(key[0] == mount for key in self.logins):
+            raise no_handler(f"auth/{mount}/login")
+        secret_id = self.secret_ids.get(asked.get("secret_id"))
+        if not login or not secret_id or secret_id["login"] != (mount, asked["role_id"]) or not secret_id["left"]:
+            raise refusal(400, "invalid role or secret ID")
+        secret_id["left"] -= 1
+        token = self._mint(request, login["policies"], login["ttl"], 0, 0, None, {"meta": {"role_name": login["name"]}})
+        request.note.update(user=login["name"], returned=login["policies"])
+        return self._wrapped(request, (200, self._auth(token)))
 
     def take_away(self, request, token):
         super().take_away(request, token)
@@ -127,9 +191,11 @@ class OpenBaoDouble(Double):
         if explicit:
             ttl = min(ttl, explicit)
         policies = request.changed(policies)
+        if asked.get("num_uses"):
+            request.note["uses"] = asked["num_uses"]
         orphan = asked.get("no_parent") and "root" in mine
         more = {"meta": asked.get("meta"), "renewable": asked.get("renewable", True),
-                "display_name": asked.get("display_name", "token")}
+                "display_name": asked.get("display_name", "token"), "identity": self.identity}
         child = self._mint(request, policies, ttl, explicit, int(asked.get("num_uses") or 0),
                            None if orphan else parent, more)
         request.note["returned"] = policies
@@ -140,8 +206,10 @@ class OpenBaoDouble(Double):
         more = token.more
         return {"request_id": random_text(36), "lease_id": "", "renewable": False, "lease_duration": 0, "data": None,
                 "wrap_info": None, "warnings": None, "auth": {
-                    "client_token": token.value, "accessor": more["accessor"], "policies": sorted(more["policies"]),
-                    "token_policies": sorted(more["policies"]), "metadata": more.get("meta"),
+                    "client_token": token.value, "accessor": more["accessor"],
+                    "policies": sorted({*more["policies"], *more.get("identity", [])}),
+                    "token_policies": sorted(more["policies"]), "identity_policies": more.get("identity", []),
+                    "metadata": more.get("meta"),
                     "lease_duration": more["creation_ttl"], "renewable": bool(more.get("renewable")),
                     "entity_id": "", "token_type": "service", "orphan": bool(orphan), "num_uses": more["num_uses"]}}
 
@@ -191,6 +259,13 @@ class OpenBaoDouble(Double):
         return 204, ""
 
     # ---- leases ----------------------------------------------------------------------------------------------------
+    def generate_for(self, token, path):
+        """What somebody else's token got of a role; the credential."""
+        credential = self.mint(None, "credential", self.roles[path]["prefix"], 40, ttl=self.roles[path]["ttl"])
+        lease = f"{path}/{random_text(24)}"
+        self.leases[lease] = {"id": lease, "token": self.tokens[token], "credential": credential}
+        return credential.value
+
     def generate(self, request, token, path):
         role = self.roles[path]
         lease = f"{path}/{random_text(24)}"
@@ -219,6 +294,8 @@ class OpenBaoDouble(Double):
     def revoke_lease(self, request, _):
         """Without `sync` it is accepted and done; a lease that is not there is no error."""
         lease = self.leases.get(request.json().get("lease_id"))
+        if lease and self.engine_is_down and request.json().get("sync"):
+            raise refusal(500, "failed to revoke entry: the engine's server cannot be reached")
         if lease:
             self._end_lease(request, lease)
         return (204 if request.json().get("sync") else 202), ""
@@ -256,7 +333,7 @@ class OpenBaoDouble(Double):
         self.take_away(request, wrapping)
         return 200, wrapping.more["answer"]
 
-    def lookup_wrapping(self, request, _):
+    def lookup_wrapping(self, request):
         wrapping = self._wrapping(request)
         return 200, {"data": {"creation_path": wrapping.more["path"],
                               "creation_ttl": int(wrapping.expires_at - time.time())}}
@@ -278,6 +355,5 @@ ROUTES = [
     ("POST", r"sys/leases/lookup", OpenBaoDouble.lookup_lease),
     ("POST", r"sys/leases/revoke", OpenBaoDouble.revoke_lease),
     ("POST", r"sys/leases/revoke-prefix/(.+)", OpenBaoDouble.revoke_prefix),
-    ("POST", r"sys/wrapping/lookup", OpenBaoDouble.lookup_wrapping),
     ("GET", r"secret/data/(.+)", OpenBaoDouble.read_secret),
 ]

@@ -7,6 +7,7 @@ import time
 
 import jwts
 import pytest
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 TOKENS = "api/v1/namespaces/ci/serviceaccounts/mission/token"
 
@@ -88,3 +89,29 @@ def test_nobody_else_gets_a_token(cluster):
     assert cluster.token(bearer="guess").status_code == 401
     assert cluster.ask("POST", TOKENS.replace("mission", "other"), kind="TokenRequest",
                        apiVersion="authentication.k8s.io/v1", spec={}).status_code == 404
+
+
+def test_a_token_may_do_what_its_role_says_and_dies_with_its_secret(cluster):
+    cluster.double.service_account("ci", "retire")
+    cluster.double.role("ci", "retire", "DELETE secrets")
+    secret = cluster.secret("m1")
+    deleter = cluster.ask("POST", TOKENS.replace("mission", "retire"), kind="TokenRequest",
+                          apiVersion="authentication.k8s.io/v1",
+                          spec={"expirationSeconds": 600, "boundObjectRef": {
+                              "kind": "Secret", "apiVersion": "v1", "name": "m1", "uid": secret["uid"]}})
+    deleter = deleter.json()["status"]["token"]
+    path = "api/v1/namespaces/ci/secrets/m1"
+    assert cluster.ask("GET", path, deleter).status_code == 403
+    assert cluster.ask("DELETE", path, deleter).status_code == 200
+    assert cluster.ask("DELETE", path, deleter).status_code == 401, "it was bound to that Secret itself"
+
+
+def test_a_client_certificate_is_a_caller_and_what_is_forbidden_is(cluster, authority):
+    pair = authority.issue("operator", usage=ExtendedKeyUsageOID.CLIENT_AUTH, label="client")
+    made = cluster.web.post(f"{cluster.double.url}api/v1/namespaces/ci/secrets", json={"metadata": {"name": "m1"}},
+                            cert=tuple(map(str, pair)))
+    assert made.status_code == 201 and cluster.double.log()[-1]["user"] == "operator"
+    cluster.double.forbid("DELETE secrets")
+    assert cluster.ask("DELETE", "api/v1/namespaces/ci/secrets/m1").status_code == 403
+    cluster.double.forbid()
+    assert cluster.ask("DELETE", "api/v1/namespaces/ci/secrets/m1").status_code == 200

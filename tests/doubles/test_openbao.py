@@ -9,7 +9,7 @@ import pytest
 class Bao:
     def __init__(self, double, web):
         self.double, self.web = double, web
-        double.policy("app", "database/", "secret/data/app", "auth/token/", "sys/")
+        double.policy("app", "database/", "secret/data/app", "auth/token/", "sys/", sudo=["sys/leases/revoke-prefix/"])
         double.role("database/creds/reader")
         double.secret("app/key", value="s")
         double.secret("other", value="o")
@@ -107,3 +107,63 @@ def test_a_wrapped_answer_is_unwrapped_once(bao):
     assert bao.ask("GET", "auth/token/lookup-self", told["client_token"]).status_code == 200
     assert bao.ask("POST", "sys/wrapping/unwrap", handed).status_code == 400
     assert bao.ask("POST", "sys/wrapping/lookup", token=handed).status_code == 400
+
+
+def test_an_app_role_logs_in_as_often_as_its_secret_id_allows(bao):
+    role_id = bao.double.app_role("agents", "app")
+    secret_id = bao.double.secret_id(role_id, uses=1)
+    told = bao.ask("POST", "auth/approle/login", role_id=role_id, secret_id=secret_id).json()["auth"]
+    assert told["policies"] == ["app", "default"]
+    child = bao.ask("POST", "auth/token/create", told["client_token"], policies=["app"]).json()["auth"]
+    assert bao.ask("GET", "secret/data/app/key", child["client_token"]).status_code == 200
+    assert bao.ask("POST", "auth/token/revoke-self", told["client_token"]).status_code == 204
+    assert not bao.double.is_alive(child["client_token"]), "a child of a login ends with it"
+    again = bao.ask("POST", "auth/approle/login", role_id=role_id, secret_id=secret_id)
+    assert again.status_code == 400 and "invalid role or secret ID" in again.json()["errors"][0]
+    assert bao.ask("POST", "auth/elsewhere/login", role_id=role_id, secret_id=secret_id).status_code == 404
+
+
+def test_a_wrapped_secret_id_tells_what_it_is_before_it_is_unwrapped(bao):
+    role_id = bao.double.app_role("agents", "app")
+    wrapped = bao.double.wrapped_secret_id(role_id)
+    told = bao.web.post(f"{bao.double.url}v1/sys/wrapping/lookup", json={"token": wrapped})
+    assert told.json()["data"]["creation_path"] == "auth/approle/role/agents/secret-id"
+    secret_id = bao.ask("POST", "sys/wrapping/unwrap", wrapped).json()["data"]["secret_id"]
+    assert bao.ask("POST", "auth/approle/login", role_id=role_id, secret_id=secret_id).status_code == 200
+
+
+def test_what_an_entity_has_its_children_have_as_well(bao):
+    bao.double.identity = ["group"]
+    told = bao.ask("POST", "auth/token/create", policies=["app"], no_default_policy=True).json()["auth"]
+    assert told["policies"] == ["app", "group"] and told["identity_policies"] == ["group"]
+
+
+def test_revoking_a_prefix_needs_sudo(bao):
+    bao.double.policy("retire", "sys/leases/")
+    by = bao.double.token("retire")
+    assert bao.ask("POST", "sys/leases/revoke-prefix/database/creds/reader", by, sync=True).status_code == 403
+    bao.double.policy("retire", "sys/leases/", sudo=["sys/leases/revoke-prefix/"])
+    assert bao.ask("POST", "sys/leases/revoke-prefix/database/creds/reader", by, sync=True).status_code == 204
+
+
+def test_a_lease_whose_engine_is_down_stays_until_it_is_back(bao):
+    token, accessor = bao.child()
+    lease = bao.ask("GET", "database/creds/reader", token).json()
+    bao.double.engine_is_down = True
+    assert bao.ask("POST", "sys/leases/revoke", by=bao.double.root, lease_id=lease["lease_id"],
+                   sync=True).status_code == 500
+    assert bao.ask("POST", "auth/token/revoke-accessor", by=bao.double.root, accessor=accessor).status_code == 204
+    assert bao.double.is_alive(lease["data"]["password"]), "the token is gone and its lease is not"
+    bao.double.engine_is_down = False
+    assert bao.ask("POST", "sys/leases/revoke", by=bao.double.root, lease_id=lease["lease_id"],
+                   sync=True).status_code == 204
+    assert not bao.double.is_alive(lease["data"]["password"])
+
+
+def test_another_namespace_and_a_sealed_server_answer_as_such(bao):
+    bao.double.namespace = "team"
+    assert bao.ask("GET", "secret/data/app/key").status_code == 404
+    bao.double.namespace = ""
+    bao.double.is_sealed = True
+    sealed = bao.ask("GET", "secret/data/app/key")
+    assert sealed.status_code == 503 and sealed.json()["errors"] == ["Vault is sealed"]

@@ -132,7 +132,7 @@ class Rig:
         self.secrets, self._stored = {}, set()
         self.outcomes = []
         self._known = set()
-        self._hosts, self._accounts, self._ca_files, self._extra = {}, [], [], ""
+        self._hosts, self._accounts, self._ca_files, self._extra, self._pins = {}, [], [], "", {}
         self.environment = {
             "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(self.home), "LANG": "C.UTF-8", "TERM": "dumb",
             "XDG_CONFIG_HOME": str(self.folder / "config"), "XDG_DATA_HOME": str(self.folder / "data"),
@@ -159,9 +159,11 @@ class Rig:
         return path
 
     # ---- the operator's side -----------------------------------------------------------------------------------
-    def host(self, name, upstream, ca_file=None):
-        """Lets `name` resolve to a test server; its authority is added to the operator's roots."""
+    def host(self, name, upstream, ca_file=None, pinned=None):
+        """Lets `name` resolve to a test server. `ca_file` joins the roots; `pinned` is the host's only one."""
         self._hosts[name] = upstream if isinstance(upstream, str) else upstream.address
+        if pinned:
+            self._pins[name] = self.write(self.configuration / f"{name}.pem", Path(pinned).read_bytes())
         if ca_file:
             self._ca_files.append(Path(ca_file))
         return self
@@ -185,6 +187,8 @@ class Rig:
             lines.append(f'ca_file = "{bundle}"')
         for name, address in self._hosts.items():
             lines += [f'[upstream.host."{name}"]', f'address = "{address}"']
+            if name in self._pins:
+                lines.append(f'ca_file = "{self._pins[name]}"')
         self.write(self.configuration / "config.toml", "\n".join(lines) + "\n", 0o600)
         if self.secrets and not (self.data / "store.sealed").exists():
             self.expect_ok(self.sanctum("vault", "init", "--key-file", str(self.key_file)))

@@ -119,9 +119,10 @@ class Exchange:
 
 
 class RecordingUpstream:
-    """Serves on 127.0.0.1, port of the kernel's choice, or `at`. Routes: path → function(exchange)."""
+    """Serves on 127.0.0.1, port of the kernel's choice, or `at`. Routes: path → function(exchange). Clients may show a
+    certificate of `client_ca`."""
 
-    def __init__(self, certificate, key, routes=None, at=("127.0.0.1", 0)):
+    def __init__(self, certificate, key, routes=None, at=("127.0.0.1", 0), client_ca=None):
         self.routes = dict(STANDARD_ROUTES, **(routes or {}))
         self.exchanges = []               # every request whose head arrived, in order
         self.connections = 0
@@ -133,6 +134,9 @@ class RecordingUpstream:
             self._context.set_ciphers("DEFAULT:@SECLEVEL=0")  # weak certificates are for the other side to refuse
             self._context.load_cert_chain(certificate, key)
             self._context.set_alpn_protocols(["http/1.1"])
+            if client_ca:
+                self._context.verify_mode = ssl.CERT_OPTIONAL
+                self._context.load_verify_locations(client_ca)
         self._listener = socket.create_server(at, backlog=512)
         self.port = self._listener.getsockname()[1]
         self.address = f"{at[0]}:{self.port}"

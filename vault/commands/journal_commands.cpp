@@ -29,7 +29,7 @@ void print_end_in_words(const LeaseRow& row) {
                 row.account.c_str(), std::string(name_of(row.state)).c_str(), row.detail.c_str());
 }
 
-// One retirement, sent over a connection of its own; the provider is the only host that the dialler knows.
+// One retirement, each request over a connection of its own; the provider is the only host that the dialler knows.
 RetireOutcome send(Retirement retirement, const profiles::UpstreamConfig& upstream, const Clock& clock) {
     PollLoop loop;
     const network::RootCertificates roots = network::find_root_certificates();
@@ -37,9 +37,7 @@ RetireOutcome send(Retirement retirement, const profiles::UpstreamConfig& upstre
         ProviderClient::start({provider_host(retirement.request.url)}, upstream, roots, loop, clock);
     if (!client) return {RetireOutcome::End::NotYet, client.error().what};
     std::optional<RetireOutcome> outcome;
-    (*client)->send(std::move(retirement.request), [&](const Result<HttpResponse>& response) {
-        outcome = outcome_of(retirement.provider, retirement.unknown_is_gone, response);
-    });
+    send_retirement(**client, std::move(retirement), [&](RetireOutcome told) { outcome = std::move(told); });
     while (!outcome) {
         if (Status waited = loop.wait(clock, (*client)->next_tick()); !waited) {
             return {RetireOutcome::End::NotYet, waited.error().what};

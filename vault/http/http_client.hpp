@@ -55,6 +55,9 @@ struct HttpResponse {
     [[nodiscard]] std::string_view header(std::string_view name) const;
 };
 
+/// The value of an Authorization header that shows `token` (RFC 6750 2.1).
+[[nodiscard]] Secret bearer(const Secret& token);
+
 class HttpClient {
 public:
     virtual ~HttpClient() = default;

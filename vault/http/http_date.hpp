@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Dates in HTTP fields. Pure.
+// Dates in HTTP fields and in providers' JSON. Pure.
 #pragma once
 
 #include "base/clock.hpp"

@@ -106,6 +106,24 @@ Secret JsonAnswer::take_secret(std::string_view name) {
     return secret;
 }
 
+JsonAnswer JsonAnswer::take_object(std::string_view name) {
+    auto state = std::make_unique<State>();
+    state->json = json::object();
+    const auto found = state_->json.find(name);
+    if (found != state_->json.end() && found->is_object()) state->json.swap(*found);
+    return JsonAnswer(std::move(state));
+}
+
+std::vector<std::string> JsonAnswer::texts(std::string_view name) const {
+    std::vector<std::string> out;
+    const auto found = state_->json.find(name);
+    if (found == state_->json.end() || !found->is_array()) return out;
+    for (const json& element : *found) {
+        if (element.is_string()) out.push_back(element.get<std::string>());
+    }
+    return out;
+}
+
 std::vector<std::pair<std::string, std::string>> JsonAnswer::texts_of(std::string_view name) const {
     std::vector<std::pair<std::string, std::string>> texts;
     const auto found = state_->json.find(name);

@@ -31,6 +31,10 @@ public:
     [[nodiscard]] std::optional<std::int64_t> number(std::string_view name) const;
     /// The text as a secret; what the answer held is wiped.
     [[nodiscard]] Secret take_secret(std::string_view name);
+    /// The object `name`, taken out of this one; an empty one when there is none.
+    [[nodiscard]] JsonAnswer take_object(std::string_view name);
+    /// The texts of the list `name`; elements of another kind are left out.
+    [[nodiscard]] std::vector<std::string> texts(std::string_view name) const;
     /// `name: value` of each text member of the object `name`.
     [[nodiscard]] std::vector<std::pair<std::string, std::string>> texts_of(std::string_view name) const;
 

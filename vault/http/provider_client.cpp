@@ -73,7 +73,7 @@ Result<std::unique_ptr<ProviderClient>> ProviderClient::start(const std::vector<
     // A provider that closes early is an error of write(2), not this process's end.
     ::signal(SIGPIPE, SIG_IGN);
     network::initialise_openssl();
-    SANCTUM_TRY(auto tls, network::UpstreamTls::create(config.ca_pem, roots));
+    SANCTUM_TRY(auto tls, network::UpstreamTls::create(config.ca_pem, roots, config.pinned));
     return std::unique_ptr<ProviderClient>(
         new ProviderClient(std::move(entries), std::move(dialler), std::move(tls), loop, clock));
 }

@@ -42,15 +42,6 @@ Result<std::map<std::string, std::string>> permissions_of(const std::vector<std:
     return permissions;
 }
 
-Secret bearer(const Secret& token) {
-    std::string value = "Bearer ";
-    value.reserve(value.size() + token.size());
-    value += token.reveal();
-    Secret out(value);
-    wipe(value);
-    return out;
-}
-
 }  // namespace
 
 Result<std::string> installation_token_body(const profiles::ProviderAccount& account, const SourceNeed& need) {
@@ -194,9 +185,7 @@ std::unique_ptr<Retirement> GithubAppSource::retirement(const Credential& creden
 }
 
 void GithubAppSource::retire(const Credential& credential, RetireCause /*cause*/, Completion<RetireOutcome> done) {
-    http_.send(std::move(retirement(credential)->request), [done = std::move(done)](Result<HttpResponse> response) {
-        done(outcome_of("GitHub", true, response));
-    });
+    send_retirement(http_, std::move(*retirement(credential)), std::move(done));
 }
 
 }  // namespace sanctum::vault

@@ -38,6 +38,16 @@ std::string_view name_of(NarrowedBy value) { return kNarrowedNames.at(static_cas
 bool parse_name(std::string_view name, NarrowedBy& value) { return find_name(kNarrowedNames, name, value); }
 std::string_view name_of(SourceFault value) { return kFaultNames.at(static_cast<std::size_t>(value)); }
 
+SourceFailure after_clean_up(SourceFailure failure, const RetireOutcome& outcome, bool reaches_all) {
+    if (outcome.end == RetireOutcome::End::Gone) {
+        if (failure.fault == SourceFault::NoAnswer && reaches_all) failure.fault = SourceFault::Unavailable;
+        return failure;
+    }
+    failure.fault = SourceFault::NoAnswer;
+    failure.what += "; what was made by then may be alive: " + outcome.detail;
+    return failure;
+}
+
 std::unique_ptr<Retirement> Source::retirement(const Credential& /*credential*/) const { return nullptr; }
 
 Fetched::Fetched(Error error) : state_(SourceFailure{fault_of(error.code), std::move(error.what), Milliseconds(0)}) {}

@@ -74,6 +74,7 @@ struct Credential {
     Secret secret;
     ScopeReport scopes;
     std::optional<WallTime> expires;  ///< the provider's word; absent: it has none
+    std::string username;             ///< that came with the secret, for basic authentication; empty: none did
     std::string handle;               ///< what retire() needs besides the secret; no secret, kept in the journal
     RetireClass retire = RetireClass::None;
 };
@@ -136,6 +137,11 @@ struct RetireOutcome {
 /// Called at most once.
 template <class T>
 using Completion = std::function<void(T)>;
+
+/// What a failed acquire is when what it had made so far was given back with `outcome`. `reaches_all`: whatever a lost
+/// answer may have made is gone with it; then nothing is left of a NoAnswer. Not given back: NoAnswer, for something
+/// may be alive.
+[[nodiscard]] SourceFailure after_clean_up(SourceFailure failure, const RetireOutcome& outcome, bool reaches_all);
 
 struct Retirement;
 

@@ -36,9 +36,10 @@ struct Visit {
     std::size_t http_bytes = 0;  ///< what a real server would have seen of HTTP
 };
 
-Visit visit_server(const Identity& authority, const Identity& server, const std::string& staple = {}) {
+Visit visit_server(const Identity& authority, const Identity& server, const std::string& staple = {},
+                   const std::map<std::string, std::string>& pinned = {}) {
     initialise_openssl();
-    auto tls = UpstreamTls::create(authority.pem(), {});
+    auto tls = UpstreamTls::create(authority.pem(), {}, pinned);
     EXPECT_TRUE(tls.has_value());
     const SslPtr server_end = loopback::start_server(server, staple);
     Result<SslPtr> client_end = (*tls)->start(kHost, "key|");
@@ -161,6 +162,24 @@ TEST(UpstreamCertificate, AStapleOfAStrangerIsRefused) {
     const Visit seen = visit_server(authority, server, loopback::make_staple(server, stranger, loopback::Staple::Good));
 
     EXPECT_FALSE(seen.result.has_value());
+}
+
+TEST(PinnedCertificate, IsTheOnlyRootOfItsHostAndOfNoOther) {
+    const Identity authority = loopback::make_authority("test authority");
+    const Identity own = loopback::make_authority("the host's own");
+    const Identity by_own = loopback::make_identity({}, &own);
+    const Identity by_other = loopback::make_identity({}, &authority);
+
+    EXPECT_TRUE(visit_server(authority, by_own, {}, {{kHost, own.pem()}}).result.has_value());
+    EXPECT_FALSE(visit_server(authority, by_other, {}, {{kHost, own.pem()}}).result.has_value());
+    EXPECT_FALSE(visit_server(authority, by_own, {}, {{"other.example.test", own.pem()}}).result.has_value());
+    EXPECT_TRUE(visit_server(authority, by_other, {}, {{"other.example.test", own.pem()}}).result.has_value());
+}
+
+TEST(PinnedCertificate, ThatIsDamagedNamesItsHost) {
+    const auto tls = UpstreamTls::create("", {}, {{kHost, "no certificate"}});
+    ASSERT_FALSE(tls.has_value());
+    EXPECT_NE(tls.error().what.find("upstream.host.\"" + kHost + "\".ca_file"), std::string::npos);
 }
 
 TEST(OperatorCertificates, DamagedPemIsAnErrorThatNamesTheSetting) {

@@ -86,6 +86,82 @@ TEST(OperatorConfig, EveryKeyOfTheFormatIsRead) {
     EXPECT_EQ(config->witness, "/usr/local/bin/publish-head");
 }
 
+constexpr std::string_view kServers = R"(
+schema = 1
+[[account]]
+name = "db"
+catalog = "http-bearer"
+hosts = ["api.example.org"]
+source = "openbao"
+address = "https://bao.example.org:8200/"
+namespace = "org/team"
+login = "approle"
+role_id = "R1"
+item = "bao"
+wrapped = true
+engine = "dynamic"
+path = "database/creds/reader"
+field = "password"
+username_field = "username"
+policies = ["db-reader"]
+scope_names = { write = "db-writer" }
+retire_policy = "sanctum-retire"
+revoke_prefix = true
+on_exit = "revoke"
+[[account]]
+name = "key"
+catalog = "http-bearer"
+hosts = ["b.example.org"]
+source = "openbao"
+address = "https://bao.example.org:8200"
+login = "token"
+item = "bao"
+engine = "kv"
+path = "app/key"
+field = "token"
+policies = ["kv-app"]
+[[account]]
+name = "cluster"
+catalog = "http-bearer"
+hosts = ["c.example.org"]
+source = "kubernetes"
+server = "https://kube.example.org:6443"
+namespace = "agents"
+service_account = "mission"
+audiences = ["api"]
+retire_as = "sanctum-retire"
+certificate = "client.pem"
+item = "kube-key"
+[upstream.host."kube.example.org"]
+ca_file = "cluster.pem"
+)";
+
+TEST(OperatorConfig, ServersOfCredentialsAreReadWithAllTheirKeys) {
+    const TemporaryFolder folder;
+    folder.write("cluster.pem", kCertificate);
+    folder.write("client.pem", kCertificate);
+    const std::string path = folder.write("config.toml", kServers);
+
+    const Result<OperatorConfig> config = load_operator_config(path, Missing::IsAnError);
+
+    ASSERT_TRUE(config.has_value()) << config.error().what;
+    const BaoAccount& bao = config->accounts.at(0).bao;
+    EXPECT_EQ(bao.address, "https://bao.example.org:8200") << "one form, with or without a slash";
+    EXPECT_EQ(bao.bao_namespace, "org/team");
+    EXPECT_EQ(bao.path, "database/creds/reader");
+    EXPECT_EQ(bao.auth_mount, "approle");
+    EXPECT_TRUE(bao.is_wrapped && bao.revokes_prefix);
+    EXPECT_EQ(config->accounts[0].provider.scope_names.at("write"), "db-writer");
+    EXPECT_EQ(config->accounts.at(1).bao.path, "secret/data/app/key");
+    const KubernetesAccount& cluster = config->accounts.at(2).kubernetes;
+    EXPECT_EQ(cluster.audiences, std::vector<std::string>{"api"});
+    EXPECT_EQ(cluster.certificate_pem, kCertificate);
+    EXPECT_EQ(cluster.retire_as, "sanctum-retire");
+    EXPECT_EQ(config->upstream.pinned.at("kube.example.org"), kCertificate);
+    EXPECT_FALSE(config->upstream.addresses.contains("kube.example.org"));
+    EXPECT_EQ(config->pinned_files.size(), 1U);
+}
+
 TEST(OperatorConfig, WithoutAWitnessNobodyIsTold) {
     const TemporaryFolder folder;
     const std::string path = folder.write("config.toml", "schema = 1\n[ledger]\nkeep = \"400d\"\n");
