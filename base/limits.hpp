@@ -119,6 +119,10 @@ inline constexpr std::size_t kProviderAnswerBytesMax = 256 * 1024;
 inline constexpr std::size_t kProviderHeadBytesMax = 64 * 1024;
 /// Interim answers (1xx) before the one that counts; providers send none.
 inline constexpr int kProviderInterimMax = 5;
+/// Elements of an XML answer within each other; those of STS have five.
+inline constexpr std::size_t kXmlDepthMax = 16;
+/// Inline session policy of AWS STS, in characters as AWS counts them.
+inline constexpr std::size_t kSessionPolicyCharsMax = 2048;
 /// One request with all its tries. Below kLeaseTimeout, so that an agent gets the provider's reason and not ours.
 inline constexpr seconds kProviderTimeout{20};
 /// Tries of one request; the first included.
@@ -407,6 +411,12 @@ inline constexpr int kRefusalsInRowMax = 64;
 /// Command list of a git push; about 150 bytes a ref.
 inline constexpr std::size_t kPushCommandsBytesMax = 64 * 1024;
 inline constexpr std::size_t kPushRefsMax = 1000;
+/// One chunk of a body that is signed chunk by chunk, held until its signature is known. Clients write 64 to 128 KiB.
+inline constexpr std::size_t kAwsChunkBytesMax = 1024 * 1024;
+/// The line before such a chunk, and all lines of the trailer behind the last.
+inline constexpr std::size_t kAwsLineBytesMax = 4 * 1024;
+/// Body of a request to a service of AWS other than S3 that has to be signed and whose digest the client did not say.
+inline constexpr std::size_t kSignedBodyBytesMax = 1024 * 1024;
 /// Shortest form of a secret that is looked for in responses; shorter ones would star ordinary words.
 inline constexpr std::size_t kNeedleBytesMin = 6;
 /// Head of one part of a multipart body; a name, a file name and a type.

@@ -38,6 +38,7 @@ public:
     [[nodiscard]] MaybeRefusal check_names();
     [[nodiscard]] net::awaitable<MaybeRefusal> classify();
     [[nodiscard]] MaybeRefusal decide();
+    [[nodiscard]] net::awaitable<MaybeRefusal> hold_unsigned_body();
     [[nodiscard]] net::awaitable<MaybeRefusal> take_lease();
     [[nodiscard]] net::awaitable<MaybeRefusal> open_upstream(Upstreams::Pool pool);
     [[nodiscard]] net::awaitable<MaybeRefusal> record_intent();
@@ -46,6 +47,8 @@ public:
 
 private:
     [[nodiscard]] net::awaitable<MaybeRefusal> read_push();
+    [[nodiscard]] MaybeRefusal read_signed_request();
+    [[nodiscard]] bool is_signed() const { return endpoint_ != nullptr && endpoint_->form == AuthForm::Sigv4; }
     [[nodiscard]] net::awaitable<Status> send_continue();
     [[nodiscard]] net::awaitable<RelayResult> relay_once();
     [[nodiscard]] bool may_repeat(const RelayResult& result) const;
@@ -74,9 +77,10 @@ private:
     Decision decision_;
     const Endpoint* endpoint_ = nullptr;
     std::vector<std::size_t> counted_;  ///< budget lines
-    std::string held_body_;             ///< a push's command list and what came with it
+    std::string held_body_;             ///< a push's command list and what came with it, or what has to be signed
     std::optional<PushCommands> push_;  ///< as read from there
     FormGuard guard_;
+    Payload payload_;                   ///< of a request that is signed
     std::shared_ptr<HeldLease> lease_;
     std::size_t entry_ = 0;
     std::optional<UpstreamSide> upstream_;
@@ -97,6 +101,7 @@ net::awaitable<Next> serve_exchange(RequestHead head, const AgentConnection& con
     MaybeRefusal refusal = exchange.check_names();
     if (!refusal) refusal = co_await exchange.classify();
     if (!refusal) refusal = exchange.decide();
+    if (!refusal) refusal = co_await exchange.hold_unsigned_body();
     // From here on nothing about the request changes: what was decided is what is recorded, digested and sent.
     if (!refusal) refusal = co_await exchange.take_lease();
     if (!refusal) refusal = co_await exchange.open_upstream(Upstreams::Pool::MayReuse);
@@ -127,6 +132,10 @@ net::awaitable<MaybeRefusal> Exchange::classify() {
     if (operation_.service >= 0) {
         const auto& endpoints = services_.mission.services[static_cast<std::size_t>(operation_.service)].endpoints;
         endpoint_ = &endpoints[static_cast<std::size_t>(operation_.endpoint)];
+        if (is_signed()) {
+            MaybeRefusal refusal = read_signed_request();
+            if (refusal) co_return refusal;
+        }
         Status parameters = check_query_parameters(head_, *endpoint_);
         if (!parameters.has_value()) {
             co_return Refusal{.reason = "request_invalid", .explanation = std::move(parameters).error().what};
@@ -142,6 +151,52 @@ net::awaitable<MaybeRefusal> Exchange::classify() {
     if (refusal) co_return refusal;
     operation_ = profiles::classify(services_.mission, services_.catalog, request_);
     record_.describe(operation_);
+    co_return std::nullopt;
+}
+
+/// Reads what the agent's own signature says, and takes it off as far as it is a part of the query.
+MaybeRefusal Exchange::read_signed_request() {
+    if (strip_presigned(head_)) {
+        request_.query = head_.query;
+        operation_ = profiles::classify(services_.mission, services_.catalog, request_);
+        record_.describe(operation_);
+    }
+    Status known = check_amz_request(head_, *endpoint_);
+    if (!known.has_value()) {
+        return Refusal{.reason = "operation_unknown", .explanation = std::move(known).error().what};
+    }
+    Result<Payload> payload = payload_of(head_, *endpoint_);
+    if (!payload.has_value()) {
+        return Refusal{.reason = "request_invalid", .explanation = std::move(payload).error().what};
+    }
+    payload_ = std::move(*payload);
+    return std::nullopt;
+}
+
+/// A body whose digest has to stand in the head is read before the head can be signed.
+net::awaitable<MaybeRefusal> Exchange::hold_unsigned_body() {
+    if (payload_.kind != PayloadKind::Unknown) co_return std::nullopt;
+    const auto invalid = [](std::string why) {
+        return Refusal{.reason = "request_invalid", .explanation = std::move(why)};
+    };
+    if (head_.framing != Framing::Length || head_.content_length > kSignedBodyBytesMax) {
+        co_return invalid("a long or chunked body can only be signed with its SHA-256 in x-amz-content-sha256");
+    }
+    const Status continued = co_await send_continue();
+    if (!continued.has_value()) co_return invalid("the body did not come");
+    while (held_body_.size() < head_.content_length) {
+        Result<RequestEvent> event = agent_.poll_body();
+        if (!event.has_value()) co_return invalid(std::move(event).error().what);
+        if (const auto* chunk = std::get_if<BodyChunk>(&*event)) {
+            const std::string_view bytes(chunk->bytes.data(), chunk->bytes.size());
+            if (!guard_.passes(bytes)) co_return invalid("a form's field overrides the method");
+            held_body_.append(bytes);
+            continue;
+        }
+        const Status more = co_await agent_.more_body();
+        if (!more.has_value()) co_return invalid("the body broke off");
+    }
+    payload_ = {PayloadKind::Hashed, sigv4::hex_digest(held_body_)};
     co_return std::nullopt;
 }
 
@@ -196,6 +251,7 @@ MaybeRefusal Exchange::decide() {
     entry_ = *entry;
     counted_ = profiles::budgets_of(services_.mission, operation_, decision_);
     services_.budgets.count(counted_, now);
+    if (is_signed()) prepare_amz_request(head_, *endpoint_, payload_);
     prepare_request(head_, endpoint_, operation_.redact.empty() ? AnswerIs::Streamed : AnswerIs::Redacted);
     return std::nullopt;
 }
@@ -285,18 +341,39 @@ net::awaitable<Status> Exchange::send_continue() {
     co_return co_await agent_.write(kContinue);
 }
 
+/// The agent's request turned out to be none when it was to be written.
+RelayResult broken_request(std::string why) {
+    RelayResult result;
+    result.outcome = "request_invalid";
+    result.detail = std::move(why);
+    result.is_request_broken = true;
+    return result;
+}
+
 net::awaitable<RelayResult> Exchange::relay_once() {
     const auto known = services_.leases.known();
     if (!services_.needles || !services_.needles->is_for(known)) services_.needles = std::make_shared<NeedleSet>(known);
-    Scrubber scrubber(services_.needles);
+    std::optional<AwsSignature> signature;
+    std::optional<AwsBody> aws_body;
+    std::shared_ptr<const NeedleSet> own;
+    if (is_signed()) {
+        auto made = sign_request(head_, *lease_, *endpoint_, payload_, services_.clock.wall());
+        if (!made.has_value()) co_return broken_request(std::move(made).error().what);
+        signature = std::move(*made);
+        aws_body.emplace(payload_, *signature);
+        // SECURITY: with it the same request could be sent again, by anybody, for some minutes.
+        own = std::make_shared<NeedleSet>(signature->seed);
+    }
+    Scrubber scrubber(services_.needles, std::move(own));
     body_digest_.emplace();
     body_digest_->update(services_.salt);
-    const Secret head_bytes = inject(head_, lease_.get(), endpoint_);
+    const Secret head_bytes = inject(head_, lease_.get(), endpoint_, signature ? &*signature : nullptr);
     const RelayNeeds needs{.request = head_,
                            .endpoint = endpoint_,
                            .head_bytes = head_bytes.reveal(),
                            .held_body = held_body_,
                            .guard = guard_,
+                           .aws_body = aws_body ? &*aws_body : nullptr,
                            .agent = agent_,
                            .upstream = *upstream_,
                            .scrubber = scrubber,

@@ -139,12 +139,13 @@ Status LeaseBook::held(const wire::LeaseHeld& message, Secret secret) {
 // SECURITY: a server that kept a credential may return it after its lease has ended, while it is still good there.
 void LeaseBook::remember(const HeldLease& lease) {
     const auto is_same = [&](const LeasePtr& one) {
-        return one->username == lease.username && one->secret.equals(lease.secret);
+        return one->form == lease.form && one->username == lease.username && one->secret.equals(lease.secret);
     };
     if (std::any_of(remembered_.begin(), remembered_.end(), is_same)) return;
     if (remembered_.size() >= kCredentialsRememberedMax) remembered_.erase(remembered_.begin());
     const auto copy = std::make_shared<HeldLease>();
     copy->id = lease.id;
+    copy->form = lease.form;
     copy->username = lease.username;
     copy->secret = lease.secret.duplicate();
     copy->is_live = false;

@@ -36,25 +36,27 @@ private:
     // --- agent to upstream
     net::awaitable<void> send_request() {
         std::string out(needs_.head_bytes);
-        append_body(out, needs_.held_body);
+        if (Status begun = append_body(out, needs_.held_body); !begun.has_value()) {
+            co_return refuse_body(out, begun.error());
+        }
         while (true) {
             Result<RequestEvent> event = needs_.agent.poll_body();
             if (!event.has_value()) co_return fail_request("request_invalid", event.error());
             if (const auto* chunk = std::get_if<BodyChunk>(&*event)) {
-                if (!needs_.guard.passes({chunk->bytes.data(), chunk->bytes.size()})) {
-                    wipe(out);  // before the first write it holds the credential
-                    co_return fail_request("request_invalid",
-                                           Error{Errc::Denied, "a form's field overrides the method"});
-                }
-                append_body(out, {chunk->bytes.data(), chunk->bytes.size()});
+                const Status appended = guard_and_append(out, {chunk->bytes.data(), chunk->bytes.size()});
+                if (!appended.has_value()) co_return refuse_body(out, appended.error());
                 continue;
             }
             if (auto* trailers = std::get_if<Trailers>(&*event)) {
                 strip_fields(trailers->fields, needs_.endpoint);
-                trailers_ = std::move(trailers->fields);
+                if (needs_.aws_body == nullptr) trailers_ = std::move(trailers->fields);  // nobody signs them
                 continue;
             }
             const bool is_end = std::holds_alternative<EndOfMessage>(*event);
+            if (is_end && needs_.aws_body != nullptr) {
+                const Status finished = needs_.aws_body->finish();
+                if (!finished.has_value()) co_return refuse_body(out, finished.error());
+            }
             if (is_end && needs_.request.framing == Framing::Chunked) append_last_chunk(out, trailers_);
             const Status written = co_await write_upstream(out);
             // A server may answer and stop reading: what it has to say is read by the other direction.
@@ -71,7 +73,29 @@ private:
         }
     }
 
-    void append_body(std::string& out, std::string_view bytes) {
+    /// What was read last stays here: the request never looks whole upstream.
+    void refuse_body(std::string& out, const Error& error) {
+        wipe(out);  // before the first write it holds the credential
+        fail_request("request_invalid", error);
+    }
+
+    Status guard_and_append(std::string& out, std::string_view bytes) {
+        if (!needs_.guard.passes(bytes)) return Error{Errc::Denied, "a form's field overrides the method"};
+        return append_body(out, bytes);
+    }
+
+    Status append_body(std::string& out, std::string_view bytes) {
+        if (needs_.aws_body == nullptr) {
+            append_plain(out, bytes);
+            return {};
+        }
+        std::string leaving;
+        SANCTUM_CHECK(needs_.aws_body->push(bytes, leaving));
+        append_plain(out, leaving);
+        return {};
+    }
+
+    void append_plain(std::string& out, std::string_view bytes) {
         if (bytes.empty()) return;
         needs_.body_digest.update(bytes);
         result_.sent += bytes.size();

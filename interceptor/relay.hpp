@@ -6,6 +6,7 @@
 #include "base/digest.hpp"
 #include "interceptor/http/agent_side.hpp"
 #include "interceptor/http/upstream_side.hpp"
+#include "interceptor/rewrite/aws_body.hpp"
 #include "interceptor/rewrite/form_guard.hpp"
 #include "interceptor/rewrite/scrub.hpp"
 
@@ -22,6 +23,7 @@ struct RelayNeeds {
     std::string_view head_bytes;                ///< encoded head, credential included
     std::string_view held_body;                 ///< body bytes that were read for the decision
     FormGuard& guard;                           ///< sees every later byte before it leaves
+    AwsBody* aws_body = nullptr;                ///< what becomes of the body where requests are signed
     AgentSide& agent;
     UpstreamSide& upstream;
     Scrubber& scrubber;

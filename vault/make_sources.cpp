@@ -8,6 +8,7 @@
 #include "vault/oauth/subject_token.hpp"
 #include "vault/oauth/token_endpoint.hpp"
 #include "vault/sources/auth0.hpp"
+#include "vault/sources/aws_sts.hpp"
 #include "vault/sources/command.hpp"
 #include "vault/sources/file.hpp"
 #include "vault/sources/github_app.hpp"
@@ -205,7 +206,7 @@ bool has_client(const Account& account) { return account.source == "auth0" || ac
 
 // Of the sources that have one server and no client of the operator's; empty for the others.
 std::string server_of(const Account& account) {
-    if (account.source == "github-app") return account.provider.api;
+    if (account.source == "github-app" || account.source == "aws-sts") return account.provider.api;
     if (account.source == "openbao") return account.bao.address;
     return account.source == "kubernetes" ? account.kubernetes.server : "";
 }
@@ -289,6 +290,7 @@ public:
         else if (account.source == "auth0") added = add_auth0(account);
         else if (account.source == "oauth") added = add_oauth(account);
         else if (account.source == "github-app") added = add_github_app(account);
+        else if (account.source == "aws-sts") added = add_aws_sts(account);
         else if (account.source == "openbao") added = add_server_source<OpenbaoSource>(account);
         else if (account.source == "kubernetes") added = add_server_source<KubernetesSource>(account);
         else if (account.source == "google") added = add_google(account);
@@ -330,6 +332,20 @@ private:
         Result<SigningKey> key = SigningKey::parse(pem);
         if (!key) return std::move(key).error().in("store item `" + account.item + "`");
         keep(account, std::make_unique<GithubAppSource>(*out_.providers, clock_, account, std::move(*key)));
+        return {};
+    }
+
+    Status add_aws_sts(const Account& account) {
+        SANCTUM_TRY(const Secret pair, store_.item(account.item));
+        const std::string place = "store item `" + account.item + "`";
+        Result<sigv4::Keys> keys = sigv4::parse_keys(pair.reveal());
+        if (!keys) return std::move(keys).error().in(place);
+        if (!keys->session_token.is_empty()) {
+            return Error{Errc::InvalidProfile,
+                         place + ": keys with a session token end within hours; put a user's own key pair there"};
+        }
+        keep(account, std::make_unique<AwsStsSource>(*out_.providers, clock_, account, std::move(*keys),
+                                                     bounds_of(start_.mission, account.name)));
         return {};
     }
 

@@ -380,8 +380,8 @@ struct LeaseHeld {
     static constexpr bool is_json = false;
     std::uint64_t exchange = 0;
     std::string lease;
-    std::string form;      ///< bearer | basic | header | query
-    std::string name;      ///< header or parameter name for the last two
+    std::string form;      ///< bearer | basic | header | query | sigv4
+    std::string name;      ///< header or parameter name for header and query, service for sigv4
     std::string username;  ///< basic only
     std::int64_t expires_boot_ms = 0;
     std::uint32_t uses = 0;  ///< 0: any number until it expires; 1: this exchange only

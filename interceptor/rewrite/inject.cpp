@@ -47,9 +47,20 @@ std::string credential_value(const HeldLease& lease, const profiles::Endpoint& e
         }
         case AuthForm::Query: return percent_encode(secret);
         case AuthForm::Header: return std::string(secret);
+        case AuthForm::Sigv4:
         case AuthForm::None: break;
     }
     return {};
+}
+
+// Behind all other fields, before the empty line.
+Secret with_signature(const std::string& head, const Secret& fields) {
+    std::string signed_head;
+    signed_head.reserve(head.size() + fields.size());
+    signed_head.append(head, 0, head.size() - 2).append(fields.reveal()).append("\r\n");
+    Secret injected{signed_head};
+    wipe(signed_head);
+    return injected;
 }
 
 }  // namespace
@@ -68,6 +79,10 @@ Status check_lease(const HeldLease& lease, const profiles::Endpoint& endpoint) {
     if (endpoint.form == AuthForm::Basic && is_bad_name) {
         return Error{Errc::Denied, "the user name cannot be used for basic authentication"};
     }
+    if (endpoint.form == AuthForm::Sigv4) {
+        const auto keys = sigv4::parse_keys(secret);
+        if (!keys.has_value()) return Error{Errc::Denied, "the credential is " + keys.error().what};
+    }
     const bool needs_name = endpoint.form == AuthForm::Header || endpoint.form == AuthForm::Query;
     if (needs_name && !is_token(endpoint.form_name)) {
         return Error{Errc::Denied, "the endpoint names no header or parameter"};
@@ -75,11 +90,14 @@ Status check_lease(const HeldLease& lease, const profiles::Endpoint& endpoint) {
     return {};
 }
 
-Secret inject(const RequestHead& head, const HeldLease* lease, const profiles::Endpoint* endpoint) {
+Secret inject(const RequestHead& head, const HeldLease* lease, const profiles::Endpoint* endpoint,
+              const AwsSignature* signature) {
     std::string bytes = encode_request_head(head);
     if (lease == nullptr || endpoint == nullptr || endpoint->form == AuthForm::None) {
         return Secret(bytes);
     }
+    SANCTUM_ASSERT((endpoint->form == AuthForm::Sigv4) == (signature != nullptr));
+    if (signature != nullptr) return with_signature(bytes, signature->fields);
     std::string value = credential_value(*lease, *endpoint);
     std::string with_credential;
     with_credential.reserve(bytes.size() + value.size() + endpoint->form_name.size() + 32);

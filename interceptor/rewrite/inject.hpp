@@ -6,6 +6,7 @@
 #include "base/result.hpp"
 #include "base/secret.hpp"
 #include "interceptor/http/message.hpp"
+#include "interceptor/rewrite/aws_request.hpp"
 #include "interceptor/services.hpp"
 
 namespace sanctum::interceptor {
@@ -15,7 +16,9 @@ namespace sanctum::interceptor {
 [[nodiscard]] Status check_lease(const HeldLease& lease, const profiles::Endpoint& endpoint);
 
 /// The encoded head of `head` with the credential, wiped when destroyed. `lease` nullptr: the head as it is.
-/// Precondition: check_lease() was fine.
-[[nodiscard]] Secret inject(const RequestHead& head, const HeldLease* lease, const profiles::Endpoint* endpoint);
+/// `signature`: made of that head, where the endpoint wants one; otherwise nullptr. Precondition: check_lease() was
+/// fine.
+[[nodiscard]] Secret inject(const RequestHead& head, const HeldLease* lease, const profiles::Endpoint* endpoint,
+                            const AwsSignature* signature = nullptr);
 
 }  // namespace sanctum::interceptor

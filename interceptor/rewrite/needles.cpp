@@ -144,6 +144,21 @@ std::string escape_for_html(std::string_view text, const HtmlStyle& style) {
     return out;
 }
 
+template <class Use>
+void for_each_word(std::string_view text, Use&& use) {
+    while (!text.empty()) {
+        const std::string_view word = text.substr(0, text.find(' '));
+        use(word);
+        text.remove_prefix(std::min(word.size() + 1, text.size()));
+    }
+}
+
+/// `41 57 53`, as AWS shows the bytes of what it would have signed.
+std::string spaced_hex(std::string_view text) {
+    std::string spaced = escape_each_byte(text, " ", false);
+    return spaced.substr(std::min<std::size_t>(1, spaced.size()));
+}
+
 constexpr std::string_view kBase64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 constexpr std::string_view kBase64Url = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
@@ -152,12 +167,26 @@ constexpr std::string_view kBase64Url = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklm
 NeedleSet::NeedleSet(const std::vector<std::shared_ptr<HeldLease>>& leases) {
     for (const auto& lease : leases) {
         lease_ids_.push_back(lease->id);
+        if (lease->form == profiles::AuthForm::Sigv4) {
+            // What of it leaves is one part; the key that signs never does.
+            for_each_word(lease->secret.reveal(), [this](std::string_view part) { add_forms_of(part); });
+            continue;
+        }
         add_forms_of(lease->secret.reveal());
         if (lease->username.empty()) continue;
         std::string pair = lease->username + ":" + std::string(lease->secret.reveal());
         add_forms_of(pair);
         wipe(pair);
     }
+    finish();
+}
+
+NeedleSet::NeedleSet(std::string_view secret) {
+    add_forms_of(secret);
+    finish();
+}
+
+void NeedleSet::finish() {
     std::sort(needles_.begin(), needles_.end());
     needles_.erase(std::unique(needles_.begin(), needles_.end()), needles_.end());
     build_index();
@@ -186,6 +215,9 @@ void NeedleSet::add_forms_of(std::string_view secret) {
     const std::string hex = wire::to_hex(secret);
     add(hex);
     add(upper_case_hex(hex));
+    const std::string spaced = spaced_hex(secret);
+    add(spaced);
+    add(upper_case_hex(spaced));
     for (const HtmlStyle& style : kHtmlStyles) add(escape_for_html(secret, style));
     for (const bool is_upper : {false, true}) {
         for (const PercentStyle& style : kPercentStyles) add(escape_percent(secret, style, is_upper));

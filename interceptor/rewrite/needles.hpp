@@ -2,10 +2,10 @@
 // NeedleSet: every form in which a live secret could come back in a response, ready to be searched for.
 //
 // Forms: raw; base64 and base64url at each of the three alignments (the characters that depend on a neighbour left
-// out); hexadecimal of either case; percent-encoded (every byte, and only what the usual libraries escape, either
-// case); JSON-escaped (\u00XX of every byte, the short escapes, and what the usual writers escape besides); escaped for
-// HTML. For basic authentication the pair `username:secret` too. A secret re-encoded in any other way is not found, nor
-// is one shorter than kNeedleBytesMin.
+// out); hexadecimal of either case, also with blanks between the bytes; percent-encoded (every byte, and only what the
+// usual libraries escape, either case); JSON-escaped (\u00XX of every byte, the short escapes, and what the usual
+// writers escape besides); escaped for HTML. For basic authentication the pair `username:secret` too; of keys that sign
+// each part by itself. A secret re-encoded in any other way is not found, nor is one shorter than kNeedleBytesMin.
 #pragma once
 
 #include "base/secret.hpp"
@@ -32,6 +32,8 @@ struct Sighting {
 class NeedleSet {
 public:
     explicit NeedleSet(const std::vector<std::shared_ptr<HeldLease>>& leases);
+    /// Of one text that was made for one exchange: a signature.
+    explicit NeedleSet(std::string_view secret);
     ~NeedleSet();
     NeedleSet(const NeedleSet&) = delete;
     NeedleSet& operator=(const NeedleSet&) = delete;
@@ -45,6 +47,7 @@ public:
 
 private:
     void add_forms_of(std::string_view secret);
+    void finish();
     void add(std::string needle);
     void build_index();
     void verify(std::string_view data, std::size_t sample, std::uint32_t gram, std::vector<Sighting>& found) const;

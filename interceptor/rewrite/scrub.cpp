@@ -10,9 +10,19 @@ Scrubber::~Scrubber() {
     wipe(joined_);
 }
 
-std::size_t Scrubber::scrub(std::span<char> data) {
+bool Scrubber::has_needles() const {
+    return (needles_ != nullptr && !needles_->is_empty()) || (own_ != nullptr && !own_->is_empty());
+}
+
+void Scrubber::find(std::string_view data) {
     found_.clear();
-    needles_->find(std::string_view(data.data(), data.size()), found_);
+    for (const NeedleSet* set : {needles_.get(), own_.get()}) {
+        if (set != nullptr) set->find(data, found_);
+    }
+}
+
+std::size_t Scrubber::scrub(std::span<char> data) {
+    find(std::string_view(data.data(), data.size()));
     if (found_.empty()) return data.size();
     std::size_t may_leave = data.size();
     for (const Sighting& sighting : found_) {
@@ -42,7 +52,7 @@ std::size_t Scrubber::scrub(std::span<char> data) {
 }
 
 std::string_view Scrubber::push(std::span<char> piece) {
-    if (needles_ == nullptr || needles_->is_empty()) return {piece.data(), piece.size()};
+    if (!has_needles()) return {piece.data(), piece.size()};
     if (held_.empty()) {
         const std::size_t may_leave = scrub(piece);
         held_.assign(piece.data() + may_leave, piece.size() - may_leave);
@@ -63,9 +73,8 @@ std::string_view Scrubber::finish() {
 }
 
 void Scrubber::scrub_whole(std::string& text) {
-    if (needles_ == nullptr || needles_->is_empty() || text.empty()) return;
-    found_.clear();
-    needles_->find(text, found_);
+    if (!has_needles() || text.empty()) return;
+    find(text);
     std::erase_if(found_, [](const Sighting& sighting) { return sighting.is_partial; });
     std::sort(found_.begin(), found_.end(), [](const Sighting& a, const Sighting& b) { return a.begin < b.begin; });
     std::size_t starred_to = 0;

@@ -15,7 +15,9 @@ namespace sanctum::interceptor {
 
 class Scrubber {
 public:
-    explicit Scrubber(std::shared_ptr<const NeedleSet> needles) : needles_(std::move(needles)) {}
+    /// `own`: what this exchange alone has to hide besides; nullptr: nothing.
+    explicit Scrubber(std::shared_ptr<const NeedleSet> needles, std::shared_ptr<const NeedleSet> own = nullptr)
+        : needles_(std::move(needles)), own_(std::move(own)) {}
     ~Scrubber();
     Scrubber(const Scrubber&) = delete;
     Scrubber& operator=(const Scrubber&) = delete;
@@ -36,7 +38,11 @@ private:
     /// Stars every whole needle in `data` and returns how much of it may leave.
     [[nodiscard]] std::size_t scrub(std::span<char> data);
 
+    [[nodiscard]] bool has_needles() const;
+    void find(std::string_view data);
+
     std::shared_ptr<const NeedleSet> needles_;
+    std::shared_ptr<const NeedleSet> own_;
     std::string held_;   ///< possible begin of a needle
     std::string joined_; ///< held_ and the piece behind it
     std::vector<Sighting> found_;

@@ -43,6 +43,7 @@ public:
 
     [[nodiscard]] std::string_view bytes() const;
     [[nodiscard]] std::string_view name() const;
+    /// Hosts may be templates (`{bucket}.s3.{region}.amazonaws.com`); resolve_mission() fills them in.
     [[nodiscard]] std::vector<Endpoint> endpoints() const;
     /// Every scope the entry knows, sorted.
     [[nodiscard]] std::vector<std::string_view> scopes() const;
@@ -52,7 +53,8 @@ public:
     [[nodiscard]] std::vector<std::string_view> operation_ids() const;
     /// The placeholder that `present = { X = true }` shows.
     [[nodiscard]] std::string_view placeholder() const;
-    /// The most specific operation for method and path below an endpoint; nullopt when the entry knows none.
+    /// The most specific operation for method and path below an endpoint; nullopt when the entry knows none. One that
+    /// bounds its query is not found for a request with another parameter.
     /// HEAD is looked up as GET when it has no operation of its own. `query` is the raw query string.
     [[nodiscard]] std::optional<OperationMatch> find(std::string_view endpoint, std::string_view method,
                                                      std::string_view path, std::string_view query) const;

@@ -5,7 +5,6 @@
 #include "base/limits.hpp"
 #include "profiles/catalog/entry_format.hpp"
 #include "profiles/catalog/entry_text.hpp"
-#include "profiles/policy/patterns.hpp"
 
 #include <algorithm>
 #include <map>
@@ -89,7 +88,6 @@ private:
 struct CutTemplate {
     std::vector<std::string> segments;
     bool has_rest = false;
-    std::string rest;  ///< as written, `**` or `{name**}`
 };
 
 CutTemplate cut_template(std::string_view path) {
@@ -99,13 +97,15 @@ CutTemplate cut_template(std::string_view path) {
     for (;;) {
         const std::size_t slash = path.find('/');
         const std::string_view segment = path.substr(0, slash);
-        out.has_rest = is_rest_segment(segment);
-        if (out.has_rest) out.rest = segment;
+        if (segment == "**") out.has_rest = true;
         else out.segments.emplace_back(segment);
         if (slash == std::string_view::npos) return out;
         path.remove_prefix(slash + 1);
     }
 }
+
+// `{**}` in a value or a sentence.
+constexpr std::string_view kRestBraces = "{**}";
 
 bool is_capture(std::string_view segment) { return segment == "*" || segment.starts_with('{'); }
 
@@ -119,15 +119,15 @@ Range write_parts(Writer& writer, std::string_view text, const CutTemplate& path
         if (text.empty()) break;
         const std::size_t close = text.find('}');
         const std::string_view braces = text.substr(0, close + 1);
-        if (braces.starts_with("{?")) {
+        if (braces == kRestBraces) {
+            writer.row(Parts, {flat::Rest, static_cast<std::uint32_t>(path.segments.size())});
+        } else if (braces.starts_with("{?")) {
             writer.row(Parts, {flat::Query, writer.string(braces.substr(2, braces.size() - 3))});
         } else {
             const auto at = std::find(path.segments.begin(), path.segments.end(), braces);
-            const auto number = static_cast<std::uint32_t>(at - path.segments.begin());
             // Git resources (`{repo}`, `{ref}`) have no template; classify() fills them in.
-            if (braces == path.rest) writer.row(Parts, {Rest, number});
-            else if (at == path.segments.end()) writer.row(Parts, {Text, writer.string(braces)});
-            else writer.row(Parts, {Captured, number});
+            if (at == path.segments.end()) writer.row(Parts, {Text, writer.string(braces)});
+            else writer.row(Parts, {Captured, static_cast<std::uint32_t>(at - path.segments.begin())});
         }
         text.remove_prefix(close + 1);
     }
@@ -143,16 +143,18 @@ bool is_more_specific(const OperationText& a, const OperationText& b) {
     for (std::size_t i = 0; i < x.segments.size(); ++i) {
         if (is_capture(x.segments[i]) != is_capture(y.segments[i])) return !is_capture(x.segments[i]);
     }
-    return false;
+    return a.needs.size() > b.needs.size();
 }
 
 void write_endpoint(Writer& writer, const EndpointText& endpoint) {
     const Range hosts = writer.list(endpoint.hosts);
     const Range strip = writer.list(endpoint.strip);
+    const Range amz_headers = writer.list(endpoint.amz_headers);
     writer.row(Endpoints,
                {writer.string(endpoint.name), hosts.first, hosts.count, static_cast<std::uint32_t>(endpoint.kind),
                 static_cast<std::uint32_t>(endpoint.form), writer.string(endpoint.form_name),
-                writer.string(endpoint.username), strip.first, strip.count, writer.string(endpoint.repo_suffix)});
+                writer.string(endpoint.username), strip.first, strip.count, writer.string(endpoint.repo_suffix),
+                amz_headers.first, amz_headers.count});
 }
 
 Range write_segments(Writer& writer, const CutTemplate& path) {
@@ -182,6 +184,12 @@ Range write_values(Writer& writer, const OperationText& operation, const CutTemp
     return range;
 }
 
+std::uint32_t rest_of(const OperationText& operation, const CutTemplate& path) {
+    if (!path.has_rest) return NoRest;
+    const auto uses_it = [](const auto& resource) { return resource.second.find(kRestBraces) != std::string::npos; };
+    return std::any_of(operation.resources.begin(), operation.resources.end(), uses_it) ? UsedRest : AnyRest;
+}
+
 void write_operation(Writer& writer, const OperationText& operation, std::uint32_t endpoint) {
     const CutTemplate path = cut_template(operation.path);
     const Range segments = write_segments(writer, path);
@@ -190,10 +198,13 @@ void write_operation(Writer& writer, const OperationText& operation, std::uint32
     const Range query = writer.list(operation.query);
     const Range redact = writer.list(operation.redact);
     const Range says = write_parts(writer, operation.says, path);
+    const Range needs = writer.list(operation.needs);
+    const Range takes = writer.list(operation.takes);
     writer.row(Operations, {writer.string(operation.id), endpoint, writer.string(operation.method), segments.first,
-                            segments.count, path.has_rest ? 1U : 0U, static_cast<std::uint32_t>(operation.risk),
+                            segments.count, rest_of(operation, path), static_cast<std::uint32_t>(operation.risk),
                             operation.any_of ? 1U : 0U, sets.first, sets.count, values.first, values.count, query.first,
-                            query.count, redact.first, redact.count, says.first, says.count});
+                            query.count, redact.first, redact.count, says.first, says.count,
+                            operation.bounds_query ? 1U : 0U, needs.first, needs.count, takes.first, takes.count});
 }
 
 // Everything that the entry says a scope stands for, followed to the end.

@@ -62,15 +62,16 @@ struct CutPath {
     std::array<std::string_view, kPathSegmentsMax> segments;
     std::uint32_t count = 0;
 
-    /// Segments from `first` on, decoded one by one, so that a slash is a separator only where it was one.
-    [[nodiscard]] std::string rest(std::uint32_t first) const {
+    /// Behind the first `from` segments, with slashes between and escapes resolved.
+    [[nodiscard]] std::string rest_from(std::uint32_t from) const {
         std::string out;
-        for (std::uint32_t i = first; i < count; ++i) {
-            if (i > first) out += '/';
+        for (std::uint32_t i = from; i < count; ++i) {
+            if (i > from) out.push_back('/');
             out += decode_segment(segments[i]);
         }
         return out;
     }
+
     [[nodiscard]] static bool cut(std::string_view path, CutPath& out) {
         if (!path.starts_with('/')) return false;
         path.remove_prefix(1);
@@ -144,9 +145,10 @@ private:
                 if (!is_string(word(column))) return false;
             }
             if (word(EndpointKindWord) > static_cast<std::uint32_t>(EndpointKind::Git)) return false;
-            if (word(EndpointForm) > static_cast<std::uint32_t>(AuthForm::Query)) return false;
+            if (word(EndpointForm) > static_cast<std::uint32_t>(AuthForm::Sigv4)) return false;
             if (!is_range(Lists, word(EndpointHosts), word(EndpointHostsCount))) return false;
             if (!is_range(Lists, word(EndpointStrip), word(EndpointStripCount))) return false;
+            if (!is_range(Lists, word(EndpointAmzHeaders), word(EndpointAmzHeadersCount))) return false;
         }
         return true;
     }
@@ -157,7 +159,10 @@ private:
             if (word(OperationEndpoint) >= b_.count[Endpoints]) return false;
             if (word(OperationSegmentsCount) > kPathSegmentsMax) return false;
             if (!is_range(Segments, word(OperationSegments), word(OperationSegmentsCount))) return false;
-            if (word(OperationHasRest) > 1 || word(OperationIsScoped) > 1) return false;
+            if (word(OperationHasRest) > UsedRest || word(OperationIsScoped) > 1) return false;
+            if (word(OperationBoundsQuery) > 1) return false;
+            if (!is_range(Lists, word(OperationNeeds), word(OperationNeedsCount))) return false;
+            if (!is_range(Lists, word(OperationTakes), word(OperationTakesCount))) return false;
             if (word(OperationRisk) > static_cast<std::uint32_t>(Risk::Critical)) return false;
             if (!is_range(Sets, word(OperationSets), word(OperationSetsCount))) return false;
             if (!is_range(Values, word(OperationValues), word(OperationValuesCount))) return false;
@@ -176,16 +181,14 @@ private:
         for (std::uint32_t p = first; p < first + count; ++p) {
             const std::uint32_t kind = b_.at(Parts, p, 0);
             const std::uint32_t value = b_.at(Parts, p, 1);
-            const std::uint32_t segments = b_.at(Operations, operation, OperationSegmentsCount);
-            switch (kind) {
-                case Captured:
-                    if (value >= segments) return false;
-                    break;
-                case Rest:
-                    if (value != segments || b_.at(Operations, operation, OperationHasRest) != 1) return false;
-                    break;
-                default:
-                    if (kind > Rest || !is_string(value)) return false;
+            if (kind > Rest) return false;
+            if (kind == Rest) {
+                const bool is_behind = value == b_.at(Operations, operation, OperationSegmentsCount);
+                if (!is_behind || b_.at(Operations, operation, OperationHasRest) == NoRest) return false;
+                continue;
+            }
+            if (kind == Captured ? value >= b_.at(Operations, operation, OperationSegmentsCount) : !is_string(value)) {
+                return false;
             }
         }
         return true;
@@ -213,8 +216,8 @@ std::string fill(const Bytes& b, std::uint32_t first, std::uint32_t count, const
         const std::uint32_t value = b.at(Parts, p, 1);
         switch (b.at(Parts, p, 0)) {
             case Text: out += b.text(value); break;
+            case Rest: out += path.rest_from(value); break;
             case Captured: out += value < path.count ? decode_segment(path.segments[value]) : std::string(); break;
-            case Rest: out += path.rest(value); break;
             // FAIL-CLOSED: a parameter that is absent or given twice names no resource; an empty value matches nothing.
             default: {
                 const std::optional<std::string> parameter = single_parameter(query, b.text(value));
@@ -253,8 +256,9 @@ OperationMatch describe(const Bytes& b, std::uint32_t row, const CutPath& path, 
 template <class Bytes>
 bool covers_operation(const Bytes& b, std::uint32_t row, const CutPath& path) {
     const std::uint32_t count = b.at(Operations, row, OperationSegmentsCount);
-    const bool has_rest = b.at(Operations, row, OperationHasRest) == 1;
-    if (has_rest ? path.count <= count : path.count != count) return false;
+    const std::uint32_t rest = b.at(Operations, row, OperationHasRest);
+    if (rest == NoRest ? path.count != count : path.count <= count) return false;
+    if (rest == UsedRest && path.segments[count].empty()) return false;
     const std::uint32_t first = b.at(Operations, row, OperationSegments);
     for (std::uint32_t i = 0; i < count; ++i) {
         const std::string_view actual = path.segments[i];
@@ -269,15 +273,34 @@ bool covers_operation(const Bytes& b, std::uint32_t row, const CutPath& path) {
     return true;
 }
 
+// FAIL-CLOSED: a parameter that the operation does not name may make it another one (`?acl`).
+template <class Bytes>
+bool covers_query(const Bytes& b, std::uint32_t row, std::string_view query) {
+    if (b.at(Operations, row, OperationBoundsQuery) == 0) return true;
+    const auto needs = b.texts(b.at(Operations, row, OperationNeeds), b.at(Operations, row, OperationNeedsCount));
+    const auto takes = b.texts(b.at(Operations, row, OperationTakes), b.at(Operations, row, OperationTakesCount));
+    const auto has = [](const auto& names, std::string_view name) {
+        return std::find(names.begin(), names.end(), name) != names.end();
+    };
+    const auto parameters = parse_query(query);
+    const bool is_known = std::all_of(parameters.begin(), parameters.end(), [&](const auto& parameter) {
+        return has(needs, parameter.first) || has(takes, parameter.first);
+    });
+    return is_known && std::all_of(needs.begin(), needs.end(), [&](std::string_view name) {
+        return std::count_if(parameters.begin(), parameters.end(),
+                             [&](const auto& parameter) { return parameter.first == name; }) == 1;
+    });
+}
+
 template <class Bytes>
 std::optional<std::uint32_t> find_row(const Bytes& b, std::string_view endpoint, std::string_view method,
-                                      const CutPath& path) {
+                                      const CutPath& path, std::string_view query) {
     for (std::uint32_t g = 0; g < b.count[Groups]; ++g) {
         if (b.text(b.at(Groups, g, 1)) != method) continue;
         if (b.text(b.at(Endpoints, b.at(Groups, g, 0), EndpointName)) != endpoint) continue;
         const std::uint32_t first = b.at(Groups, g, 2);
         for (std::uint32_t row = first; row < first + b.at(Groups, g, 3); ++row) {
-            if (covers_operation(b, row, path)) return row;
+            if (covers_operation(b, row, path) && covers_query(b, row, query)) return row;
         }
     }
     return std::nullopt;
@@ -336,6 +359,7 @@ std::vector<Endpoint> CompiledEntry::endpoints() const {
         endpoint.username = bytes_->text(word(EndpointUsername));
         endpoint.strip = owned(bytes_->texts(word(EndpointStrip), word(EndpointStripCount)));
         endpoint.repo_suffix = bytes_->text(word(EndpointSuffix));
+        endpoint.amz_headers = owned(bytes_->texts(word(EndpointAmzHeaders), word(EndpointAmzHeadersCount)));
         endpoint.ports = {443};
         out.push_back(std::move(endpoint));
     }
@@ -371,9 +395,9 @@ std::optional<OperationMatch> CompiledEntry::find(std::string_view endpoint, std
                                                   std::string_view path, std::string_view query) const {
     CutPath cut;
     if (!CutPath::cut(path, cut)) return std::nullopt;
-    std::optional<std::uint32_t> row = find_row(*bytes_, endpoint, method, cut);
-    if (!row && method == "HEAD") row = find_row(*bytes_, endpoint, "GET", cut);
-    if (!row) row = find_row(*bytes_, endpoint, "*", cut);
+    std::optional<std::uint32_t> row = find_row(*bytes_, endpoint, method, cut, query);
+    if (!row && method == "HEAD") row = find_row(*bytes_, endpoint, "GET", cut, query);
+    if (!row) row = find_row(*bytes_, endpoint, "*", cut, query);
     if (!row) return std::nullopt;
     return describe(*bytes_, *row, cut, query);
 }

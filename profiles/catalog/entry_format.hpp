@@ -20,7 +20,7 @@ enum TableId : std::uint32_t {
     Strings,     // byte offset from the start of the file, bytes
     Lists,       // string
     Sets,        // first in Lists, count: one AND set of scopes
-    Parts,       // PartKind, string or index of a segment; Rest: of the first one behind the segments
+    Parts,       // PartKind, string or index of a segment
     Values,      // resource name, first in Parts, count
     Segments,    // SegmentKind, string
     Endpoints,   // EndpointWord
@@ -29,7 +29,7 @@ enum TableId : std::uint32_t {
     Implied,     // scope, first in Lists, count
     kTables
 };
-inline constexpr std::array<std::uint32_t, kTables> kWords = {2, 1, 2, 2, 3, 2, 10, 18, 4, 3};
+inline constexpr std::array<std::uint32_t, kTables> kWords = {2, 1, 2, 2, 3, 2, 12, 23, 4, 3};
 
 enum HeaderWord : std::uint32_t {
     HeadSchema, HeadBytes, HeadName, HeadPlaceholder, HeadScopes, HeadScopesCount, HeadResources, HeadResourcesCount,
@@ -40,16 +40,20 @@ inline constexpr std::size_t kHeaderBytes = 8 + 4 * kHeaderWords;
 
 enum EndpointWord : std::uint32_t {
     EndpointName, EndpointHosts, EndpointHostsCount, EndpointKindWord, EndpointForm, EndpointFormName,
-    EndpointUsername, EndpointStrip, EndpointStripCount, EndpointSuffix
+    EndpointUsername, EndpointStrip, EndpointStripCount, EndpointSuffix, EndpointAmzHeaders, EndpointAmzHeadersCount
 };
 
 enum OperationWord : std::uint32_t {
     OperationId, OperationEndpoint, OperationMethod, OperationSegments, OperationSegmentsCount, OperationHasRest,
     OperationRisk, OperationIsScoped, OperationSets, OperationSetsCount, OperationValues, OperationValuesCount,
-    OperationQuery, OperationQueryCount, OperationRedact, OperationRedactCount, OperationSays, OperationSaysCount
+    OperationQuery, OperationQueryCount, OperationRedact, OperationRedactCount, OperationSays, OperationSaysCount,
+    OperationBoundsQuery, OperationNeeds, OperationNeedsCount, OperationTakes, OperationTakesCount
 };
 
 enum SegmentKind : std::uint32_t { Literal, Capture };
-enum PartKind : std::uint32_t { Text, Captured, Query, Rest };
+enum PartKind : std::uint32_t { Text, Captured, Query, Rest };  // Rest: what `**` stood for, without number
+
+// OperationHasRest: a path without `**`, one with it, and one whose `**` is used, so that it must stand for something.
+enum RestKind : std::uint32_t { NoRest, AnyRest, UsedRest };
 
 }  // namespace sanctum::profiles::flat

@@ -19,6 +19,7 @@ namespace {
 constexpr std::array<std::string_view, 4> kGitOperations = {"git.fetch", "git.push", "git.push:delete",
                                                             "git.push:force"};
 constexpr std::string_view kDefaultPlaceholder = "held-by-sanctum";
+constexpr std::string_view kRegionBraces = "{region}";
 
 bool is_header_name(std::string_view text) {
     return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
@@ -58,8 +59,10 @@ public:
             diagnostics_.error(top_.at(), "the entry has no [[endpoint]]", "it says where requests go and how");
         }
         for (const TomlValue* endpoint : endpoints) read_endpoint(*endpoint);
+        check_forms();
         read_operations();
         read_implies();
+        check_host_resources();
         top_.finish();
         entry_.scopes.assign(scopes_.begin(), scopes_.end());
         entry_.resource_names.assign(resources_.begin(), resources_.end());
@@ -85,19 +88,13 @@ private:
                                                [&](const EndpointText& known) { return known.name == endpoint.name; });
             if (is_repeat) diagnostics_.error(name->at, "a second endpoint `" + endpoint.name + "`", "rename one");
         }
+        read_auth(reader, endpoint);
         if (const auto hosts = reader.texts("hosts", Need::Optional, R"(["api.example.org"])")) {
-            for (const auto& host : hosts->value) {
-                std::string name = accept(parse_host(host.value, Wildcard::Refused), host.at);
-                if (!name.empty() && !hosts_.insert(name).second) {
-                    diagnostics_.error(host.at, "host `" + name + "` belongs to two endpoints", "remove one");
-                }
-                endpoint.hosts.push_back(std::move(name));
-            }
+            for (const auto& host : hosts->value) endpoint.hosts.push_back(read_host(host, endpoint));
         }
         if (const auto kind = reader.word<EndpointKind>("kind", {EndpointKind::Http, EndpointKind::Git})) {
             endpoint.kind = kind->value;
         }
-        read_auth(reader, endpoint);
         if (const auto strip = reader.texts("strip", Need::Optional, R"(["authorization"])")) {
             for (const auto& header : strip->value) endpoint.strip.push_back(header_name(header));
         }
@@ -107,8 +104,70 @@ private:
                 diagnostics_.error(suffix->at, "`repo_suffix` belongs to kind = \"git\"", "remove it");
             }
         }
+        read_amz_headers(reader, endpoint);
         reader.finish();
         entry_.endpoints.push_back(std::move(endpoint));
+    }
+
+    // A host may leave its region to the account, and begin with what the first segment of every path stands for: only
+    // where requests are signed, since a signature is of no use to whoever gets it.
+    std::string read_host(const Placed<std::string>& written, const EndpointText& endpoint) {
+        std::string plain = written.value;
+        if (endpoint.form == AuthForm::Sigv4) {
+            const std::size_t region = plain.find(kRegionBraces);
+            if (region != std::string::npos) plain.replace(region, kRegionBraces.size(), "region");
+            if (plain.starts_with('{') && plain.find("}.") != std::string::npos) {
+                host_resources_.push_back({plain.substr(1, plain.find('}') - 1), written.at});
+                plain.replace(0, plain.find('}') + 1, "resource");
+            }
+        }
+        const std::string name = accept(parse_host(plain, Wildcard::Refused), written.at);
+        if (!name.empty() && !hosts_.insert(written.value).second) {
+            diagnostics_.error(written.at, "host `" + written.value + "` belongs to two endpoints", "remove one");
+        }
+        return written.value;
+    }
+
+    void read_amz_headers(TableReader& reader, EndpointText& endpoint) {
+        const auto headers = reader.texts("amz_headers", Need::Optional, R"(["x-amz-meta-*"])");
+        if (!headers) return;
+        if (endpoint.form != AuthForm::Sigv4) {
+            diagnostics_.error(headers->at, "`amz_headers` belongs to form `sigv4`", "remove it");
+        }
+        for (const auto& header : headers->value) {
+            const std::string_view name = header.value.ends_with('*')
+                                              ? std::string_view(header.value).substr(0, header.value.size() - 1)
+                                              : std::string_view(header.value);
+            if (!name.starts_with("x-amz-") || name.size() == 6 || !is_header_name(name)) {
+                diagnostics_.error(header.at, "`" + header.value + "` is no header of AWS",
+                                   "in lower case, as in x-amz-storage-class or x-amz-meta-*");
+            }
+            endpoint.amz_headers.push_back(header.value);
+        }
+    }
+
+    // SECURITY: a key pair that signs in one place would leave as it is in another.
+    void check_forms() {
+        const auto has = [&](bool is_signed) {
+            return std::any_of(entry_.endpoints.begin(), entry_.endpoints.end(), [&](const EndpointText& endpoint) {
+                return endpoint.form != AuthForm::None && (endpoint.form == AuthForm::Sigv4) == is_signed;
+            });
+        };
+        if (!has(true) || !has(false)) return;
+        diagnostics_.error(top_.at(), "form `sigv4` and other forms are in one entry", "write an entry for each");
+    }
+
+    void check_host_resources() {
+        for (const auto& resource : host_resources_) {
+            if (resource.value != host_resources_.front().value) {
+                diagnostics_.error(resource.at, "hosts name two resources, `" + host_resources_.front().value +
+                                                    "` and `" + resource.value + "`",
+                                   "name one");
+            }
+            if (resources_.contains(resource.value)) continue;
+            diagnostics_.error(resource.at, "no operation has a resource `" + resource.value + "`",
+                               suggest(resource.value, {resources_.begin(), resources_.end()}));
+        }
     }
 
     std::string header_name(const Placed<std::string>& written) {
@@ -128,19 +187,16 @@ private:
         const auto username = reader.text("username", Need::Optional, "git");
         reader.finish();
         if (!form) return;
-        if (form->value == "sigv4") {
-            diagnostics_.error(form->at, "form `sigv4` is not supported by this version",
-                               "use bearer, basic, header or query");
-            return;
-        }
         if (!parse_name(form->value, endpoint.form)) {
             diagnostics_.error(form->at, "`form` cannot be `" + form->value + "`",
-                               suggest(form->value, {"none", "bearer", "basic", "header", "query"}));
+                               suggest(form->value, {"none", "bearer", "basic", "header", "query", "sigv4"}));
             return;
         }
-        const bool needs_name = endpoint.form == AuthForm::Header || endpoint.form == AuthForm::Query;
+        const bool is_signed = endpoint.form == AuthForm::Sigv4;
+        const bool needs_name = endpoint.form == AuthForm::Header || endpoint.form == AuthForm::Query || is_signed;
         if (needs_name && !name) {
-            diagnostics_.error(form->at, "form `" + form->value + "` needs `name`", "name = \"x-api-key\"");
+            diagnostics_.error(form->at, "form `" + form->value + "` needs `name`",
+                               is_signed ? "the service that is signed for: name = \"s3\"" : "name = \"x-api-key\"");
         }
         if (!needs_name && name) {
             diagnostics_.error(name->at, "form `" + form->value + "` takes no `name`", "remove it");
@@ -149,7 +205,7 @@ private:
             diagnostics_.error(username->at, "form `" + form->value + "` takes no `username`", "remove it");
         }
         if (needs_name && name) {
-            endpoint.form_name = endpoint.form == AuthForm::Header ? header_name(*name) : name->value;
+            endpoint.form_name = endpoint.form == AuthForm::Query ? name->value : header_name(*name);
         }
         if (username) endpoint.username = username->value;
     }
@@ -244,25 +300,49 @@ private:
         const RequestPattern pattern = accept(parse_request_pattern(method->value + " " + path->value), path->at);
         operation.method = pattern.method;
         operation.path = pattern.path;
+        read_query(reader, operation);
         if (pattern.path.empty() || endpoint == nullptr) return;
-        if (!shapes_.insert(operation.endpoint + " " + pattern.method + " " + shape_of(pattern.path)).second) {
+        const std::string shape = shape_of(pattern.path) + "?" + joined(operation.needs);
+        if (!shapes_.insert(operation.endpoint + " " + pattern.method + " " + shape).second) {
             diagnostics_.error(path->at, "another operation has the same method and path",
                                "an operation must be the only one");
         }
+    }
+
+    static std::string joined(const std::vector<std::string>& names) {
+        std::string out;
+        for (const std::string& name : names) out += (out.empty() ? "" : "&") + name;
+        return out;
     }
 
     static std::string shape_of(const std::string& path) {
         std::string out;
         for (std::size_t i = 0; i < path.size(); ++i) {
             if (path[i] == '{') {
-                const std::size_t end = path.find('}', i);
-                out += is_rest_segment(std::string_view(path).substr(i, end + 1 - i)) ? "**" : "*";
-                i = end;
+                i = path.find('}', i);
+                out += '*';
             } else {
                 out += path[i];
             }
         }
         return out;
+    }
+
+    // Without `query`, parameters do not matter; with it, an unknown one makes the request another operation.
+    void read_query(TableReader& reader, OperationText& operation) {
+        const TomlMember* member = reader.table("query", R"({ takes = ["page"] })");
+        if (member == nullptr) return;
+        operation.bounds_query = true;
+        TableReader query(member->value, member->at, "query", diagnostics_);
+        const auto read = [&](std::string_view key, std::vector<std::string>& names) {
+            const auto texts = query.texts(key, Need::Optional, R"(["page"])");
+            if (!texts) return;
+            for (const auto& name : texts->value) names.push_back(name.value);
+            std::sort(names.begin(), names.end());
+        };
+        read("needs", operation.needs);
+        read("takes", operation.takes);
+        query.finish();
     }
 
     void read_any_of(TableReader& reader, OperationText& operation) {
@@ -350,8 +430,9 @@ private:
             const std::string braces = text.substr(at, end + 1 - at);
             const bool is_query = braces.starts_with("{?") && braces.size() > 3;
             const bool is_captured = ("/" + operation.path + "/").find("/" + braces + "/") != std::string::npos;
+            const bool is_rest = braces == "{**}" && operation.path.ends_with("/**");
             const bool is_git_word = is_git && (braces == "{repo}" || braces == "{ref}");
-            if (!is_query && !is_captured && !is_git_word) {
+            if (!is_query && !is_captured && !is_rest && !is_git_word) {
                 diagnostics_.error(written.at, "`" + braces + "` is not in the path",
                                    "use a name of the path, or {?name} for a parameter");
                 return;
@@ -380,6 +461,7 @@ private:
     TableReader top_;
     EntryText entry_;
     std::set<std::string> hosts_;
+    std::vector<Placed<std::string>> host_resources_;
     std::set<std::string> ids_;
     std::set<std::string> shapes_;
     std::set<std::string> scopes_;

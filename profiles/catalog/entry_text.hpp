@@ -22,6 +22,7 @@ struct EndpointText {
     std::string username;
     std::vector<std::string> strip;
     std::string repo_suffix;
+    std::vector<std::string> amz_headers;
 };
 
 struct OperationText {
@@ -32,6 +33,9 @@ struct OperationText {
     std::optional<std::vector<std::vector<std::string>>> any_of;
     std::map<std::string, std::string> resources;
     std::vector<std::string> query;  ///< parameters that resources name, sorted
+    bool bounds_query = false;       ///< only requests with these parameters are this operation:
+    std::vector<std::string> needs;  ///< all of them, sorted
+    std::vector<std::string> takes;  ///< any of them, sorted
     Risk risk = Risk::High;
     std::string says;
     std::vector<std::string> redact;

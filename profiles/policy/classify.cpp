@@ -78,6 +78,12 @@ void classify_host(const Request& request, Operation& operation) {
 
 }  // namespace
 
+std::string operation_path(const Endpoint& endpoint, std::string_view path) {
+    const std::string_view below = below_base(path, endpoint.base_path);
+    if (endpoint.path_prefix.empty()) return std::string(below);
+    return below == "/" ? endpoint.path_prefix : endpoint.path_prefix + std::string(below);
+}
+
 Operation classify(const Mission& mission, const CatalogSet& catalog, const Request& request) {
     Operation operation;
     find_target(mission, request.host, operation);
@@ -86,7 +92,7 @@ Operation classify(const Mission& mission, const CatalogSet& catalog, const Requ
     const Service& service = mission.services[static_cast<std::size_t>(operation.service)];
     const Endpoint& endpoint = service.endpoints[static_cast<std::size_t>(operation.endpoint)];
     const CompiledEntry* entry = catalog.find(service.catalog);
-    const std::string_view path = below_base(request.path, endpoint.base_path);
+    const std::string path = operation_path(endpoint, request.path);
     if (entry == nullptr || path.empty()) return operation;
     if (endpoint.kind == EndpointKind::Git) classify_git(service, endpoint, *entry, request, path, operation);
     else classify_http(endpoint, *entry, request, path, operation);

@@ -31,7 +31,8 @@ class Judge {
 public:
     Judge(const Mission& mission, const Request& request, const Operation& operation)
         : mission_(mission), request_(request), operation_(operation), service_(service_of(mission, operation)),
-          endpoint_(endpoint_of(service_, operation)), host_(host_of(mission, operation)) {
+          endpoint_(endpoint_of(service_, operation)), host_(host_of(mission, operation)),
+          path_(path_of_request()) {
         decision_.risk = operation.risk;
     }
 
@@ -74,13 +75,9 @@ private:
         return service_ != nullptr ? rule.service == service_->name : rule.host == host_->name;
     }
 
-    // Patterns of a service are written below its base path, like those of its catalog entry.
-    [[nodiscard]] std::string_view path() const {
-        std::string_view path = request_.path;
-        if (endpoint_ != nullptr && path.starts_with(endpoint_->base_path)) {
-            path.remove_prefix(endpoint_->base_path.size());
-        }
-        return path;
+    // Patterns of a service are about the same path as those of its catalog entry.
+    [[nodiscard]] std::string path_of_request() const {
+        return endpoint_ == nullptr ? request_.path : operation_path(*endpoint_, request_.path);
     }
 
     [[nodiscard]] bool covers_request(const Rule& rule) const {
@@ -89,7 +86,7 @@ private:
         if (!rule.operations.empty() && covers_ref_updates(rule)) return true;
         const Case letters = rule.verdict == Verdict::Allow ? Case::Exact : Case::Ignored;
         return std::any_of(rule.match.begin(), rule.match.end(), [&](const RequestPattern& pattern) {
-            return covers(pattern, request_.method, path(), letters);
+            return covers(pattern, request_.method, path_, letters);
         });
     }
 
@@ -274,6 +271,7 @@ private:
     const Service* service_;
     const Endpoint* endpoint_;
     const Host* host_;
+    std::string path_;
     bool is_known_by_rule_ = false;
     Decision decision_;
 };

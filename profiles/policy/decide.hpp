@@ -54,6 +54,10 @@ struct Operation {
     bool needs_push_commands = false;  ///< git push: read the command list, fill Request::ref_updates, classify again
 };
 
+/// The path that templates, patterns and resources of an endpoint are about: without its base path, and behind what the
+/// host names. Empty: the request does not lie below the base path.
+[[nodiscard]] std::string operation_path(const Endpoint& endpoint, std::string_view path);
+
 [[nodiscard]] Operation classify(const Mission& mission, const CatalogSet& catalog, const Request& request);
 
 /// The answer and its ground.

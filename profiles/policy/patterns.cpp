@@ -49,7 +49,7 @@ bool covers_segments(std::string_view pattern, std::string_view value, Case lett
     Segments given{value};
     while (wanted.has_more && given.has_more) {
         const std::string_view segment = wanted.next();
-        if (is_rest_segment(segment) && !wanted.has_more) return true;
+        if (segment == "**" && !wanted.has_more) return true;
         const std::string_view actual = given.next();
         if (is_any(segment) ? actual.empty() : !equal_segments(segment, actual, letters)) return false;
     }
@@ -61,19 +61,12 @@ bool is_path_character(char c) {
     return (c >= 'a' && c <= 'z') || is_upper(c) || (c >= '0' && c <= '9') || kOthers.find(c) != std::string_view::npos;
 }
 
-std::optional<Fault> check_capture(std::string_view segment, bool is_last) {
+std::optional<Fault> check_capture(std::string_view segment) {
     if (!segment.ends_with('}') || segment.find('{', 1) != std::string_view::npos ||
         segment.find('}') != segment.size() - 1) {
         return Fault{"`" + std::string(segment) + "` is not a whole segment in braces", "as in /repos/{owner}/{repo}"};
     }
-    std::string_view name = segment.substr(1, segment.size() - 2);
-    if (is_rest_segment(segment)) {
-        if (!is_last) {
-            return Fault{"`" + std::string(segment) + "` stands for the rest and must be last",
-                         "write * or {name} for one segment"};
-        }
-        name.remove_suffix(2);
-    }
+    const std::string_view name = segment.substr(1, segment.size() - 2);
     const auto is_name = [](char c) {
         return (c >= 'a' && c <= 'z') || is_upper(c) || (c >= '0' && c <= '9') || c == '_';
     };
@@ -98,7 +91,7 @@ std::optional<Fault> check_segment(std::string_view segment, bool is_last) {
     if (segment == "." || segment == "..") return Fault{"dot segments are refused", "no request with one is ever sent"};
     if (segment.find('{') != std::string_view::npos || segment.find('}') != std::string_view::npos) {
         return segment.starts_with('{')
-                   ? check_capture(segment, is_last)
+                   ? check_capture(segment)
                    : Fault{shown + " is not a whole segment in braces", "as in /repos/{owner}/{repo}"};
     }
     if (segment.find('*') != std::string_view::npos) return check_stars(segment, is_last);
@@ -128,10 +121,6 @@ Fault method_fault(std::string_view method) {
 }
 
 }  // namespace
-
-bool is_rest_segment(std::string_view segment) {
-    return segment == "**" || (segment.starts_with('{') && segment.ends_with("**}"));
-}
 
 Parsed<std::string> parse_path_template(std::string_view text) {
     if (!text.starts_with('/')) {

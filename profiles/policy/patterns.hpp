@@ -12,11 +12,8 @@
 namespace sanctum::profiles {
 
 /// Checks `METHOD TEMPLATE` as an author wrote it: one space, upper-case method or `*`, absolute path of literals,
-/// `*`, `{name}`, a last `**` or `{name**}`; no dot segments, no query.
+/// `*`, `{name}`, a last `**`; no dot segments, no query.
 [[nodiscard]] Parsed<RequestPattern> parse_request_pattern(std::string_view text);
-
-/// True for `**` and `{name**}`, which stand for one or more segments and are the last.
-[[nodiscard]] bool is_rest_segment(std::string_view segment);
 
 /// The path part alone, for catalog entries.
 [[nodiscard]] Parsed<std::string> parse_path_template(std::string_view text);
@@ -31,8 +28,7 @@ enum class Case : std::uint8_t { Exact, Ignored };
 /// True when the pattern's method covers `method`: equal, `*`, or GET for HEAD (a HEAD reads no more than its GET).
 [[nodiscard]] bool covers_method(std::string_view pattern, std::string_view method);
 
-/// Segment by segment; `*` and `{name}` stand for one segment that is not empty, a last `**` or `{name**}` for one or
-/// more segments.
+/// Segment by segment; `*` and `{name}` stand for one segment that is not empty, a last `**` for one or more segments.
 [[nodiscard]] bool covers_path(std::string_view pattern, std::string_view path, Case letters);
 
 [[nodiscard]] bool covers(const RequestPattern& pattern, std::string_view method, std::string_view path, Case letters);

@@ -62,6 +62,8 @@ std::string form_of(const Endpoint& endpoint) {
             return "user " + endpoint.username + " and a password are added outside";
         case AuthForm::Header: return "header " + endpoint.form_name + " is added outside";
         case AuthForm::Query: return "parameter " + endpoint.form_name + " is added outside";
+        case AuthForm::Sigv4:
+            return "signed anew outside, for " + endpoint.form_name + " in " + endpoint.region;
     }
     return {};
 }

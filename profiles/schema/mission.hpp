@@ -18,7 +18,7 @@ namespace sanctum::profiles {
 
 enum class Risk : std::uint8_t { Low, Medium, High, Critical };
 enum class Verdict : std::uint8_t { Allow, Ask, StepUp, Deny };
-enum class AuthForm : std::uint8_t { None, Bearer, Basic, Header, Query };
+enum class AuthForm : std::uint8_t { None, Bearer, Basic, Header, Query, Sigv4 };
 enum class EndpointKind : std::uint8_t { Http, Git };
 enum class Home : std::uint8_t { Fresh, Kept };
 enum class RunsLater : std::uint8_t { Hold, Report };
@@ -58,11 +58,14 @@ struct Endpoint {
     std::vector<std::uint16_t> ports;
     EndpointKind kind = EndpointKind::Http;
     AuthForm form = AuthForm::None;
-    std::string form_name;           ///< header or query parameter for Header and Query
+    std::string form_name;           ///< header or query parameter for Header and Query; the AWS service for Sigv4
+    std::string region;              ///< Sigv4: what requests are signed for
     std::string username;            ///< Basic; empty: it comes with each credential
     std::string base_path;           ///< `/git`: stripped before templates and resources are matched; empty: none
+    std::string path_prefix;         ///< `/bucket`, which the host names: put before what they are matched against
     std::vector<std::string> strip;  ///< lower-case names of agent-sent headers that never leave
     bool plain_http = false;         ///< operator's upstream.plain_http names the host
+    std::vector<std::string> amz_headers;  ///< Sigv4: `x-amz-` headers that may leave; a last `*` stands for any end
     std::string repo_suffix;         ///< Git: `.git` where it is not part of a repository's name; empty: none
     template <class Self, class Archive>
     static void fields(Self& self, Archive& archive) {
@@ -72,10 +75,13 @@ struct Endpoint {
         archive("kind", self.kind);
         archive("form", self.form);
         archive("form_name", self.form_name);
+        archive("region", self.region);
         archive("username", self.username);
         archive("base_path", self.base_path);
+        archive("path_prefix", self.path_prefix);
         archive("strip", self.strip);
         archive("plain_http", self.plain_http);
+        archive("amz_headers", self.amz_headers);
         archive("repo_suffix", self.repo_suffix);
     }
 };

@@ -153,6 +153,15 @@ private:
             }
             account.base_path = base->value;
         }
+        if (const auto region = reader.text("region", Need::Optional, "eu-central-1")) {
+            const auto is_region = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; };
+            const std::string& name = region->value;
+            if (!name.empty() && name.size() <= kNameCharsMax && std::all_of(name.begin(), name.end(), is_region)) {
+                account.region = name;
+            } else {
+                diagnostics_.error(region->at, "`" + name + "` is no region of AWS", "as in eu-central-1");
+            }
+        }
         if (account.hosts.empty() && (!account.base_path.empty() || !account.ports.empty())) {
             diagnostics_.error(reader.at(), "`base_path` and `ports` belong to `hosts`",
                                "add hosts = [\"git.example.org\"]");

@@ -69,10 +69,12 @@ struct ProviderAccount {
     std::string resource;    ///< oauth (RFC 8707)
     std::string app_id;        ///< github-app
     std::string installation;  ///< github-app
-    std::string api;           ///< github-app: https://api.github.com, or an own server's
     std::string client_id;           ///< google refresh-token
     std::string client_secret_item;  ///< google refresh-token: its name in the store
     std::map<std::string, std::string> boundary;  ///< google: the catalog's scope → role of Cloud Storage; empty: none
+    std::string api;           ///< github-app: https://api.github.com, or an own server's; aws-sts: of the region
+    std::string role;          ///< aws-sts: the ARN
+    std::string external_id;   ///< aws-sts
     bool asks_scopes = true;   ///< the provider is asked for no more than the need
     bool accepts_wider = false;  ///< a wider answer is used all the same; then ours alone is what narrows
     std::map<std::string, std::string> scope_names;  ///< the catalog's scope → what the provider calls it
@@ -91,6 +93,8 @@ struct ProviderAccount {
         archive("client_id", self.client_id);
         archive("client_secret_item", self.client_secret_item);
         archive("boundary", self.boundary);
+        archive("role", self.role);
+        archive("external_id", self.external_id);
         archive("asks_scopes", self.asks_scopes);
         archive("accepts_wider", self.accepts_wider);
         archive("scope_names", self.scope_names);
@@ -159,7 +163,8 @@ struct Account {
     std::vector<std::uint16_t> ports;  ///< of `hosts`; empty: 443
     std::string base_path;
     std::string source;                ///< local | command | rotate | file | environment | systemd | auth0 | oauth |
-                                       ///< github-app | google | openbao | kubernetes
+                                       ///< github-app | google | openbao | kubernetes | aws-sts
+    std::string region;                ///< of AWS, for entries whose requests are signed
     std::string item;                  ///< name in the store: the credential itself, a subject token, a private key, or
                                        ///< what logs us in
     std::vector<std::string> command;  ///< command, rotate: argv of what prints it, absolute program
@@ -182,6 +187,7 @@ struct Account {
         archive("hosts", self.hosts);
         archive("ports", self.ports);
         archive("base_path", self.base_path);
+        archive("region", self.region);
         archive("source", self.source);
         archive("item", self.item);
         archive("command", self.command);

@@ -41,6 +41,7 @@ const std::vector<SourceKeys>& sources() {
          {"tenant", "connection", "exchange", "item", "user", "login_hint", "ask_scopes", "scope_names", "wider"}},
         {"oauth", {"provider", "grant_type", "item", "audience", "resource", "ask_scopes", "scope_names", "wider"}},
         {"github-app", {"app_id", "installation", "item", "api", "scope_names"}},
+        {"aws-sts", {"role", "external_id", "item", "api", "scope_names", "wider"}},
         {"openbao",
          {"address", "namespace", "login", "auth_mount", "role_id", "item", "wrapped", "engine", "mount", "path",
           "field", "username_field", "policies", "scope_names", "retire_policy", "revoke_prefix", "num_uses"}},
@@ -107,7 +108,7 @@ bool is_object_name(std::string_view text) {
 }
 
 // Of Google's IAM, shipped or an organisation's own.
-bool is_role(std::string_view text) {
+bool is_google_role(std::string_view text) {
     const bool is_plain = std::all_of(text.begin(), text.end(), [](char c) {
         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
                c == '-' || c == '/';
@@ -117,6 +118,34 @@ bool is_role(std::string_view text) {
 
 bool is_number(std::string_view text) {
     return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+bool consists_of(std::string_view text, std::string_view others) {
+    return std::all_of(text.begin(), text.end(), [&](char c) {
+        const bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        return is_letter || (c >= '0' && c <= '9') || others.find(c) != std::string_view::npos;
+    });
+}
+
+// arn:PARTITION:iam::ACCOUNT:role/PATH/NAME
+bool is_role_arn(std::string_view text) {
+    constexpr std::size_t kAccountDigits = 12;
+    constexpr std::size_t kRoleArnCharsMax = 2048;
+    std::array<std::string_view, 6> parts{};
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+        const std::size_t colon = i + 1 < parts.size() ? text.find(':') : std::string_view::npos;
+        parts[i] = text.substr(0, colon);
+        text.remove_prefix(std::min(parts[i].size() + 1, text.size()));
+    }
+    const bool is_arn = parts[0] == "arn" && parts[1].starts_with("aws") && consists_of(parts[1], "-") &&
+                        parts[2] == "iam" && parts[3].empty() && parts[4].size() == kAccountDigits &&
+                        is_number(parts[4]);
+    return is_arn && parts[5].starts_with("role/") && parts[5].size() > 5 && !parts[5].ends_with('/') &&
+           parts[5].size() < kRoleArnCharsMax && consists_of(parts[5], "/_+=,.@-");
+}
+
+bool is_external_id(std::string_view text) {
+    return text.size() >= 2 && text.size() <= 1224 && consists_of(text, "_+=,.@:/-");
 }
 
 }  // namespace
@@ -154,6 +183,7 @@ void SourceReader::read_account(TableReader& reader, Account& account) {
     else if (source->value == "auth0") read_auth0(reader, account);
     else if (source->value == "oauth") read_oauth(reader, account);
     else if (source->value == "github-app") read_github_app(reader, account);
+    else if (source->value == "aws-sts") read_aws_sts(reader, account);
     else if (source->value == "openbao") read_openbao(reader, account);
     else if (source->value == "kubernetes") read_kubernetes(reader, account);
     else if (source->value == "google") read_google(reader, account);
@@ -313,6 +343,35 @@ void SourceReader::read_github_app(TableReader& reader, Account& account) {
     if (provider.api.ends_with('/')) provider.api.pop_back();
     read_scopes(reader, account);
     read_on_exit(reader, account, true);
+}
+
+// The forms are those of the API: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+void SourceReader::read_aws_sts(TableReader& reader, Account& account) {
+    ProviderAccount& provider = account.provider;
+    if (const auto role = reader.text("role", Need::Required, "arn:aws:iam::123456789012:role/agent")) {
+        provider.role = role->value;
+        if (!is_role_arn(role->value)) {
+            diagnostics_.error(role->at, "`" + role->value + "` is not the ARN of a role",
+                               "it stands on the role's page: arn:aws:iam::123456789012:role/NAME");
+        }
+    }
+    if (const auto id = reader.text("external_id", Need::Optional, "the-trust-policys-word")) {
+        provider.external_id = id->value;
+        if (!is_external_id(id->value)) {
+            diagnostics_.error(id->at, "`external_id` has a character that AWS does not take, or not 2 to 1224 of them",
+                               "letters, digits and _+=,.@:/-");
+        }
+    }
+    if (account.region.empty() && reader.peek("region") == nullptr) {
+        diagnostics_.error(reader.at(), "source `aws-sts` needs `region`, where the role is assumed",
+                           "write region = \"eu-central-1\"");
+    }
+    read_item(reader, account, Need::Required, "the access key and secret key in the store");
+    provider.api = read_url(reader, "api", Need::Optional, "https://sts.cn-north-1.amazonaws.com.cn");
+    if (provider.api.empty()) provider.api = "https://sts." + account.region + ".amazonaws.com";
+    while (provider.api.ends_with('/')) provider.api.pop_back();
+    read_scopes(reader, account);
+    read_on_exit(reader, account, false);
 }
 
 void SourceReader::read_server(TableReader& reader, std::string_view key, std::string_view example, std::string& to) {
@@ -514,7 +573,7 @@ void SourceReader::read_boundary(TableReader& reader, Account& account) {
         const bool is_text = scope.value.kind == TomlKind::String;
         if (!is_text) {
             report_kind(diagnostics_, scope.value, scope.key, "a role", R"("roles/storage.objectViewer")");
-        } else if (!is_role(scope.value.text)) {
+        } else if (!is_google_role(scope.value.text)) {
             diagnostics_.error(scope.value.at, "`" + scope.value.text + "` is not a role",
                                "as in roles/storage.objectViewer or projects/ID/roles/NAME");
         } else {

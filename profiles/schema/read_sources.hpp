@@ -48,6 +48,7 @@ private:
     void read_auth0(TableReader& reader, Account& account);
     void read_oauth(TableReader& reader, Account& account);
     void read_github_app(TableReader& reader, Account& account);
+    void read_aws_sts(TableReader& reader, Account& account);
     void read_openbao(TableReader& reader, Account& account);
     void read_bao_login(TableReader& reader, BaoAccount& bao);
     void read_bao_secret(TableReader& reader, BaoAccount& bao);

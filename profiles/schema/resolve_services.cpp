@@ -182,11 +182,84 @@ void add_endpoint(Endpoint endpoint, const OperatorConfig& config, Service& serv
     }
 }
 
+bool has_templates(const Endpoint& endpoint) {
+    return std::any_of(endpoint.hosts.begin(), endpoint.hosts.end(),
+                       [](const std::string& host) { return host.find('{') != std::string::npos; });
+}
+
+bool is_host_label(std::string_view text) {
+    constexpr std::size_t kLabelCharsMax = 63;
+    const auto is_label_character = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; };
+    return !text.empty() && text.size() <= kLabelCharsMax && !text.starts_with('-') && !text.ends_with('-') &&
+           std::all_of(text.begin(), text.end(), is_label_character);
+}
+
+// The endpoint at `name.s3.…`, or for an empty name at the hosts that hold none.
+Endpoint fill_hosts(const Endpoint& endpoint, const std::string& name, const std::string& region) {
+    constexpr std::string_view kRegion = "{region}";
+    Endpoint out = endpoint;
+    out.hosts.clear();
+    if (!name.empty()) out.path_prefix = "/" + name;
+    for (const std::string& host : endpoint.hosts) {
+        const std::size_t region_at = host.find(kRegion);
+        const bool holds_name = host.starts_with('{') && region_at != 0;
+        if (holds_name == name.empty()) continue;
+        std::string filled = host;
+        if (region_at != std::string::npos) filled.replace(region_at, kRegion.size(), region);
+        if (holds_name) filled.replace(0, filled.find('}') + 1, name);
+        out.hosts.push_back(std::move(filled));
+    }
+    return out;
+}
+
+// A host's name is never more than the names that the account's own bound spells out: credentials, and be it as
+// signatures, go to hosts that somebody wrote down.
+std::vector<Endpoint> fill_templates(const Endpoint& endpoint, const Account& account) {
+    std::vector<Endpoint> out = {fill_hosts(endpoint, {}, account.region)};
+    for (const std::string& host : endpoint.hosts) {
+        if (!host.starts_with('{')) continue;
+        const auto names = account.resources.find(host.substr(1, host.find('}') - 1));
+        if (names == account.resources.end()) continue;
+        for (const std::string& name : names->second) {
+            // What is no label (a pattern, or dots, for which no certificate would fit) is reached by its path.
+            if (is_host_label(name)) out.push_back(fill_hosts(endpoint, name, account.region));
+        }
+        break;  // all of an endpoint's templates name the same resource
+    }
+    return out;
+}
+
+void check_signing(const ServiceText& text, const CompiledEntry& entry, const Account& account, Resolving& to) {
+    const std::vector<Endpoint> endpoints = entry.endpoints();
+    const bool is_signed = std::any_of(endpoints.begin(), endpoints.end(), [](const Endpoint& endpoint) {
+        return endpoint.form == AuthForm::Sigv4;
+    });
+    const std::string whose = "account `" + account.name + "` (" + account.place + ")";
+    if (is_signed && account.region.empty()) {
+        to.diagnostics.error(text.account.at, whose + " has no region, and requests of `" + text.catalog.value +
+                                                  "` are signed for one",
+                             "add to the account: region = \"eu-central-1\"");
+    }
+    if (!is_signed && !account.region.empty()) {
+        to.diagnostics.error(text.account.at,
+                             whose + " has a region, but requests of `" + text.catalog.value + "` are not signed",
+                             "remove `region`, or name a catalog entry of AWS");
+    }
+    // SECURITY: in any other form the secret key itself would leave this machine.
+    if (!is_signed && account.source == "aws-sts") {
+        to.diagnostics.error(text.account.at,
+                             whose + " gets keys that sign requests, which `" + text.catalog.value + "` does not take",
+                             "name a catalog entry of AWS, as in catalog = \"aws-s3\"");
+    }
+}
+
 void resolve_endpoints(const ServiceText& text, const CompiledEntry& entry, const Account& account, Service& service,
                        Resolving& to) {
     bool takes_hosts = false;
+    check_signing(text, entry, account, to);
     for (Endpoint& endpoint : entry.endpoints()) {
-        if (endpoint.hosts.empty()) {
+        // An account may name other hosts than those of AWS itself: of another service with the same API.
+        if (endpoint.hosts.empty() || (has_templates(endpoint) && !account.hosts.empty())) {
             takes_hosts = true;
             endpoint.hosts = account.hosts;
             endpoint.base_path = account.base_path;
@@ -197,7 +270,14 @@ void resolve_endpoints(const ServiceText& text, const CompiledEntry& entry, cons
         if (endpoint.form == AuthForm::Header) endpoint.strip.push_back(endpoint.form_name);
         for (const char* always : {"authorization", "proxy-authorization"}) endpoint.strip.emplace_back(always);
         sort_unique(endpoint.strip);
-        add_endpoint(std::move(endpoint), to.config, service);
+        if (endpoint.form == AuthForm::Sigv4) endpoint.region = account.region;
+        if (!has_templates(endpoint)) {
+            add_endpoint(std::move(endpoint), to.config, service);
+            continue;
+        }
+        for (Endpoint& filled : fill_templates(endpoint, account)) {
+            add_endpoint(std::move(filled), to.config, service);
+        }
     }
     const std::string whose = "account `" + account.name + "` (" + account.place + ")";
     if (takes_hosts && account.hosts.empty()) {

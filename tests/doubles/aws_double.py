@@ -16,7 +16,8 @@ POLICY_CHARACTERS_MAX = 2048
 STS = 'xmlns="https://sts.amazonaws.com/doc/2011-06-15/"'
 ACCOUNT_ARN = "arn:aws:iam::123456789012"
 XML = [("Content-Type", "text/xml")]
-ACTIONS = {"GET": "s3:GetObject", "HEAD": "s3:GetObject", "PUT": "s3:PutObject", "DELETE": "s3:DeleteObject"}
+ACTIONS = {"GET": "s3:GetObject", "HEAD": "s3:GetObject", "PUT": "s3:PutObject", "POST": "s3:PutObject",
+           "DELETE": "s3:DeleteObject"}
 
 
 def sts_refusal(status, code, message):
@@ -45,7 +46,7 @@ class AwsDouble(Double):
              "s3.eu-central-1.amazonaws.com", "*.s3.eu-central-1.amazonaws.com")
 
     def __init__(self, folder, authority, port=0):
-        self.users, self.roles, self.objects = {}, {}, {}
+        self.users, self.roles, self.objects, self.uploads = {}, {}, {}, {}
         super().__init__(folder, authority, port)
 
     # ---- what there is ---------------------------------------------------------------------------------------------
@@ -143,12 +144,16 @@ class AwsDouble(Double):
         if host.count(".s3."):
             bucket, key = host.split(".s3.")[0], urllib.parse.unquote(request.path).lstrip("/")
         action = ACTIONS.get(request.method) if key else "s3:ListBucket"
+        if request.method == "DELETE" and "uploadId" in request.query:
+            action = "s3:AbortMultipartUpload"
         resource = f"arn:aws:s3:::{bucket}/{key}" if key else f"arn:aws:s3:::{bucket}"
         request.note.update(action=action, resource=resource,
                             payload=request.header("x-amz-content-sha256"), is_query=signed.is_query)
         if session and not all(permits(policy, action, resource) for policy in
                                (session.more["role"], session.more["policy"]) if policy is not None):
             raise s3_refusal(403, "AccessDenied", "Access Denied")
+        if "uploads" in request.query or "uploadId" in request.query:
+            return self.multipart(request, bucket, key, body)
         if request.method == "PUT":
             self.objects[bucket, key] = body
             return 200, "", [("ETag", f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"')]
@@ -162,6 +167,29 @@ class AwsDouble(Double):
         if (bucket, key) not in self.objects:
             raise s3_refusal(404, "NoSuchKey", "The specified key does not exist.")
         return 200, self.objects[bucket, key], [("Content-Type", "binary/octet-stream")]
+
+
+    def multipart(self, request, bucket, key, body):
+        """Create, part, complete and abort; https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html"""
+        etag = f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"'
+        if request.method == "POST" and "uploads" in request.query:
+            upload = random_text(24)
+            self.uploads[upload] = (bucket, key, {})
+            return 200, f"<InitiateMultipartUploadResult><Bucket>{bucket}</Bucket><Key>{escape(key)}</Key>" \
+                        f"<UploadId>{upload}</UploadId></InitiateMultipartUploadResult>", XML
+        begun = self.uploads.get(request.query.get("uploadId"))
+        if not begun or begun[:2] != (bucket, key):
+            raise s3_refusal(404, "NoSuchUpload", "The specified multipart upload does not exist.")
+        parts = begun[2]
+        if request.method == "PUT":
+            parts[int(request.query["partNumber"])] = (etag, body)
+            return 200, "", [("ETag", etag)]
+        self.uploads.pop(request.query["uploadId"])
+        if request.method == "DELETE":
+            return 204, ""
+        named = re.findall(r"<PartNumber>(\d+)</PartNumber>", body.decode())
+        self.objects[bucket, key] = b"".join(parts[int(number)][1] for number in named)
+        return 200, f"<CompleteMultipartUploadResult><Key>{escape(key)}</Key></CompleteMultipartUploadResult>", XML
 
 
 def permits(statements, action, resource):

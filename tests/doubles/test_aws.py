@@ -109,6 +109,18 @@ def test_a_wrong_secret_an_unknown_key_or_a_changed_body_is_refused(account):
     assert account.sts(Action="GetCallerIdentity").status_code == 200
 
 
+def test_an_object_is_put_together_from_its_parts(account):
+    begun = account.s3("POST", "data/large?uploads=").text
+    upload = re.search("<UploadId>(.*)</UploadId>", begun).group(1)
+    for number, text in ((1, b"one"), (2, b"two")):
+        assert account.s3("PUT", f"data/large?partNumber={number}&uploadId={upload}", data=text).status_code == 200
+    parts = "".join(f"<Part><PartNumber>{number}</PartNumber></Part>" for number in (1, 2)).encode()
+    assert account.s3("POST", f"data/other?uploadId={upload}", data=parts).status_code == 404
+    assert account.s3("POST", f"data/large?uploadId={upload}", data=parts).status_code == 200
+    assert account.s3("GET", "data/large").content == b"onetwo"
+    assert account.s3("DELETE", f"data/large?uploadId={upload}").status_code == 404
+
+
 # ---- payload modes --------------------------------------------------------------------------------------------------
 
 def test_a_body_must_be_the_one_that_was_signed(account):

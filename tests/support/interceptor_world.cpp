@@ -77,6 +77,49 @@ risk = "medium"
 says = "Push to {repo}"
 )";
 
+constexpr std::string_view kAwsEntry = R"(schema = 1
+name = "aws-test"
+[[endpoint]]
+name = "s3"
+hosts = ["s3.test"]
+kind = "http"
+auth = { form = "sigv4", name = "s3" }
+amz_headers = ["x-amz-meta-*"]
+[[endpoint]]
+name = "function"
+hosts = ["function.test"]
+kind = "http"
+auth = { form = "sigv4", name = "execute-api" }
+[[operation]]
+id = "object/get"
+endpoint = "s3"
+method = "GET"
+path = "/{bucket}/**"
+query = { takes = ["part"] }
+any_of = [["read"]]
+resources = { key = "{**}" }
+risk = "low"
+says = "Read {**}"
+[[operation]]
+id = "object/put"
+endpoint = "s3"
+method = "PUT"
+path = "/{bucket}/**"
+query = { takes = ["part"] }
+any_of = [["write"]]
+resources = { key = "{**}" }
+risk = "low"
+says = "Write {**}"
+[[operation]]
+id = "call"
+endpoint = "function"
+method = "POST"
+path = "/{name}"
+any_of = [["write"]]
+risk = "low"
+says = "Call {name}"
+)";
+
 profiles::CompiledEntry entry_of(std::string_view name, std::string_view toml) {
     Result<std::string> bytes = profiles::compile_entry(std::string(name), toml);
     if (!bytes.has_value()) std::fprintf(stderr, "%s\n", bytes.error().what.c_str());
@@ -94,19 +137,27 @@ Service service_of(std::string name, const profiles::CompiledEntry& entry, std::
     service.endpoints = entry.endpoints();
     for (Endpoint& endpoint : service.endpoints) {
         if (endpoint.ports.empty()) endpoint.ports = {443};
+        if (endpoint.form == AuthForm::Sigv4) endpoint.region = "eu-central-1";
     }
     return service;
 }
 
 }  // namespace
 
+void World::sign_with_keys() {
+    leases.lease->form = AuthForm::Sigv4;
+    leases.lease->secret = Secret("AKIDEXAMPLE " + std::string(kSecret) + " " + std::string(kSessionToken));
+}
+
 World::World() {
     catalog.add(entry_of("api-test.toml", kApiEntry));
     catalog.add(entry_of("git-test.toml", kGitEntry));
+    catalog.add(entry_of("aws-test.toml", kAwsEntry));
     mission.id = "01kaaaaaaaaaaaaaaaaaaaaaaa";
     mission.services.push_back(service_of("api", catalog.entries()[0], {"read", "write"}));
     mission.services.push_back(service_of("git", catalog.entries()[1], {"fetch", "push"}));
     mission.services[1].resources = {{"repo", {"team/app.git"}}, {"ref", {"refs/heads/agent/**"}}};
+    mission.services.push_back(service_of("aws", catalog.entries()[2], {"read", "write"}));
     mission.hosts.push_back(Host{"www.test", {443}, {{"GET", "/**"}, {"HEAD", "/**"}, {"POST", "/open"}}, false, ""});
     mission.hosts.push_back(Host{"plain.test", {80}, {{"GET", "/**"}}, true, ""});
     entries = profiles::dial_entries(mission);

@@ -16,6 +16,8 @@ namespace sanctum::interceptor::test {
 /// The one secret of the world; no byte sequence of it may ever reach the agent.
 inline constexpr std::string_view kSecret = "s3cr3t-CANARY/0123456789+abcdef";
 
+inline constexpr std::string_view kSessionToken = "IQoJb3JpZ2luX2VjCANARY+token/with==";
+
 struct FakeRecorder final : Recorder {
     std::uint64_t next_exchange() override { return ++count; }
     void connection_opened(const wire::ConnectionOpened& record) override { opened.push_back(record); }
@@ -86,10 +88,13 @@ struct FakeUpstreams final : Upstreams {
     std::vector<Upstream> kept;
 };
 
-/// Services: `api` (bearer, api.test, scopes read and write), `git` (basic, git.test, fetch and push of agent/**), the
+/// Services: `api` (bearer, api.test, scopes read and write), `git` (basic, git.test, fetch and push of agent/**),
+/// `aws` (signed: s3.test for S3 and function.test for execute-api; sign_with_keys()), the
 /// plain host www.test (GET /**, POST /open) and the http:// host plain.test.
 struct World {
     World();
+    /// Makes the lease a key pair: `AKIDEXAMPLE`, kSecret and kSessionToken.
+    void sign_with_keys();
     std::shared_ptr<Faults> faults = std::make_shared<Faults>();
     profiles::Mission mission;
     profiles::CatalogSet catalog;

@@ -5,7 +5,6 @@
 #include "base/clock.hpp"
 
 #include <optional>
-#include <string>
 #include <string_view>
 
 namespace sanctum::vault {
@@ -14,7 +13,8 @@ namespace sanctum::vault {
 /// are written by no provider, and a date that cannot be read counts as none.
 [[nodiscard]] std::optional<WallTime> parse_http_date(std::string_view text);
 
-/// `2026-11-25T21:00:00Z` (RFC 3339, UTC, whole seconds). nullopt for anything else.
-[[nodiscard]] std::optional<WallTime> parse_utc_time(const std::string& text);
+/// `2026-11-25T21:00:00Z`, perhaps with a fraction of the second, which is left out (RFC 3339 in UTC, as GitHub and AWS
+/// write it). nullopt for anything else.
+[[nodiscard]] std::optional<WallTime> parse_utc_time(std::string_view text);
 
 }  // namespace sanctum::vault

@@ -83,8 +83,8 @@ TEST_P(ShippedEntry, NamesHostsOneByOneAndStripsTheirCredential) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, ShippedEntry,
-                         ::testing::Values("anthropic", "git-http", "github", "google-storage", "http-bearer",
-                                           "openai"),
+                         ::testing::Values("anthropic", "aws-s3", "git-http", "github", "google-storage",
+                                           "http-bearer", "openai"),
                          [](const auto& tested) {
                              std::string name = tested.param;
                              std::replace(name.begin(), name.end(), '-', '_');
