@@ -2,6 +2,7 @@
 // Clock: the two times Sanctum knows, as an argument wherever time decides, so that tests turn it by hand.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <string>
@@ -41,17 +42,18 @@ public:
 /// A clock that stands still until told otherwise; for tests.
 class ManualClock final : public Clock {
 public:
-    explicit ManualClock(WallTime wall = {1'795'313'172'001}, BootTime boot = {1000}) : wall_(wall), boot_(boot) {}
-    [[nodiscard]] WallTime wall() const override { return wall_; }
-    [[nodiscard]] BootTime boot() const override { return boot_; }
+    explicit ManualClock(WallTime wall = {1'795'313'172'001}, BootTime boot = {1000})
+        : wall_ms_(wall.unix_ms), boot_ms_(boot.ms) {}
+    [[nodiscard]] WallTime wall() const override { return {wall_ms_}; }
+    [[nodiscard]] BootTime boot() const override { return {boot_ms_}; }
     void advance(Milliseconds delta) {
-        wall_.unix_ms += delta.count();
-        boot_.ms += delta.count();
+        wall_ms_ += delta.count();
+        boot_ms_ += delta.count();
     }
 
 private:
-    WallTime wall_;
-    BootTime boot_;
+    std::atomic<std::int64_t> wall_ms_;  // the ledger's thread looks, too
+    std::atomic<std::int64_t> boot_ms_;
 };
 
 /// RFC 3339 in UTC with milliseconds: `2026-11-22T02:06:12.001Z`.
