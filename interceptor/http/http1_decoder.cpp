@@ -206,7 +206,7 @@ private:
         if (carry_.size() > kTrailerBytesMax) {
             return Error{Errc::Limit, "RFC 9112 7.1.2: the trailer section is larger than 8 KiB"};
         }
-        return parser_->is_before_chunk() ? refuse_bare_line_feed() : Result<Step>(Step::NeedMore);
+        return parser_->is_before_chunk() ? refuse_bare_line_feed_at_chunk() : Result<Step>(Step::NeedMore);
     }
     /// Beast looks for CR LF first; a client that ends its lines otherwise would wait for the deadline.
     Result<Step> refuse_bare_line_feed() const {
@@ -215,6 +215,16 @@ private:
             return Error{Errc::Protocol, "RFC 9112 2.2: a line ends with a bare LF"};
         }
         return Step::NeedMore;
+    }
+
+    /// The same for the line with a chunk's size, and for trailers; what stands behind another size line is data.
+    Result<Step> refuse_bare_line_feed_at_chunk() const {
+        const std::size_t begin = carry_.starts_with("\r\n") ? 2 : 0;  // the end of the chunk before
+        const std::size_t end = carry_.find("\r\n", begin);
+        const std::string_view line = std::string_view(carry_).substr(begin, end - begin);
+        const bool is_last = !line.empty() && line.find_first_not_of('0') == std::string_view::npos;
+        const bool is_data_behind = end != std::string::npos && !is_last && line.find('\n') == std::string_view::npos;
+        return is_data_behind ? Result<Step>(Step::NeedMore) : refuse_bare_line_feed();
     }
 
     std::optional<Parser<is_request>> parser_;

@@ -333,6 +333,21 @@ TEST(RequestDecoder, ChunksAreUnframedWhereverTheyAreCut) {
     }
 }
 
+TEST(RequestDecoder, ChunksOfLineFeedsAreDataWhereverTheyAreCut) {
+    const std::string bytes = post("Transfer-Encoding: chunked\r\n",
+                                   "1\r\n\n\r\n2\r\n\n\n\r\n3\r\n\n\r\n\r\n4\r\n\r\n\n\n\r\n0\r\n\r\n");
+    for (std::size_t piece = 1; piece <= bytes.size(); ++piece) {
+        SCOPED_TRACE(piece);
+
+        const Decoded decoded = decode_requests(bytes, piece);
+
+        EXPECT_EQ(decoded.error, "");
+        ASSERT_EQ(decoded.bodies.size(), 1U);
+        EXPECT_EQ(decoded.bodies[0], "\n\n\n\n\r\n\r\n\n\n");
+        EXPECT_EQ(decoded.ends, 1U);
+    }
+}
+
 TEST(RequestDecoder, PipelinedRequestsComeOneAfterAnother) {
     const std::string bytes = get("/1") + post("Content-Length: 2\r\n", "ab") + get("/2");
     for (const std::size_t piece : {std::size_t{1}, std::size_t{10}, bytes.size()}) {
