@@ -77,6 +77,8 @@ private:
         chunk_rest_ = size;
         if (extensions.size() > (is_request ? 0 : kChunkExtensionBytesMax)) {
             refuse(Errc::Protocol, "RFC 9112 7.1.1: chunk extensions are not accepted", ec);
+        } else if (extensions.find('\n') != beast::string_view::npos) {
+            refuse(Errc::Protocol, "RFC 9112 2.2: a line ends with a bare LF", ec);  // also where its line came at once
         }
     }
     std::size_t on_chunk_body_impl(std::uint64_t, beast::string_view body, error_code&) override {
