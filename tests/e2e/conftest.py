@@ -15,7 +15,7 @@ import identity as identities  # noqa: E402
 import processes  # noqa: E402
 from agents import AGENTS, AgentWorld  # noqa: E402
 from authority import Authority  # noqa: E402
-from rig import API, PLAIN, Rig  # noqa: E402
+from rig import API, PLAIN, Rig, mission_head  # noqa: E402
 from upstream import RecordingUpstream  # noqa: E402
 
 
@@ -77,18 +77,7 @@ def service(rig, upstream, authority):
     return rig.profile(PROFILE)
 
 
-PROFILE = f"""\
-schema = 1
-
-[mission]
-name = "e2e"
-agent = "test"
-purpose = "Show one claim"
-ttl = "2m"
-
-[sandbox]
-workspace = "."
-
+PROFILE = mission_head("e2e") + f"""\
 [[service]]
 name = "api"
 catalog = "http-bearer"

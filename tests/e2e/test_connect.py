@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 import identity as identities
-from rig import API, BIN, SOURCE
+from rig import API, BIN, SOURCE, mission_head
 from terminal import Terminal
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "doubles"))
@@ -48,18 +48,7 @@ client_id = "desk"
 client_secret = {{ item = "corp-client" }}
 """
 
-PROFILE = f"""\
-schema = 1
-
-[mission]
-name = "connected"
-agent = "test"
-purpose = "Show one claim"
-ttl = "2m"
-
-[sandbox]
-workspace = "."
-
+PROFILE = mission_head("connected") + f"""\
 [[service]]
 name = "calendar"
 catalog = "http-bearer"

@@ -17,26 +17,14 @@ import subprocess
 import time
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-
 import accounts
 import identity as identities
 import processes
-from test_vaults import app_key, github  # noqa: F401
+from rig import mission_head
+from test_vaults import app_key, github, github_app_account  # noqa: F401
 
 ISSUES = "https://api.github.com/repos/acme/api/issues"
-PROFILE = """\
-schema = 1
-
-[mission]
-name = "faults"
-agent = "test"
-purpose = "Show one claim"
-ttl = "2m"
-
-[sandbox]
-workspace = "."
-
+PROFILE = mission_head("faults") + """\
 [[service]]
 name = "github"
 catalog = "github"
@@ -114,11 +102,8 @@ class Machine:
 def machine(rig, authority, github, app_key):  # noqa: F811
     identities.require_program("strace")
     identities.require(os.geteuid() == 0, "needs root to trace a vault")
-    pem = app_key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
-                                serialization.NoEncryption()).decode()
     rig.host("api.github.com", github, authority.ca_file)
-    rig.account("bot", 'catalog = "github"\nsource = "github-app"\napp_id = "12345"\ninstallation = "77"\n'
-                'item = "bot-key"', secret=pem, item="bot-key")
+    github_app_account(rig, app_key)
     rig.configure()
     return Machine(rig, github)
 

@@ -14,7 +14,7 @@ import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from authority import Authority
-from rig import API
+from rig import API, mission_head
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "doubles"))
 
@@ -24,18 +24,7 @@ from providers import kubernetes_double, openbao_double  # noqa: E402
 BAO, KUBE = "bao.test", "kube.test"
 RETIRE_PATHS = ("auth/token/revoke-accessor", "sys/leases/revoke")
 
-PROFILE = f"""\
-schema = 1
-
-[mission]
-name = "servers"
-agent = "test"
-purpose = "Show one claim"
-ttl = "2m"
-
-[sandbox]
-workspace = "."
-
+PROFILE = mission_head("servers") + f"""\
 [[service]]
 name = "api"
 catalog = "http-bearer"

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 import identity as identities
 import processes
-from rig import API
+from rig import API, mission_head
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "doubles"))
 
@@ -30,18 +30,7 @@ TENANT = "acme.auth0.test"
 USER = "auth0|u1"
 PERMISSIONS = {"issues": "write", "metadata": "read", "contents": "write"}
 
-PROFILE = f"""\
-schema = 1
-
-[mission]
-name = "vaults"
-agent = "test"
-purpose = "Show one claim"
-ttl = "2m"
-
-[sandbox]
-workspace = "."
-
+PROFILE = mission_head("vaults") + f"""\
 [[service]]
 name = "calendar"
 catalog = "http-bearer"
@@ -101,15 +90,20 @@ def github(tmp_path, authority, app_key):
         yield double
 
 
+def github_app_account(rig, app_key):
+    """The account `bot`: a GitHub App, whose key is in the store."""
+    pem = app_key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+                                serialization.NoEncryption()).decode()
+    rig.account("bot", 'catalog = "github"\nsource = "github-app"\napp_id = "12345"\ninstallation = "77"\n'
+                'item = "bot-key"', secret=pem, item="bot-key")
+
+
 @pytest.fixture
 def operator(rig, upstream, authority, auth0, github, app_key):
     """An operator whose accounts are a calendar behind Auth0 and a GitHub App; returns the profile."""
-    pem = app_key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
-                                serialization.NoEncryption()).decode()
     rig.host(API, upstream, authority.ca_file).host(TENANT, auth0).host("api.github.com", github)
     rig.account("calendar", CALENDAR, secret=auth0.refresh_token("sanctum", USER), item="alice")
-    rig.account("bot", 'catalog = "github"\nsource = "github-app"\napp_id = "12345"\ninstallation = "77"\n'
-                'item = "bot-key"', secret=pem, item="bot-key")
+    github_app_account(rig, app_key)
     rig.secrets["acme-client"] = "client-canary-3f1a77"
     rig.extra(f'[tenant.acme]\ndomain = "{TENANT}"\nclient_id = "sanctum"\n'
               'client_secret = { item = "acme-client" }')

@@ -29,6 +29,22 @@ PLAIN = "www.sanctum.test"
 LEASE_ENDS = {"gone", "expired", "parked", "orphaned", "failed"}
 
 
+def mission_head(name):
+    """How most tests' profiles begin; services and hosts follow."""
+    return f'''schema = 1
+
+[mission]
+name = "{name}"
+agent = "test"
+purpose = "Show one claim"
+ttl = "2m"
+
+[sandbox]
+workspace = "."
+
+'''
+
+
 @dataclass(repr=False)
 class Outcome:
     """What one mission left: its exit code, its output and its record."""

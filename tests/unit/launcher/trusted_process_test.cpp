@@ -123,7 +123,8 @@ protected:
         ::mkfifo((folder + "/told").c_str(), 0600);
         places.commands = places.programs = folder;
         places.state = folder + "/state";
-        write_program("sanctum", "echo \"$@\" > " + folder + "/told");
+        // Where no test reads what it was told, it would wait for a reader for ever.
+        write_program("sanctum", "exec timeout 20 sh -c 'echo \"$@\" > " + folder + "/told' sh \"$@\"");
         write_program("sanctum-vault", "echo \"$@\"");
     }
     ~StandbyTest() override { std::filesystem::remove_all(folder); }
