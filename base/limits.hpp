@@ -151,6 +151,11 @@ inline constexpr minutes kLeaseLifeMax{60};
 inline constexpr minutes kSingleUseLifeMax{10};
 /// How long a credential whose answer was lost is counted as possibly alive when its source cannot say.
 inline constexpr std::chrono::hours kOrphanLifeMax{24};
+/// A provider may still make what was asked for this long after it was asked; longer than any exchange waits for it.
+inline constexpr seconds kLateMintMax{60};
+/// How long after its end by this machine's clock a credential that could be given back is still tried: a clock that
+/// was set wrong, at boot above all, must not make us forget it.
+inline constexpr std::chrono::hours kGiveBackAfterEnd{24};
 /// Needs that wait for a source at the same time; one per exchange in flight.
 inline constexpr std::size_t kLeaseWaitersMax = 4096;
 /// A provider that wants its owner's consent, and one that is set up wrongly, are not asked again for this long: people
@@ -212,7 +217,7 @@ inline constexpr seconds kPollPauseMax{15};
 inline constexpr milliseconds kJournalBusyTimeout{5000};
 /// Settled missions leave the journal after this; the ledger keeps them.
 inline constexpr std::chrono::hours kJournalKeep{24 * 90};
-/// Missions that one run of the reaper looks at; the next run goes on.
+/// Missions that the reaper holds in memory at once; it goes on to the end in pages.
 inline constexpr std::size_t kReapMissionsMax = 1000;
 /// Unsettled missions that can be told to `sanctum prune`; with more of them it must refuse (27 bytes each).
 inline constexpr std::size_t kUnfinishedMissionsMax = 256 * 1024;

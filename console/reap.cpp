@@ -97,6 +97,8 @@ std::optional<ReapRow> recover_one(const Console& console, const std::string& id
     const Result<ledger::Recovery> recovery =
         ledger::recover(console.places.mission(id), id, own == ends.end() ? kNone : own->second,
                         console.places.receipts(), key, console.clock);
+    // A reaper beside us has removed it, for nothing had been recorded.
+    if (!recovery && ::access(console.places.mission(id).c_str(), F_OK) != 0) return std::nullopt;
     if (!recovery) {
         const bool is_broken = recovery.error().code == Errc::Protocol;
         return ReapRow{id, is_broken ? "broken" : "failed", recovery.error().what, 0, 0, 0};

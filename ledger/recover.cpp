@@ -77,7 +77,8 @@ Status remove_unrecorded(const std::string& mission_folder) {
         const bool is_ours = name == "ledger.jsonl" || name == "reserve" || name.starts_with("mission.json");
         if (is_ours) ::unlink(entry.path().c_str());
     }
-    const bool is_gone = ::unlinkat(AT_FDCWD, mission_folder.c_str(), AT_REMOVEDIR) == 0;
+    // A reaper beside us may have been faster.
+    const bool is_gone = ::unlinkat(AT_FDCWD, mission_folder.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT;
     return is_gone ? Status() : io_error("remove " + mission_folder);
 }
 

@@ -7,13 +7,11 @@
 
 #include <array>
 #include <fcntl.h>
+#include <limits>
 #include <sqlite3.h>
 
 namespace sanctum::vault {
 namespace {
-
-constexpr std::array<std::string_view, 8> kStateNames = {"wanted",  "held",   "retiring", "gone",
-                                                         "expired", "parked", "orphaned", "failed"};
 
 constexpr const char* kTables = R"sql(
 CREATE TABLE missions (
@@ -175,22 +173,6 @@ Status make_private_file(const std::string& path) {
 
 }  // namespace
 
-std::string_view name_of(LeaseState value) { return kStateNames.at(static_cast<std::size_t>(value)); }
-
-bool parse_name(std::string_view name, LeaseState& value) {
-    for (std::size_t i = 0; i < kStateNames.size(); ++i) {
-        if (kStateNames[i] != name) continue;
-        value = static_cast<LeaseState>(i);
-        return true;
-    }
-    return false;
-}
-
-bool is_end(LeaseState value) {
-    return value == LeaseState::Gone || value == LeaseState::Expired || value == LeaseState::Parked ||
-           value == LeaseState::Orphaned;
-}
-
 wire::LeaseChanged to_record(const LeaseRow& row) {
     wire::LeaseChanged record;
     record.lease = row.lease;
@@ -297,11 +279,16 @@ Result<std::vector<LeaseRow>> Journal::leases_of(const std::string& mission) {
     }
 }
 
-Result<std::vector<MissionRow>> Journal::unsettled_missions(std::string_view only, std::size_t count) {
+Result<std::vector<MissionRow>> Journal::unsettled_missions(std::string_view only, std::size_t count,
+                                                            const MissionRow* after) {
     Statement statement(database_.get(),
                         "SELECT mission, started_unix_ms, ends_unix_ms FROM missions "
-                        "WHERE settled=0 AND (?='' OR mission=?) ORDER BY started_unix_ms, mission LIMIT ?");
-    statement.bind(only).bind(only).bind(static_cast<std::int64_t>(count));
+                        "WHERE settled=0 AND (?='' OR mission=?) AND (started_unix_ms, mission) > (?, ?) "
+                        "ORDER BY started_unix_ms, mission LIMIT ?");
+    statement.bind(only).bind(only);
+    statement.bind(after == nullptr ? std::numeric_limits<std::int64_t>::min() : after->started_unix_ms);
+    statement.bind(after == nullptr ? std::string_view() : std::string_view(after->mission));
+    statement.bind(static_cast<std::int64_t>(count));
     std::vector<MissionRow> rows;
     for (;;) {
         SANCTUM_TRY(const bool has_row, statement.next(path_));

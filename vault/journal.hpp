@@ -9,6 +9,7 @@
 #include "base/clock.hpp"
 #include "base/result.hpp"
 #include "base/wire/messages.hpp"
+#include "vault/lease_states.hpp"
 #include "vault/sources/source.hpp"
 
 #include <chrono>
@@ -22,14 +23,6 @@
 struct sqlite3;
 
 namespace sanctum::vault {
-
-/// How far a lease is. `Failed`: the source said no; there never was a credential.
-enum class LeaseState : std::uint8_t { Wanted, Held, Retiring, Gone, Expired, Parked, Orphaned, Failed };
-/// `wanted | held | retiring | gone | expired | parked | orphaned | failed`.
-[[nodiscard]] std::string_view name_of(LeaseState value);
-[[nodiscard]] bool parse_name(std::string_view name, LeaseState& value);
-/// True for a state that stands in the ledger as a lease's end.
-[[nodiscard]] bool is_end(LeaseState value);
 
 /// One lease as the journal keeps it.
 struct LeaseRow {
@@ -93,8 +86,10 @@ public:
     [[nodiscard]] Status update_leases(const std::vector<LeaseRow>& leases, Durable durable);
 
     [[nodiscard]] Result<std::vector<LeaseRow>> leases_of(const std::string& mission);
-    /// Missions that are not settled, oldest first, at most `count`; with `only` that one, if it is among them.
-    [[nodiscard]] Result<std::vector<MissionRow>> unsettled_missions(std::string_view only, std::size_t count);
+    /// Missions that are not settled, oldest first, at most `count`; with `only` that one, if it is among them; those
+    /// behind `after` where it is given.
+    [[nodiscard]] Result<std::vector<MissionRow>> unsettled_missions(std::string_view only, std::size_t count,
+                                                                     const MissionRow* after = nullptr);
     /// Every mission that the journal knows, oldest first. Errors: as above.
     [[nodiscard]] Result<std::vector<std::string>> missions();
     /// Forgets settled missions that started before `before`.

@@ -29,6 +29,7 @@ struct Leases::Lease {
     Source* source = nullptr;
     Credential credential;
     BootTime expires;
+    std::optional<BootTime> dead_at;     ///< the longest that the credential can live; absent: no end known
     std::vector<std::uint64_t> waiters;  ///< exchanges that wait for the answer
     bool was_handed_out = false;
     bool is_dirty = false;               ///< uses that the journal does not have yet
@@ -101,7 +102,7 @@ void Leases::refuse(const wire::LeaseNeed& need, const char* reason, const std::
 
 // An approval is used up by the need that names it, whatever becomes of that need.
 std::string Leases::approval_problem(const wire::LeaseNeed& need, profiles::Risk risk) {
-    if (!need.approval.empty()) return approvals_.consume(need, clock_.wall());
+    if (!need.approval.empty()) return approvals_.consume(need, clock_.boot());
     if (is_allowed_without_approval(mission_, risk)) return {};
     return "risk " + need.risk + " needs an approval";
 }
@@ -184,8 +185,12 @@ void Leases::acquire(const wire::LeaseNeed& need, std::size_t service, Key key) 
     row.mints = can.mints;
     row.wanted_unix_ms = now.unix_ms;
     row.expires_unix_ms = end_.wall.unix_ms;
-    const Milliseconds life = can.life_max.count() > 0 ? can.life_max : Milliseconds(kOrphanLifeMax);
-    if (can.mints) row.alive_until_unix_ms = now.unix_ms + life.count();
+    if (can.mints) {
+        // Counted from the last moment at which the provider may make it, not from when it was asked.
+        const Milliseconds life = can.life_max.count() > 0 ? can.life_max : Milliseconds(kOrphanLifeMax);
+        lease->dead_at = clock_.boot().plus(kLateMintMax + life);
+        row.alive_until_unix_ms = wall_at(*lease->dead_at).unix_ms;
+    }
     // Write-ahead: no source is asked for anything that a crash could make us forget. One that makes nothing outside
     // needs no disk: its intent becomes durable with its handle.
     const auto durable = can.mints ? Journal::Durable::Now : Journal::Durable::Later;
@@ -207,6 +212,8 @@ void Leases::ask_source(const LeasePtr& lease, const wire::LeaseNeed& need) {
     lease->source->acquire(lease->source_need, [this, lease](Fetched fetched) {
         if (!fetched || lease->row.state != LeaseState::Wanted) return take_answer(lease, std::move(fetched));
         lease->source->attenuate(lease->source_need, std::move(*fetched), [this, lease](Fetched narrowed) {
+            // What was to be narrowed is out, whatever became of its narrower form.
+            if (!narrowed) return take_answer(lease, that_may_be_out(narrowed.failure()));
             take_answer(lease, std::move(narrowed));
         });
     });
@@ -227,10 +234,8 @@ void Leases::take_failure(const LeasePtr& lease, const SourceFailure& failure) {
     if (const Milliseconds rest = rest_after(failure); rest.count() > 0 && failed_.size() < kLeasesHeldMax) {
         failed_.push_back({lease->key, failure, clock_.boot().plus(rest)});
     }
-    if (failure.fault == SourceFault::NoAnswer && lease->row.mints) {
-        return finish(lease, LeaseState::Orphaned, failure.what);
-    }
-    lease->row.state = LeaseState::Failed;
+    if (failure.leaves_an_orphan() && lease->row.mints) return finish(lease, LeaseEvent::AnswerLost, failure.what);
+    advance(lease->row.state, LeaseEvent::Refused);
     lease->row.detail = failure.what;
     --open_;
     write({lease->row}, Journal::Durable::Later);
@@ -241,15 +246,16 @@ WallTime Leases::wall_at(BootTime time) const {
     return {clock_.wall().unix_ms + (time.ms - clock_.boot().ms)};
 }
 
+// Once, when a time is told: from then on a wall clock that is set does not move it.
+BootTime Leases::boot_at(WallTime time) const {
+    return clock_.boot().plus(Milliseconds(time.unix_ms - clock_.wall().unix_ms));
+}
+
 // min(provider, mission, policy).
 BootTime Leases::expiry_of(const Lease& lease, const Credential& credential) const {
-    const BootTime now = clock_.boot();
     const Milliseconds policy = lease.key.is_shared ? Milliseconds(kLeaseLifeMax) : Milliseconds(kSingleUseLifeMax);
-    BootTime expires = std::min(end_.boot, now.plus(policy));
-    if (credential.expires) {
-        expires = std::min(expires, now.plus(Milliseconds(credential.expires->unix_ms - clock_.wall().unix_ms)));
-    }
-    return expires;
+    const BootTime expires = std::min(end_.boot, clock_.boot().plus(policy));
+    return credential.expires ? std::min(expires, boot_at(*credential.expires)) : expires;
 }
 
 void Leases::hold(const LeasePtr& lease, Credential credential) {
@@ -262,9 +268,12 @@ void Leases::hold(const LeasePtr& lease, Credential credential) {
     row.handle = credential.handle;
     row.thumbprint = wire::to_hex(sha256(credential.secret.reveal()));
     row.expires_unix_ms = wall_at(lease->expires).unix_ms;
-    if (credential.expires) row.alive_until_unix_ms = credential.expires->unix_ms;
+    if (credential.expires) {
+        row.alive_until_unix_ms = credential.expires->unix_ms;
+        lease->dead_at = boot_at(*credential.expires);
+    }
     if (const auto retirement = lease->source->retirement(credential)) row.retirement = seal_.seal(*retirement);
-    row.state = LeaseState::Held;
+    advance(row.state, LeaseEvent::Issued);
     lease->credential = std::move(credential);
     // Write-ahead: the handle is durable before the credential leaves this process.
     const Status written = journal_.update_leases({row}, Journal::Durable::Now);
@@ -344,12 +353,12 @@ Status Leases::used(const wire::LeaseUsed& use) {
 }
 
 Status Leases::approve(const wire::Approved& approved) {
-    if (approvals_.add(approved)) return {};
+    if (approvals_.add(approved, clock_)) return {};
     return Error{Errc::Protocol, "approval " + approved.approval + " was told before, or too many wait"};
 }
 
 void Leases::retire(const LeasePtr& lease, LeaseState confirmed, RetireCause cause, const std::string& why) {
-    lease->row.state = LeaseState::Retiring;
+    advance(lease->row.state, LeaseEvent::Ending);
     lease->is_dirty = false;
     const bool is_outside = lease->row.retire == RetireClass::Self || lease->row.retire == RetireClass::Accessor;
     write({lease->row}, is_outside ? Journal::Durable::Now : Journal::Durable::Later);
@@ -363,16 +372,19 @@ void Leases::take_outcome(const LeasePtr& lease, LeaseState confirmed, const std
                           const RetireOutcome& outcome) {
     if (lease->row.state != LeaseState::Retiring) return;  // given up on meanwhile
     const std::string detail = outcome.detail.empty() ? why : why + "; " + outcome.detail;
-    const std::int64_t alive_until = lease->row.alive_until_unix_ms;
-    const bool has_expired = alive_until != 0 && clock_.wall().unix_ms >= alive_until;
+    const bool has_expired = lease->dead_at && clock_.boot() >= *lease->dead_at;
+    const bool is_over = confirmed == LeaseState::Expired;
     if (outcome.end == RetireOutcome::End::LeftToExpire) lease->row.retirement.clear();
-    if (outcome.end == RetireOutcome::End::Gone) finish(lease, confirmed, detail);
-    else finish(lease, has_expired ? LeaseState::Expired : LeaseState::Parked, detail);
+    if (outcome.end == RetireOutcome::End::Gone) {
+        return finish(lease, is_over ? LeaseEvent::TimePassed : LeaseEvent::GivenBack, detail);
+    }
+    finish(lease, has_expired ? LeaseEvent::TimePassed : LeaseEvent::StaysAlive, detail);
 }
 
-void Leases::finish(const LeasePtr& lease, LeaseState end, const std::string& detail) {
+void Leases::finish(const LeasePtr& lease, LeaseEvent event, const std::string& detail) {
     lease->credential = Credential{};
-    lease->row.state = end;
+    advance(lease->row.state, event);
+    const LeaseState end = lease->row.state;
     lease->row.detail = detail;
     if (end != LeaseState::Parked) lease->row.retirement.clear();  // nobody has to send it any more
     if (end == LeaseState::Orphaned || end == LeaseState::Parked) {
@@ -503,11 +515,11 @@ void Leases::give_up_on_answers() {
     }
     for (const LeasePtr& lease : unanswered) {
         if (lease->row.state == LeaseState::Retiring) {
-            finish(lease, LeaseState::Parked, "giving it back is not confirmed");
+            finish(lease, LeaseEvent::StaysAlive, "giving it back is not confirmed");
         } else if (lease->row.mints) {
-            finish(lease, LeaseState::Orphaned, "no answer before the mission's end");
+            finish(lease, LeaseEvent::AnswerLost, "no answer before the mission's end");
         } else {
-            finish(lease, LeaseState::Gone, "never fetched");
+            finish(lease, LeaseEvent::NothingMade, "never fetched");
         }
     }
 }

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Leases: the life of every credential of one mission, from need to end. The vault's heart; no sockets, no files.
 //
-//     wanted → held → retiring → gone | expired | parked
-//            ↘ failed          ↘ orphaned (the answer was lost: counted until it must be dead)
-//
-// Each arrow is in the journal before its effect: the intent before the source is asked, the handle before the
+// Each step of vault/lease_states.hpp is in the journal before its effect: the intent before the source is asked, the handle before the
 // credential is handed out, retiring before it is given back; safe from power loss where the effect is outside this
 // machine. After end_mission() nothing is handed out any more; an
 // answer that comes later is retired at once.
@@ -88,6 +85,7 @@ private:
     using LeasePtr = std::shared_ptr<Lease>;
 
     [[nodiscard]] WallTime wall_at(BootTime time) const;
+    [[nodiscard]] BootTime boot_at(WallTime time) const;
     [[nodiscard]] BootTime expiry_of(const Lease& lease, const Credential& credential) const;
     void refuse(const wire::LeaseNeed& need, const char* reason, const std::string& detail);
     [[nodiscard]] std::string approval_problem(const wire::LeaseNeed& need, profiles::Risk risk);
@@ -104,7 +102,7 @@ private:
     void retire(const LeasePtr& lease, LeaseState confirmed, RetireCause cause, const std::string& why);
     void take_outcome(const LeasePtr& lease, LeaseState confirmed, const std::string& why,
                       const RetireOutcome& outcome);
-    void finish(const LeasePtr& lease, LeaseState end, const std::string& detail);
+    void finish(const LeasePtr& lease, LeaseEvent event, const std::string& detail);
     void give_up_on_answers();
     void forget_oldest_ended();
     void write(const std::vector<LeaseRow>& rows, Journal::Durable durable);

@@ -61,14 +61,15 @@ bool is_allowed_without_approval(const Mission& mission, profiles::Risk risk) {
 
 bool is_elevated(profiles::Risk risk) { return risk == profiles::Risk::High || risk == profiles::Risk::Critical; }
 
-bool Approvals::add(const wire::Approved& approved) {
+bool Approvals::add(const wire::Approved& approved, const Clock& clock) {
     if (approved.approval.empty() || pending_ >= kApprovalsPendingMax) return false;
-    const bool is_new = told_.try_emplace(approved.approval, Told{approved, false}).second;
+    const Milliseconds left(approved.expires_unix_ms - clock.wall().unix_ms);
+    const bool is_new = told_.try_emplace(approved.approval, Told{approved, clock.boot().plus(left), false}).second;
     if (is_new) ++pending_;
     return is_new;
 }
 
-std::string Approvals::consume(const wire::LeaseNeed& need, WallTime now) {
+std::string Approvals::consume(const wire::LeaseNeed& need, BootTime now) {
     const auto found = told_.find(need.approval);
     if (found == told_.end()) return "no such approval";
     Told& told = found->second;
@@ -76,7 +77,7 @@ std::string Approvals::consume(const wire::LeaseNeed& need, WallTime now) {
     std::vector<std::string> scopes = told.approved.scopes;
     std::sort(scopes.begin(), scopes.end());
     if (told.approved.service != need.service || scopes != need.scopes) return "the approval is for something else";
-    if (now.unix_ms >= told.approved.expires_unix_ms) return "the approval's time has passed";
+    if (now >= told.expires) return "the approval's time has passed";
     told.is_used = true;
     --pending_;
     return {};

@@ -27,13 +27,14 @@ namespace sanctum::vault {
 class Approvals {
 public:
     /// False when the same approval was told before (also when it was used since) or too many wait.
-    [[nodiscard]] bool add(const wire::Approved& approved);
+    [[nodiscard]] bool add(const wire::Approved& approved, const Clock& clock);
     /// Uses the approval up if it is for this need and its time has not passed; empty, or why not.
-    [[nodiscard]] std::string consume(const wire::LeaseNeed& need, WallTime now);
+    [[nodiscard]] std::string consume(const wire::LeaseNeed& need, BootTime now);
 
 private:
     struct Told {
         wire::Approved approved;
+        BootTime expires;
         bool is_used = false;
     };
     std::map<std::string, Told> told_;

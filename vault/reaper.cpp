@@ -25,9 +25,10 @@ bool may_be_alive(const LeaseRow& row) {
     return row.state == LeaseState::Parked || row.state == LeaseState::Orphaned;
 }
 
-void end_as(LeaseRow& row, LeaseState state, const std::string& detail) {
-    row.state = state;
+void end_by(LeaseRow& row, LeaseEvent event, const std::string& detail) {
+    advance(row.state, event);
     row.detail = detail;
+    if (row.state != LeaseState::Parked) row.retirement.clear();  // nobody has to send it any more
     if (may_be_alive(row)) row.expires_unix_ms = std::max(row.expires_unix_ms, row.alive_until_unix_ms);
 }
 
@@ -38,8 +39,7 @@ bool return_lease(LeaseRow& row, const GiveBack& give_back) {
     if (!is_out || row.retirement.empty()) return false;
     const RetireOutcome outcome = give_back(row);
     if (outcome.end != RetireOutcome::End::Gone) return false;
-    end_as(row, LeaseState::Gone, "the vault ended; " + outcome.detail + " by the reaper");
-    row.retirement.clear();
+    end_by(row, LeaseEvent::GivenBack, "the vault ended; " + outcome.detail + " by the reaper");
     return true;
 }
 
@@ -83,7 +83,10 @@ bool is_locked(const std::string& state_folder, const std::string& mission) {
 }  // namespace
 
 bool end_dead_lease(LeaseRow& row, WallTime now) {
-    const bool is_past = row.alive_until_unix_ms != 0 && now.unix_ms >= row.alive_until_unix_ms;
+    // Nobody is left who knew by the boot-time clock, and the wall clock may be wrong: what can be given back is not
+    // given up at once.
+    const Milliseconds longer = row.retirement.empty() ? Milliseconds(0) : Milliseconds(kGiveBackAfterEnd);
+    const bool is_past = row.alive_until_unix_ms != 0 && now.unix_ms >= row.alive_until_unix_ms + longer.count();
     switch (row.state) {
         case LeaseState::Gone:
         case LeaseState::Expired:
@@ -91,23 +94,22 @@ bool end_dead_lease(LeaseRow& row, WallTime now) {
         case LeaseState::Parked:
         case LeaseState::Orphaned:
             if (!is_past) return false;
-            row.retirement.clear();
-            end_as(row, LeaseState::Expired, "its longest possible life is over");
+            end_by(row, LeaseEvent::TimePassed, "its longest possible life is over");
             return true;
         case LeaseState::Wanted:
-            if (!row.mints) end_as(row, LeaseState::Gone, "never fetched: the vault ended first");
-            else if (is_past) end_as(row, LeaseState::Expired, "its longest possible life is over");
-            else end_as(row, LeaseState::Orphaned, "the vault ended before the source's answer");
+            if (!row.mints) end_by(row, LeaseEvent::NothingMade, "never fetched: the vault ended first");
+            else if (is_past) end_by(row, LeaseEvent::TimePassed, "its longest possible life is over");
+            else end_by(row, LeaseEvent::AnswerLost, "the vault ended before the source's answer");
             return true;
         case LeaseState::Held:
         case LeaseState::Retiring: break;
     }
     if (row.retire == RetireClass::None) {
-        end_as(row, LeaseState::Gone, "the vault ended and our copy with it; the credential itself stays valid");
+        end_by(row, LeaseEvent::GivenBack, "the vault ended and our copy with it; the credential itself stays valid");
     } else if (is_past) {
-        end_as(row, LeaseState::Expired, "its time passed after the vault ended");
+        end_by(row, LeaseEvent::TimePassed, "its time passed after the vault ended");
     } else {
-        end_as(row, LeaseState::Parked, "the vault ended; the credential is alive until it expires");
+        end_by(row, LeaseEvent::StaysAlive, "the vault ended; the credential is alive until it expires");
     }
     return true;
 }
@@ -118,15 +120,21 @@ Result<ReapReport> reap(const std::string& state_folder, const std::string& only
     ReapReport report;
     if (::access((state_folder + "/state.db").c_str(), F_OK) != 0) return report;  // no vault ever ran here
     SANCTUM_TRY(Journal journal, Journal::open(state_folder, kJournalBusyTimeout));
-    SANCTUM_TRY(const std::vector<MissionRow> missions, journal.unsettled_missions(only, kReapMissionsMax));
-    for (const MissionRow& mission : missions) {
-        Result<UniqueFd> lock = lock_file(vault_lock_path(state_folder, mission.mission), Wait::No);
-        if (!lock && lock.error().code == Errc::Timeout) {
-            ++report.alive;
-            continue;
+    // All of them, page by page: missions whose credentials nobody can take back stay unsettled for hours, and must not
+    // hide the later ones.
+    SANCTUM_TRY(std::vector<MissionRow> missions, journal.unsettled_missions(only, kReapMissionsMax));
+    while (!missions.empty()) {
+        for (const MissionRow& mission : missions) {
+            Result<UniqueFd> lock = lock_file(vault_lock_path(state_folder, mission.mission), Wait::No);
+            if (!lock && lock.error().code == Errc::Timeout) {
+                ++report.alive;
+                continue;
+            }
+            if (!lock) return std::move(lock).error();
+            SANCTUM_CHECK(reap_mission(journal, state_folder, mission, clock, give_back, on_end, report));
         }
-        if (!lock) return std::move(lock).error();
-        SANCTUM_CHECK(reap_mission(journal, state_folder, mission, clock, give_back, on_end, report));
+        const MissionRow last = missions.back();
+        SANCTUM_TRY(missions, journal.unsettled_missions(only, kReapMissionsMax, &last));
     }
     const WallTime oldest{clock.wall().unix_ms - Milliseconds(kJournalKeep).count()};
     SANCTUM_CHECK(journal.forget_settled(oldest));

@@ -142,7 +142,7 @@ SourceFailure failure_of(const Error& error, const TokenQuestion& question) {
         case Errc::Timeout:
         case Errc::Cancelled: return failure(question, SourceFault::NoAnswer, error.what);
         case Errc::Protocol:
-        case Errc::Limit: return failure(question, SourceFault::Protocol, error.what);
+        case Errc::Limit: return that_may_be_out(failure(question, SourceFault::Protocol, error.what));
         case Errc::Denied: return failure(question, SourceFault::Misconfigured, error.what);
         default: return failure(question, SourceFault::Unavailable, error.what);
     }
@@ -156,7 +156,7 @@ std::variant<TokenAnswer, SourceFailure> read_token_answer(const HttpResponse& r
     Result<JsonAnswer> parsed = JsonAnswer::parse(response);
     if (!parsed) {
         if (response.status != 200) return failure_of_status(question, response);
-        return failure(question, SourceFault::Protocol, parsed.error().what);
+        return that_may_be_out(failure(question, SourceFault::Protocol, parsed.error().what));
     }
     JsonAnswer& json = *parsed;
     if (json.has("error")) {
@@ -176,16 +176,19 @@ std::variant<TokenAnswer, SourceFailure> read_token_answer(const HttpResponse& r
     TokenAnswer answer;
     answer.access_token = json.take_secret("access_token");
     if (answer.access_token.is_empty()) {
-        return failure(question, SourceFault::Protocol, "the answer holds no access_token");
+        return that_may_be_out(failure(question, SourceFault::Protocol, "the answer holds no access_token"));
     }
     answer.token_type = json.text("token_type");
     if (!is_bearer(answer.token_type)) {
-        return failure(question, SourceFault::Protocol, "the token is of type " + shown(answer.token_type) +
-                                                            ", which cannot be put on a request");
+        return that_may_be_out(failure(question, SourceFault::Protocol,
+                                       "the token is of type " + shown(answer.token_type) +
+                                           ", which cannot be put on a request"));
     }
     if (json.has("expires_in")) {
         const std::optional<std::int64_t> seconds = json.number("expires_in");
-        if (!seconds || *seconds < 0) return failure(question, SourceFault::Protocol, "expires_in is no number");
+        if (!seconds || *seconds < 0) {
+            return that_may_be_out(failure(question, SourceFault::Protocol, "expires_in is no number"));
+        }
         answer.expires_in = Milliseconds(std::min(*seconds, kProviderLifeSecondsMax) * 1000);
     }
     if (json.has("scope")) answer.scopes = split_scopes(json.text("scope"));

@@ -35,7 +35,8 @@ struct TokenQuestion {
 ///
 /// An answer 200 with `error` is an error. Faults: Protocol, and by the error's name (or, without one, the status)
 /// ConsentRequired, ConsentLost, SubjectExpired, ScopeUnavailable, Misconfigured, RateLimited (with `Retry-After`),
-/// Unavailable; NoAnswer for 502 and 504, behind which something may have been made.
+/// Unavailable; NoAnswer for 502 and 504, behind which something may have been made. A success that cannot be read is
+/// Protocol and may be out.
 [[nodiscard]] std::variant<TokenAnswer, SourceFailure> read_token_answer(const HttpResponse& response,
                                                                          const TokenQuestion& question);
 

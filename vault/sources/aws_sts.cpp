@@ -160,7 +160,7 @@ SourceFailure AwsStsSource::refusal(const HttpResponse& response) const {
 Fetched AwsStsSource::take(const std::vector<std::string>& actions, const HttpResponse& response) const {
     if (response.status != 200) return refusal(response);
     Result<XmlAnswer> xml = XmlAnswer::parse(response);
-    if (!xml) return failure(SourceFault::Protocol, xml.error().what);
+    if (!xml) return that_may_be_out(failure(SourceFault::Protocol, xml.error().what));
     const sigv4::Keys keys{xml->text(kAccessKey), xml->take_secret(kSecretKey), xml->take_secret(kSessionToken)};
     Credential credential;
     credential.secret = sigv4::join_keys(keys);
@@ -168,14 +168,16 @@ Fetched AwsStsSource::take(const std::vector<std::string>& actions, const HttpRe
     credential.retire = RetireClass::Expires;
     const Result<sigv4::Keys> usable = sigv4::parse_keys(credential.secret.reveal());
     if (!usable || keys.session_token.is_empty() || !credential.expires) {
-        return failure(SourceFault::Protocol, "the answer holds no session's keys, or no time of its end");
+        return that_may_be_out(
+            failure(SourceFault::Protocol, "the answer holds no session's keys, or no time of its end"));
     }
     // AWS says how large the policy was when it packed it: an answer without that may be a session without a policy.
     const bool is_confirmed = xml->has(kPackedSize);
     if (!is_confirmed && !account_.provider.accepts_wider) {
-        return failure(SourceFault::ScopeTooWide,
-                       "the answer does not confirm the session policy (PackedPolicySize), so the session may do all "
-                       "that the role may; for a server that never says so, write wider = \"accept\"");
+        return that_may_be_out(failure(
+            SourceFault::ScopeTooWide,
+            "the answer does not confirm the session policy (PackedPolicySize), so the session may do all that the "
+            "role may; for a server that never says so, write wider = \"accept\""));
     }
     credential.scopes.asked = actions;
     credential.scopes.narrowed_by = is_confirmed ? NarrowedBy::Both : NarrowedBy::Proxy;

@@ -50,8 +50,11 @@ void CommandSource::take(const SourceNeed& need, const CommandEnd& end, Completi
     if (end.how != CommandEnd::How::Output) return done(command_error(program, end));
     PrintedCredential printed = read_printed(end.output.reveal());
     if (printed.secret.is_empty()) {
-        const auto fault = end.output.is_empty() ? SourceFault::Failed : SourceFault::Protocol;
-        return done(SourceFailure{fault, program + ": " + printed.fault, Milliseconds(0)});
+        const bool is_silent = end.output.is_empty();
+        SourceFailure failure{SourceFault::Failed, program + ": " + printed.fault, Milliseconds(0)};
+        if (is_silent) return done(std::move(failure));
+        failure.fault = SourceFault::Protocol;
+        return done(that_may_be_out(std::move(failure)));
     }
     std::variant<ScopeReport, SourceFailure> scopes =
         check_scopes(account_, provider_scopes(account_.provider, need.scopes), printed.scopes);
@@ -68,9 +71,10 @@ void CommandSource::take(const SourceNeed& need, const CommandEnd& end, Completi
     if (printed.expires_in) credential.expires = WallTime{clock_.wall().unix_ms + printed.expires_in->count()};
     if (auto* failure = std::get_if<SourceFailure>(&scopes)) {
         // Made for us and of no use: it does not stay.
-        return retire(credential, RetireCause::Used, [failure = std::move(*failure), done](const RetireOutcome&) {
-            done(failure);
-        });
+        return retire(credential, RetireCause::Used,
+                      [failure = std::move(*failure), done](const RetireOutcome& outcome) {
+                          done(after_clean_up(failure, outcome, true));
+                      });
     }
     credential.scopes = std::get<ScopeReport>(std::move(scopes));
     done(std::move(credential));

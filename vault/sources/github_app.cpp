@@ -145,13 +145,13 @@ SourceFailure GithubAppSource::refusal(const HttpResponse& response) const {
 void GithubAppSource::take(const SourceNeed& need, const HttpResponse& response, Completion<Fetched> done) {
     if (response.status != 201) return done(refusal(response));
     Result<JsonAnswer> json = JsonAnswer::parse(response);
-    if (!json) return done(failure(SourceFault::Protocol, json.error().what));
+    if (!json) return done(that_may_be_out(failure(SourceFault::Protocol, json.error().what)));
     Credential credential;
     credential.secret = json->take_secret("token");
     credential.expires = parse_utc_time(json->text("expires_at"));
     credential.retire = RetireClass::Self;
     if (credential.secret.is_empty() || !credential.expires) {
-        return done(failure(SourceFault::Protocol, "the answer holds no token, or no time of its end"));
+        return done(that_may_be_out(failure(SourceFault::Protocol, "the answer holds no token, or no time of its end")));
     }
     std::vector<std::string> asked;
     const auto permissions = permissions_of(provider_scopes(account_.provider, need.scopes));
@@ -166,8 +166,8 @@ void GithubAppSource::take(const SourceNeed& need, const HttpResponse& response,
     auto scopes = check_scopes(account_, asked, received);
     if (auto* wrong = std::get_if<SourceFailure>(&scopes)) {
         // Made for us and of no use: it does not stay.
-        return retire(credential, RetireCause::Used, [wrong = std::move(*wrong), done](const RetireOutcome&) {
-            done(wrong);
+        return retire(credential, RetireCause::Used, [wrong = std::move(*wrong), done](const RetireOutcome& outcome) {
+            done(after_clean_up(wrong, outcome, true));
         });
     }
     credential.scopes = std::get<ScopeReport>(std::move(scopes));

@@ -127,7 +127,7 @@ void GoogleSource::sign_in(const SourceNeed& need, Completion<Fetched> done) {
         if (auto* failure = std::get_if<SourceFailure>(&outcome)) return done(std::move(*failure));
         auto& answer = std::get<TokenAnswer>(outcome);
         auto scopes = check_scopes(account_, asked, answer.scopes);
-        if (auto* failure = std::get_if<SourceFailure>(&scopes)) return done(std::move(*failure));
+        if (auto* failure = std::get_if<SourceFailure>(&scopes)) return done(that_may_be_out(std::move(*failure)));
         Credential credential;
         credential.secret = std::move(answer.access_token);
         credential.scopes = std::get<ScopeReport>(std::move(scopes));

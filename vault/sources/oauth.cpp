@@ -82,10 +82,12 @@ void OauthSource::ask(const SourceNeed& need, const Secret& subject, const std::
 void OauthSource::take(const SourceNeed& need, TokenAnswer answer, Completion<Fetched> done) {
     auto scopes = check_scopes(account_, provider_scopes(account_.provider, need.scopes), answer.scopes);
     if (auto* failure = std::get_if<SourceFailure>(&scopes)) {
-        if (retire_class() != RetireClass::Self) return done(std::move(*failure));
+        if (retire_class() != RetireClass::Self) return done(that_may_be_out(std::move(*failure)));
         // Made for us and of no use: it does not stay.
         return provider_->revoke(answer.access_token, "access_token",
-                                 [failure = std::move(*failure), done](const RetireOutcome&) { done(failure); });
+                                 [failure = std::move(*failure), done](const RetireOutcome& outcome) {
+                                     done(after_clean_up(failure, outcome, true));
+                                 });
     }
     Credential credential;
     credential.secret = std::move(answer.access_token);

@@ -81,7 +81,10 @@ void OpenbaoSource::unwrap_subject() {
 
 void OpenbaoSource::end_unwrapping(const std::optional<SourceFailure>& failure) {
     std::optional<SourceFailure> told = failure;
-    if (told && told->fault == SourceFault::NoAnswer) told->fault = SourceFault::Unavailable;  // nothing was made
+    if (told) {  // nothing was made
+        if (told->fault == SourceFault::NoAnswer) told->fault = SourceFault::Unavailable;
+        told->may_be_out = false;
+    }
     for (const Unwrapped& waiting : std::exchange(waiting_, {})) waiting(told);
 }
 
@@ -116,7 +119,7 @@ void OpenbaoSource::make_child(const WorkPtr& work) {
     make_token(work, wish, [this, work](BaoToken token) {
         work->child = std::move(token);
         const auto wrong = api_.check_policies(work->policies, *work->child);
-        if (wrong) return give_up(work, *wrong, true);
+        if (wrong) return give_up(work, that_may_be_out(*wrong), true);
         if (api_.bao().engine != "token") return read_secret(work);
         BaoSecret itself;
         itself.value = work->child->value.duplicate();

@@ -282,7 +282,7 @@ std::variant<Secret, SourceFailure> BaoApi::take_unwrapped(const HttpResponse& r
 std::variant<BaoToken, SourceFailure> BaoApi::take_token(BaoStep step, const HttpResponse& response) const {
     if (response.status != 200) return refusal(step, response);
     Result<JsonAnswer> json = JsonAnswer::parse(response);
-    if (!json) return failure(SourceFault::Protocol, json.error().what);
+    if (!json) return that_may_be_out(failure(SourceFault::Protocol, json.error().what));
     JsonAnswer auth = json->take_object("auth");
     BaoToken token;
     token.value = auth.take_secret("client_token");
@@ -294,7 +294,8 @@ std::variant<BaoToken, SourceFailure> BaoApi::take_token(BaoStep step, const Htt
     }
     sort_once(token.policies);
     if (token.value.is_empty() || token.accessor.empty()) {
-        return failure(SourceFault::Protocol, "the answer holds no token, or none that can be revoked by its accessor");
+        return that_may_be_out(failure(SourceFault::Protocol,
+                                       "the answer holds no token, or none that can be revoked by its accessor"));
     }
     return token;
 }

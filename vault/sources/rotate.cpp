@@ -43,13 +43,13 @@ void RotateSource::acquire(const SourceNeed& need, Completion<Fetched> done) {
 void RotateSource::take(const CommandEnd& end) {
     const std::vector<Asking> asking = std::exchange(asking_, {});
     const std::string& program = account_.command.front();
-    const auto fail = [&](const Fetched& failed) {
+    const auto fail = [asking](const Fetched& failed) {
         for (const Asking& asked : asking) asked.done(failed.failure());
     };
     if (end.how != CommandEnd::How::Output) return fail(command_error(program, end));
     PrintedCredential printed = read_printed(end.output.reveal());
     const SourceFailure broken{SourceFault::Protocol, program + ": " + printed.fault, Milliseconds(0)};
-    if (printed.secret.is_empty()) return fail(broken);
+    if (printed.secret.is_empty()) return fail(end.output.is_empty() ? broken : that_may_be_out(broken));
     Issued& issued = issued_.emplace_back();
     issued.number = std::to_string(++counted_);
     issued.made.secret = std::move(printed.secret);
@@ -57,9 +57,10 @@ void RotateSource::take(const CommandEnd& end) {
     issued.made.scopes.received = std::move(printed.scopes);
     if (printed.expires_in) issued.made.expires = WallTime{clock_.wall().unix_ms + printed.expires_in->count()};
     if (!printed.fault.empty()) {
-        issued.waiting.emplace_back([](const RetireOutcome&) {});
-        give_back(std::prev(issued_.end()));
-        return fail(broken);
+        issued.waiting.emplace_back([fail, broken](const RetireOutcome& outcome) {
+            fail(after_clean_up(broken, outcome, true));
+        });
+        return give_back(std::prev(issued_.end()));
     }
     for (const Asking& asked : asking) asked.done(lease_of(issued, asked.need));
 }

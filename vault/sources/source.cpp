@@ -40,11 +40,17 @@ std::string_view name_of(SourceFault value) { return kFaultNames.at(static_cast<
 
 SourceFailure after_clean_up(SourceFailure failure, const RetireOutcome& outcome, bool reaches_all) {
     if (outcome.end == RetireOutcome::End::Gone) {
-        if (failure.fault == SourceFault::NoAnswer && reaches_all) failure.fault = SourceFault::Unavailable;
+        if (!reaches_all) return failure;
+        if (failure.fault == SourceFault::NoAnswer) failure.fault = SourceFault::Unavailable;
+        failure.may_be_out = false;
         return failure;
     }
-    failure.fault = SourceFault::NoAnswer;
     failure.what += "; what was made by then may be alive: " + outcome.detail;
+    return that_may_be_out(std::move(failure));
+}
+
+SourceFailure that_may_be_out(SourceFailure failure) {
+    failure.may_be_out = true;
     return failure;
 }
 

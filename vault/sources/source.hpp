@@ -109,7 +109,14 @@ struct SourceFailure {
     Milliseconds retry_after{0};  ///< asking earlier is useless; 0: not said
     std::string error{};          ///< the provider's own name of it (RFC 6749 5.2), a word; empty: it gave none
     std::string description{};    ///< its `error_description`, made printable; empty: it gave none
+    /// Something was made, or may have been, that cannot be used and was not given back. Implied by NoAnswer.
+    bool may_be_out = false;
+
+    [[nodiscard]] bool leaves_an_orphan() const { return may_be_out || fault == SourceFault::NoAnswer; }
 };
+
+/// The same failure, of a request behind which something may have been made all the same.
+[[nodiscard]] SourceFailure that_may_be_out(SourceFailure failure);
 
 /// A credential, or why there is none.
 class Fetched {
@@ -145,8 +152,7 @@ template <class T>
 using Completion = std::function<void(T)>;
 
 /// What a failed acquire is when what it had made so far was given back with `outcome`. `reaches_all`: whatever a lost
-/// answer may have made is gone with it; then nothing is left of a NoAnswer. Not given back: NoAnswer, for something
-/// may be alive.
+/// answer may have made is gone with it; then nothing may be out any more. Not given back: may_be_out.
 [[nodiscard]] SourceFailure after_clean_up(SourceFailure failure, const RetireOutcome& outcome, bool reaches_all);
 
 struct Retirement;
@@ -158,7 +164,7 @@ public:
     [[nodiscard]] virtual Capabilities capabilities() const = 0;
 
     /// Fetches a credential for a need; called when no live lease answers it, after its intent is durable.
-    /// SourceFault::NoAnswer means that something may have been made outside; all other faults that nothing was.
+    /// A failure says whether something may have been made outside (SourceFailure::leaves_an_orphan).
     virtual void acquire(const SourceNeed& need, Completion<Fetched> done) = 0;
 
     /// Makes a fetched credential narrower where that is a step of its own; called right after acquire() and before
