@@ -50,6 +50,8 @@ public:
         wall_ms_ += delta.count();
         boot_ms_ += delta.count();
     }
+    /// Somebody sets the wall clock; no time passes.
+    void set_wall(WallTime wall) { wall_ms_ = wall.unix_ms; }
 
 private:
     std::atomic<std::int64_t> wall_ms_;  // the ledger's thread looks, too

@@ -266,6 +266,7 @@ void Leases::hold(const LeasePtr& lease, Credential credential) {
     row.narrowed_by = credential.scopes.narrowed_by;
     row.retire = credential.retire;
     row.handle = credential.handle;
+    row.detail = credential.remark;
     row.thumbprint = wire::to_hex(sha256(credential.secret.reveal()));
     row.expires_unix_ms = wall_at(lease->expires).unix_ms;
     if (credential.expires) {

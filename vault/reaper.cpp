@@ -85,7 +85,8 @@ bool is_locked(const std::string& state_folder, const std::string& mission) {
 bool end_dead_lease(LeaseRow& row, WallTime now) {
     // Nobody is left who knew by the boot-time clock, and the wall clock may be wrong: what can be given back is not
     // given up at once.
-    const Milliseconds longer = row.retirement.empty() ? Milliseconds(0) : Milliseconds(kGiveBackAfterEnd);
+    const bool is_tried = !row.retirement.empty() && row.state != LeaseState::Orphaned;
+    const Milliseconds longer = is_tried ? Milliseconds(kGiveBackAfterEnd) : Milliseconds(0);
     const bool is_past = row.alive_until_unix_ms != 0 && now.unix_ms >= row.alive_until_unix_ms + longer.count();
     switch (row.state) {
         case LeaseState::Gone:

@@ -15,12 +15,13 @@ import signal
 import sqlite3
 import subprocess
 import time
+import traceback
 
 import pytest
 import accounts
 import identity as identities
 import processes
-from rig import mission_head
+from rig import BIN, mission_head
 from test_vaults import app_key, github, github_app_account  # noqa: F401
 
 ISSUES = "https://api.github.com/repos/acme/api/issues"
@@ -38,7 +39,9 @@ curl -sS -o /dev/null {ISSUES}
 curl -sS -o /dev/null -d '{{"title":"t"}}' {ISSUES}
 curl -sS -o /dev/null {ISSUES}
 """
+HOLD = f"curl -sS -o /dev/null {ISSUES}; echo held; exec cat"
 KILL_RUNS = int(os.environ.get("SANCTUM_KILL_RUNS", "25"))
+KILL_SEED = os.environ.get("SANCTUM_KILL_SEED")  # that a failure told
 AS_ROOT = {"user": None, "group": None, "extra_groups": None}  # what the identity would have said
 STOP_SECONDS = 20
 LOOK_SECONDS = 0.005  # between two looks at the trace
@@ -56,14 +59,15 @@ class Machine:
         done = self.rig.expect_ok(self.rig.sanctum("leases", "--all", "--json"))
         return [json.loads(line) for line in done.stdout.splitlines()]
 
-    def strace(self, calls, *options):
-        """The command line of a tracer that sees only what is done to the journal."""
+    def strace(self, calls, *options, file=None):
+        """The command line of a tracer that sees only what is done to the journal, or to `file`."""
         self.rig.write(self.trace, "")
+        path = str(file or self.rig.state / "state.db-wal")
         user = self.rig.identity
         # The tracer is root: the files of a vault, which keeps others from looking in, are nothing that a user can see.
         become = ["setpriv", f"--reuid={user.uid}", f"--regid={user.gid}", "--clear-groups"] if user.uid else []
-        return ["strace", "-f", "-qq", "-ttt", "-o", str(self.trace), "-P", str(self.rig.state / "state.db-wal"),
-                "-e", f"trace={calls}", *options, *become]
+        return ["strace", "-f", "-qq", "-ttt", "-o", str(self.trace), "-P", path, "-e", f"trace={calls}", *options,
+                *become]
 
     def run(self, *options, calls="pwrite64"):
         return self.start(*options, calls=calls).finish()
@@ -96,6 +100,35 @@ class Machine:
         self.missions |= {lease["mission"] for lease in leases}
         self.total.add(count)
         return count
+
+    def evidence(self):
+        """The three logs of what is new since the last comparison, for whoever reads a failure."""
+        lines = ["--- provider", *map(json.dumps, self.github.log()[self.entries:]), "--- journal"]
+        leases = [lease for lease in self.journal() if lease["mission"] not in self.missions]
+        lines += map(json.dumps, leases)
+        for mission in sorted({lease["mission"] for lease in leases}):
+            folder = self.rig.state / "missions" / mission
+            lines.append(f"--- record of {mission}: {sorted(os.listdir(folder)) if folder.exists() else 'none'}")
+            if (folder / "ledger.jsonl").exists():
+                lines += (folder / "ledger.jsonl").read_text(errors="replace").splitlines()
+        adopted = [f"{pid} {processes.command_of(pid)}" for pid in processes.children_of(os.getpid())
+                   if pid not in processes.expected]
+        return "\n".join([*lines, "--- processes", *adopted])
+
+    def leave_dead(self):
+        """A mission all of whose processes died at once while a credential was out."""
+        running = self.rig.start("sh", "-c", HOLD, profile=self.profile).wait_until_started()
+        assert running.read_line() == "held"
+        os.kill(running.pid, signal.SIGSTOP)  # nobody is asked to finish what the others leave
+        for pid in [*processes.descendants_of(running.pid), running.pid]:
+            kill_if_there(pid)
+        running.finish()
+        assert processes.wait_for_adopted(self.rig._known)
+
+    def reap(self, calls, *options, file=None):
+        """`sanctum reap` under the tracer."""
+        return subprocess.run([*self.strace(calls, *options, file=file), str(BIN / "sanctum"), "reap"],
+                              cwd=self.rig.work, env=self.rig.environment, capture_output=True, check=False)
 
 
 @pytest.fixture
@@ -134,7 +167,7 @@ def test_the_vault_is_killed_at_each_write_of_its_journal(machine):
     assert killed > len(tried) // 4 and 0 < machine.total.revoked < machine.total.issued
 
 
-@pytest.mark.parametrize("role", ["launcher", "interceptor"])
+@pytest.mark.parametrize("role", ["launcher", "interceptor", "dialler"])
 def test_a_neighbour_is_killed_while_the_vault_is_at_each_write(machine, role):
     tried, killed = points(machine.writes(), machine.rig.identity), 0
     for point in tried:
@@ -177,12 +210,16 @@ def go_on(trace, tracer):
 
 
 def pid_of(role, tracer):
-    """The launcher is the tracer's child, an interceptor the launcher's; None when there is none any more."""
+    """The launcher is the tracer's child, interceptor and vault are the launcher's, the vault's dialler is its own;
+    None when there is none any more."""
     launcher = next(iter(processes.children_of(tracer)), None)
     if role == "launcher" or not launcher:
         return launcher
-    return next((pid for pid in processes.children_of(launcher)
-                 if "sanctum-interceptor" in processes.command_of(pid)), None)
+    program = "sanctum-interceptor" if role == "interceptor" else "sanctum-vault"
+    found = next((pid for pid in processes.children_of(launcher) if program in processes.command_of(pid)), None)
+    if role == "interceptor" or not found:
+        return found
+    return next(iter(processes.children_of(found)), None)
 
 
 def test_power_fails_between_any_two_syncs(machine):
@@ -284,22 +321,133 @@ def test_a_busy_journal_mints_nothing_and_says_so(machine):
     assert (count.issued, count.used) == (0, 0)
 
 
+# file in the state folder → the calls that write it
+WRITES = {"state.db-wal": "pwrite64", "ledger.jsonl": "write,pwrite64,writev"}
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_a_reaper_is_killed_at_each_of_its_writes_and_the_next_one_finishes(machine, name):
+    """Of the journal, and of the record that it closes. What the provider took back before is not taken back twice."""
+    machine.writes()
+    step, killed, point = (1 if machine.rig.identity.name == "root" else 3), 0, 1
+    while True:
+        machine.leave_dead()
+        folder = machine.rig.state if name == "state.db-wal" else max((machine.rig.state / "missions").iterdir())
+        done = machine.reap(WRITES[name], "-e", f"inject={WRITES[name]}:signal=KILL:when={point}", file=folder / name)
+        was_killed = "killed by SIGKILL" in machine.trace.read_text()
+        count = machine.settle()
+        assert (count.issued, count.revoked, count.orphans) == (1, 1, 0), (point, done)
+        if not was_killed:
+            break
+        killed, point = killed + 1, point + step
+    print(f"{killed} kills of the reaper: {machine.total}")
+    assert killed >= 1 and done.returncode == 0, done
+
+
+def test_a_disk_that_is_full_for_the_reaper_is_said_and_the_next_one_finishes(machine):
+    machine.writes()
+    machine.leave_dead()
+    done = machine.reap("pwrite64", "-e", "inject=pwrite64:error=ENOSPC")
+    assert done.returncode != 0 and b"state.db" in done.stderr and b"make room" in done.stderr, done
+    count = machine.settle()
+    assert (count.issued, count.revoked, count.orphans) == (1, 1, 0)
+
+
+def test_a_journal_that_is_busy_for_the_reaper_is_said_and_the_next_one_finishes(machine):
+    machine.writes()
+    machine.leave_dead()
+    other = sqlite3.connect(machine.rig.state / "state.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        done = machine.rig.sanctum("reap")
+    finally:
+        other.execute("ROLLBACK")
+        other.close()
+    assert done.returncode != 0 and b"another Sanctum process holds it" in done.stderr, done
+    count = machine.settle()
+    assert (count.issued, count.revoked, count.orphans) == (1, 1, 0)
+
+
+def test_a_network_that_is_silent_at_the_end_holds_it_up_within_a_bound_and_the_reaper_finishes(machine):
+    """No refused connection, no answer: nothing says that it is useless to wait."""
+    machine.writes()
+    running = machine.rig.start("sh", "-c", HOLD, profile=machine.profile).wait_until_started()
+    assert running.read_line() == "held"
+    machine.github.fail("slow", path="/installation/token", seconds=12, times=0)
+    running.process.stdin.close()
+    running.process.stdin = None
+    began = time.monotonic()
+    outcome = running.finish()
+    assert time.monotonic() - began < 12, "it did not wait for the provider"
+    assert outcome.code == 0 and outcome.receipt, outcome
+    last = outcome.of_type("lease.changed")[-1]
+    assert (last["state"], last["detail"]) == ("parked", "giving it back is not confirmed")
+
+    machine.github.mend()
+    count = machine.settle()
+
+    assert (count.issued, count.revoked, count.orphans) == (1, 1, 0)
+
+
+def test_a_provider_that_is_down_for_longer_than_the_mission_is_said_and_nothing_is_left(machine):
+    machine.writes()
+    machine.github.down()
+    try:
+        outcome = machine.run()
+        count = machine.settle()
+    finally:
+        machine.github.up()
+    assert {reason for reason, _, _ in outcome.refused} == {"credential_unavailable"}, outcome
+    assert all(record["detail"].startswith("unavailable: ") for record in outcome.of_type("exchange.refused"))
+    assert (count.issued, count.used, count.orphans) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("fault", ["lost", "half", "wrong_type"])
+def test_a_credential_whose_answer_is_of_no_use_is_counted_until_it_must_be_dead(machine, fault):
+    machine.writes()
+    machine.github.fail(fault, path="/app/installations", times=0)
+    machine.run()
+    machine.github.mend()
+    count = machine.settle()
+    assert (count.issued, count.used) == (2, 0) and count.orphans == 2, "each is shown, and none is called failed"
+
+
 def test_everything_dies_at_random(machine):
     """`scripts/test --soak` sets the full number of runs."""
-    seed = random.randrange(1 << 30)
+    seed = int(KILL_SEED or random.randrange(1 << 30))
     chance = random.Random(seed)
-    for _ in range(KILL_RUNS):
-        running = machine.rig.start("sh", "-c", CALLS, profile=machine.profile, stdin=None)
-        processes.wait_for_end(running.pid, chance.uniform(0.0, 0.35))
-        below = processes.descendants_of(running.pid)
-        for pid in chance.sample([running.pid, *below], min(chance.choice([1, 1, 1, 2, 4]), len(below) + 1)):
-            kill_if_there(pid)
-        running.finish()
-        assert all(processes.wait_for_end(pid) for pid in below), "a vault outlives its mission only for its work"
-        machine.settle()
+    began = time.monotonic()
+    assert machine.rig.run("sh", "-c", CALLS, profile=machine.profile).code == 0
+    longest = time.monotonic() - began
+    machine.settle()
+    for number in range(KILL_RUNS):
+        story = [f"seed {seed}, run {number}"]
+        try:
+            die_at_random(machine, chance, longest, story)
+        except Exception as error:
+            story += [traceback.format_exc(), machine.evidence()]
+            raise AssertionError("\n".join(story)) from error
 
     print(f"seed {seed}, {KILL_RUNS} kill runs, 0 unaccounted: {machine.total}")
     assert machine.total.issued > 0
+
+
+def die_at_random(machine, chance, longest, story):
+    running = machine.rig.start("sh", "-c", CALLS, profile=machine.profile, stdin=None)
+    moment = chance.uniform(0.0, longest)
+    processes.wait_for_end(running.pid, moment)
+    below = processes.descendants_of(running.pid)
+    victims = chance.sample([running.pid, *below], min(chance.choice([1, 1, 1, 2, 4]), len(below) + 1))
+    story.append(f"killed after {moment:.3f} s of {longest:.3f} s: "
+                 f"{[f'{pid} {processes.command_of(pid)}' for pid in victims]}")
+    for pid in victims:
+        kill_if_there(pid)
+    outcome = running.finish()
+    story.append(str(outcome))
+    assert all(processes.wait_for_end(pid) for pid in below), "a vault outlives its mission only for its work"
+    # Whoever finishes the work of the dead, also a process that was made after we looked, is done before the next step.
+    assert processes.wait_for_adopted(machine.rig._known), "what finishes a mission's work ends"
+    machine.settle()
 
 
 def kill_if_there(pid, number=signal.SIGKILL):

@@ -72,6 +72,19 @@ def reap(pids):
             pass
 
 
+def wait_for_adopted(known):
+    """Waits until all processes that lost their own parent have ended: what a mission leaves behind to finish its work,
+    and that work's own children. True when they did within END_SECONDS."""
+    deadline = time.monotonic() + END_SECONDS
+    while True:
+        left = [pid for pid in children_of(os.getpid()) if pid not in known and pid not in expected]
+        if not left:
+            return True
+        if not wait_for_end(left[0], max(0, deadline - time.monotonic())):
+            return False
+        reap(left)
+
+
 def left_behind(known):
     """Adopted children (see identity.adopt_orphans) that are none of `known` and do not end within END_SECONDS."""
     deadline = time.monotonic() + END_SECONDS

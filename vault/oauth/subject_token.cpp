@@ -1,10 +1,57 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vault/oauth/subject_token.hpp"
 
+#include "base/digest.hpp"
 #include "base/limits.hpp"
+#include "base/wire/archive.hpp"
 #include "vault/mission_lock.hpp"
 
+#include <array>
+#include <unistd.h>
+
 namespace sanctum::vault {
+namespace {
+
+// One line in the lock's file, always of this length: a word, and the SHA-256 of the token that it is about.
+constexpr std::size_t kNoteBytes = 4 + 1 + 64 + 1;
+constexpr std::string_view kSent = "sent";  // and no answer came by then
+constexpr std::string_view kStays = "kept";  // an answer came without another one: this provider does not rotate it
+constexpr std::string_view kFree = "free";
+
+}  // namespace
+
+std::string SubjectToken::Use::note(std::string_view word) const {
+    return std::string(word) + " " + wire::to_hex(sha256(token_.reveal())) + "\n";
+}
+
+Status SubjectToken::Use::write_note(std::string_view word) {
+    const std::string text = note(word);
+    SANCTUM_ASSERT(text.size() == kNoteBytes);
+    const ssize_t written = ::pwrite(lock_.get(), text.data(), text.size(), 0);
+    if (written < 0 || static_cast<std::size_t>(written) != text.size() || ::fdatasync(lock_.get()) != 0) {
+        return io_error("write " + item_->lock_path());
+    }
+    is_noted_ = word == kSent;
+    return {};
+}
+
+Status SubjectToken::Use::sending() {
+    std::array<char, kNoteBytes> bytes{};
+    const ssize_t size = ::pread(lock_.get(), bytes.data(), bytes.size(), 0);
+    if (size < 0) return io_error("read " + item_->lock_path());
+    const std::string_view found(bytes.data(), static_cast<std::size_t>(size));
+    if (found == note(kStays)) return {};
+    // SECURITY: the provider may have replaced it. Seen a second time, it would end the whole consent.
+    if (found == note(kSent)) return Error{Errc::Denied, "its refresh token was sent, and the answer was lost"};
+    return write_note(kSent);
+}
+
+Status SubjectToken::Use::answered(const Secret& next) {
+    if (!next.is_empty()) return item_->replace(next);
+    return is_noted_ ? write_note(kStays) : Status();
+}
+
+Status SubjectToken::Use::not_taken() { return is_noted_ ? write_note(kFree) : Status(); }
 
 void SubjectToken::use(Completion<Result<Use>> done) {
     try_lock(clock_.boot().plus(Milliseconds(kSubjectLockTimeout)), std::move(done));

@@ -3,7 +3,8 @@
 //
 // A provider that rotates refresh tokens ends the whole consent when an old one comes a second time (RFC 9700 4.14.2).
 // So whoever uses one holds a lock that dies with its process, reads the token only then, and has made the new one
-// durable before the lock is free.
+// durable before the lock is free. Before the token is sent, a note of it is durable in the lock's file; one that was
+// sent and whose answer nobody has is never sent again, whoever died or whatever broke in between.
 #pragma once
 
 #include "base/clock.hpp"
@@ -25,15 +26,24 @@ public:
         Use(UniqueFd lock, Secret token, const ChangingItem& item)
             : lock_(std::move(lock)), token_(std::move(token)), item_(&item) {}
         [[nodiscard]] const Secret& token() const { return token_; }
-        /// Errors: as ChangingItem::replace.
-        [[nodiscard]] Status replace(const Secret& next) { return item_->replace(next); }
+        /// To be called before the token is sent to where it may be replaced; durable when it returns. Errors: Denied
+        /// (it was sent before, and the answer is lost), Io.
+        [[nodiscard]] Status sending();
+        /// The answer to it: `next` replaces it; empty: it stays, and a lost answer will do no harm from now on.
+        /// Durable when it returns. Errors: as ChangingItem::replace, Io.
+        [[nodiscard]] Status answered(const Secret& next);
+        /// The provider did not take it, or never got it: it may be sent again. Errors: Io.
+        [[nodiscard]] Status not_taken();
         /// The next one may go.
         void release() { lock_.reset(); }
 
     private:
+        [[nodiscard]] std::string note(std::string_view word) const;
+        [[nodiscard]] Status write_note(std::string_view word);
         UniqueFd lock_;
         Secret token_;
         const ChangingItem* item_;
+        bool is_noted_ = false;  ///< sending() has written that it was sent
     };
 
     SubjectToken(ChangingItem item, PollLoop& loop, const Clock& clock)

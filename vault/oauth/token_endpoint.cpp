@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vault/oauth/token_endpoint.hpp"
 
-#include "base/limits.hpp"
-
-#include <cstdlib>
-
 namespace sanctum::vault {
 namespace {
 
@@ -24,14 +20,6 @@ void TokenEndpoint::ask(const MakeForm& make, TokenQuestion question, Completion
     send(make, question, Attempt::First, std::move(done));
 }
 
-// True when the provider's clock differs from the one that we used by more than providers let pass.
-bool TokenEndpoint::learn_offset(const HttpResponse& response) {
-    const Milliseconds difference = response.clock_offset - offset_;
-    if (std::abs(difference.count()) <= Milliseconds(kClockSkewAllowed).count()) return false;
-    offset_ = response.clock_offset;
-    return true;
-}
-
 void TokenEndpoint::send(const MakeForm& make, const TokenQuestion& question, Attempt attempt,
                          Completion<TokenOutcome> done) {
     Result<Form> form = make(provider_time());
@@ -44,7 +32,7 @@ void TokenEndpoint::send(const MakeForm& make, const TokenQuestion& question, At
     http_.send(std::move(request), [this, make, question, attempt,
                                     done = std::move(done)](Result<HttpResponse> response) {
         if (!response) return done(failure_of(response.error(), question));
-        const bool was_wrong = learn_offset(*response);
+        const bool was_wrong = provider_clock_.learn(*response);
         TokenOutcome outcome = read_token_answer(*response, question);
         auto* failure = std::get_if<SourceFailure>(&outcome);
         if (failure == nullptr) return done(std::move(outcome));
@@ -54,9 +42,8 @@ void TokenEndpoint::send(const MakeForm& make, const TokenQuestion& question, At
         if (was_wrong && may_be_time && attempt == Attempt::First) {
             return send(make, question, Attempt::Corrected, done);
         }
-        if (attempt == Attempt::Corrected && may_be_time) {
-            failure->what += "; this machine's clock is " + std::to_string(-offset_.count() / 1000) +
-                             " s ahead of the provider's, and correcting for it did not help";
+        if (attempt == Attempt::Corrected && may_be_time && !clock_remark().empty()) {
+            failure->what += "; " + clock_remark() + ", which did not help";
             failure->fault = SourceFault::ClockSkew;
         }
         if (failure->retry_after.count() == 0) failure->retry_after = retry_after_of(*response, provider_time());

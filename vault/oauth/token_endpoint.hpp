@@ -2,6 +2,7 @@
 // One provider's token and revocation endpoints: a form goes out with our identity, a token or a fault comes back.
 #pragma once
 
+#include "vault/http/provider_clock.hpp"
 #include "vault/oauth/identity.hpp"
 #include "vault/oauth/token_answer.hpp"
 
@@ -17,7 +18,7 @@ using TokenOutcome = std::variant<TokenAnswer, SourceFailure>;
 class TokenEndpoint {
 public:
     TokenEndpoint(HttpClient& http, const Clock& clock, Identity identity)
-        : http_(http), clock_(clock), identity_(std::move(identity)) {}
+        : http_(http), clock_(clock), identity_(std::move(identity)), provider_clock_(clock) {}
 
     /// Makes the form once more for another attempt; `now` is the provider's time.
     using MakeForm = std::function<Result<Form>(WallTime now)>;
@@ -36,17 +37,18 @@ public:
     [[nodiscard]] const Identity& identity() const { return identity_; }
     [[nodiscard]] WallTime our_time() const { return clock_.wall(); }
     /// The provider's time, as far as we have seen it.
-    [[nodiscard]] WallTime provider_time() const { return {clock_.wall().unix_ms + offset_.count()}; }
+    [[nodiscard]] WallTime provider_time() const { return provider_clock_.now(); }
+    /// One sentence for the record while our clock is corrected for, else empty.
+    [[nodiscard]] std::string clock_remark() const { return provider_clock_.remark(identity_.title()); }
 
 private:
     enum class Attempt : bool { First, Corrected };
     void send(const MakeForm& make, const TokenQuestion& question, Attempt attempt, Completion<TokenOutcome> done);
-    [[nodiscard]] bool learn_offset(const HttpResponse& response);
 
     HttpClient& http_;
     const Clock& clock_;
     Identity identity_;
-    Milliseconds offset_{0};
+    ProviderClock provider_clock_;
 };
 
 }  // namespace sanctum::vault

@@ -61,7 +61,9 @@ void Auth0Source::acquire(const SourceNeed& need, Completion<Fetched> done) {
     const auto make = [this, need](WallTime now) { return make_form(need, now); };
     tenant_->ask(make, question, [this, need, done = std::move(done)](TokenOutcome outcome) {
         if (auto* failure = std::get_if<SourceFailure>(&outcome)) return done(std::move(*failure));
-        done(to_credential(account_, need, std::get<TokenAnswer>(std::move(outcome)), tenant_->our_time()));
+        Fetched fetched = to_credential(account_, need, std::get<TokenAnswer>(std::move(outcome)), tenant_->our_time());
+        if (fetched) fetched->remark = tenant_->clock_remark();
+        done(std::move(fetched));
     });
 }
 

@@ -4,6 +4,7 @@
 #include "base/limits.hpp"
 #include "profiles/schema/diagnostics.hpp"
 #include "vault/http/http_date.hpp"
+#include "vault/http/provider_clock.hpp"
 #include "vault/http/request_bytes.hpp"
 #include "vault/oauth/form.hpp"
 #include "vault/oauth/scope_check.hpp"
@@ -164,7 +165,7 @@ Fetched AwsStsSource::take(const std::vector<std::string>& actions, const HttpRe
     const sigv4::Keys keys{xml->text(kAccessKey), xml->take_secret(kSecretKey), xml->take_secret(kSessionToken)};
     Credential credential;
     credential.secret = sigv4::join_keys(keys);
-    credential.expires = parse_utc_time(xml->text(kExpiration));
+    if (const auto told = parse_utc_time(xml->text(kExpiration))) credential.expires = by_our_clock(*told, response);
     credential.retire = RetireClass::Expires;
     const Result<sigv4::Keys> usable = sigv4::parse_keys(credential.secret.reveal());
     if (!usable || keys.session_token.is_empty() || !credential.expires) {

@@ -103,21 +103,34 @@ SourceFailure GithubAppSource::failure(SourceFault fault, const std::string& wha
 void GithubAppSource::acquire(const SourceNeed& need, Completion<Fetched> done) {
     Result<std::string> body = installation_token_body(account_.provider, need);
     if (!body) return done(failure(SourceFault::Misconfigured, body.error().what));
-    const std::int64_t now = clock_.wall().unix_ms;
+    mint(need, *body, Attempt::First, std::move(done));
+}
+
+void GithubAppSource::mint(const SourceNeed& need, const std::string& body, Attempt attempt,
+                           Completion<Fetched> done) {
+    const std::int64_t now = github_clock_.now().unix_ms;
     const std::string claims = "{\"iat\":" + std::to_string((now - kIssuedBackMs) / 1000) +
                                ",\"exp\":" + std::to_string((now + kAssertionMs) / 1000) + ",\"iss\":\"" +
                                account_.provider.app_id + "\"}";
     Result<Secret> assertion = key_.sign(claims, "JWT", "");
     if (!assertion) return done(std::move(assertion).error());
-    HttpRequest mint = request("POST", "/app/installations/" + account_.provider.installation + "/access_tokens");
-    mint.headers.emplace_back("content-type", "application/json");
-    mint.authorization = bearer(*assertion);
-    mint.body = Secret(*body);
-    http_.send(std::move(mint), [this, need, done = std::move(done)](Result<HttpResponse> response) {
-        if (response) return take(need, *response, done);
-        const TokenQuestion question{"GitHub App " + account_.provider.app_id, account_.name, "",
-                                     SourceFault::Misconfigured};
-        done(failure_of(response.error(), question));
+    HttpRequest ask = request("POST", "/app/installations/" + account_.provider.installation + "/access_tokens");
+    ask.headers.emplace_back("content-type", "application/json");
+    ask.authorization = bearer(*assertion);
+    ask.body = Secret(body);
+    http_.send(std::move(ask), [this, need, body, attempt, done = std::move(done)](Result<HttpResponse> response) {
+        if (!response) {
+            const TokenQuestion question{"GitHub App " + account_.provider.app_id, account_.name, "",
+                                         SourceFault::Misconfigured};
+            return done(failure_of(response.error(), question));
+        }
+        // GitHub says of a time that it does not take what it says of a wrong key.
+        const bool was_wrong = github_clock_.learn(*response);
+        const bool may_be_time = response->status == 401;
+        if (may_be_time && was_wrong && attempt == Attempt::First) return mint(need, body, Attempt::Corrected, done);
+        const std::string remark = github_clock_.remark("GitHub");
+        if (may_be_time && !remark.empty()) return done(failure(SourceFault::ClockSkew, remark + ", which did not help"));
+        take(need, *response, done);
     });
 }
 
@@ -138,7 +151,7 @@ SourceFailure GithubAppSource::refusal(const HttpResponse& response) const {
         say(SourceFault::ScopeUnavailable, "the installation has not these repositories or permissions");
     } else if (status == 502 || status == 504) refused.fault = SourceFault::NoAnswer;
     else if (status >= 500) refused.fault = SourceFault::Unavailable;
-    if (is_limited) refused.retry_after = retry_after_of(response, clock_.wall());
+    if (is_limited) refused.retry_after = retry_after_of(response, github_clock_.now());
     return refused;
 }
 
@@ -148,7 +161,10 @@ void GithubAppSource::take(const SourceNeed& need, const HttpResponse& response,
     if (!json) return done(that_may_be_out(failure(SourceFault::Protocol, json.error().what)));
     Credential credential;
     credential.secret = json->take_secret("token");
-    credential.expires = parse_utc_time(json->text("expires_at"));
+    if (const auto told = parse_utc_time(json->text("expires_at"))) {
+        credential.expires = github_clock_.by_our_clock(*told);
+    }
+    credential.remark = github_clock_.remark("GitHub");
     credential.retire = RetireClass::Self;
     if (credential.secret.is_empty() || !credential.expires) {
         return done(that_may_be_out(failure(SourceFault::Protocol, "the answer holds no token, or no time of its end")));

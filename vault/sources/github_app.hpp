@@ -4,7 +4,7 @@
 #pragma once
 
 #include "profiles/schema/operator_config.hpp"
-#include "vault/http/http_client.hpp"
+#include "vault/http/provider_clock.hpp"
 #include "vault/oauth/signed_jwt.hpp"
 #include "vault/sources/source.hpp"
 
@@ -14,7 +14,7 @@ class GithubAppSource final : public Source {
 public:
     /// `key`: of the app. References must outlive the source.
     GithubAppSource(HttpClient& http, const Clock& clock, profiles::Account account, SigningKey key)
-        : http_(http), clock_(clock), account_(std::move(account)), key_(std::move(key)) {}
+        : http_(http), github_clock_(clock), account_(std::move(account)), key_(std::move(key)) {}
 
     [[nodiscard]] Capabilities capabilities() const override;
     /// The resource `repo` of the need names the repositories, `owner/name`; all of one installation have one owner.
@@ -25,12 +25,14 @@ public:
 
 private:
     [[nodiscard]] HttpRequest request(std::string method, const std::string& path) const;
+    enum class Attempt : bool { First, Corrected };
+    void mint(const SourceNeed& need, const std::string& body, Attempt attempt, Completion<Fetched> done);
     void take(const SourceNeed& need, const HttpResponse& response, Completion<Fetched> done);
     [[nodiscard]] SourceFailure refusal(const HttpResponse& response) const;
     [[nodiscard]] SourceFailure failure(SourceFault fault, const std::string& what) const;
 
     HttpClient& http_;
-    const Clock& clock_;
+    ProviderClock github_clock_;
     profiles::Account account_;
     SigningKey key_;
 };

@@ -132,6 +132,7 @@ void GoogleSource::sign_in(const SourceNeed& need, Completion<Fetched> done) {
         credential.secret = std::move(answer.access_token);
         credential.scopes = std::get<ScopeReport>(std::move(scopes));
         credential.retire = RetireClass::Expires;
+        credential.remark = google_->clock_remark();
         if (answer.expires_in) {
             credential.expires = WallTime{google_->our_time().unix_ms + answer.expires_in->count()};
         }

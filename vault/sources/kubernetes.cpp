@@ -5,6 +5,7 @@
 #include "vault/http/http_date.hpp"
 #include "vault/http/json_answer.hpp"
 #include "vault/http/json_body.hpp"
+#include "vault/http/provider_clock.hpp"
 #include "vault/oauth/scope_check.hpp"
 #include "vault/oauth/token_answer.hpp"
 #include "vault/retirement.hpp"
@@ -164,7 +165,9 @@ std::optional<SourceFailure> KubernetesSource::take_token(Work& work, const Http
     JsonAnswer status = json->take_object("status");
     Credential& credential = work.credential;
     credential.secret = status.take_secret("token");
-    credential.expires = parse_utc_time(status.text("expirationTimestamp"));
+    if (const auto told = parse_utc_time(status.text("expirationTimestamp"))) {
+        credential.expires = by_our_clock(*told, response);
+    }
     credential.handle = work.name;
     credential.retire = RetireClass::Accessor;
     credential.scopes.asked = work.need.scopes;

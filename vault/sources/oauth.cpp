@@ -47,33 +47,50 @@ Form OauthSource::make_form(const SourceNeed& need, const Secret& subject) const
 }
 
 void OauthSource::acquire(const SourceNeed& need, Completion<Fetched> done) {
-    if (!subject_) return ask(need, Secret(), nullptr, std::move(done));
+    if (!subject_) return ask(need, Secret(), {}, std::move(done));
     // The token is ours from here until the answer is taken: a rotating one may be used by one mission at a time.
     subject_->use([this, need, done = std::move(done)](Result<SubjectToken::Use> use) {
         if (!use) return done(std::move(use).error());
         const auto held = std::make_shared<SubjectToken::Use>(std::move(*use));
-        const auto keep = [held](const Secret& next) { return held->replace(next); };
-        ask(need, held->token(), keep, [held, done](Fetched fetched) {
+        if (Status ready = rotates() ? held->sending() : Status(); !ready) return done(not_sent(ready.error()));
+        ask(need, held->token(), uses_refresh_token() ? held : nullptr, [held, done](Fetched fetched) {
             held->release();
             done(std::move(fetched));
         });
     });
 }
 
-void OauthSource::ask(const SourceNeed& need, const Secret& subject, const std::function<Status(const Secret&)>& keep,
-                      Completion<Fetched> done) {
+// Google's stay what they are for ever; of others nobody knows before their first answer.
+bool OauthSource::rotates() const { return uses_refresh_token() && account_.source != "google"; }
+
+SourceFailure OauthSource::not_sent(const Error& why) const {
+    const std::string account = "account " + account_.name + ": ";
+    if (why.code != Errc::Denied) return {SourceFault::Failed, account + why.what, Milliseconds(0)};
+    return {SourceFault::ConsentLost,
+            account + why.what + " (a mission was killed just then, or the connection broke); the provider may have "
+                                 "replaced it, and would end the whole consent if the old one came again, so it is not "
+                                 "used any more: run `sanctum connect " + account_.name + "`",
+            Milliseconds(0)};
+}
+
+void OauthSource::ask(const SourceNeed& need, const Secret& subject,
+                      const std::shared_ptr<SubjectToken::Use>& held, Completion<Fetched> done) {
     const TokenQuestion question{provider_->identity().title(), account_.name, "",
                                  uses_refresh_token() ? SourceFault::ConsentLost : SourceFault::SubjectExpired};
     const auto form = std::make_shared<Form>(make_form(need, subject));
     const auto make = [form](WallTime /*now*/) -> Result<Form> { return form->duplicate(); };
-    provider_->ask(make, question, [this, need, keep, done = std::move(done)](TokenOutcome outcome) {
-        if (auto* failure = std::get_if<SourceFailure>(&outcome)) return done(std::move(*failure));
+    provider_->ask(make, question, [this, need, held, done = std::move(done)](TokenOutcome outcome) {
+        if (auto* failure = std::get_if<SourceFailure>(&outcome)) {
+            // What cannot be written now is found as "sent": the account must be connected again, and says so.
+            if (held && !failure->leaves_an_orphan()) static_cast<void>(held->not_taken());
+            return done(std::move(*failure));
+        }
         auto& answer = std::get<TokenAnswer>(outcome);
         // Durable before the access token is used: the old one may be dead already.
-        if (keep && !answer.refresh_token.is_empty()) {
-            if (Status kept = keep(answer.refresh_token); !kept) {
-                return done(std::move(kept).error().in("account " + account_.name + ": the new refresh token is lost"));
-            }
+        if (Status kept = held ? held->answered(answer.refresh_token) : Status(); !kept) {
+            SourceFailure lost = not_sent(kept.error());
+            lost.what += "; the new refresh token is lost";
+            return done(that_may_be_out(std::move(lost)));
         }
         take(need, std::move(answer), done);
     });
@@ -93,6 +110,7 @@ void OauthSource::take(const SourceNeed& need, TokenAnswer answer, Completion<Fe
     credential.secret = std::move(answer.access_token);
     credential.scopes = std::get<ScopeReport>(std::move(scopes));
     credential.retire = retire_class();
+    credential.remark = provider_->clock_remark();
     if (answer.expires_in) credential.expires = WallTime{provider_->our_time().unix_ms + answer.expires_in->count()};
     done(std::move(credential));
 }

@@ -28,7 +28,10 @@ private:
     [[nodiscard]] bool uses_refresh_token() const { return account_.provider.how == "refresh-token"; }
     [[nodiscard]] RetireClass retire_class() const;
     [[nodiscard]] Form make_form(const SourceNeed& need, const Secret& subject) const;
-    void ask(const SourceNeed& need, const Secret& subject, const std::function<Status(const Secret&)>& keep,
+    [[nodiscard]] bool rotates() const;
+    [[nodiscard]] SourceFailure not_sent(const Error& why) const;
+    /// `held`: a refresh token that the answer may replace; null: the answer has none for us.
+    void ask(const SourceNeed& need, const Secret& subject, const std::shared_ptr<SubjectToken::Use>& held,
              Completion<Fetched> done);
     void take(const SourceNeed& need, TokenAnswer answer, Completion<Fetched> done);
 

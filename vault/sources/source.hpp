@@ -80,6 +80,7 @@ struct Credential {
     std::optional<WallTime> expires;  ///< the provider's word; absent: it has none
     std::string username;             ///< that came with the secret, for basic authentication; empty: none did
     std::string handle;               ///< what retire() needs besides the secret; no secret, kept in the journal
+    std::string remark;               ///< one sentence for the record of how it came; empty: nothing out of the way
     RetireClass retire = RetireClass::None;
 };
 

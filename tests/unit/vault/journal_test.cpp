@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/files.hpp"
+#include "base/limits.hpp"
 #include "base/mission_id.hpp"
 #include "tests/unit/vault/support.hpp"
 #include "vault/mission_lock.hpp"
@@ -349,6 +350,74 @@ TEST_F(Reaper, WhatHasExpiredIsNotSentToAnybody) {
     };
     reap_now();
     EXPECT_EQ(state(), LeaseState::Expired);
+}
+
+// At boot, above all, when the clock was not set yet and the network is not there.
+TEST_F(Reaper, WhatCouldBeGivenBackIsTriedForADayAfterItsEndByThisClock) {
+    constexpr std::int64_t kHour = 3'600'000;
+    LeaseRow row = journal_.leases_of(mission_).value().at(0);
+    row.retire = RetireClass::Self;
+    row.retirement = "sealed";
+    row.alive_until_unix_ms = clock_.wall().unix_ms + kHour;
+    ASSERT_TRUE(journal_.update_leases({row}, kDurableNow));
+    const WallTime right = clock_.wall();
+    clock_.set_wall({right.unix_ms + 20 * kHour});
+    EXPECT_EQ(reap_now().waiting, 1U);
+    EXPECT_EQ(state(), LeaseState::Parked) << "the provider was not reached, and the clock may be wrong";
+    clock_.set_wall({right.unix_ms - 20 * kHour});
+    give_back_ = [](const LeaseRow&) { return RetireOutcome{RetireOutcome::End::Gone, "revoked"}; };
+    reap_now();
+    EXPECT_EQ(state(), LeaseState::Gone);
+}
+
+TEST_F(Reaper, WhatCouldBeGivenBackIsGivenUpADayAfterItsEnd) {
+    LeaseRow row = journal_.leases_of(mission_).value().at(0);
+    row.retire = RetireClass::Self;
+    row.retirement = "sealed";
+    row.alive_until_unix_ms = clock_.wall().unix_ms + 1000;
+    ASSERT_TRUE(journal_.update_leases({row}, kDurableNow));
+    clock_.advance(Milliseconds(kGiveBackAfterEnd) + Milliseconds(1000));
+    reap_now();
+    EXPECT_EQ(state(), LeaseState::Expired);
+    EXPECT_EQ(journal_.leases_of(mission_).value().at(0).retirement, "");
+}
+
+// A boot-time clock that begins again, and a boot id that is another: the journal has neither.
+TEST_F(Reaper, ARebootChangesNothingOfWhatItDoes) {
+    LeaseRow row = journal_.leases_of(mission_).value().at(0);
+    row.retire = RetireClass::Expires;
+    row.alive_until_unix_ms = clock_.wall().unix_ms + 5000;
+    ASSERT_TRUE(journal_.update_leases({row}, kDurableNow));
+    const auto reap_at = [&](std::int64_t after) {
+        const ManualClock rebooted({clock_.wall().unix_ms + after}, {7});
+        static_cast<void>(reap(folder_.path(), "", rebooted, give_back_, [](const LeaseRow&) {}).value());
+        return state();
+    };
+    EXPECT_EQ(reap_at(4000), LeaseState::Parked);
+    EXPECT_EQ(reap_at(5000), LeaseState::Expired);
+}
+
+TEST_F(Reaper, MissionsThatMustWaitDoNotHideTheLaterOnes) {
+    LeaseRow waiting = journal_.leases_of(mission_).value().at(0);
+    waiting.state = LeaseState::Orphaned;
+    waiting.mints = true;
+    waiting.alive_until_unix_ms = clock_.wall().unix_ms + 3'600'000;
+    ASSERT_TRUE(journal_.update_leases({waiting}, kDurableNow));
+    for (std::size_t i = 1; i < kReapMissionsMax; ++i) {
+        waiting.mission = add_mission(journal_);
+        waiting.correlation = make_ulid(clock_.wall());
+        ASSERT_TRUE(journal_.add_lease(waiting, Journal::Durable::Later));
+    }
+    const MissionRow last{make_ulid(clock_.wall()), clock_.wall().unix_ms + 1, clock_.wall().unix_ms + 1, false};
+    ASSERT_TRUE(journal_.add_mission(last));
+    LeaseRow dead = make_row(last.mission, "l1");
+    dead.state = LeaseState::Held;
+    ASSERT_TRUE(journal_.add_lease(dead, kDurableNow));
+
+    const ReapReport report = reap_now();
+
+    EXPECT_EQ(report.waiting, kReapMissionsMax);
+    EXPECT_EQ(journal_.leases_of(last.mission).value().at(0).state, LeaseState::Gone);
 }
 
 TEST_F(Reaper, ALeaseOfADeadVaultGetsItsEnd) {

@@ -450,8 +450,30 @@ TEST_F(LeasesTest, AMintWhoseAnswerIsLostIsAnOrphanUntilItMustBeDead) {
 
     ASSERT_EQ(heard_.changes.size(), 1U);
     EXPECT_EQ(heard_.changes[0].state, "orphaned");
-    EXPECT_EQ(rows()[0].alive_until_unix_ms, clock_.wall().unix_ms + 120'000);
+    EXPECT_EQ(rows()[0].alive_until_unix_ms, clock_.wall().unix_ms + 60'000 + 120'000)
+        << "its life begins when the provider makes it, which may be later than we asked";
     EXPECT_EQ(leases_->counts().orphaned, 1U);
+}
+
+TEST_F(LeasesTest, AMintWhoseAnswerIsOfNoUseIsAnOrphanAndItsReasonStays) {
+    script_.capabilities.mints = true;
+    leases_->need(make_need(1));
+    script_.fail(that_may_be_out({SourceFault::ScopeTooWide, "more than asked", Milliseconds(0)}));
+    EXPECT_EQ(heard_.failures.at(0).reason, "scope_too_wide");
+    EXPECT_EQ(rows()[0].state, LeaseState::Orphaned);
+
+    script_.capabilities.mints = false;
+    leases_->need(make_need(2));
+    EXPECT_EQ(heard_.failures.size(), 2U) << "it is not asked for again at once";
+}
+
+TEST_F(LeasesTest, WhatCouldNotBeMadeNarrowerIsOutAndCounted) {
+    script_.capabilities.mints = true;
+    script_.cannot_narrow = true;
+    leases_->need(make_need(1));
+    script_.answer("wide", WallTime{clock_.wall().unix_ms + 60'000}, RetireClass::Expires);
+    EXPECT_EQ(heard_.failures.at(0).reason, "unavailable");
+    EXPECT_EQ(rows()[0].state, LeaseState::Orphaned);
 }
 
 // --- time ---------------------------------------------------------------------------------------------------------
@@ -466,6 +488,42 @@ TEST_F(LeasesTest, ALeaseEndsWithTheProvidersExpiryWhenThatIsFirst) {
 
     EXPECT_THAT(heard_.gone_leases, ElementsAre("l1"));
     EXPECT_EQ(heard_.changes.back().state, "expired");
+}
+
+TEST_F(LeasesTest, AWallClockThatIsSetNeitherEndsALeaseNorLetsItLiveLonger) {
+    constexpr std::int64_t kDay = 24 * 3'600'000;
+    for (const std::int64_t step : {kDay, -kDay}) {
+        leases_->need(make_need(1));
+        script_.answer("secret", WallTime{clock_.wall().unix_ms + 60'000}, RetireClass::Expires);
+        const std::string lease = heard_.held_messages.back().first.lease;
+        clock_.set_wall({clock_.wall().unix_ms + step});
+        leases_->tick();
+        leases_->need(make_need(2));
+        EXPECT_EQ(heard_.held_messages.back().first.lease, lease) << "it goes on";
+        pass(Milliseconds(60'000));
+        EXPECT_EQ(heard_.changes.back().state, "expired") << "by the boot-time clock";
+    }
+}
+
+TEST_F(LeasesTest, ACredentialThatIsAliveIsNotCalledExpiredBecauseTheWallClockWasSet) {
+    script_.outcome = {RetireOutcome::End::LeftToExpire, "it ends at its own time"};
+    leases_->need(make_need(1));
+    script_.answer("secret", WallTime{clock_.wall().unix_ms + 60'000}, RetireClass::Expires);
+    clock_.set_wall({clock_.wall().unix_ms + 3'600'000});
+    leases_->end_mission();
+    EXPECT_EQ(heard_.changes.back().state, "parked");
+}
+
+TEST_F(LeasesTest, AnApprovalDoesNotLastLongerWhenTheWallClockIsSetBack) {
+    approve("a1");
+    clock_.advance(Milliseconds(60'000));
+    clock_.set_wall({clock_.wall().unix_ms - 3'600'000});
+    leases_->need(elevated_need(1, "a1"));
+    EXPECT_EQ(heard_.failures.at(0).reason, "outside_mission");
+    approve("a2");
+    clock_.set_wall({clock_.wall().unix_ms + 3'600'000});
+    leases_->need(elevated_need(2, "a2"));
+    EXPECT_EQ(script_.correlations.size(), 1U);
 }
 
 TEST_F(LeasesTest, ALeaseEndsWithTheMissionWhenThatIsFirst) {

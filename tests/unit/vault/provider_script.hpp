@@ -27,6 +27,7 @@ public:
     void will_answer(int status, std::string body, std::map<std::string, std::string> headers = {},
                      Milliseconds clock_offset = Milliseconds(0));
     void will_fail(Error error) { answers_.emplace_back(std::move(error)); }
+    void forget_answers() { answers_.clear(); }
 
     std::vector<SeenRequest> seen;
 

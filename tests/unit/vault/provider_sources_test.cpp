@@ -266,6 +266,55 @@ TEST_F(RefreshToken, ThatRotatesIsInTheStoreBeforeItsAccessTokenIsUsed) {
     EXPECT_EQ(stored(), "RT-2") << "an answer without one keeps ours";
 }
 
+TEST_F(RefreshToken, ThatWasSentAndWhoseAnswerIsLostIsNeverSentAgain) {
+    OauthSource oauth = source();
+    provider_.will_fail(Error{Errc::Cancelled, "the connection broke"});
+    EXPECT_EQ(acquire(oauth, need({})).failure().fault, SourceFault::NoAnswer);
+
+    OauthSource next_mission = source();
+    const SourceFailure refused = acquire(next_mission, need({})).failure();
+
+    EXPECT_EQ(refused.fault, SourceFault::ConsentLost);
+    EXPECT_THAT(refused.what, HasSubstr("run `sanctum connect " + account_.name + "`"));
+    EXPECT_FALSE(refused.leaves_an_orphan()) << "nothing was asked this time";
+    EXPECT_EQ(provider_.seen.size(), 1U);
+    put("RT-of-a-new-consent");
+    provider_.will_answer(200, R"({"access_token":"t-1"})");
+    EXPECT_TRUE(acquire(next_mission, need({})));
+}
+
+TEST_F(RefreshToken, ThatTheProviderKeepsSurvivesALostAnswer) {
+    OauthSource oauth = source();
+    provider_.will_answer(200, R"({"access_token":"t-1"})");
+    ASSERT_TRUE(acquire(oauth, need({})));
+    provider_.will_fail(Error{Errc::Cancelled, "the connection broke"});
+    EXPECT_FALSE(acquire(oauth, need({})));
+    provider_.will_answer(200, R"({"access_token":"t-2"})");
+
+    EXPECT_TRUE(acquire(oauth, need({}))) << "its first answer showed that it does not rotate";
+    EXPECT_EQ(provider_.seen.at(2).parameter("refresh_token"), "RT-1");
+}
+
+TEST_F(RefreshToken, ThatWasNotTakenIsSentAgain) {
+    OauthSource oauth = source();
+    provider_.will_fail(Error{Errc::Io, "no connection"});
+    EXPECT_EQ(acquire(oauth, need({})).failure().fault, SourceFault::Unavailable);
+    provider_.will_answer(429, "{}");
+    EXPECT_EQ(acquire(oauth, need({})).failure().fault, SourceFault::RateLimited);
+    provider_.will_answer(200, R"({"access_token":"t-1","refresh_token":"RT-2"})");
+    ASSERT_TRUE(acquire(oauth, need({})));
+    EXPECT_EQ(stored(), "RT-2");
+}
+
+TEST_F(RefreshToken, OfGoogleIsSentAgainForItNeverRotates) {
+    account_.source = "google";
+    OauthSource user = source();
+    provider_.will_fail(Error{Errc::Cancelled, "the connection broke"});
+    EXPECT_FALSE(acquire(user, need({})));
+    provider_.will_answer(200, R"({"access_token":"t-1"})");
+    EXPECT_TRUE(acquire(user, need({})));
+}
+
 TEST_F(RefreshToken, IsUsedByOneAtATimeAndTheNextReadsWhatTheFirstLeft) {
     const auto subject = std::make_shared<SubjectToken>(item(), loop_, clock_);
     const auto other_mission = std::make_shared<SubjectToken>(item(), loop_, clock_);
@@ -276,7 +325,7 @@ TEST_F(RefreshToken, IsUsedByOneAtATimeAndTheNextReadsWhatTheFirstLeft) {
     ASSERT_TRUE(first);
     EXPECT_FALSE(second);
 
-    ASSERT_TRUE(first->replace(Secret("RT-2")));
+    ASSERT_TRUE(first->answered(Secret("RT-2")));
     first->release();
     clock_.advance(Milliseconds(1'000));
     ASSERT_TRUE(loop_.wait(clock_, clock_.boot()));
@@ -416,6 +465,50 @@ TEST_F(GithubApp, ATokenWithMoreThanAskedIsRevokedAndRefused) {
 
     EXPECT_EQ(fetched.failure().fault, SourceFault::ScopeTooWide);
     EXPECT_EQ(provider_.seen.at(1).method, "DELETE");
+}
+
+TEST_F(GithubApp, AClockThatIsWrongIsCorrectedForOnceAndRecorded) {
+    GithubAppSource app = source();
+    const SourceNeed wanted = repo_need({"issues:write"}, {"acme/api"});
+    const Milliseconds behind(-7'200'000);
+    const auto issued_at = [&](std::size_t request) {
+        const std::string claims = test::claims_of(provider_.seen.at(request).authorization.substr(7));
+        return std::stoll(claims.substr(claims.find("\"iat\":") + 6));
+    };
+    provider_.will_answer(401, "{}", {}, behind);
+    provider_.will_answer(201, R"({"token":"ghs_1","expires_at":"2030-01-01T00:00:00Z",
+        "permissions":{"issues":"write"}})", {}, behind);
+
+    Fetched got = acquire(app, wanted);
+
+    ASSERT_TRUE(got) << got.failure().what;
+    EXPECT_EQ(issued_at(1) - issued_at(0), -7200);
+    EXPECT_EQ(got->expires->unix_ms, 1'893'456'000'000 + 7'200'000) << "by our clock";
+    EXPECT_EQ(got->remark, "this machine's clock is 7200 s ahead of that of GitHub, and was corrected for");
+    provider_.will_answer(401, "{}", {}, behind);
+    EXPECT_EQ(acquire(app, wanted).failure().fault, SourceFault::ClockSkew);
+    provider_.will_answer(401, "{}");
+    provider_.will_answer(401, "{}");
+    EXPECT_EQ(acquire(app, wanted).failure().fault, SourceFault::Misconfigured) << "the clock is right again";
+}
+
+TEST_F(GithubApp, WhatGithubMadeAndNobodyCanUseOrRevokeIsCountedAsAlive) {
+    GithubAppSource app = source();
+    const auto left = [&](const char* body, int revocation) {
+        provider_.will_answer(201, body);
+        provider_.will_answer(revocation, "");
+        const SourceFailure failure = acquire(app, repo_need({"issues:write"}, {"acme/api"})).failure();
+        provider_.forget_answers();
+        return failure.leaves_an_orphan();
+    };
+    constexpr const char* kTooWide = R"({"token":"ghs_1","expires_at":"2030-01-01T00:00:00Z",
+        "permissions":{"issues":"write","administration":"write"}})";
+    EXPECT_TRUE(left(kTooWide, 500));
+    EXPECT_FALSE(left(kTooWide, 204));
+    EXPECT_TRUE(left(R"({"token":"ghs_1","expires_at":"soon"})", 204));
+    EXPECT_TRUE(left(R"({"token":"ghs_1)", 204)) << "half an answer";
+    provider_.will_answer(401, "{}");
+    EXPECT_FALSE(acquire(app, repo_need({"issues:write"}, {"acme/api"})).failure().leaves_an_orphan());
 }
 
 TEST_F(GithubApp, WhatIsNoPermissionAndTwoOwnersAreNamedAndNothingIsAsked) {

@@ -119,9 +119,13 @@ TEST(CleanUp, DecidesWhetherAFailureLeftSomething) {
     const RetireOutcome gone{End::Gone, ""};
     const RetireOutcome not_yet{End::NotYet, "down"};
     EXPECT_EQ(after_clean_up(lost, gone, true).fault, SourceFault::Unavailable);
-    EXPECT_EQ(after_clean_up(lost, gone, false).fault, SourceFault::NoAnswer);
-    EXPECT_EQ(after_clean_up(refused, gone, false).fault, SourceFault::Misconfigured);
-    EXPECT_EQ(after_clean_up(refused, not_yet, true).fault, SourceFault::NoAnswer);
+    EXPECT_FALSE(after_clean_up(lost, gone, true).leaves_an_orphan());
+    EXPECT_FALSE(after_clean_up(that_may_be_out(refused), gone, true).leaves_an_orphan());
+    EXPECT_TRUE(after_clean_up(lost, gone, false).leaves_an_orphan());
+    EXPECT_TRUE(after_clean_up(that_may_be_out(refused), gone, false).leaves_an_orphan());
+    EXPECT_FALSE(after_clean_up(refused, gone, false).leaves_an_orphan());
+    EXPECT_TRUE(after_clean_up(refused, not_yet, true).leaves_an_orphan());
+    EXPECT_EQ(after_clean_up(refused, not_yet, true).fault, SourceFault::Misconfigured) << "the reason stays";
     EXPECT_EQ(after_clean_up(refused, not_yet, true).what, "refused; what was made by then may be alive: down");
 }
 
@@ -520,7 +524,7 @@ TEST_F(Kubernetes, WhatMayHaveBeenMadeIsDeletedByTheNameThatWasKnownBefore) {
                                  "sanctum-01k9lease00000000000000000");
     http_.will_answer(500, "{}");
     http_.will_fail(Error{Errc::Timeout, "late"});
-    EXPECT_EQ(acquire(kube).failure().fault, SourceFault::NoAnswer);
+    EXPECT_TRUE(acquire(kube).failure().leaves_an_orphan());
     http_.will_fail(Error{Errc::Io, "refused"});
     EXPECT_EQ(acquire(kube).failure().fault, SourceFault::Unavailable);
     http_.will_answer(403, "{}");

@@ -83,6 +83,11 @@ void ScriptedSource::acquire(const SourceNeed& need, Completion<Fetched> done) {
     script_.asked.push_back(std::move(done));
 }
 
+void ScriptedSource::attenuate(const SourceNeed& /*need*/, Credential credential, Completion<Fetched> done) {
+    if (!script_.cannot_narrow) return done(std::move(credential));
+    done(SourceFailure{SourceFault::Unavailable, "the provider is down", Milliseconds(0)});
+}
+
 void ScriptedSource::end_mission(std::function<void()> done) {
     if (script_.holds_end) script_.ending.push_back(std::move(done));
     else done();

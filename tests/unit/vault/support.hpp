@@ -42,6 +42,7 @@ struct Script {
     bool has_retirement = false;                           ///< then the secret is its authorization
     bool holds_retire = false;
     std::deque<Completion<RetireOutcome>> retiring;
+    bool cannot_narrow = false;                            ///< attenuate() fails: the provider is down
     std::string stale;                                     ///< a secret that is not the current one any more
     SourceNeed need;                                       ///< the last one
     bool holds_end = false;
@@ -57,6 +58,7 @@ public:
     explicit ScriptedSource(Script& script) : script_(script) {}
     [[nodiscard]] Capabilities capabilities() const override { return script_.capabilities; }
     void acquire(const SourceNeed& need, Completion<Fetched> done) override;
+    void attenuate(const SourceNeed& need, Credential credential, Completion<Fetched> done) override;
     [[nodiscard]] bool is_current(const Credential& credential) const override {
         return credential.secret.reveal() != script_.stale;
     }
