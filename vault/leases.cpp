@@ -29,6 +29,7 @@ struct Leases::Lease {
     Source* source = nullptr;
     Credential credential;
     BootTime expires;
+    std::string remark;                  ///< of how the credential came, for the record of its end
     std::optional<BootTime> dead_at;     ///< the longest that the credential can live; absent: no end known
     std::vector<std::uint64_t> waiters;  ///< exchanges that wait for the answer
     bool was_handed_out = false;
@@ -266,7 +267,7 @@ void Leases::hold(const LeasePtr& lease, Credential credential) {
     row.narrowed_by = credential.scopes.narrowed_by;
     row.retire = credential.retire;
     row.handle = credential.handle;
-    row.detail = credential.remark;
+    row.detail = lease->remark = credential.remark;
     row.thumbprint = wire::to_hex(sha256(credential.secret.reveal()));
     row.expires_unix_ms = wall_at(lease->expires).unix_ms;
     if (credential.expires) {
@@ -386,7 +387,7 @@ void Leases::finish(const LeasePtr& lease, LeaseEvent event, const std::string& 
     lease->credential = Credential{};
     advance(lease->row.state, event);
     const LeaseState end = lease->row.state;
-    lease->row.detail = detail;
+    lease->row.detail = lease->remark.empty() ? detail : detail + "; " + lease->remark;
     if (end != LeaseState::Parked) lease->row.retirement.clear();  // nobody has to send it any more
     if (end == LeaseState::Orphaned || end == LeaseState::Parked) {
         lease->row.expires_unix_ms = std::max(lease->row.expires_unix_ms, lease->row.alive_until_unix_ms);

@@ -16,7 +16,7 @@ static const volatile int64_t* skew_ms;
 static int (*real_clock_gettime)(clockid_t, struct timespec*);
 
 __attribute__((constructor)) static void begin(void) {
-    real_clock_gettime = (int (*)(clockid_t, struct timespec*))dlsym(RTLD_NEXT, "clock_gettime");
+    *(void**)&real_clock_gettime = dlsym(RTLD_NEXT, "clock_gettime");  // as dlsym(3) has it
     const char* path = getenv("SKEW_FILE");
     const int file = path != NULL ? open(path, O_RDONLY | O_CLOEXEC) : -1;
     if (file < 0) return;

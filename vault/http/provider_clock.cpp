@@ -25,7 +25,7 @@ WallTime by_our_clock(WallTime told, const HttpResponse& response) {
 std::string ProviderClock::remark(const std::string& provider) const {
     if (offset_.count() == 0) return {};
     const std::int64_t ahead = -offset_.count() / 1000;
-    return "this machine's clock is " + std::to_string(std::abs(ahead)) + " s " + (ahead > 0 ? "ahead of" : "behind") +
+    return "this machine's clock was " + std::to_string(std::abs(ahead)) + " s " + (ahead > 0 ? "ahead of" : "behind") +
            " that of " + provider + ", and was corrected for";
 }
 

@@ -305,7 +305,7 @@ TEST_F(TokenEndpointTest, AClockThatIsWrongInVainIsSaid) {
     const TokenOutcome outcome = ask(endpoint);
 
     EXPECT_EQ(std::get<SourceFailure>(outcome).fault, SourceFault::ClockSkew);
-    EXPECT_THAT(std::get<SourceFailure>(outcome).what, HasSubstr("clock is 90 s ahead"));
+    EXPECT_THAT(std::get<SourceFailure>(outcome).what, HasSubstr("clock was 90 s ahead"));
 }
 
 TEST_F(TokenEndpointTest, ARightClockIsNoReasonToAskTwice) {

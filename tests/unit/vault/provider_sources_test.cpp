@@ -484,7 +484,7 @@ TEST_F(GithubApp, AClockThatIsWrongIsCorrectedForOnceAndRecorded) {
     ASSERT_TRUE(got) << got.failure().what;
     EXPECT_EQ(issued_at(1) - issued_at(0), -7200);
     EXPECT_EQ(got->expires->unix_ms, 1'893'456'000'000 + 7'200'000) << "by our clock";
-    EXPECT_EQ(got->remark, "this machine's clock is 7200 s ahead of that of GitHub, and was corrected for");
+    EXPECT_EQ(got->remark, "this machine's clock was 7200 s ahead of that of GitHub, and was corrected for");
     provider_.will_answer(401, "{}", {}, behind);
     EXPECT_EQ(acquire(app, wanted).failure().fault, SourceFault::ClockSkew);
     provider_.will_answer(401, "{}");
