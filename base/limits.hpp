@@ -161,6 +161,9 @@ inline constexpr std::size_t kLeaseWaitersMax = 4096;
 /// A provider that wants its owner's consent, and one that is set up wrongly, are not asked again for this long: people
 /// change that, not time.
 inline constexpr milliseconds kConsentRest{10'000};
+/// The same after an answer that was lost or of no use, behind which something was made perhaps: a minting source is
+/// not made to mint without end by an agent in a loop.
+inline constexpr milliseconds kOrphanRest{5'000};
 inline constexpr milliseconds kMisconfiguredRest{60'000};
 /// The longest that a provider's "later" holds a need back: the mission may outlive it.
 inline constexpr milliseconds kSourceRestMax{15 * 60'000};

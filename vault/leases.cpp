@@ -57,7 +57,7 @@ std::optional<std::uint64_t> lease_number(std::string_view name) {
 
 // How long a failure stands before the source is asked again. What an agent in a loop would ask a hundred times is
 // asked once; what may pass by itself is asked at once.
-Milliseconds rest_after(const SourceFailure& failure) {
+Milliseconds rest_after(const SourceFailure& failure, bool mints) {
     if (failure.retry_after.count() > 0) return std::min(failure.retry_after, Milliseconds(kSourceRestMax));
     switch (failure.fault) {
         case SourceFault::ConsentRequired:
@@ -66,7 +66,8 @@ Milliseconds rest_after(const SourceFailure& failure) {
         case SourceFault::ScopeUnavailable:
         case SourceFault::ScopeTooWide: return kConsentRest;
         case SourceFault::Misconfigured: return kMisconfiguredRest;
-        default: return Milliseconds(0);
+        // Each further question may leave another credential that nobody can use or take back.
+        default: return mints && failure.leaves_an_orphan() ? kOrphanRest : Milliseconds(0);
     }
 }
 
@@ -232,7 +233,7 @@ void Leases::take_answer(const LeasePtr& lease, Fetched answer) {
 
 void Leases::take_failure(const LeasePtr& lease, const SourceFailure& failure) {
     fail_waiters(*lease, name_of(failure.fault), failure.what, failure.retry_after);
-    if (const Milliseconds rest = rest_after(failure); rest.count() > 0 && failed_.size() < kLeasesHeldMax) {
+    if (const Milliseconds rest = rest_after(failure, lease->row.mints); rest.count() > 0 && failed_.size() < kLeasesHeldMax) {
         failed_.push_back({lease->key, failure, clock_.boot().plus(rest)});
     }
     if (failure.leaves_an_orphan() && lease->row.mints) return finish(lease, LeaseEvent::AnswerLost, failure.what);

@@ -467,6 +467,23 @@ TEST_F(LeasesTest, AMintWhoseAnswerIsOfNoUseIsAnOrphanAndItsReasonStays) {
     EXPECT_EQ(heard_.failures.size(), 2U) << "it is not asked for again at once";
 }
 
+TEST_F(LeasesTest, ASourceThatMintsIsNotAskedAgainAtOnceAfterALostAnswer) {
+    for (const bool mints : {true, false}) {
+        script_.capabilities.mints = mints;
+        const std::size_t before = script_.correlations.size();
+        leases_->need(make_need(1));
+        script_.fail(Error{Errc::Timeout, "no answer"});
+        leases_->need(make_need(2));
+        EXPECT_EQ(script_.correlations.size(), before + (mints ? 1U : 2U));
+        if (!mints) continue;
+        EXPECT_EQ(heard_.failures.back().reason, "no_answer");
+        pass(Milliseconds(5'000));
+        leases_->need(make_need(3));
+        EXPECT_EQ(script_.correlations.size(), before + 2) << "but after a while it is";
+        script_.fail(Error{Errc::Io, "down"});
+    }
+}
+
 TEST_F(LeasesTest, WhatCouldNotBeMadeNarrowerIsOutAndCounted) {
     script_.capabilities.mints = true;
     script_.cannot_narrow = true;
