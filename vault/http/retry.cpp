@@ -27,7 +27,23 @@ Milliseconds until(WallTime then, WallTime provider_now) {
     return Milliseconds(std::max<std::int64_t>(0, then.unix_ms - provider_now.unix_ms));
 }
 
-bool is_used_up(const HttpResponse& response) { return response.header("x-ratelimit-remaining") == "0"; }
+bool is_used_up(const HttpResponse& response) {
+    return response.header("x-ratelimit-remaining") == "0" || response.header("ratelimit-remaining") == "0";
+}
+
+// GitHub's and Auth0's header, that of the first drafts of a standard, and the field of the later ones (`t=`,
+// draft-ietf-httpapi-ratelimit-headers 4.2).
+std::optional<std::int64_t> reset_of(const HttpResponse& response) {
+    for (const std::string_view name : {"x-ratelimit-reset", "ratelimit-reset"}) {
+        if (const std::string_view text = response.header(name); !text.empty()) return parse_seconds(text);
+    }
+    const std::string_view field = response.header("ratelimit");
+    const std::size_t begin = field.find(";t=");
+    if (begin == std::string_view::npos) return std::nullopt;
+    const std::string_view rest = field.substr(begin + 3);
+    const std::string_view digits = rest.substr(0, rest.find_first_not_of("0123456789"));
+    return digits.empty() ? std::nullopt : parse_seconds(digits);
+}
 
 // Doubles from try to try; between half of it and all of it, so that clients that failed together come back apart.
 Milliseconds growing_wait(const TriesSoFar& so_far) {
@@ -56,8 +72,7 @@ std::optional<Milliseconds> wait_asked_for(const HttpResponse& response, WallTim
         if (const auto date = parse_http_date(after)) return until(*date, provider_now);
     }
     if (response.status != 429 && !is_used_up(response)) return std::nullopt;
-    const std::string_view reset = response.header("x-ratelimit-reset");
-    const auto seconds = reset.empty() ? std::nullopt : parse_seconds(reset);
+    const auto seconds = reset_of(response);
     if (!seconds) return std::nullopt;
     if (*seconds < kEpochSecondsMin) return Milliseconds(*seconds * 1000);
     return until(WallTime{*seconds * 1000}, provider_now);

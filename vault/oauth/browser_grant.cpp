@@ -24,12 +24,12 @@ std::string base64url(std::string_view bytes) {
     return text;
 }
 
+}  // namespace
+
 std::string challenge_of(const Secret& verifier) {
     const Digest digest = sha256(verifier.reveal());
     return base64url({reinterpret_cast<const char*>(digest.data()), digest.size()});
 }
-
-}  // namespace
 
 std::string make_nonce() {
     std::string bytes = random_bytes(kNonceBytes);

@@ -16,6 +16,9 @@
 
 namespace sanctum::vault {
 
+/// The S256 challenge of a verifier (RFC 7636 4.2).
+[[nodiscard]] std::string challenge_of(const Secret& verifier);
+
 /// 32 random bytes in base64url: 43 characters.
 [[nodiscard]] std::string make_nonce();
 

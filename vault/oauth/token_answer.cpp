@@ -3,6 +3,7 @@
 
 #include "base/limits.hpp"
 #include "vault/http/json_answer.hpp"
+#include "vault/http/retry.hpp"
 
 #include <algorithm>
 #include <array>
@@ -124,17 +125,7 @@ std::string provider_words(std::string_view text) {
 }
 
 Milliseconds retry_after_of(const HttpResponse& response, WallTime now) {
-    const auto number = [&](std::string_view name) -> std::int64_t {
-        const std::string_view text = response.header(name);
-        const bool is_number = !text.empty() && text.size() <= 12 &&
-                               text.find_first_not_of("0123456789") == std::string_view::npos;
-        return is_number ? std::stoll(std::string(text)) : -1;
-    };
-    if (const std::int64_t seconds = number("retry-after"); seconds >= 0) return Milliseconds(seconds * 1000);
-    if (const std::int64_t reset = number("x-ratelimit-reset"); reset > 0) {
-        return Milliseconds(std::max<std::int64_t>(reset * 1000 - now.unix_ms, 0));
-    }
-    return Milliseconds(0);
+    return wait_asked_for(response, now).value_or(Milliseconds(0));
 }
 
 SourceFailure failure_of(const Error& error, const TokenQuestion& question) {

@@ -49,7 +49,7 @@ struct TokenQuestion {
 /// A provider's sentence for a person (`error_description`), cut and with `?` for what a terminal would obey.
 [[nodiscard]] std::string provider_words(std::string_view text);
 
-/// `Retry-After` in seconds; else GitHub's and Auth0's `X-RateLimit-Reset` against `now`; 0: not said.
+/// wait_asked_for() with our time `now`; 0: not said.
 [[nodiscard]] Milliseconds retry_after_of(const HttpResponse& response, WallTime now);
 
 }  // namespace sanctum::vault

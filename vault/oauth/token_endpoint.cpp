@@ -46,7 +46,7 @@ void TokenEndpoint::send(const MakeForm& make, const TokenQuestion& question, At
             failure->what += "; " + clock_remark() + ", which did not help";
             failure->fault = SourceFault::ClockSkew;
         }
-        if (failure->retry_after.count() == 0) failure->retry_after = retry_after_of(*response, provider_time());
+        if (failure->retry_after.count() == 0) failure->retry_after = retry_after_of(*response, our_time());
         done(std::move(outcome));
     });
 }

@@ -151,7 +151,7 @@ SourceFailure GithubAppSource::refusal(const HttpResponse& response) const {
         say(SourceFault::ScopeUnavailable, "the installation has not these repositories or permissions");
     } else if (status == 502 || status == 504) refused.fault = SourceFault::NoAnswer;
     else if (status >= 500) refused.fault = SourceFault::Unavailable;
-    if (is_limited) refused.retry_after = retry_after_of(response, github_clock_.now());
+    if (is_limited) refused.retry_after = retry_after_of(response, clock_.wall());
     return refused;
 }
 

@@ -14,7 +14,7 @@ class GithubAppSource final : public Source {
 public:
     /// `key`: of the app. References must outlive the source.
     GithubAppSource(HttpClient& http, const Clock& clock, profiles::Account account, SigningKey key)
-        : http_(http), github_clock_(clock), account_(std::move(account)), key_(std::move(key)) {}
+        : http_(http), clock_(clock), github_clock_(clock), account_(std::move(account)), key_(std::move(key)) {}
 
     [[nodiscard]] Capabilities capabilities() const override;
     /// The resource `repo` of the need names the repositories, `owner/name`; all of one installation have one owner.
@@ -32,6 +32,7 @@ private:
     [[nodiscard]] SourceFailure failure(SourceFault fault, const std::string& what) const;
 
     HttpClient& http_;
+    const Clock& clock_;
     ProviderClock github_clock_;
     profiles::Account account_;
     SigningKey key_;

@@ -140,6 +140,12 @@ CallbackAnswer answer_to(const BrowserGrant& grant, const std::string& query) {
     return read_callback(*parsed, grant);
 }
 
+// RFC 7636, appendix B.
+TEST(BrowserGrant, TheChallengeOfAVerifierIsThePublishedOne) {
+    EXPECT_EQ(challenge_of(Secret("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")),
+              "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
+}
+
 TEST(BrowserGrant, EveryQuestionHasItsOwnSecrets) {
     const BrowserGrant one = make_grant();
     const BrowserGrant other = make_grant();

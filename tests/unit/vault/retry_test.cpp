@@ -98,6 +98,11 @@ TEST(Retry, TheWaitIsTheOneThatTheProviderAskedFor) {
         {"reset of a limit that is not used up", 503,
          {{"x-ratelimit-remaining", "3"}, {"x-ratelimit-reset", "1795313177"}}, std::nullopt},
         {"GitHub's 403", 403, {{"x-ratelimit-remaining", "0"}, {"x-ratelimit-reset", "1795313175"}}, seconds(3)},
+        {"a draft's reset", 429, {{"ratelimit-remaining", "0"}, {"ratelimit-reset", "6"}}, seconds(6)},
+        {"a draft's field", 429, {{"ratelimit", "\"default\";r=0;t=8"}}, seconds(8)},
+        {"a draft's field, of several", 429, {{"ratelimit", "\"a\";r=0;t=8, \"b\";r=1;t=90"}}, seconds(8)},
+        {"a draft's field without a time", 429, {{"ratelimit", "\"default\";r=0;t="}}, std::nullopt},
+        {"a draft's field of a limit that is not used up", 503, {{"ratelimit", "\"default\";r=3;t=8"}}, std::nullopt},
         {"both: the one made for it", 429, {{"retry-after", "2"}, {"x-ratelimit-reset", "1795313177"}}, seconds(2)},
     };
     for (const Row& row : rows) {
