@@ -232,12 +232,16 @@ def with_sandlock(world):
                               f"NODE_EXTRA_CA_CERTS={file}"))
 
 
+def with_nono(world):
+    return Way(peers.nono(world.rig, None, *peers.nono_injection(world.rig)))
+
+
 def ways(world, present):
     """Name of a column → Way. Those that cannot be told a credential are run with what they have."""
     made = {"nothing": Way(), "Sanctum": Way([BIN / "sanctum-run", "--profile", world.profile, "--"])}
-    makers = {"sandlock": with_sandlock, "sandbox-runtime": with_sandbox_runtime,
+    makers = {"sandlock": with_sandlock, "nono": with_nono, "sandbox-runtime": with_sandbox_runtime,
               "mitmproxy": with_mitmproxy, "squid": with_squid}
-    for name in ("sandlock", "sandbox-runtime", "mitmproxy", "squid"):
+    for name in ("sandlock", "nono", "sandbox-runtime", "mitmproxy", "squid"):
         if name in present:
             made[name + (BY_HAND if name in peers.PROXIES else "")] = makers[name](world)
     if "codex" in present:
@@ -362,8 +366,8 @@ Made by `scripts/bench --clients --json bench/results/clients.json` on {day} ({s
 Every client is the same command that the end-to-end tests run, against one server with TLS that wants a bearer token.
 Nothing is set for it but what the peer sets for its child by itself; proxies without a child are set up by hand with
 the usual variables (`HTTPS_PROXY`, `SSL_CERT_FILE`, ...). Proxies that serve one address (nginx, haproxy) and
-bubblewrap without a network have no column. sandlock is given the options that its manual names for injecting. nono has
-no column yet: the command it was tried with let it read less of the machine than the others.
+bubblewrap without a network have no column. sandlock and nono are given what their manuals name for injecting, and may
+read what the others may.
 
 **injected**: the page came and the right token arrived at the server. *works, no credential*: the page came, but the
 token did not arrive. *fails*: the page did not come. `nothing` shows that each client works on this machine by itself.
