@@ -31,7 +31,7 @@ import processes  # noqa: E402
 from authority import Authority  # noqa: E402
 from rig import API, BIN, SOURCE, Rig  # noqa: E402
 from test_clients import CLIENTS  # noqa: E402
-from test_runtimes import WORKS  # noqa: E402
+from test_runtimes import INSTALLED, SEEN, WORKS  # noqa: E402
 from upstream import RecordingUpstream, describe  # noqa: E402
 
 ADDRESS = "11.22.33.44"       # public, so that no peer refuses to dial it; here it is local (see own_network)
@@ -42,7 +42,9 @@ URL = f"https://{API}/describe"
 GIT_ROWS = {"git": ["git", "ls-remote", f"https://{API}/demo.git"]}
 PLACEHOLDER_ROWS = {"curl, sending the placeholder that it was given": [
     "sh", "-c", f'exec curl -fsS -H "Authorization: Bearer ${{API_TOKEN-none}}" {URL}']}
-ROWS = {**CLIENTS, **GIT_ROWS, **WORKS, **PLACEHOLDER_ROWS}
+RUNTIMES = "./runtimes"       # in the workspace, which every peer shows
+ROWS = {name: [word.replace(SEEN, RUNTIMES, 1) if word.startswith(SEEN) else word for word in command]
+        for name, command in {**CLIENTS, **GIT_ROWS, **WORKS, **PLACEHOLDER_ROWS}.items()}
 INJECTED, PLAIN, FAILED = "injected", "without", "fails"
 BY_HAND = ", set up by hand"
 
@@ -162,6 +164,8 @@ class World:
         build_go_client(self.rig)
         self.rig.write(self.rig.work / "static_client", (BIN / "static_client").read_bytes(), 0o755)
         self.rig.write(self.rig.work / "Client.java", (SOURCE / "tests/e2e/Client.java").read_text())
+        if INSTALLED.exists():
+            shutil.copytree(INSTALLED, self.rig.work / RUNTIMES)
         # Node has its roots built in: this variable is how a machine's owner adds one.
         self.environment = dict(self.rig.environment, NODE_EXTRA_CA_CERTS=str(self.authority.ca_file))
         self.servers = []
@@ -326,7 +330,7 @@ def measure(present, whole):
             print(f"  {column:<28} injected {served.count(INJECTED)}, without {served.count(PLAIN)}, "
                   f"fails {served.count(FAILED)} of {len(served)}", flush=True)
         for name in skipped:
-            print(f"  {name}: not installed (scripts/setup test)")
+            print(f"  {name}: not installed (scripts/setup test runtimes)")
         for name, why in whole["absent"].items():
             print(f"  not compared with {name}: {why}")
     finally:
