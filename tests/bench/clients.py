@@ -237,7 +237,8 @@ def with_sandlock(world):
 
 
 def with_nono(world):
-    return Way(peers.nono(world.rig, None, *peers.nono_injection(world.rig)))
+    """It refuses to show /tmp, where this home lies: temporary files go into the workspace."""
+    return Way(peers.nono(world.rig, None, *peers.nono_injection(world.rig)), {"TMPDIR": str(world.rig.work)})
 
 
 def ways(world, present):
