@@ -233,7 +233,8 @@ void Leases::take_answer(const LeasePtr& lease, Fetched answer) {
 
 void Leases::take_failure(const LeasePtr& lease, const SourceFailure& failure) {
     fail_waiters(*lease, name_of(failure.fault), failure.what, failure.retry_after);
-    if (const Milliseconds rest = rest_after(failure, lease->row.mints); rest.count() > 0 && failed_.size() < kLeasesHeldMax) {
+    const Milliseconds rest = rest_after(failure, lease->row.mints);
+    if (rest.count() > 0 && failed_.size() < kLeasesHeldMax) {
         failed_.push_back({lease->key, failure, clock_.boot().plus(rest)});
     }
     if (failure.leaves_an_orphan() && lease->row.mints) return finish(lease, LeaseEvent::AnswerLost, failure.what);

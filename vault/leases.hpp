@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Leases: the life of every credential of one mission, from need to end. The vault's heart; no sockets, no files.
 //
-// Each step of vault/lease_states.hpp is in the journal before its effect: the intent before the source is asked, the handle before the
-// credential is handed out, retiring before it is given back; safe from power loss where the effect is outside this
-// machine. After end_mission() nothing is handed out any more; an
-// answer that comes later is retired at once.
+// Each step of vault/lease_states.hpp is in the journal before its effect: the intent before the source is asked, the
+// handle before the credential is handed out, retiring before it is given back; safe from power loss where the effect
+// is outside this machine. After end_mission() nothing is handed out any more; an answer that comes later is retired
+// at once.
 #pragma once
 
 #include "base/clock.hpp"

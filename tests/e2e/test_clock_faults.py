@@ -79,8 +79,7 @@ def times(records):
 
 
 @pytest.mark.parametrize("step", [2 * HOUR_MS, -2 * HOUR_MS])
-def test_a_clock_that_is_set_ends_no_lease_and_is_corrected_for_what_is_signed(rig, operator, clock, github, auth0,  # noqa: F811,E501
-                                                                              step):
+def test_a_clock_that_is_set_ends_no_lease_and_is_corrected(rig, operator, clock, github, auth0, step):  # noqa: F811
     running = rig.start("sh", "-c", CALLS, profile=operator).wait_until_started()
     assert ask(running, "read") == "200" and ask(running, "calendar") == "200"
     clock.set(step)

@@ -388,6 +388,24 @@ def test_the_next_request_after_a_service_was_taken_back_is_never_sent(rig, oper
     assert {reason for reason, _, _ in outcome.refused} == {"service_revoked"}, outcome.refused[:3]
 
 
+@pytest.mark.parametrize("whom", ["one", "all"])
+def test_the_next_request_of_a_mission_that_was_revoked_is_never_sent(rig, operator, upstream, whom):
+    """The same for whole missions: 100 ms after the command said so nothing arrives any more."""
+    script = f"while :; do curl -sS https://{API}/describe >/dev/null; done"
+    running = [rig.start("sh", "-c", script, profile=operator).wait_until_started()
+               for _ in range(2 if whom == "all" else 1)]
+    upstream.wait_for(5, "/describe")
+    rig.expect_ok(rig.sanctum("revoke", *(["--all"] if whom == "all" else [running[0].mission])))
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        running[0].process.wait(0.1)  # the bound itself
+    arrived = len(upstream.exchanges)
+
+    outcomes = [each.finish() for each in running]
+
+    assert len(upstream.exchanges) == arrived
+    assert [(each.code, each.ended["reason"]) for each in outcomes] == [(122, "revoked")] * len(running)
+
+
 def test_an_answer_under_way_is_cut_when_its_service_is_taken_back(rig, operator, upstream):
     pause = threading.Event()
 

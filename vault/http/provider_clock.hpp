@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// ProviderClock: a provider's time, as far as its `Date` headers told it (RFC 9110 6.6.1). What is signed for a provider
-// carries its time, and what it says in absolute times is taken for ours, so that a machine whose clock is wrong, or
-// was set while a mission runs, neither fails nor forgets.
+// ProviderClock: a provider's time, as far as its `Date` headers told it (RFC 9110 6.6.1). What is signed for a
+// provider carries its time, and what it says in absolute times is taken for ours, so that a machine whose clock is
+// wrong, or was set while a mission runs, neither fails nor forgets.
 #pragma once
 
 #include "base/clock.hpp"

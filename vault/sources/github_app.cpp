@@ -129,7 +129,9 @@ void GithubAppSource::mint(const SourceNeed& need, const std::string& body, Atte
         const bool may_be_time = response->status == 401;
         if (may_be_time && was_wrong && attempt == Attempt::First) return mint(need, body, Attempt::Corrected, done);
         const std::string remark = github_clock_.remark("GitHub");
-        if (may_be_time && !remark.empty()) return done(failure(SourceFault::ClockSkew, remark + ", which did not help"));
+        if (may_be_time && !remark.empty()) {
+            return done(failure(SourceFault::ClockSkew, remark + ", which did not help"));
+        }
         take(need, *response, done);
     });
 }
@@ -167,7 +169,8 @@ void GithubAppSource::take(const SourceNeed& need, const HttpResponse& response,
     credential.remark = github_clock_.remark("GitHub");
     credential.retire = RetireClass::Self;
     if (credential.secret.is_empty() || !credential.expires) {
-        return done(that_may_be_out(failure(SourceFault::Protocol, "the answer holds no token, or no time of its end")));
+        return done(
+            that_may_be_out(failure(SourceFault::Protocol, "the answer holds no token, or no time of its end")));
     }
     std::vector<std::string> asked;
     const auto permissions = permissions_of(provider_scopes(account_.provider, need.scopes));
