@@ -126,10 +126,8 @@ Result<Secret> SigningKey::sign(const std::string& claims, const std::string& ty
     };
     const Owned<cjose_header_t> header(::cjose_header_new(&error));
     const char* algorithm = algorithm_ == SigningAlgorithm::Rs256 ? CJOSE_HDR_ALG_RS256 : CJOSE_HDR_ALG_ES256;
-    if (!header || !::cjose_header_set(header.get(), CJOSE_HDR_ALG, algorithm, &error) ||
-        !::cjose_header_set(header.get(), "typ", type.c_str(), &error)) {
-        return fail();
-    }
+    if (!header || !::cjose_header_set(header.get(), CJOSE_HDR_ALG, algorithm, &error)) return fail();
+    if (!type.empty() && !::cjose_header_set(header.get(), "typ", type.c_str(), &error)) return fail();
     if (!key_id.empty() && !::cjose_header_set(header.get(), CJOSE_HDR_KID, key_id.c_str(), &error)) return fail();
     const Owned<cjose_jws_t> token(::cjose_jws_sign(static_cast<cjose_jwk_t*>(jwk_), header.get(),
                                                     reinterpret_cast<const std::uint8_t*>(claims.data()),

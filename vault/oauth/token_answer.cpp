@@ -54,6 +54,16 @@ SourceFailure failure(const TokenQuestion& question, SourceFault fault, const st
     return {fault, who(question) + ": " + what, Milliseconds(0)};
 }
 
+// What a person types; only where it helps.
+SourceFailure with_command(SourceFailure failure, const TokenQuestion& question) {
+    const bool is_scope = failure.fault == SourceFault::ScopeUnavailable;
+    const bool is_consent = failure.fault == SourceFault::ConsentRequired ||
+                            failure.fault == SourceFault::ConsentLost || failure.fault == SourceFault::SubjectExpired;
+    if (!question.can_connect || (!is_scope && !is_consent)) return failure;
+    failure.what += " (sanctum connect " + question.account + (is_scope ? " --scopes …)" : ")");
+    return failure;
+}
+
 SourceFailure named_failure(const TokenQuestion& question, std::string_view name, int status) {
     if (name == "invalid_grant" && question.invalid_grant == SourceFault::Misconfigured) {
         return failure(question, question.invalid_grant,
@@ -158,7 +168,7 @@ std::variant<TokenAnswer, SourceFailure> read_token_answer(const HttpResponse& r
                            subtype + ": the organisation wants the user to sign in again; store the new refresh token");
         }
         const std::string name = json.text("error");
-        SourceFailure refused = named_failure(question, name, response.status);
+        SourceFailure refused = with_command(named_failure(question, name, response.status), question);
         if (is_error_name(name)) refused.error = name;
         refused.description = provider_words(json.text("error_description"));
         return refused;

@@ -29,6 +29,7 @@ struct TokenQuestion {
     /// What `invalid_grant` means here: the owner's session is over, or the consent is; or (Misconfigured) the key that
     /// signed is no good.
     SourceFault invalid_grant = SourceFault::ConsentLost;
+    bool can_connect = false;  ///< `sanctum connect` of this account mends a consent
 };
 
 /// Checks status, content type and members: bearer tokens only, no member twice, nothing over a bound.

@@ -76,7 +76,8 @@ SourceFailure OauthSource::not_sent(const Error& why) const {
 void OauthSource::ask(const SourceNeed& need, const Secret& subject,
                       const std::shared_ptr<SubjectToken::Use>& held, Completion<Fetched> done) {
     const TokenQuestion question{provider_->identity().title(), account_.name, "",
-                                 uses_refresh_token() ? SourceFault::ConsentLost : SourceFault::SubjectExpired};
+                                 uses_refresh_token() ? SourceFault::ConsentLost : SourceFault::SubjectExpired,
+                                 uses_refresh_token() && account_.source == "oauth"};
     const auto form = std::make_shared<Form>(make_form(need, subject));
     const auto make = [form](WallTime /*now*/) -> Result<Form> { return form->duplicate(); };
     provider_->ask(make, question, [this, need, held, done = std::move(done)](TokenOutcome outcome) {

@@ -367,8 +367,14 @@ TEST_F(RefreshToken, OfAConsentIsNotRevokedThroughItsAccessTokens) {
 
 TEST_F(RefreshToken, ThatTheProviderNoLongerHonoursIsConsentLost) {
     OauthSource oauth = source();
+    account_.source = "oauth";
+    OauthSource connectable = source();
     provider_.will_answer(400, R"({"error":"invalid_grant"})");
     EXPECT_EQ(acquire(oauth, need({})).failure().fault, SourceFault::ConsentLost);
+    provider_.will_answer(400, R"({"error":"invalid_grant"})");
+    EXPECT_THAT(acquire(connectable, need({})).failure().what, HasSubstr("(sanctum connect " + account_.name + ")"));
+    provider_.will_answer(400, R"({"error":"invalid_scope"})");
+    EXPECT_THAT(acquire(connectable, need({})).failure().what, HasSubstr(account_.name + " --scopes"));
     provider_.will_answer(200, R"({"access_token":"t-1"})");
     EXPECT_TRUE(acquire(oauth, need({}))) << "the lock was given back";
 }
