@@ -29,8 +29,8 @@ public:
 
     [[nodiscard]] SigningAlgorithm algorithm() const { return algorithm_; }
 
-    /// The compact form (RFC 7515 7.1). `claims`: a JSON object. `type` is the header's `typ`, `key_id` its `kid`; neither
-    /// is written when empty. Errors: Internal.
+    /// The compact form (RFC 7515 7.1). `claims`: a JSON object. `type` is the header's `typ`, `key_id` its `kid`;
+    /// neither is written when empty. Errors: Internal.
     [[nodiscard]] Result<Secret> sign(const std::string& claims, const std::string& type,
                                       const std::string& key_id) const;
 

@@ -30,6 +30,7 @@ struct TokenQuestion {
     /// signed is no good.
     SourceFault invalid_grant = SourceFault::ConsentLost;
     bool can_connect = false;  ///< `sanctum connect` of this account mends a consent
+    bool is_signed = false;    ///< what is sent carries a time of ours, besides what the client may sign
 };
 
 /// Checks status, content type and members: bearer tokens only, no member twice, nothing over a bound.

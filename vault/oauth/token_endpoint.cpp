@@ -36,9 +36,10 @@ void TokenEndpoint::send(const MakeForm& make, const TokenQuestion& question, At
         TokenOutcome outcome = read_token_answer(*response, question);
         auto* failure = std::get_if<SourceFailure>(&outcome);
         if (failure == nullptr) return done(std::move(outcome));
-        // What was signed with a wrong time is refused as a bad client or a bad grant; no provider says more.
-        const bool may_be_time = response->status >= 400 && response->status < 500 &&
-                                 failure->fault != SourceFault::RateLimited;
+        // What was signed with a wrong time is refused as a bad client or a bad grant; no provider says more. What was
+        // not signed is not sent twice: a provider may have used up a refresh token before it refused the rest.
+        const bool may_be_time = (identity_.signs() || question.is_signed) && response->status >= 400 &&
+                                 response->status < 500 && failure->fault != SourceFault::RateLimited;
         if (was_wrong && may_be_time && attempt == Attempt::First) {
             return send(make, question, Attempt::Corrected, done);
         }

@@ -57,7 +57,8 @@ Result<Form> Auth0Source::make_form(const SourceNeed& need, WallTime now) const 
 
 void Auth0Source::acquire(const SourceNeed& need, Completion<Fetched> done) {
     const TokenQuestion question{tenant_->identity().title(), account_.name, account_.provider.connection,
-                                 SourceFault::SubjectExpired, account_.provider.how == "refresh-token"};
+                                 SourceFault::SubjectExpired, account_.provider.how == "refresh-token",
+                                 account_.provider.how == "worker"};
     const auto make = [this, need](WallTime now) { return make_form(need, now); };
     tenant_->ask(make, question, [this, need, done = std::move(done)](TokenOutcome outcome) {
         if (auto* failure = std::get_if<SourceFailure>(&outcome)) return done(std::move(*failure));

@@ -122,7 +122,8 @@ void GoogleSource::sign_in(const SourceNeed& need, Completion<Fetched> done) {
         form.add("assertion", assertion.reveal());
         return form;
     };
-    const TokenQuestion question{google_->identity().title(), account_.name, "", SourceFault::Misconfigured};
+    const TokenQuestion question{google_->identity().title(), account_.name, "", SourceFault::Misconfigured, false,
+                                 true};
     google_->ask(make, question, [this, asked, done = std::move(done)](TokenOutcome outcome) {
         if (auto* failure = std::get_if<SourceFailure>(&outcome)) return done(std::move(*failure));
         auto& answer = std::get<TokenAnswer>(outcome);

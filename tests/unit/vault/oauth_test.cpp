@@ -353,6 +353,14 @@ TEST_F(TokenEndpointTest, AClockThatIsWrongInVainIsSaid) {
     EXPECT_THAT(std::get<SourceFailure>(outcome).what, HasSubstr("clock was 90 s ahead"));
 }
 
+TEST_F(TokenEndpointTest, WhatCarriesNoTimeIsNotSentTwiceForAWrongClock) {
+    TokenEndpoint endpoint(provider_, clock_, identity(ClientAuthentication::SecretPost));
+    provider_.will_answer(400, R"({"error":"invalid_grant"})", {}, Milliseconds(90'000));
+
+    EXPECT_NE(std::get<SourceFailure>(ask(endpoint)).fault, SourceFault::ClockSkew);
+    EXPECT_EQ(provider_.seen.size(), 1U);
+}
+
 TEST_F(TokenEndpointTest, ARightClockIsNoReasonToAskTwice) {
     TokenEndpoint endpoint(provider_, clock_, identity(ClientAuthentication::SecretPost));
     provider_.will_answer(401, R"({"error":"invalid_client"})", {}, Milliseconds(1'500));
