@@ -47,9 +47,10 @@ PLACEHOLDER_ROWS = {"curl, sending the placeholder that it was given": [
 # Tools are called by their program's name; each fetches anew, whoever ran before.
 DONE = "the tool is content"
 TOOL_ROWS = {name: ["sh", "-ec", f"{script}\necho {DONE}"] for name, script in {
-    "pip": f"/usr/bin/python3 -m pip download -q --no-cache-dir --no-deps -d $(mktemp -d) -i https://{API}/simple/ demo",
-    "npm": f"npm view demo version --registry https://{API}/ --cache $(mktemp -d)",
-    "cargo": "cd crate; rm -f Cargo.lock; export CARGO_HOME=$(mktemp -d); cargo fetch --quiet",
+    "pip": f"/usr/bin/python3 -m pip download -q --no-cache-dir --no-deps -d $(mktemp -d -p .) "
+           f"-i https://{API}/simple/ demo",
+    "npm": f"npm view demo version --registry https://{API}/ --cache $(mktemp -d -p .) --fetch-retries 0",
+    "cargo": "cd crate; rm -f Cargo.lock; export CARGO_HOME=$(mktemp -d -p $PWD); cargo fetch --quiet",
     "apt": "export APT_CONFIG=$PWD/apt.conf; rm -rf lists; mkdir -p lists/partial; "
            "apt-get -o APT::Update::Error-Mode=any update",
 }.items()}
