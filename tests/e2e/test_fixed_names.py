@@ -67,7 +67,8 @@ def test_each_reading_command_speaks_json_with_a_schema(rig, service):
     commands = [["version"], ["doctor"], ["ps", "--all"], ["vault", "list"], ["show", "last"],
                 ["audit", "show", "last"], ["audit", "verify"], ["check", str(service)], ["explain", str(service)],
                 ["explain", str(service), *request], ["explain", f"{refused['mission']}-{refused['exchange']}"],
-                ["trust", "--list"], ["accept", "last", "--dry-run"], ["accounts"], ["audit", "list"]]
+                ["trust", "--list"], ["accept", "last", "--dry-run"], ["accounts"], ["audit", "list"],
+                ["leases", "--all"]]
     for command in commands:
         shown = rig.sanctum(*command, "--json")
 
