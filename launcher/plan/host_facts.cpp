@@ -190,12 +190,13 @@ Status look_through(HostFacts& facts, const std::string& grant, std::set<std::st
     });
 }
 
-Status gather_grants(HostFacts& facts, const profiles::Mission& mission) {
+Status gather_grants(HostFacts& facts, const profiles::Mission& mission, GrantSearch search) {
     std::set<std::string> seen;
     std::vector<std::string> granted{mission.sandbox.workspace};
     for (const profiles::Mount& mount : mission.sandbox.mounts) granted.push_back(mount.source);
     for (const std::string& path : granted) facts.grants.emplace(path, grant_of(path));
     for (const std::string& path : granted) {
+        if (search == GrantSearch::No) break;
         const GrantFacts& grant = facts.grants.at(path);
         // A grant that is too wide is refused by name; looking through the whole machine first would take minutes.
         const bool is_kernels = grant.real_path == "/proc" || grant.real_path.starts_with("/proc/");
@@ -220,7 +221,7 @@ Status gather_grants(HostFacts& facts, const profiles::Mission& mission) {
 
 }  // namespace
 
-Result<HostFacts> gather_host_facts(const profiles::Mission& mission) {
+Result<HostFacts> gather_host_facts(const profiles::Mission& mission, GrantSearch search) {
     HostFacts facts;
     gather_caller(facts);
     gather_kernel(facts);
@@ -228,7 +229,7 @@ Result<HostFacts> gather_host_facts(const profiles::Mission& mission) {
     gather_roots(facts);
     gather_java_trust_stores(facts);
     gather_own_folders(facts);
-    SANCTUM_CHECK(gather_grants(facts, mission));
+    SANCTUM_CHECK(gather_grants(facts, mission, search));
     const profiles::SandboxLimits& asked = mission.sandbox.limits;
     if (asked.memory_bytes || asked.processes || asked.cpus_milli) gather_control_groups(facts, asked);
     return facts;

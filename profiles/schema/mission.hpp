@@ -268,6 +268,9 @@ struct Mission {
     ApprovalPolicy approval;
     std::vector<Budget> budgets;
     Sandbox sandbox;
+    bool delegate = false;    ///< the agent may start child missions
+    std::string parent;       ///< id of the mission whose agent started this one; empty: a person did
+    std::uint32_t depth = 0;  ///< parents above it
     template <class Self, class Archive>
     static void fields(Self& self, Archive& archive) {
         archive("id", self.id);
@@ -284,6 +287,9 @@ struct Mission {
         archive("approval", self.approval);
         archive("budgets", self.budgets);
         archive("sandbox", self.sandbox);
+        archive("delegate", self.delegate);
+        archive("parent", self.parent);
+        archive("depth", self.depth);
     }
 };
 
