@@ -190,8 +190,8 @@ struct Receipt {
     std::uint64_t repaired = 0;
     std::uint64_t records_lost = 0;
     std::optional<WitnessCount> witness;  ///< absent without a witness; the last head is counted when it was waited for
-    std::optional<std::string> parent;                    ///< mission whose agent started this one; absent: a person did
-    std::optional<std::vector<ReceiptChild>> children;    ///< absent where there were none
+    std::optional<std::string> parent;  ///< mission whose agent started this one; absent: a person did
+    std::optional<std::vector<ReceiptChild>> children;  ///< absent where there were none
     std::optional<std::map<std::string, std::uint64_t>> children_refused;  ///< by reason
     ReceiptHead head;
     wire::Digest previous{};  ///< SHA-256 of the line before in receipts.jsonl; zeros for the first

@@ -542,7 +542,8 @@ struct Retire {
     static void fields(Self& self, Archive& archive) { archive("reason", self.reason); }
 };
 
-/// L → I, L → V and, where the agent started some, L → children's launchers: the operator took one service of the running mission back, for good.
+/// L → I, L → V, and a parent's launcher → its children's: the operator took one service of the running mission back,
+/// for good.
 struct RevokeService {
     static constexpr Kind kind = Kind::RevokeService;
     static constexpr bool is_json = true;

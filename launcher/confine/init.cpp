@@ -12,8 +12,8 @@
 
 #include <algorithm>
 #include <csignal>
-#include <cstring>
 #include <fcntl.h>
+#include <string_view>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -131,7 +131,8 @@ Status open_delegation_socket(Walk& walk) {
     if (!socket) return io_error("socket");
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
-    std::strncpy(address.sun_path, kDelegateSocket, sizeof address.sun_path - 1);
+    const std::string_view place = kDelegateSocket;
+    place.copy(address.sun_path, sizeof address.sun_path - 1);
     if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return io_error("bind");
     if (::chmod(kDelegateSocket, 0666) != 0) return io_error("chmod");
     if (::listen(socket.get(), static_cast<int>(kChildMissionsMax)) != 0) return io_error("listen");

@@ -93,7 +93,9 @@ Status take_sockets(const SandboxPlan& plan, ConfinedAgent& agent) {
     SANCTUM_TRY(Report report, expect_report(agent.events.get(), kReportHeld));
     std::vector<std::string> roles = namespace_socket_roles(plan);
     const std::size_t more = plan.delegate ? 1 : 0;
-    if (report.descriptors.size() != roles.size() + more) return Error{Errc::Protocol, "init sent another number of sockets"};
+    if (report.descriptors.size() != roles.size() + more) {
+        return Error{Errc::Protocol, "init sent another number of sockets"};
+    }
     for (std::size_t at = 0; at < roles.size(); ++at) {
         agent.sockets.push_back({std::move(roles[at]), std::move(report.descriptors[at])});
     }

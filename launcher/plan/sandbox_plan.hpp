@@ -155,8 +155,8 @@ struct SandboxPlan {
 /// The plan as text, stable, for golden files and `--dry-run`.
 [[nodiscard]] std::string render_plan(const SandboxPlan& plan);
 
-/// Whether granted folders are looked through for sockets and secrets. A child mission takes its parent's lists: nothing
-/// is searched in folders that a living agent may change.
+/// Whether granted folders are looked through for sockets and secrets. A child mission takes its parent's lists:
+/// nothing is searched in folders that a living agent may change.
 enum class GrantSearch : std::uint8_t { Yes, No };
 
 /// Reads this machine. Errors: Io.

@@ -10,7 +10,6 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
-#include <cstring>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -67,12 +66,13 @@ Result<UniqueFd> connect_outside(const std::string& mission) {
     if (!socket) return io_error("socket");
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
-    std::strncpy(address.sun_path, kDelegateSocket, sizeof address.sun_path - 1);
+    const std::string_view place = kDelegateSocket;
+    place.copy(address.sun_path, sizeof address.sun_path - 1);
     if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return socket;
     if (errno == ENOENT) {
         return Error{Errc::Unsupported, "this is inside mission " + mission +
-                                            ", whose profile does not let its agent start another one (write delegate = "
-                                            "true under its [mission], or run it from outside)"};
+                                            ", whose profile does not let its agent start another one (write "
+                                            "delegate = true under its [mission], or run it from outside)"};
     }
     return io_error("the outer mission's launcher");
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// sanctum-run inside a mission: it builds nothing, but hands profile, arguments, variables and descriptors 0 to 2 to the
-// outer launcher, passes signals on, and ends as the child mission ends. It runs in the sandbox and is trusted by nobody.
+// sanctum-run inside a mission: it builds nothing, but hands profile, arguments, variables and descriptors 0 to 2 to
+// the outer launcher, passes signals on, and ends as the child mission ends. It runs in the sandbox, trusted by nobody.
 #pragma once
 
 #include "launcher/run/options.hpp"

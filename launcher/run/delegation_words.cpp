@@ -23,7 +23,7 @@ constexpr long kProcessHandles = 0x50494446;
 // A text that becomes an argument or a variable.
 bool is_word(const std::string& text) { return text.find('\0') == std::string::npos; }
 
-Error malformed(std::string what) { return Error{Errc::Protocol, "the request for a child mission: " + std::move(what)}; }
+Error malformed(const std::string& what) { return Error{Errc::Protocol, "the request for a child mission: " + what}; }
 
 void take_descriptors(msghdr& message, std::vector<UniqueFd>& into) {
     for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr; part = CMSG_NXTHDR(&message, part)) {
@@ -91,8 +91,11 @@ Result<ChildRequest> parse_child_request(std::string_view text) {
     if (request->profile.size() > kSmallFileBytesMax) return malformed("its profile is too long");
     if (request->profile_name.size() > kTextCharsMax) return malformed("its profile's name is too long");
     const std::string& folder = request->working_directory;
-    const bool has_dots = (folder + "/").find("/../") != std::string::npos || (folder + "/").find("/./") != std::string::npos;
-    if (!folder.starts_with('/') || has_dots || folder.find("//") != std::string::npos || folder.size() > kTextCharsMax) {
+    bool is_plain = folder.starts_with('/') && folder.size() <= kTextCharsMax;
+    for (const char* strange : {"/../", "/./", "//"}) {
+        is_plain = is_plain && (folder == "/" || (folder + "/").find(strange) == std::string::npos);
+    }
+    if (!is_plain) {
         return malformed("its working directory is not an absolute path");
     }
     const bool are_words = std::all_of(request->command.begin(), request->command.end(), is_word) && is_word(folder) &&

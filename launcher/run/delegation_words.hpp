@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an agent's sanctum-run and the launcher of its child mission say to each other: JSON datagrams over the socket of
-// `delegate = true`. Public like the control socket: `"v":1`.
+// What an agent's sanctum-run and the launcher of its child mission say to each other: JSON datagrams over the socket
+// of `delegate = true`. Public like the control socket: `"v":1`.
 //
 // The agent's end sends one request (a sealed memfd and descriptors 0 to 2 beside it) and then only signals; the
 // launcher's end answers `refused`, or `started` and later `ended`.
@@ -93,8 +93,8 @@ struct ChildDatagram {
 /// Decodes and bounds what a request's memfd holds. Errors: Protocol, with what is wrong. Pure.
 [[nodiscard]] Result<ChildRequest> parse_child_request(std::string_view text);
 
-/// Whether descriptor `fd`, which an agent handed over as its number `number`, may become its child's: a file, a pipe or
-/// a terminal. Errors: Denied (socket, folder, O_PATH, a handle of the kernel), Io.
+/// Whether descriptor `fd`, which an agent handed over as its number `number`, may become its child's: a file, a pipe
+/// or a terminal. Errors: Denied (socket, folder, O_PATH, a handle of the kernel), Io.
 [[nodiscard]] Status check_handed_over(int fd, int number);
 
 }  // namespace sanctum::launcher

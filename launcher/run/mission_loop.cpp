@@ -265,7 +265,8 @@ void MissionLoop::on_parent() {
 }
 
 void MissionLoop::on_client() {
-    for (;;) {
+    // An agent that sends without pause gets its turn and no more.
+    for (std::size_t turn = 0; turn < kPacketsPerTurnMax; ++turn) {
         const Result<std::optional<int>> signal = parts_.child->next_signal();
         if (signal && !*signal) return;
         if (signal) {

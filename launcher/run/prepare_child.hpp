@@ -10,9 +10,9 @@
 
 namespace sanctum::launcher {
 
-/// Checks the request's profile against the parent, resolves it with the operator's configuration, narrows it, and plans
-/// a sandbox that shows what the parent's shows, or less. Nothing that the request names is opened; the granted places
-/// must be the very ones that the parent was given. Refusals: `profile` (not a profile), `wider`, `setup`.
+/// Checks the request's profile against the parent, resolves it with the operator's configuration, narrows it, and
+/// plans a sandbox that shows what the parent's shows, or less. Nothing that the request names is opened; the granted
+/// places must be the very ones that the parent was given. Refusals: `profile` (not a profile), `wider`, `setup`.
 [[nodiscard]] std::variant<PreparedMission, ChildRefusal> prepare_child_mission(const ChildRequest& request,
                                                                                 const ParentFile& parent,
                                                                                 const Clock& clock);

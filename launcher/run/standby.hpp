@@ -46,8 +46,8 @@ public:
     /// Call it after the tree's end. Errors: Io, Timeout, Protocol, and what the search itself reported.
     [[nodiscard]] Result<WorkspaceFindings> care_for_workspace(std::chrono::milliseconds timeout);
 
-    /// Starts the launcher of a child mission besides: `sanctum-run` anew, with what is borrowed here on its descriptors
-    /// 3 to 5 and nothing else of ours. Errors: Io.
+    /// Starts the launcher of a child mission besides: `sanctum-run` anew, with what is borrowed here on its
+    /// descriptors 3 to 5 and nothing else of ours. Errors: Io.
     [[nodiscard]] Status start_child_mission(int channel, int client, int parent_file);
 
     /// Everything has its end; the child leaves and is reaped. Idempotent.

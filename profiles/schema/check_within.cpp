@@ -108,8 +108,8 @@ private:
         for (const Mount& mount : bound.mounts) {
             if (mount.writable || !is_written) places.push_back(mount.source);
         }
-        wider(written.at, *path + (is_written ? " is no place that the parent may write" : " is no place of the parent"),
-              "the parent names: " + list_of(places));
+        const char* what = is_written ? " is no place that the parent may write" : " is no place of the parent";
+        wider(written.at, *path + what, "the parent names: " + list_of(places));
     }
 
     void check_limits(const SandboxText& written) {
@@ -259,8 +259,8 @@ private:
             if (overlaps) check_risk(written, *rule, pattern.at);
         }
         if (is_covered) return;
-        wider(pattern.at, "the parent has no rule that allows `" + pattern.value.method + " " + pattern.value.path + "`",
-              "write a part of what one of its rules allows");
+        const std::string what = "`" + pattern.value.method + " " + pattern.value.path + "`";
+        wider(pattern.at, "the parent has no rule that allows " + what, "write a part of what one of its rules allows");
     }
 
     [[nodiscard]] std::vector<const Rule*> allow_rules_about(const RuleText& written) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Mission: one run's complete, resolved intent. Only resolve_mission() makes one; it never changes afterwards.
+// Mission: one run's complete, resolved intent. Only resolve_mission() makes one, and for a child mission only
+// narrow_to_parent() narrows it; it never changes afterwards.
 //
 // It is what launcher, interceptor and vault share: it travels between them as JSON (see wire::to_json). It holds no
 // secret and nothing that says where a credential lies; that is VaultConfig.
