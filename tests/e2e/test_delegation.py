@@ -249,6 +249,7 @@ def start_pair(machine, command="trap 'echo child term; exit 3' TERM; echo up; w
     assert running.read_line() == "up"
     (child,) = json.loads(machine.sanctum("show", running.mission, "--json").stdout)["children"]
     running.child = child
+    running.everyone = processes.descendants_of(running.pid)
     shown = json.loads(machine.sanctum("show", child, "--json").stdout)
     assert shown["parent"] == running.mission
     running.child_processes = [pid for pid in shown["processes"].values() if pid > 0]
@@ -261,7 +262,7 @@ def start_pair(machine, command="trap 'echo child term; exit 3' TERM; echo up; w
 def client_of(running):
     """The sanctum-run inside that asked for the child."""
     (client,) = [pid for pid in processes.descendants_of(running.pid)
-                 if processes.command_of(pid).startswith(RUN) and "child.toml" in processes.command_of(pid)]
+                 if processes.command_of(pid).startswith(f"{RUN} --profile child.toml")]
     return client
 
 
@@ -279,6 +280,8 @@ def test_when_the_parents_launcher_is_killed_the_child_is_gone_and_its_leases_ha
     os.kill(running.roles()["launcher"], signal.SIGKILL)
     running.process.wait()
     expect_child_gone(running)
+    for pid in running.everyone:
+        assert processes.wait_for_end(pid), f"{pid} {processes.command_of(pid)} outlived its launcher"
     machine.expect_ok(machine.sanctum("reap"))
     running.finish()
 
