@@ -468,3 +468,32 @@ def test_a_command_that_only_the_machine_has_is_127_and_nothing_more_is_told(mac
     assert "found on this machine" not in outcome.errors and "command not found" in outcome.errors
     rows = receipt_of(outcome.folder)["children"]
     assert [(row["reason"], row["code"]) for row in rows] == [("setup", 127)] * 2
+
+
+ON_A_TERMINAL = """
+import os, pty, subprocess, sys
+ours, theirs = pty.openpty()
+script = "test -t 0 && test -t 1 && echo typed $(head -1)"
+done = subprocess.run([sys.argv[1], "--profile", "child.toml", "--", "sh", "-c", script],
+                      stdin=theirs, stdout=theirs, preexec_fn=lambda: os.write(ours, b"words\\n"))
+print(done.returncode, os.read(ours, 4096).decode().split())
+"""
+
+
+def test_a_terminal_of_the_agents_is_handed_over(machine):
+    machine.write(machine.work / "terminal.py", ON_A_TERMINAL)
+
+    outcome = machine.run("python3", "terminal.py", RUN, profile=machine.parent)
+
+    assert outcome.text.split(" ", 1)[0] == "0" and "'typed', 'words'" in outcome.text, outcome
+
+
+def test_many_children_are_counted_apart(machine):
+    script = f"for i in 1 2 3; do {RUN} --profile child.toml --name child-$i -- sh -c 'exit '$i & done; wait; echo done"
+
+    outcome = machine.run("sh", "-c", script, profile=machine.parent)
+
+    rows = receipt_of(outcome.folder)["children"]
+    assert sorted((row["name"], row["code"]) for row in rows) == [(f"child-{i}", i) for i in (1, 2, 3)], outcome
+    assert {receipt_of(folder)["parent"] for folder in children_of(machine, outcome)} == {outcome.folder.name}
+    assert outcome.folder.name in machine.sanctum("ps", "--all").stdout.decode()
