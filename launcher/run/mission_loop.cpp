@@ -273,7 +273,8 @@ void MissionLoop::on_client() {
             if (!order(parts_.agent, InitOrder::Forward, **signal)) return on_init();
             continue;
         }
-        // Who asked for this mission is gone, as if its terminal had hung up; or its whole mission is, which comes first.
+        // Who asked for this mission is gone, as if its terminal had hung up; where its whole mission is, that comes
+        // first.
         loop_->forget(parts_.child->client_fd());
         on_parent();
         return end_with(ended_by_signal(SIGHUP));
