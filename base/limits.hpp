@@ -32,8 +32,8 @@ inline constexpr std::size_t kMemfdBytesMax = 16 * 1024 * 1024;
 inline constexpr std::uint32_t kUnprivilegedId = 65531;
 /// TCP ports inside: two listeners each and the rest of the interceptor's start message fit in one datagram.
 inline constexpr std::size_t kSandboxPortsMax = 24;
-/// Descriptors in one message of the set-up: two listeners per port and five more; the kernel's limit is 253.
-inline constexpr std::size_t kSpawnDescriptorsMax = 2 * kSandboxPortsMax + 5;
+/// Descriptors in one message of the set-up: two listeners per port and six more; the kernel's limit is 253.
+inline constexpr std::size_t kSpawnDescriptorsMax = 2 * kSandboxPortsMax + 6;
 /// Name of a failing set-up step with its error text.
 inline constexpr std::size_t kSetupStepBytesMax = 480;
 /// One step of the set-up's hand-shake; a slow disk under the mounts is the only thing that takes long.
@@ -358,6 +358,21 @@ inline constexpr seconds kWitnessEndTimeout{10};
 inline constexpr std::size_t kWitnessHeadsWaitingMax = 8;
 /// One head as a line, and one answer: some 350 bytes. Below PIPE_BUF, so that a pipe takes a line at once.
 inline constexpr std::size_t kWitnessLineBytesMax = 2048;
+/// Missions below one that a person started: an agent, its sub-agent, and what that one starts.
+inline constexpr std::uint32_t kDelegationDepthMax = 3;
+/// Child missions of one mission at one time: each is a launcher, an interceptor and a vault.
+inline constexpr std::size_t kChildMissionsMax = 8;
+/// Child missions and refused requests of one mission in sum: each is a record of its ledger and a row of its receipt.
+inline constexpr std::size_t kChildRequestsMax = 256;
+/// A request for a child mission: profile, arguments and variables of one command.
+inline constexpr std::size_t kChildRequestBytesMax = 2 * 1024 * 1024;
+/// One datagram between an agent's sanctum-run and the launcher of its child mission: a signal, or a refusal with its
+/// place in the profile.
+inline constexpr std::size_t kChildWordBytesMax = 16 * 1024;
+/// How long a client may take for its request, and a parent for its answer.
+inline constexpr seconds kChildRequestTimeout{10};
+/// How long a parent's end waits for its children's: they end in the same way, and have as long for their leases.
+inline constexpr seconds kChildEndTimeout{15};
 /// How long the workspace may be searched after a run.
 inline constexpr seconds kWorkspaceCareTimeout{60};
 /// A second TERM within this time ends the mission instead of being forwarded.

@@ -66,6 +66,18 @@ struct Words {
     std::string operator()(const ledger::HeadSigned& record) const {
         return "head of record " + std::to_string(record.head_seq) + " signed";
     }
+    std::string operator()(const ledger::ChildStarted& record) const {
+        std::string out = "child mission " + record.child + " " + record.name + " started:";
+        for (const std::string& word : record.command) out += " " + word;
+        return out;
+    }
+    std::string operator()(const ledger::ChildRefused& record) const {
+        return "child mission refused: " + record.reason + " (" + record.detail + ")";
+    }
+    std::string operator()(const ledger::ChildEnded& record) const {
+        return "child mission " + record.child + " ended: " + record.reason + ", code " + std::to_string(record.code) +
+               (record.detail.empty() ? "" : " (" + record.detail + ")");
+    }
     std::string operator()(const ledger::MissionEnded& record) const {
         return "mission ended: " + record.reason + ", code " + std::to_string(record.code);
     }

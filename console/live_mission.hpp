@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,8 @@ struct LiveMission {
     std::map<std::string, std::int64_t> processes;   ///< role → process id
     std::map<std::string, std::string> paths;
     std::map<std::string, std::uint64_t> counts;
+    std::optional<std::string> parent;                 ///< empty: a person started it; absent: an older launcher
+    std::optional<std::vector<std::string>> children;  ///< child missions that run
     template <class Self, class Archive>
     static void fields(Self& self, Archive& archive) {
         archive("mission", self.mission);
@@ -39,6 +42,8 @@ struct LiveMission {
         archive("processes", self.processes);
         archive("paths", self.paths);
         archive("counts", self.counts);
+        archive("parent", self.parent);
+        archive("children", self.children);
     }
 };
 

@@ -5,6 +5,7 @@
 #include "base/result.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,7 @@ struct MissionFile {
     std::string workspace;
     std::int64_t started_unix_ms = 0;
     std::int64_t ends_unix_ms = 0;
+    std::optional<std::string> parent;  ///< empty or absent: a person started it
     template <class Self, class Archive>
     static void fields(Self& self, Archive& archive) {
         archive("v", self.v);
@@ -36,6 +38,7 @@ struct MissionFile {
         archive("workspace", self.workspace);
         archive("started_unix_ms", self.started_unix_ms);
         archive("ends_unix_ms", self.ends_unix_ms);
+        archive("parent", self.parent);
     }
 };
 

@@ -17,6 +17,7 @@ struct MissionRow {
     std::vector<std::string> command;
     std::int64_t started_unix_ms = 0;
     std::int64_t ends_unix_ms = 0;
+    std::string parent{};  ///< empty: a person started it
 };
 
 // What is known without an answer: a launcher that is just starting or is stuck still has its file.
@@ -24,7 +25,7 @@ MissionRow row_from_file(const Console& console, const std::string& id, std::str
     const Result<MissionFile> file = read_mission_file(console.places.mission(id));
     if (!file) return MissionRow{id, std::move(state), "", "", {}, 0, 0};
     return MissionRow{id, std::move(state), file->name, file->agent, file->command, file->started_unix_ms,
-                      file->ends_unix_ms};
+                      file->ends_unix_ms, file->parent.value_or("")};
 }
 
 MissionRow row_of(const Console& console, const std::string& id) {
@@ -32,7 +33,7 @@ MissionRow row_of(const Console& console, const std::string& id) {
     const Result<LiveMission> live = ask_to_show(console.places, id);
     if (!live) return row_from_file(console, id, "silent");
     return MissionRow{id, live->state, live->name, live->agent, live->command, live->started_unix_ms,
-                      live->ends_unix_ms};
+                      live->ends_unix_ms, live->parent.value_or("")};
 }
 
 std::string joined(const std::vector<std::string>& words) {
@@ -53,6 +54,7 @@ void print_json(Console& console, const MissionRow& row) {
     json("command", row.command);
     json("started_unix_ms", row.started_unix_ms);
     json("ends_unix_ms", row.ends_unix_ms);
+    json("parent", row.parent);
     console.out << json.take() << "\n";
 }
 
@@ -66,12 +68,13 @@ std::string time_left(const Console& console, const MissionRow& row) {
 Exit run_ps(Console& console, const PsOptions& options) {
     const Result<std::vector<std::string>> ids = list_missions(console.places);
     if (!ids) return fail(console, ids.error());
-    std::vector<std::vector<std::string>> rows = {{"MISSION", "STATE", "LEFT", "NAME", "AGENT", "COMMAND"}};
+    std::vector<std::vector<std::string>> rows = {{"MISSION", "STATE", "LEFT", "NAME", "AGENT", "CHILD OF", "COMMAND"}};
     for (const std::string& id : *ids) {
         if (!options.shows_all && !is_mission_alive(console.places, id)) continue;
         const MissionRow row = row_of(console, id);
         if (options.format == Format::Json) print_json(console, row);
-        rows.push_back({row.mission, row.state, time_left(console, row), row.name, row.agent, joined(row.command)});
+        rows.push_back({row.mission, row.state, time_left(console, row), row.name, row.agent,
+                        row.parent.empty() ? "-" : row.parent, joined(row.command)});
     }
     if (options.format == Format::Json) return Exit::Ok;
     if (rows.size() > 1) console.out << table(rows);

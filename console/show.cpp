@@ -31,6 +31,10 @@ Exit show_live(Console& console, const std::string& id, Format format) {
     out << "  command    " << command << "\n  profile    " << printable(live->profile) << "\n  workspace  "
         << printable(live->workspace) << "\n  started    " << format_rfc3339(WallTime{live->started_unix_ms})
         << "\n  left       " << duration_in_words(live->ends_unix_ms - console.clock.wall().unix_ms) << "\n";
+    if (live->parent && !live->parent->empty()) out << "  child of   " << printable(*live->parent) << "\n";
+    for (const std::string& child : live->children.value_or(std::vector<std::string>())) {
+        out << "  child      " << printable(child) << "\n";
+    }
     for (const auto& [name, number] : live->counts) out << "  " << printable(name) << " " << number << "\n";
     for (const auto& [role, pid] : live->processes) out << "  process    " << printable(role) << " " << pid << "\n";
     for (const auto& [name, path] : live->paths) out << "  " << printable(name) << " " << printable(path) << "\n";

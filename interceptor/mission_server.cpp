@@ -115,11 +115,28 @@ Status MissionServer::take_from_launcher(const wire::Packet& packet) {
         SANCTUM_TRY(const wire::RevokeService message, packet.as<wire::RevokeService>());
         return revoke(message.service);
     }
+    if (packet.kind == wire::Kind::ShareBudget) {
+        SANCTUM_TRY(const wire::ShareBudget message, packet.as<wire::ShareBudget>());
+        return share_budget(message);
+    }
     SANCTUM_TRY(const wire::Stop message, packet.as<wire::Stop>());
     if (is_stopping_) return {};
     is_stopping_ = true;
     loop_.spawn(stop(std::chrono::milliseconds(std::max<std::int64_t>(message.drain_ms, 0))));
     return {};
+}
+
+Status MissionServer::share_budget(const wire::ShareBudget& message) {
+    if (message.shares.size() != start_.mission.budgets.size()) {
+        return Error{Errc::Protocol, "the launcher shares budget lines that are not there"};
+    }
+    wire::BudgetShared answer{message.child, -1, 0};
+    if (const auto line = budgets_.share(message.shares, clock_.boot())) {
+        answer.short_line = static_cast<std::int64_t>(*line);
+        answer.left = budgets_.left(*line, clock_.boot());
+    }
+    const Result<std::uint64_t> sent = launcher_.send(answer);
+    return sent ? Status() : Status(sent.error());
 }
 
 Status MissionServer::revoke(const std::string& service) {

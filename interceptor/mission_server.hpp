@@ -56,6 +56,7 @@ private:
     [[nodiscard]] net::awaitable<void> stop(std::chrono::milliseconds drain);
     [[nodiscard]] Status take_from_launcher(const wire::Packet& packet);
     [[nodiscard]] Status revoke(const std::string& service);
+    [[nodiscard]] Status share_budget(const wire::ShareBudget& message);
 
     /// From here on nothing is accepted and nothing injected into a new request.
     void refuse_new();

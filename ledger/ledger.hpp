@@ -34,6 +34,7 @@ struct MissionStarted {
     std::vector<std::string> limits_missing;
     bool watch = false;
     std::map<std::string, std::vector<std::string>> granted;  ///< service name → scopes of its grant
+    std::string parent{};  ///< id of the mission whose agent started this one; empty: a person did
 };
 
 /// A process as the watch saw it; every word of it is the agent's claim.
@@ -69,6 +70,29 @@ struct ApprovalChanged {
     std::int64_t until_unix_ms = 0;
 };
 
+/// The agent started a child mission; written before anything of it runs.
+struct ChildStarted {
+    std::string child;  ///< its mission id
+    std::string name;
+    std::string profile_sha256;
+    std::vector<std::string> command;
+};
+
+/// The agent asked for a child mission and got none.
+struct ChildRefused {
+    std::string reason;  ///< request | descriptor | profile | wider | budget | limit | setup | ending
+    std::string detail;  ///< what the agent was told
+};
+
+/// A child mission's record is closed, or its launcher is gone.
+struct ChildEnded {
+    std::string child;
+    std::string reason;   ///< as MissionEnded's; `lost`: its launcher did not say
+    int code = 0;
+    std::string receipt;  ///< hex SHA-256 of its receipt.json; empty: not known
+    std::string detail{};  ///< one sentence for the operator; empty: an ordinary end
+};
+
 struct MissionEnded {
     std::string reason;  ///< exit | signal | ttl | revoked | lost | setup
     int code = 0;
@@ -81,7 +105,7 @@ struct MissionEnded {
 
 using Record = std::variant<MissionStarted, ConnectionRecord, ConnectionRefused, wire::ExchangeIntent,
                             wire::ExchangeRefused, wire::ExchangeOutcome, wire::LeaseChanged, ApprovalChanged,
-                            MissionEnded>;
+                            MissionEnded, ChildStarted, ChildRefused, ChildEnded>;
 
 /// A durable record's fate.
 struct Durable {

@@ -173,6 +173,7 @@ StartedLine read_started(Members& in) {
     started.granted = in.word_lists("granted");
     line.boot_id = in.text_or_null("boot_id");
     line.boot_ms = in.integer("boot_ms");
+    if (in.has("parent")) started.parent = in.text("parent");
     return line;
 }
 
@@ -309,6 +310,32 @@ MissionEnded read_ended(Members& in) {
     return record;
 }
 
+ChildStarted read_child_started(Members& in) {
+    ChildStarted record;
+    record.child = in.text("child");
+    record.name = in.text("name");
+    record.profile_sha256 = in.text("profile_sha256");
+    record.command = in.words("command");
+    return record;
+}
+
+ChildRefused read_child_refused(Members& in) {
+    ChildRefused record;
+    record.reason = in.text("reason");
+    record.detail = in.text("detail");
+    return record;
+}
+
+ChildEnded read_child_ended(Members& in) {
+    ChildEnded record;
+    record.child = in.text("child");
+    record.reason = in.text("reason");
+    record.code = in.narrow<int>("code");
+    record.receipt = in.text_or_null("receipt");
+    record.detail = in.text_or_null("detail");
+    return record;
+}
+
 struct Reader {
     std::string_view type;
     LineRecord (*read)(Members&);
@@ -323,6 +350,8 @@ constexpr Reader kReaders[] = {
     {"exchange.refused", as_line<read_refused>},      {"exchange.outcome", as_line<read_outcome>},
     {"lease.changed", as_line<read_lease>},           {"approval.changed", as_line<read_approval>},
     {"head.signed", as_line<read_head>},              {"mission.ended", as_line<read_ended>},
+    {"child.started", as_line<read_child_started>},   {"child.refused", as_line<read_child_refused>},
+    {"child.ended", as_line<read_child_ended>},
 };
 
 // The state of a walk that is not its result.

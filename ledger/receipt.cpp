@@ -68,6 +68,7 @@ struct ReceiptBuilder::State {
     std::map<std::string, wire::LeaseChanged> open_leases;
     std::map<std::string, std::size_t> lease_rows;
     std::map<std::string, std::size_t> approval_rows;
+    std::map<std::string, std::size_t> child_rows;
 
     void take(const StartedLine& line, const std::string& at) {
         const MissionStarted& started = line.started;
@@ -80,6 +81,7 @@ struct ReceiptBuilder::State {
         receipt.key = line.key;
         receipt.started = at;
         receipt.enforced = enforced_of(started);
+        if (!started.parent.empty()) receipt.parent = started.parent;
         for (const auto& [service, scopes] : started.granted) services[service].granted = scopes;
     }
 
@@ -155,6 +157,31 @@ struct ReceiptBuilder::State {
     }
 
     void take(const HeadSigned&, const std::string&) {}
+
+    void take(const ChildStarted& child, const std::string& at) {
+        if (!receipt.children) receipt.children.emplace();
+        ReceiptChild* row = row_of(*receipt.children, child_rows, child.child);
+        if (row == nullptr) return;
+        row->mission = child.child;
+        row->name = child.name;
+        row->profile_sha256 = child.profile_sha256;
+        row->started = at;
+    }
+
+    void take(const ChildRefused& refused, const std::string&) {
+        if (!receipt.children_refused) receipt.children_refused.emplace();
+        count(*receipt.children_refused, refused.reason);
+    }
+
+    void take(const ChildEnded& ended, const std::string& at) {
+        const auto found = child_rows.find(ended.child);
+        if (found == child_rows.end()) return;
+        ReceiptChild& row = (*receipt.children)[found->second];
+        row.ended = at;
+        row.reason = ended.reason;
+        row.code = ended.code;
+        row.receipt = ended.receipt;
+    }
 
     void take(const MissionEnded& ended, const std::string& at) {
         receipt.ended = at;

@@ -142,6 +142,26 @@ struct ReceiptApproval {
     }
 };
 
+/// A mission that the agent started as a part of this one.
+struct ReceiptChild {
+    std::string mission, name, profile_sha256, started;
+    std::string ended;    ///< empty: no end is known
+    std::string reason;   ///< as ReceiptEnd's; empty while there is no end
+    int code = 0;
+    std::string receipt;  ///< hex SHA-256 of its receipt.json; empty: not known
+    template <class Self, class Archive>
+    static void fields(Self& self, Archive& archive) {
+        archive("mission", self.mission);
+        archive("name", self.name);
+        archive("profile_sha256", self.profile_sha256);
+        archive("started", self.started);
+        archive("ended", self.ended);
+        archive("reason", self.reason);
+        archive("code", self.code);
+        archive("receipt", self.receipt);
+    }
+};
+
 struct ReceiptHead {
     std::uint64_t seq = 0;
     wire::Digest hash{};
@@ -170,6 +190,9 @@ struct Receipt {
     std::uint64_t repaired = 0;
     std::uint64_t records_lost = 0;
     std::optional<WitnessCount> witness;  ///< absent without a witness; the last head is counted when it was waited for
+    std::optional<std::string> parent;  ///< mission whose agent started this one; absent: a person did
+    std::optional<std::vector<ReceiptChild>> children;  ///< absent where there were none
+    std::optional<std::map<std::string, std::uint64_t>> children_refused;  ///< by reason
     ReceiptHead head;
     wire::Digest previous{};  ///< SHA-256 of the line before in receipts.jsonl; zeros for the first
     template <class Self, class Archive>
@@ -199,6 +222,9 @@ struct Receipt {
         archive("records_lost", self.records_lost);
         // Absent, not null: a receipt without one keeps the bytes that it always had.
         if (!std::is_const_v<Self> || self.witness) archive("witness", self.witness);
+        if (!std::is_const_v<Self> || self.parent) archive("parent", self.parent);
+        if (!std::is_const_v<Self> || self.children) archive("children", self.children);
+        if (!std::is_const_v<Self> || self.children_refused) archive("children_refused", self.children_refused);
         archive("head", self.head);
         archive("previous", self.previous);
     }

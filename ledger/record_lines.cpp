@@ -140,6 +140,7 @@ void put(Members& out, const StartedLine& line) {
     out.boolean("watch", started.watch).close();
     out.text("key", line.key).text("name", started.name).text("purpose", started.purpose);
     out.value("granted", started.granted).text_or_null("boot_id", line.boot_id).number("boot_ms", line.boot_ms);
+    if (!started.parent.empty()) out.text("parent", started.parent);
 }
 
 void put(Members& out, const ConnectionRecord& record) {
@@ -215,6 +216,18 @@ void put(Members& out, const MissionEnded& record) {
     out.open("witness").number("told", record.witness->told).number("of", record.witness->of).close();
 }
 
+void put(Members& out, const ChildStarted& record) {
+    out.text("child", record.child).text("name", record.name).text("profile_sha256", record.profile_sha256);
+    out.value("command", record.command);
+}
+
+void put(Members& out, const ChildRefused& record) { out.text("reason", record.reason).text("detail", record.detail); }
+
+void put(Members& out, const ChildEnded& record) {
+    out.text("child", record.child).text("reason", record.reason).number("code", record.code);
+    out.text_or_null("receipt", record.receipt).text_or_null("detail", record.detail);
+}
+
 void bound_word(std::string& word) {
     if (word.size() <= kLedgerWordBytesMax) return;
     const std::string size = std::to_string(word.size());
@@ -250,9 +263,10 @@ void bound_time(std::int64_t& unix_ms) {
 }  // namespace
 
 std::string_view type_of(const LineRecord& record) {
-    static constexpr std::array<std::string_view, 10> kTypes = {
+    static constexpr std::array<std::string_view, 13> kTypes = {
         "mission.started", "connection.opened", "connection.refused", "exchange.intent", "exchange.refused",
-        "exchange.outcome", "lease.changed", "approval.changed", "head.signed", "mission.ended"};
+        "exchange.outcome", "lease.changed", "approval.changed", "head.signed", "mission.ended",
+        "child.started", "child.refused", "child.ended"};
     static_assert(kTypes.size() == std::variant_size_v<LineRecord>);
     return kTypes[record.index()];
 }
@@ -281,6 +295,13 @@ void bound_record(LineRecord& record) {
         for (auto* time : {&lease->expires_unix_ms, &lease->first_used_unix_ms, &lease->last_used_unix_ms}) {
             bound_time(*time);
         }
+    } else if (auto* child = std::get_if<ChildStarted>(&record)) {
+        bound_word(child->name);
+        bound_list(child->command);
+    } else if (auto* turned_away = std::get_if<ChildRefused>(&record)) {
+        bound_word(turned_away->detail);
+    } else if (auto* child_end = std::get_if<ChildEnded>(&record)) {
+        bound_word(child_end->detail);
     } else if (auto* approval = std::get_if<ApprovalChanged>(&record)) {
         bound_time(approval->until_unix_ms);
     }

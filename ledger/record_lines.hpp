@@ -45,7 +45,8 @@ struct StartedLine {
 };
 
 using LineRecord = std::variant<StartedLine, ConnectionRecord, RefusedConnections, wire::ExchangeIntent, Refusals,
-                                wire::ExchangeOutcome, wire::LeaseChanged, ApprovalChanged, HeadSigned, MissionEnded>;
+                                wire::ExchangeOutcome, wire::LeaseChanged, ApprovalChanged, HeadSigned, MissionEnded,
+                                ChildStarted, ChildRefused, ChildEnded>;
 
 /// What stands before a record's own members.
 struct LineHead {

@@ -77,6 +77,17 @@ void put_head(Text& out, const Receipt& receipt) {
     if (!receipt.overrides.empty()) out.line("Overrides", joined(receipt.overrides, " ", "-"));
     out.line("Time", receipt.started + (receipt.ended.empty() ? "" : " to " + receipt.ended));
     out.line("End", end_in_words(receipt));
+    if (receipt.parent) out.line("Child of", printable(*receipt.parent));
+}
+
+void put_child(Text& out, const ReceiptChild& child) {
+    std::string words = printable(child.mission) + " " + printable(child.name) + ", ";
+    words += child.ended.empty() ? std::string("END NOT KNOWN")
+                                 : printable(child.reason) + " with code " + std::to_string(child.code) + " at " +
+                                       clock_of(child.ended);
+    words += child.receipt.empty() ? std::string(", no receipt")
+                                   : ", receipt SHA-256 " + printable(child.receipt).substr(0, kShortHash);
+    out.line("Child", words);
 }
 
 void put_counts(Text& out, const ReceiptCounts& counts) {
@@ -144,6 +155,10 @@ std::string render_receipt(const Receipt& receipt) {
                                  printable(approval.channel));
     }
     if (receipt.more_rows > 0) out.line("", "and " + std::to_string(receipt.more_rows) + " more");
+    if (receipt.children) {
+        for (const ReceiptChild& child : *receipt.children) put_child(out, child);
+    }
+    if (receipt.children_refused) out.line("Not started", "children: " + listed(*receipt.children_refused));
     put_enforced(out, receipt.enforced);
     for (const std::string& file : receipt.held_files) out.line("Held back", printable(file));
     if (receipt.repaired > 0) out.line("Repaired", amount(receipt.repaired, "unfinished line") + " cut");

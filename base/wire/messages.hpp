@@ -47,6 +47,13 @@ enum class Kind : std::uint16_t {
     Retired,
     Failed,
     RevokeService,
+    ShareBudget,
+    BudgetShared,
+    ChildOffered,
+    ChildAdmitted,
+    ChildRefused,
+    ChildEnded,
+    EndChild,
 };
 [[nodiscard]] const char* name_of(Kind kind);
 
@@ -535,13 +542,107 @@ struct Retire {
     static void fields(Self& self, Archive& archive) { archive("reason", self.reason); }
 };
 
-/// L → I and L → V: the operator took one service of the running mission back, for good.
+/// L → I, L → V, and a parent's launcher → its children's: the operator took one service of the running mission back,
+/// for good.
 struct RevokeService {
     static constexpr Kind kind = Kind::RevokeService;
     static constexpr bool is_json = true;
     std::string service;  ///< of the mission's profile
     template <class Self, class Archive>
     static void fields(Self& self, Archive& archive) { archive("service", self.service); }
+};
+
+/// L → I: a part of what is left of the mission's budget is a child mission's from here on, or nothing of it is.
+struct ShareBudget {
+    static constexpr Kind kind = Kind::ShareBudget;
+    static constexpr bool is_json = true;
+    std::uint64_t child = 0;            ///< comes back in the answer
+    std::vector<std::uint64_t> shares;  ///< one for each budget line of the mission
+    template <class Self, class Archive>
+    static void fields(Self& self, Archive& archive) {
+        archive("child", self.child);
+        archive("shares", self.shares);
+    }
+};
+
+/// I → L: the answer. What was shared is never given back: the child may have spent all of it.
+struct BudgetShared {
+    static constexpr Kind kind = Kind::BudgetShared;
+    static constexpr bool is_json = true;
+    std::uint64_t child = 0;
+    std::int64_t short_line = -1;  ///< the first line that has less left; -1: none, all is shared
+    std::uint64_t left = 0;        ///< of that line
+    template <class Self, class Archive>
+    static void fields(Self& self, Archive& archive) {
+        archive("child", self.child);
+        archive("short_line", self.short_line);
+        archive("left", self.left);
+    }
+};
+
+/// Child's launcher → parent's launcher: what it would run.
+struct ChildOffered {
+    static constexpr Kind kind = Kind::ChildOffered;
+    static constexpr bool is_json = true;
+    std::string mission, name, profile_sha256;
+    std::vector<std::string> command;
+    std::vector<std::uint64_t> shares;  ///< of the parent's budget, one for each of its lines
+    template <class Self, class Archive>
+    static void fields(Self& self, Archive& archive) {
+        archive("mission", self.mission);
+        archive("name", self.name);
+        archive("profile_sha256", self.profile_sha256);
+        archive("command", self.command);
+        archive("shares", self.shares);
+    }
+};
+
+/// Parent → child: it is on the parent's record and may run.
+struct ChildAdmitted {
+    static constexpr Kind kind = Kind::ChildAdmitted;
+    static constexpr bool is_json = true;
+    std::string mission;
+    template <class Self, class Archive>
+    static void fields(Self& self, Archive& archive) { archive("mission", self.mission); }
+};
+
+/// Child → parent: the agent's request was refused. Parent → child: the offer is.
+struct ChildRefused {
+    static constexpr Kind kind = Kind::ChildRefused;
+    static constexpr bool is_json = true;
+    std::string reason;  ///< a word of the ledger's record `child.refused`
+    std::string what;    ///< for the record; from the parent also for the agent
+    template <class Self, class Archive>
+    static void fields(Self& self, Archive& archive) {
+        archive("reason", self.reason);
+        archive("what", self.what);
+    }
+};
+
+/// Child → parent: the admitted mission has ended and its record is closed.
+struct ChildEnded {
+    static constexpr Kind kind = Kind::ChildEnded;
+    static constexpr bool is_json = true;
+    std::string reason;  ///< exit | signal | ttl | revoked | lost | setup
+    std::int64_t code = 0;
+    std::string receipt;  ///< hex SHA-256 of receipt.json; empty: there is none
+    std::string what;     ///< one sentence for the operator; empty: an ordinary end
+    template <class Self, class Archive>
+    static void fields(Self& self, Archive& archive) {
+        archive("reason", self.reason);
+        archive("code", self.code);
+        archive("receipt", self.receipt);
+        archive("what", self.what);
+    }
+};
+
+/// Parent → child: end as if revoked.
+struct EndChild {
+    static constexpr Kind kind = Kind::EndChild;
+    static constexpr bool is_json = true;
+    std::string why;
+    template <class Self, class Archive>
+    static void fields(Self& self, Archive& archive) { archive("why", self.why); }
 };
 
 /// V → L: every lease has its end; sent after the last LeaseChanged.

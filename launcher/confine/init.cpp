@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "launcher/confine/init.hpp"
 
+#include "base/limits.hpp"
 #include "launcher/confine/held_agent.hpp"
 #include "launcher/confine/identity.hpp"
 #include "launcher/confine/init_loop.hpp"
@@ -12,7 +13,11 @@
 #include <algorithm>
 #include <csignal>
 #include <fcntl.h>
+#include <string_view>
 #include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 namespace sanctum::launcher {
@@ -41,11 +46,14 @@ Status close_inherited(Walk& walk) {
     for (const UniqueFd& source : walk.start.sources) {
         if (source) kept.push_back(static_cast<unsigned>(source.get()));
     }
+    for (const int fd : walk.start.standard) {
+        if (fd > STDERR_FILENO) kept.push_back(static_cast<unsigned>(fd));
+    }
     std::sort(kept.begin(), kept.end());
     unsigned first = 3;
     for (const unsigned fd : kept) {
         if (fd > first && ::close_range(first, fd - 1, 0) != 0) return io_error("close_range");
-        first = fd + 1;
+        first = std::max(first, fd + 1);
     }
     if (::close_range(first, ~0U, 0) != 0) return io_error("close_range");
     return {};
@@ -116,6 +124,31 @@ Status open_sockets(Walk& walk) {
 
 Status set_up_root(Walk& walk) { return enter_new_root(walk.start.plan, std::move(walk.start.sources)); }
 
+/// The one thing that `delegate = true` adds inside. Whoever is inside may connect; the launcher looks at who it was.
+Status open_delegation_socket(Walk& walk) {
+    if (!walk.start.plan.delegate) return {};
+    UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (!socket) return io_error("socket");
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    const std::string_view place = kDelegateSocket;
+    place.copy(address.sun_path, sizeof address.sun_path - 1);
+    if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return io_error("bind");
+    if (::chmod(kDelegateSocket, 0666) != 0) return io_error("chmod");
+    if (::listen(socket.get(), static_cast<int>(kChildMissionsMax)) != 0) return io_error("listen");
+    walk.sockets.push_back({"delegate", std::move(socket)});
+    return {};
+}
+
+/// Above 2 they are nobody's business any more once the agent has them.
+Status take_standard_descriptors(const InitStart& start) {
+    for (int fd = 0; fd <= STDERR_FILENO; ++fd) {
+        const int given = start.standard[static_cast<std::size_t>(fd)];
+        if (given >= 0 && ::dup2(given, fd) != fd) return io_error("dup2");
+    }
+    return {};
+}
+
 Status fork_agent(Walk& walk) {
     int pipe_ends[2];
     if (::pipe2(pipe_ends, O_CLOEXEC | O_NONBLOCK) != 0) return io_error("pipe2");
@@ -128,6 +161,8 @@ Status fork_agent(Walk& walk) {
         ::close(walk.start.events);
         started.reset();
         walk.sockets.clear();
+        // A failure here is seen as the end of the pipe: nothing was reported as held.
+        if (!take_standard_descriptors(walk.start)) ::_exit(kFailedStatus);
         run_held_agent({walk.start.plan, walk.start.gate, starting.get(), walk.start.take_terminal});
     }
     ::close(walk.start.gate);
@@ -145,11 +180,14 @@ Status hand_over_sockets(Walk& walk) {
 }
 
 /// An open end of the caller's pipe in init would outlive the command's own.
-Status drop_standard_descriptors(Walk&) {
+Status drop_standard_descriptors(Walk& walk) {
     const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
     if (!null) return io_error("/dev/null");
     for (int fd = 0; fd <= 2; ++fd) {
         if (::dup2(null.get(), fd) < 0) return io_error("dup2");
+    }
+    for (const int fd : walk.start.standard) {
+        if (fd > STDERR_FILENO) ::close(fd);
     }
     return {};
 }
@@ -168,6 +206,7 @@ constexpr Step kSteps[] = {
     {"network", set_up_network},
     {"listeners", open_sockets},
     {"root filesystem", set_up_root},
+    {"delegation", open_delegation_socket},
     {"agent", fork_agent},
     {"hand-over", hand_over_sockets},
     {"standard descriptors", drop_standard_descriptors},

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "launcher/confine/mounts.hpp"
+#include "launcher/confine/spawn.hpp"
 #include "launcher/plan/sandbox_plan.hpp"
 
 #include <cstdint>
@@ -20,6 +21,7 @@ struct InitStart {
     int alive = -1;             ///< read end; end of file: the launcher is gone
     int events = -1;            ///< SOCK_SEQPACKET to the launcher
     int gate = -1;              ///< the agent's end of its socket to the launcher
+    StandardDescriptors standard = kOwnDescriptors;  ///< the agent's 0 to 2
     bool wait_for_launcher = false;  ///< ids are mapped or groups joined from outside
     bool take_terminal = false;
     std::int64_t ends_boot_ms = 0;   ///< CLOCK_BOOTTIME of init's own timer

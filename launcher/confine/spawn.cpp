@@ -92,10 +92,14 @@ Result<Report> expect_report(int socket, std::uint8_t wanted) {
 Status take_sockets(const SandboxPlan& plan, ConfinedAgent& agent) {
     SANCTUM_TRY(Report report, expect_report(agent.events.get(), kReportHeld));
     std::vector<std::string> roles = namespace_socket_roles(plan);
-    if (report.descriptors.size() != roles.size()) return Error{Errc::Protocol, "init sent another number of sockets"};
+    const std::size_t more = plan.delegate ? 1 : 0;
+    if (report.descriptors.size() != roles.size() + more) {
+        return Error{Errc::Protocol, "init sent another number of sockets"};
+    }
     for (std::size_t at = 0; at < roles.size(); ++at) {
         agent.sockets.push_back({std::move(roles[at]), std::move(report.descriptors[at])});
     }
+    if (plan.delegate) agent.delegation = std::move(report.descriptors.back());
     return {};
 }
 
@@ -139,10 +143,10 @@ Status await_exec(ConfinedAgent& agent) {
 
 }  // namespace
 
-Result<ConfinedAgent> spawn_confined(const SandboxPlan& plan) {
+Result<ConfinedAgent> spawn_confined(const SandboxPlan& plan, const StandardDescriptors& standard) {
     SANCTUM_ASSERT(plan.host_uid != 0 && !plan.filter.empty() && !plan.command.empty());
-    Status standard = check_standard_descriptors();
-    if (!standard) return in_confine(std::move(standard).error());
+    Status checked = check_standard_descriptors();
+    if (!checked) return in_confine(std::move(checked).error());
     Result<Ends> made = make_ends();
     if (!made) return in_confine(std::move(made).error());
     Ends ends = std::move(*made);
@@ -156,6 +160,7 @@ Result<ConfinedAgent> spawn_confined(const SandboxPlan& plan) {
     start.alive = ends.alive_read.get();
     start.events = ends.events_init.get();
     start.gate = ends.gate_agent.get();
+    start.standard = standard;
     start.wait_for_launcher = plan.map_by_parent || !control_groups(plan).empty();
     start.take_terminal = !plan.new_session && is_in_foreground();
     start.ends_boot_ms = SystemClock().boot().plus(Milliseconds(plan.ttl_ms) + kInitTimerGrace).ms;

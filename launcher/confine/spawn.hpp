@@ -9,6 +9,7 @@
 #include "base/unique_fd.hpp"
 #include "launcher/plan/sandbox_plan.hpp"
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -58,12 +59,18 @@ struct ConfinedAgent {
     UniqueFd agent_pidfd;
     UniqueFd notify;          ///< seccomp listener; after release(), when the plan has `attribute`
     std::vector<NamespaceSocket> sockets;
+    UniqueFd delegation;      ///< listens at kDelegateSocket inside, where the plan has `delegate`; SOCK_SEQPACKET
     std::vector<std::string> control_groups;  ///< made for this tree; removed by kill_tree()
 };
 
+/// Descriptors 0 to 2 of the agent, borrowed; -1: the launcher's own.
+using StandardDescriptors = std::array<int, 3>;
+inline constexpr StandardDescriptors kOwnDescriptors = {-1, -1, -1};
+
 /// Builds namespaces, network, mounts and holds the agent before its last steps. Every step is fatal.
 /// Errors: the failing step's sentence (`confine: root filesystem: pivot_root: Invalid argument (hint)`).
-[[nodiscard]] Result<ConfinedAgent> spawn_confined(const SandboxPlan& plan);
+[[nodiscard]] Result<ConfinedAgent> spawn_confined(const SandboxPlan& plan,
+                                                   const StandardDescriptors& standard = kOwnDescriptors);
 
 /// Hands the mission CA's certificate and files of /run/sanctum to the held agent, lets it enter Landlock and the
 /// filter, fetches the notification descriptor, and lets it exec. Returns when exec succeeded.

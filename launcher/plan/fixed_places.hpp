@@ -29,6 +29,9 @@ inline constexpr const char* kJavaTrustStore = "/run/sanctum/java-cacerts";
 inline constexpr const char* kBrowserPolicies[] = {"/etc/chromium/policies/managed/sanctum.json",
                                                    "/etc/opt/chrome/policies/managed/sanctum.json"};
 
+/// Where an agent that may delegate asks for a child mission; there in no other mission.
+inline constexpr const char* kDelegateSocket = "/run/sanctum/delegate.sock";
+
 /// What masked places show; both lie on the read-only root.
 inline constexpr const char* kEmptyFile = "/run/sanctum/empty/file";
 inline constexpr const char* kEmptyFolder = "/run/sanctum/empty/folder";

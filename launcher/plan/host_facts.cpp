@@ -212,7 +212,7 @@ std::string shown_read_only(const std::string& target, const profiles::Mission& 
     return shown;
 }
 
-Status gather_grants(HostFacts& facts, const profiles::Mission& mission) {
+Status gather_grants(HostFacts& facts, const profiles::Mission& mission, GrantSearch search) {
     for (const profiles::Mount& mount : mission.sandbox.mounts) {
         const std::string shown = shown_read_only(mount.target, mission);
         if (shown.empty() || !real_path(shown).empty()) continue;
@@ -223,6 +223,7 @@ Status gather_grants(HostFacts& facts, const profiles::Mission& mission) {
     for (const profiles::Mount& mount : mission.sandbox.mounts) granted.push_back(mount.source);
     for (const std::string& path : granted) facts.grants.emplace(path, grant_of(path));
     for (const std::string& path : granted) {
+        if (search == GrantSearch::No) break;
         const GrantFacts& grant = facts.grants.at(path);
         // A grant that is too wide is refused by name; looking through the whole machine first would take minutes.
         const bool is_kernels = grant.real_path == "/proc" || grant.real_path.starts_with("/proc/");
@@ -247,7 +248,7 @@ Status gather_grants(HostFacts& facts, const profiles::Mission& mission) {
 
 }  // namespace
 
-Result<HostFacts> gather_host_facts(const profiles::Mission& mission) {
+Result<HostFacts> gather_host_facts(const profiles::Mission& mission, GrantSearch search) {
     HostFacts facts;
     gather_caller(facts);
     gather_kernel(facts);
@@ -255,7 +256,7 @@ Result<HostFacts> gather_host_facts(const profiles::Mission& mission) {
     gather_roots(facts);
     gather_java_trust_stores(facts);
     gather_own_folders(facts);
-    SANCTUM_CHECK(gather_grants(facts, mission));
+    SANCTUM_CHECK(gather_grants(facts, mission, search));
     const profiles::SandboxLimits& asked = mission.sandbox.limits;
     if (asked.memory_bytes || asked.processes || asked.cpus_milli) gather_control_groups(facts, asked);
     return facts;

@@ -4,6 +4,7 @@
 #include "base/limits.hpp"
 #include "launcher/plan/check_grants.hpp"
 #include "launcher/plan/fixed_places.hpp"
+#include "launcher/plan/pinned_folders.hpp"
 #include "launcher/plan/root_places.hpp"
 
 #include <algorithm>
@@ -181,26 +182,15 @@ void add_scratch(Steps& steps, const SandboxPlan& plan, const profiles::Mission&
     steps.bind(MountKind::Bind, store.real_path, plan.home, "the agent's kept home", store.owner == 0);
 }
 
-/// Everything granted, the outer ones first so that an inner one lies on top.
-void add_grants(Steps& steps, SandboxPlan& plan, const profiles::Mission& mission, const HostFacts& facts) {
+std::vector<profiles::Mount> grants_of(const profiles::Mission& mission) {
     std::vector<profiles::Mount> grants = mission.sandbox.mounts;
     grants.push_back({mission.sandbox.workspace, mission.sandbox.workspace, mission.sandbox.workspace_writable});
-    std::stable_sort(grants.begin(), grants.end(), [](const profiles::Mount& left, const profiles::Mount& right) {
-        return left.target.size() < right.target.size();
-    });
-    for (const profiles::Mount& grant : grants) {
-        const GrantFacts& place = facts.grants.at(grant.source);
-        const char* reason = grant.source == mission.sandbox.workspace ? "workspace" : "granted by the profile";
-        steps.bind(grant.writable ? MountKind::Bind : MountKind::BindReadOnly, place.real_path, grant.target, reason,
-                   plan.map_by_parent && place.owner == 0);
-        (grant.writable ? plan.landlock_write : plan.landlock_read).push_back(grant.target);
-    }
+    return grants;
 }
 
 /// Everywhere a place of the machine is seen inside: below each grant that holds it, unless another grant lies on top.
 std::set<std::string> inside_paths(const std::string& path, const profiles::Mission& mission) {
-    std::vector<profiles::Mount> grants = mission.sandbox.mounts;
-    grants.push_back({mission.sandbox.workspace, mission.sandbox.workspace, mission.sandbox.workspace_writable});
+    const std::vector<profiles::Mount> grants = grants_of(mission);
     std::set<std::string> paths;
     for (const profiles::Mount& grant : grants) {
         if (!is_same_or_below(path, grant.source)) continue;
@@ -211,6 +201,58 @@ std::set<std::string> inside_paths(const std::string& path, const profiles::Miss
         if (!is_covered) paths.insert(inside);
     }
     return paths;
+}
+
+bool shares_its_places(const profiles::Mission& mission) { return mission.delegate || !mission.parent.empty(); }
+
+/// What a mission and its children cover in the same way.
+std::vector<PinnedFolder> folders_to_pin(const SandboxPlan& plan, const profiles::Mission& mission,
+                                         const HostFacts& facts) {
+    if (!shares_its_places(mission)) return {};
+    const std::vector<profiles::Mount> grants = grants_of(mission);
+    std::vector<std::string> guarded = plan.runs_later_existing;
+    for (const profiles::Mount& grant : grants) guarded.push_back(grant.target);
+    for (const auto* places : {&facts.sockets, &facts.secrets}) {
+        for (const std::string& place : *places) {
+            const std::string path = place.ends_with('/') ? place.substr(0, place.size() - 1) : place;
+            for (const std::string& inside : inside_paths(path, mission)) guarded.push_back(inside);
+        }
+    }
+    return pinned_folders(grants, guarded);
+}
+
+/// Everything granted, the outer ones first so that an inner one lies on top.
+void add_grants(Steps& steps, SandboxPlan& plan, const profiles::Mission& mission, const HostFacts& facts) {
+    struct Granted {
+        std::string source, target;
+        const char* reason;
+        bool writable, idmapped;
+    };
+    std::vector<Granted> places;
+    std::vector<profiles::Mount> grants = grants_of(mission);
+    std::stable_sort(grants.begin(), grants.end(), [](const profiles::Mount& left, const profiles::Mount& right) {
+        return left.target.size() < right.target.size();
+    });
+    for (const profiles::Mount& grant : grants) {
+        const GrantFacts& place = facts.grants.at(grant.source);
+        const char* reason = grant.source == mission.sandbox.workspace ? "workspace" : "granted by the profile";
+        places.push_back({place.real_path, grant.target, reason, grant.writable,
+                          plan.map_by_parent && place.owner == 0});
+        (grant.writable ? plan.landlock_write : plan.landlock_read).push_back(grant.target);
+    }
+    for (const PinnedFolder& folder : folders_to_pin(plan, mission, facts)) {
+        const GrantFacts& place = facts.grants.at(folder.grant);
+        places.push_back({place.real_path + folder.source.substr(folder.grant.size()), folder.target,
+                          "holds a place that child missions share: stays in place", true,
+                          plan.map_by_parent && place.owner == 0});
+    }
+    std::stable_sort(places.begin(), places.end(), [](const Granted& left, const Granted& right) {
+        return left.target.size() < right.target.size();
+    });
+    for (const Granted& place : places) {
+        steps.bind(place.writable ? MountKind::Bind : MountKind::BindReadOnly, place.source, place.target, place.reason,
+                   place.idmapped);
+    }
 }
 
 void add_masks(Steps& steps, const profiles::Mission& mission, const HostFacts& facts) {
@@ -251,6 +293,8 @@ void add_files_that_run_later(Steps& steps, const SandboxPlan& plan, const profi
     const auto source_of = [&](const std::string& path) {
         return workspace.real_path + path.substr(plan.workspace.size());
     };
+    // Where missions share their places these are bound with the grants already.
+    if (shares_its_places(mission)) folders.clear();
     for (const std::string& folder : folders) {
         steps.bind(MountKind::Bind, source_of(folder), folder, "holds a file that runs later: stays in place",
             idmapped);

@@ -156,6 +156,7 @@ Result<SandboxPlan> plan_sandbox(const profiles::Mission& mission, const HostFac
     SANCTUM_CHECK(choose_ports(plan, mission));
     plan.has_ipv6 = facts.has_ipv6;
     plan.attribute = mission.sandbox.attribute;
+    plan.delegate = mission.delegate;
     SANCTUM_TRY(plan.limits, plan_limits(mission, facts));
     plan.landlock_abi = facts.landlock_abi;
     const bool is_affinity_limit = plan.limits.means == LimitMeans::Rlimits && plan.limits.cpus_milli != 0;

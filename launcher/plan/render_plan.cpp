@@ -83,6 +83,7 @@ void render_network(std::ostream& out, const SandboxPlan& plan) {
     if (plan.has_ipv6) out << " and " << kSandboxAddress6;
     out << (plan.has_ipv6 ? "" : " (IPv4 only)") << ", leads nowhere\n"
         << "watch       " << (plan.attribute ? "connections are attributed to processes" : "off") << "\n";
+    if (plan.delegate) out << "delegation  child missions are asked for at " << kDelegateSocket << "\n";
 }
 
 void render_limits(std::ostream& out, const PlannedLimits& limits) {

@@ -131,6 +131,7 @@ struct SandboxPlan {
     std::vector<std::uint16_t> ports;      ///< TCP listeners inside, besides DNS
     bool has_ipv6 = true;                  ///< IPv6 sockets and routes too
     bool attribute = true;                 ///< install the watch
+    bool delegate = false;                 ///< a socket inside, at which the agent asks for child missions
     // kernel
     PlannedLimits limits;
     std::uint32_t landlock_abi = 0;        ///< to be enforced; 0 only where the profile accepts it
@@ -155,7 +156,12 @@ struct SandboxPlan {
 /// The plan as text, stable, for golden files and `--dry-run`.
 [[nodiscard]] std::string render_plan(const SandboxPlan& plan);
 
+/// Whether granted folders are looked through for sockets and secrets. A child mission takes its parent's lists:
+/// nothing is searched in folders that a living agent may change.
+enum class GrantSearch : std::uint8_t { Yes, No };
+
 /// Reads this machine. Errors: Io.
-[[nodiscard]] Result<HostFacts> gather_host_facts(const profiles::Mission& mission);
+[[nodiscard]] Result<HostFacts> gather_host_facts(const profiles::Mission& mission,
+                                                  GrantSearch search = GrantSearch::Yes);
 
 }  // namespace sanctum::launcher

@@ -17,6 +17,9 @@ int main(int argc, char** argv) {
         return launcher::kExitSetupFailed;
     }
     const std::vector<std::string> arguments(argv + 1, argv + argc);
+    if (arguments == std::vector<std::string>{std::string(launcher::kChildMissionOption)}) {
+        return launcher::supervise_child();
+    }
     const launcher::ParsedOptions parsed = launcher::parse_options(arguments);
     if (!parsed.options) {
         const int to = parsed.exit_code == 0 ? STDOUT_FILENO : STDERR_FILENO;

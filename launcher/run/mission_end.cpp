@@ -11,6 +11,7 @@ namespace sanctum::launcher {
 ledger::MissionEnded MissionLoop::wind_down(const Ending& ending) {
     state_ = State::Ending;
     ending_ = ending;
+    if (children_) children_->end_all("its parent mission ended");  // while everything below goes on
     stop_interceptor(ending);  // nothing is injected any more, upstream is closed
     // The tree is watched no longer: what it does from here on ends with it.
     if (watch_) loop_->forget(watch_->fd());
@@ -21,6 +22,7 @@ ledger::MissionEnded MissionLoop::wind_down(const Ending& ending) {
     const bool ended_by_itself = ending.reason == EndReason::Exit;
     parts_.terminal.give_back(ended_by_itself ? Terminal::Modes::Keep : Terminal::Modes::Restore);
     retire_vault(ending);
+    await_children();
     ledger::MissionEnded ended;
     ended.reason = name_of(ending.reason);
     ended.code = ending.exit_code;
@@ -57,6 +59,16 @@ void MissionLoop::retire_vault(const Ending& ending) {
     // finished by its reaper.
     const bool has_died = peer.protocol.state() != PeerState::Done && wait_for_end(peer.process, kVaultLeaveTimeout);
     if (has_died) reap_leases_of_dead_vault();
+}
+
+void MissionLoop::await_children() {
+    if (!children_) return;
+    const BootTime deadline = parts_.clock.boot().plus(kChildEndTimeout);
+    while (!children_->is_empty()) {
+        const std::int64_t left = deadline.ms - parts_.clock.boot().ms;
+        if (left <= 0 || !loop_->turn(std::chrono::milliseconds(left))) break;
+    }
+    children_->give_up();
 }
 
 void MissionLoop::reap_leases_of_dead_vault() {

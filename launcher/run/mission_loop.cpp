@@ -42,6 +42,10 @@ Status MissionLoop::begin(ControlListener control) {
     }
     SANCTUM_TRY(timer_, make_timer(parts_.times.ends_boot_ms));
     SANCTUM_CHECK(loop_->watch(timer_.get(), EPOLLIN, [this](std::uint32_t) { on_time(); }));
+    if (parts_.child != nullptr) {
+        SANCTUM_CHECK(loop_->watch(parts_.child->parent_fd(), EPOLLIN, [this](std::uint32_t) { on_parent(); }));
+        SANCTUM_CHECK(loop_->watch(parts_.child->client_fd(), EPOLLIN, [this](std::uint32_t) { on_client(); }));
+    }
     SANCTUM_TRY(control_, ControlServer::open(std::move(control), *loop_, [this](const ControlRequest& request) {
         return answer_control(request);
     }));
@@ -51,6 +55,12 @@ Status MissionLoop::begin(ControlListener control) {
 Status MissionLoop::attend_agent() {
     SANCTUM_CHECK(loop_->watch(parts_.agent.events.get(), EPOLLIN, [this](std::uint32_t) { on_init(); }));
     SANCTUM_CHECK(loop_->watch(parts_.agent.init_pidfd.get(), EPOLLIN, [this](std::uint32_t) { on_init(); }));
+    if (parts_.agent.delegation) {
+        SANCTUM_TRY(children_, ChildMissions::open(std::move(parts_.agent.delegation),
+                                                   {parts_.prepared, parts_.times.ends_boot_ms, *loop_, parts_.record,
+                                                    parts_.standby, parts_.interceptor,
+                                                    [this](Status status) { end_if_failed(std::move(status)); }}));
+    }
     if (!parts_.agent.notify) return {};
     watch_.emplace(std::move(parts_.agent.notify), parts_.agent.init_pid, parts_.prepared.plan.ports);
     return loop_->watch(watch_->fd(), EPOLLIN, [this](std::uint32_t events) { on_notices(events); });
@@ -140,6 +150,12 @@ Status MissionLoop::on_interceptor(const wire::Packet& packet) {
             SANCTUM_TRY(const wire::Ask ask, packet.as<wire::Ask>());
             const wire::Answer answer{ask.exchange, "approval_unavailable", "", ask.digest};
             return parts_.interceptor.process.channel.send(answer);
+        }
+        case wire::Kind::BudgetShared: {
+            SANCTUM_TRY(const wire::BudgetShared shared, packet.as<wire::BudgetShared>());
+            if (!children_) return Error{Errc::Protocol, "interceptor: shares a budget with nobody"};
+            children_->on_budget_shared(shared);
+            return {};
         }
         default: return {};  // stopped, withdraw: the protocol has judged them
     }
@@ -233,7 +249,40 @@ void MissionLoop::on_time() {
     end_with(ended_by_time());
 }
 
+void MissionLoop::on_parent() {
+    for (;;) {
+        const Result<std::optional<wire::Packet>> packet = parts_.child->next_from_parent();
+        if (packet && !*packet) return;
+        if (packet && (*packet)->kind == wire::Kind::RevokeService) {
+            const Result<wire::RevokeService> revoked = (*packet)->as<wire::RevokeService>();
+            if (revoked && !take_service_back(revoked->service)) return;
+            continue;
+        }
+        // Told to end; or the parent is gone, however that came; or it says what a parent never says.
+        loop_->forget(parts_.child->parent_fd());
+        return end_with(ended_by_revocation("its parent mission ended"));
+    }
+}
+
+void MissionLoop::on_client() {
+    // An agent that sends without pause gets its turn and no more.
+    for (std::size_t turn = 0; turn < kPacketsPerTurnMax; ++turn) {
+        const Result<std::optional<int>> signal = parts_.child->next_signal();
+        if (signal && !*signal) return;
+        if (signal) {
+            if (!order(parts_.agent, InitOrder::Forward, **signal)) return on_init();
+            continue;
+        }
+        // Who asked for this mission is gone, as if its terminal had hung up; where its whole mission is, that comes
+        // first.
+        loop_->forget(parts_.child->client_fd());
+        on_parent();
+        return end_with(ended_by_signal(SIGHUP));
+    }
+}
+
 void MissionLoop::stop_with_agent(int signal) {
+    if (parts_.child != nullptr) return;  // nobody's job: no shell would continue us
     state_ = State::Stopped;
     // Frozen first: while we are stopped nobody answers notices or writes the record, so nobody may need it. Init's own
     // timer still ends the tree in time.
@@ -246,6 +295,20 @@ void MissionLoop::stop_with_agent(int signal) {
     if (!order(parts_.agent, InitOrder::Thaw, 0)) on_init();
 }
 
+bool MissionLoop::take_service_back(const std::string& service) {
+    const std::vector<profiles::Service>& services = parts_.prepared.mission.services;
+    const auto is_it = [&](const profiles::Service& one) { return one.name == service; };
+    if (std::none_of(services.begin(), services.end(), is_it)) return true;  // a child need not have it
+    // Where it is refused first, then where it is given back: nobody gets a new lease in between.
+    const wire::RevokeService message{service};
+    for (Peer* peer : {&parts_.interceptor, &parts_.vault}) {
+        // FAIL-CLOSED: who cannot be told of it does not go on.
+        end_if_failed(peer->process.channel.send(message));
+    }
+    if (children_) children_->revoke_service(service);
+    return !ending_;
+}
+
 std::string MissionLoop::revoke_service(const std::string& service) {
     const std::vector<profiles::Service>& services = parts_.prepared.mission.services;
     const auto is_it = [&](const profiles::Service& one) { return one.name == service; };
@@ -255,13 +318,9 @@ std::string MissionLoop::revoke_service(const std::string& service) {
         return control_error("this mission has no such service" + (names.empty() ? "" : "; it has " + names));
     }
     if (state_ == State::Ending || ending_) return control_error("the mission is ending");
-    // Where it is refused first, then where it is given back: nobody gets a new lease in between.
-    const wire::RevokeService message{service};
-    for (Peer* peer : {&parts_.interceptor, &parts_.vault}) {
-        // FAIL-CLOSED: who cannot be told of it does not go on.
-        end_if_failed(peer->process.channel.send(message));
+    if (!take_service_back(service)) {
+        return control_error("it could not be taken back alone, so the whole mission ends");
     }
-    if (ending_) return control_error("it could not be taken back alone, so the whole mission ends");
     std::string line = "{\"v\":1,\"ok\":true,\"mission\":";
     wire::append_json_string(line, parts_.prepared.mission.id);
     line += ",\"service\":";
@@ -270,7 +329,9 @@ std::string MissionLoop::revoke_service(const std::string& service) {
 }
 
 std::string MissionLoop::answer_control(const ControlRequest& request) {
-    if (request.what == ControlRequest::What::Show) return describe_mission(parts_, state());
+    if (request.what == ControlRequest::What::Show) {
+        return describe_mission(parts_, state(), children_ ? children_->running() : std::vector<std::string>());
+    }
     if (request.what == ControlRequest::What::RevokeService) return revoke_service(request.service);
     end_with(ended_by_revocation(request.reason));
     std::string line = "{\"v\":1,\"ok\":true,\"mission\":";

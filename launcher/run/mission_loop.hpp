@@ -5,6 +5,8 @@
 
 #include "base/clock.hpp"
 #include "launcher/confine/spawn.hpp"
+#include "launcher/run/child_missions.hpp"
+#include "launcher/run/child_side.hpp"
 #include "launcher/run/control.hpp"
 #include "launcher/run/event_loop.hpp"
 #include "launcher/run/exit_codes.hpp"
@@ -37,6 +39,7 @@ struct MissionParts {
     Standby& standby;
     const Clock& clock;
     pid_t dialler_pid = -1;
+    ChildSide* child = nullptr;  ///< of a child mission; null: a person started this one
 };
 
 /// One mission from the moment it is on record. Single-threaded. The first end that happens is the end; later ones are
@@ -85,20 +88,25 @@ private:
     void on_signal(int signal);
     void on_terminal_gone();
     void on_time();
+    void on_parent();
+    void on_client();
     void stop_with_agent(int signal);
     [[nodiscard]] std::string answer_control(const ControlRequest& request);
     [[nodiscard]] std::string revoke_service(const std::string& service);
+    [[nodiscard]] bool take_service_back(const std::string& service);
 
     // The end (mission_end.cpp).
     void stop_interceptor(const Ending& ending);
     void retire_vault(const Ending& ending);
     void reap_leases_of_dead_vault();
+    void await_children();
     void serve_until(const Peer& peer, std::chrono::milliseconds timeout);
 
     MissionParts parts_;
     std::optional<EventLoop> loop_;
     std::unique_ptr<ControlServer> control_;
     std::optional<Watch> watch_;
+    std::unique_ptr<ChildMissions> children_;  ///< where the agent may start some
     UniqueFd timer_;
     State state_ = State::Running;
     std::optional<Ending> ending_;
@@ -108,7 +116,8 @@ private:
 };
 
 /// The answer to `show`, one JSON object. Pure over its arguments.
-[[nodiscard]] std::string describe_mission(const MissionParts& parts, std::string_view state);
+[[nodiscard]] std::string describe_mission(const MissionParts& parts, std::string_view state,
+                                           const std::vector<std::string>& children = {});
 
 /// How many leases ended how, from their last known states; held ones count as parked. Pure.
 void count_leases(const std::map<std::string, wire::LeaseChanged>& leases, ledger::MissionEnded& ended);

@@ -103,6 +103,23 @@ Status MissionRecord::leases(const std::vector<wire::LeaseChanged>& leases) {
     return {};
 }
 
+Status MissionRecord::child_started(ledger::ChildStarted child) {
+    ledger_->append(std::move(child));
+    // A failed flush is a failed ledger, which is what the check says.
+    static_cast<void>(ledger_->flush());
+    return check_ledger();
+}
+
+Status MissionRecord::child_refused(ledger::ChildRefused refused) {
+    ledger_->append(std::move(refused));
+    return check_ledger();
+}
+
+Status MissionRecord::child_ended(ledger::ChildEnded ended) {
+    ledger_->append(std::move(ended));
+    return check_ledger();
+}
+
 Result<ledger::Sealed> MissionRecord::seal(ledger::MissionEnded ended) {
     if (why_left_open_) return *why_left_open_;
     // The interceptor died or was cut off before it could say how these ended: sent, perhaps, and nobody knows how far.

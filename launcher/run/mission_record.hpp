@@ -44,6 +44,10 @@ public:
     [[nodiscard]] Status outcome(wire::ExchangeOutcome outcome);
     [[nodiscard]] Status lease(wire::LeaseChanged lease);
     [[nodiscard]] Status leases(const std::vector<wire::LeaseChanged>& leases);
+    /// On disk when this returns: nothing of the child runs before.
+    [[nodiscard]] Status child_started(ledger::ChildStarted child);
+    [[nodiscard]] Status child_refused(ledger::ChildRefused refused);
+    [[nodiscard]] Status child_ended(ledger::ChildEnded ended);
     /// Error while records cannot be written any more.
     [[nodiscard]] Status check_ledger() const;
 

@@ -68,6 +68,8 @@ struct MissionView {
     CountsView counts;
     std::map<std::string, std::uint64_t> refused_by_reason;
     std::vector<LeaseView> leases;
+    std::string parent;                 ///< empty: a person started it
+    std::vector<std::string> children;  ///< that run
     template <class Self, class Archive>
     static void fields(Self& self, Archive& archive) {
         archive("v", self.v);
@@ -88,6 +90,8 @@ struct MissionView {
         archive("counts", self.counts);
         archive("refused_by_reason", self.refused_by_reason);
         archive("leases", self.leases);
+        archive("parent", self.parent);
+        archive("children", self.children);
     }
 };
 
@@ -99,7 +103,8 @@ PathsView paths_of(const PreparedMission& prepared) {
 
 }  // namespace
 
-std::string describe_mission(const MissionParts& parts, std::string_view state) {
+std::string describe_mission(const MissionParts& parts, std::string_view state,
+                             const std::vector<std::string>& children) {
     const profiles::Mission& mission = parts.prepared.mission;
     const Counts& counts = parts.record.counts();
     MissionView view;
@@ -123,6 +128,8 @@ std::string describe_mission(const MissionParts& parts, std::string_view state) 
     for (const auto& [id, lease] : parts.record.last_leases()) {
         view.leases.push_back({id, lease.service, lease.account, lease.state, lease.expires_unix_ms});
     }
+    view.parent = mission.parent;
+    view.children = children;
     return wire::to_json(view);
 }
 

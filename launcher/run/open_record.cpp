@@ -25,6 +25,7 @@ struct MissionFile {
     std::int64_t started_unix_ms = 0, ends_unix_ms = 0;
     std::string folder, state_folder, control, workspace;
     std::int64_t user = 0;
+    std::string parent;  ///< mission whose agent started this one; empty: a person did
     template <class Self, class Archive>
     static void fields(Self& self, Archive& archive) {
         archive("v", self.v);
@@ -47,6 +48,7 @@ struct MissionFile {
         archive("control", self.control);
         archive("workspace", self.workspace);
         archive("user", self.user);
+        archive("parent", self.parent);
     }
 };
 
@@ -81,6 +83,7 @@ ledger::MissionStarted first_record(const PreparedMission& prepared) {
     started.limits = name_of(prepared.plan.limits.means);
     started.limits_missing = prepared.plan.limits.missing;
     started.watch = prepared.plan.attribute;
+    started.parent = prepared.mission.parent;
     return started;
 }
 
@@ -121,6 +124,7 @@ Result<std::string> mission_json(const PreparedMission& prepared, const MissionT
     file.control = prepared.places.control_socket(mission.id);
     file.workspace = mission.sandbox.workspace;
     file.user = ::geteuid();
+    file.parent = mission.parent;
     return wire::to_json(file) + "\n";
 }
 

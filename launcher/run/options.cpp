@@ -23,6 +23,7 @@ constexpr const char* kFooter = R"(
 Example:
   sanctum-run --profile triage.toml --ttl 30m -- claude -p "triage the new issues"
   sanctum-run --dry-run -- sh job.sh          what would be set up, without running anything
+  sanctum-run --profile review.toml -- CMD    inside a mission that says delegate = true: a child mission
 
 Exit codes:
   122 the mission was revoked      124 its time ran out

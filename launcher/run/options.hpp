@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace sanctum::launcher {
@@ -35,6 +36,9 @@ struct ParsedOptions {
     std::string text;   ///< help or version (for stdout when `exit_code` is 0), or a mistake (for stderr)
     int exit_code = 0;
 };
+
+/// The one argument of sanctum-run as the launcher of a child mission; only a launcher starts it so.
+inline constexpr std::string_view kChildMissionOption = "--child-mission";
 
 /// Parses `arguments` (without the program's name).
 [[nodiscard]] ParsedOptions parse_options(std::span<const std::string> arguments);

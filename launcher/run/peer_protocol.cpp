@@ -29,6 +29,7 @@ constexpr std::array kPermitted = {
     Permitted{Role::Interceptor, PeerState::Serving, Kind::ExchangeOutcome, PeerState::Serving},
     Permitted{Role::Interceptor, PeerState::Serving, Kind::Ask, PeerState::Serving},
     Permitted{Role::Interceptor, PeerState::Serving, Kind::Withdraw, PeerState::Serving},
+    Permitted{Role::Interceptor, PeerState::Serving, Kind::BudgetShared, PeerState::Serving},
     // Messages that were under way when we sent stop, and the ends of what is being drained.
     Permitted{Role::Interceptor, PeerState::Stopping, Kind::ConnectionOpened, PeerState::Stopping},
     Permitted{Role::Interceptor, PeerState::Stopping, Kind::ConnectionRefused, PeerState::Stopping},
@@ -37,6 +38,7 @@ constexpr std::array kPermitted = {
     Permitted{Role::Interceptor, PeerState::Stopping, Kind::ExchangeOutcome, PeerState::Stopping},
     Permitted{Role::Interceptor, PeerState::Stopping, Kind::Ask, PeerState::Stopping},
     Permitted{Role::Interceptor, PeerState::Stopping, Kind::Withdraw, PeerState::Stopping},
+    Permitted{Role::Interceptor, PeerState::Stopping, Kind::BudgetShared, PeerState::Stopping},
     Permitted{Role::Interceptor, PeerState::Stopping, Kind::Stopped, PeerState::Done},
     Permitted{Role::Vault, PeerState::Silent, Kind::Hello, PeerState::Greeted},
     // A warm service's lease may be held before the vault is ready.

@@ -3,6 +3,7 @@
 
 #include "base/mission_id.hpp"
 #include "launcher/plan/plan_mounts.hpp"
+#include "launcher/run/preparation_parts.hpp"
 #include "launcher/run/secret_variables.hpp"
 #include "launcher/run/trust_question.hpp"
 #include "profiles/schema/owned_file.hpp"
@@ -17,9 +18,6 @@
 extern char** environ;
 
 namespace sanctum::launcher {
-namespace {
-
-constexpr const char* kPolicyInside = "/run/sanctum/policy.json";
 
 std::string value_or_empty(const std::map<std::string, std::string>& environment, const char* name) {
     const auto found = environment.find(name);
@@ -37,6 +35,8 @@ std::string home_of(const std::map<std::string, std::string>& environment) {
     const passwd* entry = ::getpwuid(::geteuid());
     return entry != nullptr && entry->pw_dir != nullptr ? entry->pw_dir : "/";
 }
+
+namespace {
 
 // The operator's configuration: a file that was named must exist, the usual one may be absent.
 Result<profiles::OperatorConfig> load_config(const Options& options, Places& places,
@@ -84,6 +84,33 @@ Result<std::string> usable_program(const std::string& path, const PreparedMissio
     return real;
 }
 
+// A file under its own name and under the one that its links lead to.
+void add_file(std::vector<std::string>& files, const std::string& path) {
+    if (!path.starts_with('/')) return;
+    files.push_back(path);
+    if (Result<std::string> real = real_path(path, ""); real && *real != path) files.push_back(std::move(*real));
+}
+
+Result<SandboxPlan> plan_of(const Options& options, const PreparedMission& prepared, const std::string& folder) {
+    std::string working_directory = folder;
+    if (!options.working_directory.empty()) {
+        Result<std::string> named = real_path(options.working_directory, "--workdir");
+        if (!named) {
+            return Error{named.error().code,
+                         named.error().what + " (name a folder that exists, in the workspace or a mount)"};
+        }
+        working_directory = std::move(*named);
+    }
+    // First without them: a workspace that may not be one (`/`, a home) is refused before it is searched.
+    SANCTUM_TRY(const SandboxPlan possible, plan_sandbox(prepared.mission, prepared.facts, options.command,
+                                                         options.new_session, working_directory, {}));
+    SANCTUM_TRY(const auto later, runs_later::find_existing(possible.workspace));
+    return plan_sandbox(prepared.mission, prepared.facts, options.command, options.new_session, working_directory,
+                        later);
+}
+
+}  // namespace
+
 // The program itself, not a link to it: what was looked at is what runs.
 Result<std::string> find_witness(const PreparedMission& prepared) {
     if (prepared.config.witness.empty()) return std::string();
@@ -92,13 +119,6 @@ Result<std::string> find_witness(const PreparedMission& prepared) {
     const bool is_missing = program.error().code == Errc::NotFound;
     return std::move(program).error().in(prepared.config.path + ": [ledger] witness" +
                                          (is_missing ? " (install the program, or remove the key)" : ""));
-}
-
-// A file under its own name and under the one that its links lead to.
-void add_file(std::vector<std::string>& files, const std::string& path) {
-    if (!path.starts_with('/')) return;
-    files.push_back(path);
-    if (Result<std::string> real = real_path(path, ""); real && *real != path) files.push_back(std::move(*real));
 }
 
 // The program of an account's source runs outside whenever the mission needs its credential; what it is given as
@@ -125,30 +145,9 @@ void gather_operators_files(PreparedMission& prepared) {
     }
 }
 
-Result<SandboxPlan> plan_of(const Options& options, const PreparedMission& prepared, const std::string& folder) {
-    std::string working_directory = folder;
-    if (!options.working_directory.empty()) {
-        Result<std::string> named = real_path(options.working_directory, "--workdir");
-        if (!named) {
-            return Error{named.error().code,
-                         named.error().what + " (name a folder that exists, in the workspace or a mount)"};
-        }
-        working_directory = std::move(*named);
-    }
-    // First without them: a workspace that may not be one (`/`, a home) is refused before it is searched.
-    SANCTUM_TRY(const SandboxPlan possible, plan_sandbox(prepared.mission, prepared.facts, options.command,
-                                                         options.new_session, working_directory, {}));
-    SANCTUM_TRY(const auto later, runs_later::find_existing(possible.workspace));
-    return plan_sandbox(prepared.mission, prepared.facts, options.command, options.new_session, working_directory,
-                        later);
-}
-
-}  // namespace
-
 Result<PreparedMission> prepare_mission(const Options& options, const Clock& clock) {
     PreparedMission prepared;
     prepared.environment = environment_of_this_process();
-    SANCTUM_CHECK(refuse_inside_a_mission(prepared.environment));
     prepared.places = places_of_this_process();
     SANCTUM_CHECK(check_own_folders(prepared.places, prepared.environment));
     SANCTUM_TRY(prepared.config, load_config(options, prepared.places, prepared.environment));
@@ -184,13 +183,6 @@ Result<PreparedMission> prepare_mission(const Options& options, const Clock& clo
     prepared.workspace.group = prepared.facts.workspace_group;
     SANCTUM_TRY(prepared.workspace.before, runs_later::remember(prepared.mission.sandbox.workspace));
     return prepared;
-}
-
-Status refuse_inside_a_mission(const std::map<std::string, std::string>& environment) {
-    const std::string outer = value_or_empty(environment, "SANCTUM_MISSION");
-    if (outer.empty() || ::access(kPolicyInside, F_OK) != 0) return {};
-    return Error{Errc::Unsupported, "this is inside mission " + outer +
-                                        " already; a mission cannot start another one (run it from outside)"};
 }
 
 std::map<std::string, std::string> environment_of_this_process() {

@@ -40,9 +40,6 @@ struct PreparedMission {
 /// Errors: InvalidProfile, NotFound, Denied, Unsupported, Io; every one means exit 125.
 [[nodiscard]] Result<PreparedMission> prepare_mission(const Options& options, const Clock& clock);
 
-/// Where this process is inside a mission already, no second one can be built. Errors: Unsupported.
-[[nodiscard]] Status refuse_inside_a_mission(const std::map<std::string, std::string>& environment);
-
 /// This process's environment by name.
 [[nodiscard]] std::map<std::string, std::string> environment_of_this_process();
 

@@ -26,8 +26,8 @@ Result<std::unique_ptr<Processes>> Processes::start(const PreparedMission& prepa
     return processes;
 }
 
-Status Processes::spawn_agent(const SandboxPlan& plan) {
-    SANCTUM_TRY(agent, spawn_confined(plan));
+Status Processes::spawn_agent(const SandboxPlan& plan, const StandardDescriptors& standard) {
+    SANCTUM_TRY(agent, spawn_confined(plan, standard));
     // They had the time that the sandbox took.
     SANCTUM_CHECK(confirm_start(interceptor.process));
     return confirm_start(vault.process);

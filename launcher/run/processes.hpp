@@ -24,7 +24,7 @@ public:
 
     /// Builds the sandbox and holds the agent at its gate, while interceptor and vault load. Errors: the failing
     /// step's; NotFound, NotPermitted: of a program that cannot be executed.
-    [[nodiscard]] Status spawn_agent(const SandboxPlan& plan);
+    [[nodiscard]] Status spawn_agent(const SandboxPlan& plan, const StandardDescriptors& standard = kOwnDescriptors);
 
     Standby standby;
     std::unique_ptr<Witness> witness;  ///< null without one

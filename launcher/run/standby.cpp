@@ -6,13 +6,16 @@
 #include "base/files.hpp"
 #include "base/limits.hpp"
 #include "launcher/run/child_process.hpp"
+#include "launcher/run/options.hpp"
 
 #include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <vector>
@@ -23,8 +26,12 @@ namespace {
 constexpr char kReapLeases = 'V';
 constexpr char kReapEarlier = 'B';
 constexpr char kCareForWorkspace = 'W';
+constexpr char kStartChild = 'C';
 constexpr char kDismiss = 'D';
 constexpr char kLauncherGone = '\0';
+
+constexpr std::size_t kChildDescriptors = 3;  // of a child mission's launcher: to us, to the agent, about its parent
+constexpr int kOutOfTheChildsWay = 16;
 
 constexpr std::array kReaperVariables = {"HOME",          "PATH",           "USER",
                                          "LOGNAME",       "LANG",           "LC_ALL",
@@ -36,7 +43,9 @@ constexpr std::array kReaperVariables = {"HOME",          "PATH",           "USE
 struct Commands {
     std::vector<std::string> reap_leases;
     std::vector<std::string> reap_all;
+    std::vector<std::string> child_mission;
     std::vector<std::string> environment;
+    mode_t umask = 077;  ///< the caller's
 };
 
 Commands commands_of(const StandbyStart& start) {
@@ -44,6 +53,9 @@ Commands commands_of(const StandbyStart& start) {
     commands.reap_leases = {start.places.vault(), "reap",    "--json", "--mission", start.mission,
                             "--state",                                start.places.state};
     commands.reap_all = {start.places.console(), "reap", "--background"};
+    commands.child_mission = {start.places.launcher(), std::string(kChildMissionOption)};
+    commands.umask = ::umask(077);
+    ::umask(commands.umask);
     for (const char* name : kReaperVariables) {
         if (const auto found = start.environment.find(name); found != start.environment.end()) {
             commands.environment.push_back(found->first + "=" + found->second);
@@ -57,12 +69,33 @@ Commands commands_of(const StandbyStart& start) {
     ::_exit(127);
 }
 
-char next_order() {
-    char order = 0;
+/// A letter, and what comes beside it.
+struct Order {
+    char what = kLauncherGone;
+    std::vector<UniqueFd> descriptors;
+};
+
+Order next_order() {
+    Order order;
+    iovec byte{&order.what, 1};
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * kChildDescriptors)> control{};
+    msghdr message{};
+    message.msg_iov = &byte;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
     ssize_t size = 0;
-    do size = ::read(kChannelDescriptor, &order, 1);
+    do size = ::recvmsg(kChannelDescriptor, &message, MSG_CMSG_CLOEXEC);
     while (size < 0 && errno == EINTR);
-    return size == 1 ? order : kLauncherGone;
+    if (size != 1) return {};
+    const cmsghdr* part = CMSG_FIRSTHDR(&message);
+    if (part == nullptr || part->cmsg_type != SCM_RIGHTS) return order;
+    for (std::size_t i = 0; i < (part->cmsg_len - CMSG_LEN(0)) / sizeof(int); ++i) {
+        int fd = -1;
+        std::memcpy(&fd, CMSG_DATA(part) + i * sizeof fd, sizeof fd);
+        order.descriptors.emplace_back(fd);
+    }
+    return order;
 }
 
 // What `child` writes to a pipe until it ends; `child` never returns.
@@ -111,6 +144,34 @@ void start_besides(const std::vector<std::string>& command, const Commands& comm
     }
 }
 
+// Puts the order's descriptors on 3 and up, everything else away, and becomes the launcher.
+[[noreturn]] void become_child_launcher(const Order& order, const Commands& commands) {
+    std::array<int, kChildDescriptors> high{};
+    for (std::size_t i = 0; i < high.size(); ++i) {
+        high[i] = ::fcntl(order.descriptors[i].get(), F_DUPFD, kOutOfTheChildsWay);
+        if (high[i] < 0) ::_exit(1);
+    }
+    for (std::size_t i = 0; i < high.size(); ++i) {
+        const int wanted = kChannelDescriptor + static_cast<int>(i);
+        if (::dup2(high[i], wanted) != wanted) ::_exit(1);
+    }
+    constexpr unsigned kFirstOther = kChannelDescriptor + kChildDescriptors;
+    if (::setsid() < 0 || ::close_range(kFirstOther, ~0U, 0) != 0) ::_exit(1);
+    ::umask(commands.umask);
+    become(commands.child_mission, commands);
+}
+
+void start_child(const Order& order, const Commands& commands) {
+    if (order.descriptors.size() != kChildDescriptors) return;
+    const pid_t pid = ::fork();
+    if (pid == 0) {
+        if (::fork() != 0) ::_exit(0);  // forked twice: its end is seen on its channel
+        become_child_launcher(order, commands);
+    }
+    while (pid > 0 && ::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+    }
+}
+
 // In a child of its own: becoming the workspace's owner cannot be taken back.
 std::string findings_of(const WorkspaceCare& care) {
     return output_of_child([&](int to) {
@@ -128,8 +189,10 @@ void answer(const std::string& text) {
 [[noreturn]] void stand_by(int socket, const Commands& commands, const WorkspaceCare& workspace) {
     if (settle_in_child(socket, -1, ChildStderr::Null) != 0) ::_exit(1);
     for (;;) {
-        switch (next_order()) {
+        const Order order = next_order();
+        switch (order.what) {
             case kReapEarlier: start_besides(commands.reap_all, commands); break;
+            case kStartChild: start_child(order, commands); break;
             case kReapLeases: answer(output_of(commands.reap_leases, commands)); break;
             case kCareForWorkspace: answer(findings_of(workspace)); break;
             case kLauncherGone: ::close(kChannelDescriptor); become(commands.reap_all, commands);
@@ -186,6 +249,26 @@ Result<std::string> Standby::ask(char order, std::chrono::milliseconds timeout) 
 
 Status Standby::reap_earlier_missions() {
     if (!socket_ || ::send(socket_.get(), &kReapEarlier, 1, MSG_NOSIGNAL) != 1) return io_error("standby: send");
+    return {};
+}
+
+Status Standby::start_child_mission(int channel, int client, int parent_file) {
+    char order = kStartChild;
+    iovec byte{&order, 1};
+    const std::array descriptors = {channel, client, parent_file};
+    static_assert(descriptors.size() == kChildDescriptors);
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof descriptors)> control{};
+    msghdr message{};
+    message.msg_iov = &byte;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    cmsghdr* part = CMSG_FIRSTHDR(&message);
+    part->cmsg_level = SOL_SOCKET;
+    part->cmsg_type = SCM_RIGHTS;
+    part->cmsg_len = CMSG_LEN(sizeof descriptors);
+    std::memcpy(CMSG_DATA(part), descriptors.data(), sizeof descriptors);
+    if (!socket_ || ::sendmsg(socket_.get(), &message, MSG_NOSIGNAL) != 1) return io_error("standby: send");
     return {};
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Standby: a forked, idle copy of the launcher from before its confinement. It does what the confined launcher cannot
-// do itself at the end (start the reaper, change files of the workspace's owner), and when the launcher was killed it
-// becomes the reaper.
+// do itself (start the reaper, start a child mission's launcher, change files of the workspace's owner), and when the
+// launcher was killed it becomes the reaper.
 //
 // It takes orders of one letter from the launcher and nothing from anybody else; it never sees the agent's bytes.
 #pragma once
@@ -45,6 +45,10 @@ public:
     /// Looks for files that run later which the mission made or changed, and holds them back if the mission says so.
     /// Call it after the tree's end. Errors: Io, Timeout, Protocol, and what the search itself reported.
     [[nodiscard]] Result<WorkspaceFindings> care_for_workspace(std::chrono::milliseconds timeout);
+
+    /// Starts the launcher of a child mission besides: `sanctum-run` anew, with what is borrowed here on its
+    /// descriptors 3 to 5 and nothing else of ours. Errors: Io.
+    [[nodiscard]] Status start_child_mission(int channel, int client, int parent_file);
 
     /// Everything has its end; the child leaves and is reaped. Idempotent.
     void dismiss();

@@ -98,6 +98,12 @@ Ending explain_exec_failure(const Error& error, const PreparedMission& prepared)
     return failed_to_set_up(found + "; " + remedy, kExitCommandNotFound);
 }
 
+Ending explain_exec_failure_inside(const Error& error, const SandboxPlan& plan) {
+    const std::string& command = plan.command.front();
+    if (error.code == Errc::NotFound) return failed_to_set_up(command + ": command not found", kExitCommandNotFound);
+    return failed_to_set_up(command + ": cannot be executed: " + std::strerror(error.sys_errno), kExitCannotExecute);
+}
+
 std::string last_lines(const std::string& mission, const Counts& counts, bool has_scopes,
                        const std::vector<std::string>& unused_scopes) {
     std::string first = std::to_string(counts.allowed) + " allowed, " + std::to_string(counts.refused) + " refused";

@@ -20,6 +20,9 @@ namespace sanctum::launcher {
 /// it.
 [[nodiscard]] Ending explain_exec_failure(const Error& error, const PreparedMission& prepared);
 
+/// The same for a child mission: told to an agent, and so without a look at this machine.
+[[nodiscard]] Ending explain_exec_failure_inside(const Error& error, const SandboxPlan& plan);
+
 /// The place outside of a command (absolute, relative with `/`, or searched in `path`); empty when there is none. Looks
 /// at files.
 [[nodiscard]] std::string find_outside(const std::string& command, const std::string& path,

@@ -56,6 +56,32 @@ bool covers_segments(std::string_view pattern, std::string_view value, Case lett
     return !wanted.has_more && !given.has_more;
 }
 
+// What `narrow` covers, segment by segment, is covered by `wide`.
+bool is_segments_within(std::string_view narrow, std::string_view wide) {
+    Segments inner{narrow};
+    Segments outer{wide};
+    while (inner.has_more && outer.has_more) {
+        const std::string_view wanted = outer.next();
+        if (wanted == "**" && !outer.has_more) return true;
+        const std::string_view given = inner.next();
+        if (given == "**" && !inner.has_more) return false;
+        if (is_any(wanted) ? given.empty() : is_any(given) || !equal_segments(wanted, given, Case::Exact)) return false;
+    }
+    return !inner.has_more && !outer.has_more;
+}
+
+bool may_segments_overlap(std::string_view a, std::string_view b) {
+    Segments left{a};
+    Segments right{b};
+    while (left.has_more && right.has_more) {
+        const std::string_view x = left.next();
+        const std::string_view y = right.next();
+        if ((x == "**" && !left.has_more) || (y == "**" && !right.has_more)) return true;
+        if (!is_any(x) && !is_any(y) && !equal_segments(x, y, Case::Ignored)) return false;
+    }
+    return !left.has_more && !right.has_more;
+}
+
 bool is_path_character(char c) {
     constexpr std::string_view kOthers = "-._~!$&'()*+,;=:@%";
     return (c >= 'a' && c <= 'z') || is_upper(c) || (c >= '0' && c <= '9') || kOthers.find(c) != std::string_view::npos;
@@ -212,6 +238,19 @@ bool can_overlap(std::string_view a, std::string_view b) {
         if (x != "*" && y != "*" && x != y) return false;
     }
     return !left.has_more && !right.has_more;
+}
+
+bool is_within(const RequestPattern& narrow, const RequestPattern& wide) {
+    const bool is_method_within = narrow.method == "*" ? wide.method == "*" : covers_method(wide.method, narrow.method);
+    return is_method_within && is_segments_within(narrow.path, wide.path);
+}
+
+bool is_resource_within(std::string_view narrow, std::string_view wide) { return is_segments_within(narrow, wide); }
+
+bool may_overlap(const RequestPattern& a, const RequestPattern& b) {
+    const bool is_any_method = a.method == "*" || b.method == "*";
+    const bool may_share = is_any_method || covers_method(a.method, b.method) || covers_method(b.method, a.method);
+    return may_share && may_segments_overlap(a.path, b.path);
 }
 
 std::string decode_segment(std::string_view segment) {

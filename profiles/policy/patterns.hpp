@@ -40,6 +40,14 @@ enum class Case : std::uint8_t { Exact, Ignored };
 /// True when some value is covered by both patterns.
 [[nodiscard]] bool can_overlap(std::string_view a, std::string_view b);
 
+/// True when everything that `narrow` covers is covered by `wide` as well, letters compared exactly.
+[[nodiscard]] bool is_within(const RequestPattern& narrow, const RequestPattern& wide);
+/// The same for patterns of resources.
+[[nodiscard]] bool is_resource_within(std::string_view narrow, std::string_view wide);
+
+/// True when some request may be covered by both, whatever the case of its letters.
+[[nodiscard]] bool may_overlap(const RequestPattern& a, const RequestPattern& b);
+
 /// A segment with its percent escapes taken away, so that `%40x` and `@x` are the same. Left as it is when the
 /// result would hold a separator, a control character or a percent sign.
 [[nodiscard]] std::string decode_segment(std::string_view segment);

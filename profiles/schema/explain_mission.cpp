@@ -44,6 +44,8 @@ void explain_head(const Mission& mission, Page& page) {
     page.line("ends", "with its process tree, after " + format_duration(mission.ttl_ms) + " at the latest");
     page.line("profile", mission.profile_path + " (sha256 " + mission.profile_sha256.substr(0, 12) + "…)");
     for (const std::string& override : mission.overrides) page.line("override", override);
+    if (mission.delegate) page.line("delegates", "the agent may start child missions, each with a part of these rules");
+    if (!mission.parent.empty()) page.line("child of", "mission " + mission.parent + ", and ends with it");
 }
 
 std::string ports_of(const std::vector<std::uint16_t>& ports) {

@@ -72,9 +72,10 @@ std::string exposure_line(const Mission& mission, const CatalogSet& catalog) {
         const bool has_resources = entry != nullptr && !entry->resource_names().empty();
         if (has_resources && service.resources.empty() && service.account_resources.empty()) ++unbounded;
     }
+    const std::string delegates = mission.delegate ? "; starts child missions within these rules" : "";
     if (hosts == 0) {
         return out + "no network; files: " + count(1, "workspace") + " writable; at most " +
-               format_duration(mission.ttl_ms);
+               format_duration(mission.ttl_ms) + delegates;
     }
     out += count(mission.services.size(), "credential") + " lent, never held; " + count(hosts, "host") + " reachable; ";
     out += "unattended up to " + std::string(name_of(worst)) + " risk";
@@ -94,7 +95,7 @@ std::string exposure_line(const Mission& mission, const CatalogSet& catalog) {
         static_cast<std::size_t>(std::count_if(mission.sandbox.mounts.begin(), mission.sandbox.mounts.end(),
                                                [](const Mount& mount) { return mount.writable; }));
     out += "; " + count(1 + writable, "folder") + " writable; at most " + format_duration(mission.ttl_ms);
-    return printable(out);
+    return printable(out + delegates);
 }
 
 }  // namespace sanctum::profiles

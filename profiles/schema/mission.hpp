@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Mission: one run's complete, resolved intent. Only resolve_mission() makes one; it never changes afterwards.
+// Mission: one run's complete, resolved intent. Only resolve_mission() makes one, and for a child mission only
+// narrow_to_parent() narrows it; it never changes afterwards.
 //
 // It is what launcher, interceptor and vault share: it travels between them as JSON (see wire::to_json). It holds no
 // secret and nothing that says where a credential lies; that is VaultConfig.
@@ -268,6 +269,9 @@ struct Mission {
     ApprovalPolicy approval;
     std::vector<Budget> budgets;
     Sandbox sandbox;
+    bool delegate = false;    ///< the agent may start child missions
+    std::string parent;       ///< id of the mission whose agent started this one; empty: a person did
+    std::uint32_t depth = 0;  ///< parents above it
     template <class Self, class Archive>
     static void fields(Self& self, Archive& archive) {
         archive("id", self.id);
@@ -284,6 +288,9 @@ struct Mission {
         archive("approval", self.approval);
         archive("budgets", self.budgets);
         archive("sandbox", self.sandbox);
+        archive("delegate", self.delegate);
+        archive("parent", self.parent);
+        archive("depth", self.depth);
     }
 };
 

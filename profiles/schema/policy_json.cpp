@@ -71,6 +71,7 @@ struct Policy {
     std::vector<HostPolicy> hosts;
     std::vector<RulePolicy> rules;
     ApprovalPolicy approval;
+    bool delegate = false;
     std::string note;
     template <class Self, class Archive>
     static void fields(Self& self, Archive& archive) {
@@ -84,6 +85,7 @@ struct Policy {
         archive("hosts", self.hosts);
         archive("rules", self.rules);
         archive("approval", self.approval);
+        archive("delegate", self.delegate);
         archive("note", self.note);
     }
 };
@@ -108,6 +110,7 @@ std::string policy_json(const Mission& mission) {
     policy.purpose = mission.purpose;
     policy.ttl_ms = mission.ttl_ms;
     policy.approval = mission.approval;
+    policy.delegate = mission.delegate;
     policy.note = kNote;
     for (const Service& service : mission.services) {
         ServicePolicy shown{service.name, service.catalog, service.grant, service.resources, {}};

@@ -78,6 +78,7 @@ struct SandboxText {
     bool attribute = true;
     SandboxLimits limits;
     std::uint32_t landlock_min = 1;
+    Place home_at, attribute_at, limits_at;  ///< of the keys; those of the profile's beginning where they are absent
 };
 
 struct ApprovalText {
@@ -90,6 +91,7 @@ struct ProfileText {
     std::optional<PlacedText> name, agent;
     std::string purpose;
     std::optional<Placed<std::int64_t>> ttl_ms;
+    std::optional<Placed<bool>> delegate;
     SandboxText sandbox;
     std::vector<ServiceText> services;
     std::vector<HostText> hosts;

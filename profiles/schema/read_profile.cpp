@@ -50,7 +50,7 @@ void read_mission(TableReader& top, ProfileText& out) {
     out.agent = read_name(reader, "agent", Need::Optional, "an agent", "triage-bot");
     out.purpose = read_sentence(reader, "purpose", "Label and answer new issues in acme/api");
     out.ttl_ms = read_duration(reader, "ttl", "30m");
-    reader.refuse("delegate", "`delegate` is not supported by this version", "remove it; start inner missions outside");
+    out.delegate = reader.boolean("delegate");
     reader.finish();
 }
 
@@ -358,11 +358,18 @@ void read_sandbox(TableReader& top, ProfileText& out) {
     if (const auto write = reader.texts("write", Need::Optional, R"(["/var/cache/build"])")) {
         sandbox.write = write->value;
     }
-    if (const auto home = reader.word<Home>("home", {Home::Fresh, Home::Kept})) sandbox.home = home->value;
+    if (const auto home = reader.word<Home>("home", {Home::Fresh, Home::Kept})) {
+        sandbox.home = home->value;
+        sandbox.home_at = home->at;
+    }
     if (const auto later = reader.word<RunsLater>("runs_later", {RunsLater::Hold, RunsLater::Report})) {
         sandbox.runs_later = later->value;
     }
-    if (const auto attribute = reader.boolean("attribute")) sandbox.attribute = attribute->value;
+    if (const auto attribute = reader.boolean("attribute")) {
+        sandbox.attribute = attribute->value;
+        sandbox.attribute_at = attribute->at;
+    }
+    if (const TomlMember* limits = reader.peek("limits")) sandbox.limits_at = limits->at;
     read_limits(reader, sandbox.limits);
     read_environment(reader, sandbox);
     if (const auto abi = reader.integer("landlock_min", 0, kLandlockAbiMax)) {
@@ -384,7 +391,7 @@ ProfileText read_profile_tree(const TomlValue& tree, std::uint32_t source, Diagn
     for (const TomlValue* host : top.tables("host")) read_host(*host, diagnostics, out);
     read_approval(top, out);
     read_budget(top, out);
-    top.refuse("delegate", "`delegate` is not supported by this version", "remove it; start inner missions outside");
+    top.refuse("delegate", "`delegate` is said of the mission", "write it under [mission]");
     top.refuse("login", "`login` is not supported by this version",
                "give the account an API key or token with `sanctum vault add`");
     top.refuse("account", "accounts belong to the operator's configuration",

@@ -14,6 +14,7 @@ void resolve_life(const ProfileText& text, Resolving& to) {
     if (text.name) to.mission.name = text.name->value;
     to.mission.agent = text.agent ? text.agent->value : to.mission.name;
     to.mission.purpose = text.purpose;
+    to.mission.delegate = text.delegate && text.delegate->value;
     if (!text.ttl_ms) {
         return to.diagnostics.error(text.mission_at, "[mission] needs `ttl`, the hard end of the run",
                                     "write ttl = \"30m\", or give --ttl 30m");

@@ -20,6 +20,8 @@ void resolve_hosts(const ProfileText& text, Resolving& to);
 void resolve_rules(const ProfileText& text, Resolving& to);
 void resolve_budgets(const ProfileText& text, Resolving& to);
 void resolve_sandbox(const ProfileText& text, const std::vector<MountText>& mounts, Resolving& to);
+/// A resource pattern in full: git's `agent/**` for `ref` means refs/heads/agent/**.
+[[nodiscard]] std::string full_pattern(const std::string& resource, const std::string& pattern, bool is_git);
 /// Variables: passed, set, and the placeholders of services.
 void resolve_environment(const ProfileText& text, Resolving& to);
 

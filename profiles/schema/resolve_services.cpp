@@ -93,12 +93,6 @@ void resolve_grant(const ServiceText& text, const CompiledEntry& entry, const Ac
     if (bound) std::erase_if(service.implied, [&](const std::string& scope) { return !contains(*bound, scope); });
 }
 
-// git: `agent/**` means refs/heads/agent/**.
-std::string full_pattern(const std::string& resource, const std::string& pattern, bool is_git) {
-    if (!is_git || resource != "ref" || pattern.starts_with("refs/")) return pattern;
-    return "refs/heads/" + pattern;
-}
-
 void resolve_resources(const ServiceText& text, const CompiledEntry& entry, const Account& account, Service& service,
                        Resolving& to) {
     const Texts known = owned(entry.resource_names());
@@ -350,6 +344,11 @@ void check_hosts(const ProfileText& text, Resolving& to) {
 }
 
 }  // namespace
+
+std::string full_pattern(const std::string& resource, const std::string& pattern, bool is_git) {
+    if (!is_git || resource != "ref" || pattern.starts_with("refs/")) return pattern;
+    return "refs/heads/" + pattern;
+}
 
 void resolve_services(const ProfileText& text, Resolving& to) {
     check_names(text, to);

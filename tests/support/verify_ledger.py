@@ -29,7 +29,8 @@ PAYLOAD_TYPE = "application/vnd.sanctum.receipt+json"
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\Z")
 HEX = re.compile(r"[0-9a-f]{64}\Z")
 TYPES = {"mission.started", "connection.opened", "connection.refused", "exchange.intent", "exchange.refused",
-         "exchange.outcome", "lease.changed", "approval.changed", "head.signed", "mission.ended"}
+         "exchange.outcome", "lease.changed", "approval.changed", "head.signed", "mission.ended", "child.started",
+         "child.refused", "child.ended"}
 ROWS_MAX = 4096
 OPEN_MAX = 65536
 
@@ -150,6 +151,7 @@ class Sums:
         self.counts = {"connections": 0, "connections_refused": {}, "verdicts": {}, "refused": {}, "outcomes": {},
                        "sent": 0, "received": 0, "scrubbed": 0}
         self.services, self.hosts, self.leases, self.approvals, self.open = {}, {}, {}, {}, {}
+        self.children, self.children_refused, self.has_children = {}, {}, False
         self.more_rows = 0
 
     @staticmethod
@@ -242,6 +244,21 @@ class Sums:
     def head_signed(self, record):
         pass
 
+    def child_started(self, record):
+        self.has_children = True
+        self.row(self.children, record["child"]).update(
+            {"mission": record["child"], "name": record["name"], "profile_sha256": record["profile_sha256"],
+             "started": record["t"], "ended": "", "reason": "", "code": 0, "receipt": ""})
+
+    def child_refused(self, record):
+        self.count(self.children_refused, record["reason"])
+
+    def child_ended(self, record):
+        if record["child"] in self.children:
+            self.children[record["child"]].update(
+                {"ended": record["t"], "reason": record["reason"], "code": record["code"],
+                 "receipt": record["receipt"] or ""})
+
     def mission_ended(self, record):
         self.ended = record
 
@@ -273,6 +290,12 @@ class Sums:
             "previous": previous})
         if "witness" in ended:
             out["witness"] = ended["witness"]
+        if "parent" in started:
+            out["parent"] = started["parent"]
+        if self.has_children:
+            out["children"] = list(self.children.values())
+        if self.children_refused:
+            out["children_refused"] = self.children_refused
         return out
 
 

@@ -98,6 +98,24 @@ TEST(Budgets, WhatWasNotSentIsGivenBack) {
     EXPECT_EQ(budgets.spent(BootTime{2}), (profiles::Spent{0}));
 }
 
+TEST(Budgets, AShareIsTakenWholeOrNotAtAllAndForGood) {
+    std::vector<profiles::Budget> lines(2);
+    lines[0].limit = 10;
+    lines[1].limit = 5;
+    lines[1].window_ms = 1000;
+    Budgets budgets(lines);
+    budgets.count({0, 1}, BootTime{5000});
+
+    EXPECT_EQ(budgets.share({3, 5}, BootTime{5001}), 1U) << "one of the window's five is used";
+    EXPECT_EQ(budgets.left(0, BootTime{5001}), 9U) << "nothing was taken";
+    EXPECT_EQ(budgets.share({3, 2}, BootTime{5001}), std::nullopt);
+    EXPECT_EQ(budgets.left(0, BootTime{5001}), 6U);
+    EXPECT_EQ(budgets.left(1, BootTime{6000}), 3U) << "in the next window too";
+    budgets.give_back({1});
+    EXPECT_EQ(budgets.left(1, BootTime{6000}), 3U) << "what was shared is not given back";
+    EXPECT_EQ(budgets.share({7, 0}, BootTime{6000}), 0U);
+}
+
 TEST(ConnectionNames, LookedUpNameServerNameHostAndPortHaveToAgree) {
     RequestHead head;
     head.host = "a.test";

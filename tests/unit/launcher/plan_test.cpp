@@ -372,5 +372,43 @@ TEST(OwnGroups, AreReadInBothFormats) {
     EXPECT_EQ(groups[3].path, "/user.slice/x.scope");
 }
 
+std::vector<std::string> bound_by(const SandboxPlan& plan, const char* reason) {
+    std::vector<std::string> targets;
+    for (const MountStep& step : plan.mounts) {
+        if (step.reason == reason) targets.push_back(step.target);
+    }
+    return targets;
+}
+
+TEST(PlanSandbox, WhereTheAgentDelegatesNoFolderAboveACoveredPlaceCanBeMoved) {
+    constexpr const char* kPinned = "holds a place that child missions share: stays in place";
+    World world;
+    world.grant("/home/alice/project/a/docs", false);
+    world.facts.sockets = {"/home/alice/project/run/x/docker.sock", "/home/alice/project/a/docs/deep/y.sock"};
+    world.facts.secrets = {"/home/alice/project/b/.aws/"};
+    world.later = {"/home/alice/project/.git/hooks/pre-commit"};
+
+    EXPECT_TRUE(bound_by(*world.plan(), kPinned).empty());
+    world.mission.delegate = true;
+    const SandboxPlan plan = world.plan().value();
+
+    EXPECT_EQ(bound_by(plan, kPinned),
+              (std::vector<std::string>{"/home/alice/project/a", "/home/alice/project/b", "/home/alice/project/run",
+                                        "/home/alice/project/.git", "/home/alice/project/run/x",
+                                        "/home/alice/project/.git/hooks"}));
+    // An outer place is bound before what lies inside of it, or it would cover that.
+    const auto at = [&](const std::string& target) {
+        return std::find_if(plan.mounts.begin(), plan.mounts.end(),
+                            [&](const MountStep& step) { return step.target == target; });
+    };
+    EXPECT_LT(at("/home/alice/project/a"), at("/home/alice/project/a/docs"));
+    EXPECT_TRUE(plan.delegate);
+    EXPECT_NE(render_plan(plan).find(kDelegateSocket), std::string::npos);
+    world.mission.delegate = false;
+    world.mission.parent = "01k0000000000000000000000p";
+    EXPECT_EQ(bound_by(*world.plan(), kPinned).size(), 6U) << "a child covers the same";
+    EXPECT_FALSE(world.plan()->delegate);
+}
+
 }  // namespace
 }  // namespace sanctum::launcher

@@ -87,6 +87,30 @@ TEST(Receipt, MoreRowsThanTheBoundAreCounted) {
     EXPECT_EQ(receipt.more_rows, 5U);
 }
 
+TEST(Receipt, ParentAndChildrenAreNamedAndAbsentWhereThereAreNone) {
+    MissionStarted as_child = started();
+    as_child.parent = "01kp";
+    const Receipt receipt = receipt_of({StartedLine{as_child, "k", "", 0},
+                                        ChildStarted{"01kc", "review", "bb", {"true"}},
+                                        ChildStarted{"01kd", "lost", "bb", {"true"}}, ChildRefused{"wider", "x"},
+                                        ChildEnded{"01kc", "exit", 7, "cc"}, ChildEnded{"01kx", "exit", 0, ""}});
+    const Receipt plain = receipt_of({StartedLine{started(), "k", "", 0}});
+
+    ASSERT_EQ(receipt.children->size(), 2U);
+    EXPECT_EQ(receipt.children->at(0).receipt, "cc");
+    EXPECT_EQ(receipt.children->at(0).code, 7);
+    EXPECT_EQ(receipt.children->at(1).ended, "");
+    EXPECT_EQ(receipt.children_refused->at("wider"), 1U);
+    const std::string words = render_receipt(receipt);
+    EXPECT_NE(words.find("Child of     01kp\n"), std::string::npos) << words;
+    EXPECT_NE(words.find("Child        01kd lost, END NOT KNOWN, no receipt\n"), std::string::npos) << words;
+    const std::string text = wire::to_json(plain);
+    for (const char* member : {"parent", "children", "children_refused"}) {
+        EXPECT_EQ(text.find(member), std::string::npos) << member;
+    }
+    EXPECT_EQ(wire::to_json(wire::from_json<Receipt>(wire::to_json(receipt)).value()), wire::to_json(receipt));
+}
+
 TEST(Receipt, InWordsSaysWhatAPersonAsks) {
     MissionEnded end = ended();
     Receipt receipt = receipt_of({StartedLine{started(), "ed25519:00", "", 0}, lease("held"),

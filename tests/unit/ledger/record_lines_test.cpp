@@ -99,6 +99,15 @@ TEST(RecordLines, MissionEndedHasTheMembersOfTheFormat) {
                        R"("held_files":[".git/hooks/post-commit"],"repaired":0)"));
 }
 
+TEST(RecordLines, AChildsRecordsHaveTheMembersOfTheFormat) {
+    EXPECT_EQ(line_of(ChildStarted{"01kc", "review", "bb", {"true"}}),
+              expected("child.started", R"("child":"01kc","name":"review","profile_sha256":"bb","command":["true"])"));
+    EXPECT_EQ(line_of(ChildRefused{"budget", "nothing left"}),
+              expected("child.refused", R"("reason":"budget","detail":"nothing left")"));
+    EXPECT_EQ(line_of(ChildEnded{"01kc", "exit", 0, "cc"}),
+              expected("child.ended", R"("child":"01kc","reason":"exit","code":0,"receipt":"cc","detail":null)"));
+}
+
 // AUD-12: whatever the agent puts into a name, the line stays one line of valid JSON.
 TEST(RecordLines, HostileWordsCannotEndALineOrAMember) {
     wire::ExchangeRefused hostile = refused(2);
@@ -125,11 +134,16 @@ TEST(RecordLines, EveryRecordReadsBackToTheSameBytes) {
     push.sent_status = 200;
     MissionStarted degraded = started();
     degraded.limits_missing = {"cpus"};
+    degraded.parent = "01kabcdefghjkmnpqrstvwxyz9";
     const ApprovalChanged approval{"a1", 3, {}, "approved", "uid:1000", "control", kTime};
     const std::vector<LineRecord> records = {
         StartedLine{degraded, "ed25519:00", "", 0}, ConnectionRecord{1, "198.18.0.4:443", "", std::nullopt},
         RefusedConnections{{"", "no_listener", ClaimedProcess{1, "x", {}}}, 9}, held, Refusals{refused(2), 5, 9},
-        Refusals{push, 1, 0}, outcome(1), gone, approval, HeadSigned{6, {}, "c2ln"}, ended()};
+        Refusals{push, 1, 0}, outcome(1), gone, approval, HeadSigned{6, {}, "c2ln"}, ended(),
+        ChildStarted{"01kabcdefghjkmnpqrstvwxyz1", "review", std::string(64, 'b'), {"sh", "-c", "x"}},
+        ChildRefused{"wider", "child.toml:4:7: error: `ttl` is longer than the parent's"},
+        ChildEnded{"01kabcdefghjkmnpqrstvwxyz1", "exit", 7, std::string(64, 'c')},
+        ChildEnded{"01kabcdefghjkmnpqrstvwxyz1", "lost", 137, "", "its launcher ended without a word"}};
 
     for (const LineRecord& record : records) {
         const std::string line = line_of(record);
