@@ -159,6 +159,9 @@ inline constexpr milliseconds kConsentRest{10'000};
 inline constexpr milliseconds kMisconfiguredRest{60'000};
 /// The longest that a provider's "later" holds a need back: the mission may outlive it.
 inline constexpr milliseconds kSourceRestMax{15 * 60'000};
+/// A credential that its upstream refused (401) is replaced once in this time for one need: an upstream that refuses
+/// everything must not make a source mint without end.
+inline constexpr milliseconds kRefusedRest{60'000};
 /// How long a need waits while another mission uses the same account's refresh token, and how often it looks.
 inline constexpr seconds kSubjectLockTimeout{30};
 inline constexpr milliseconds kSubjectLockPause{20};
@@ -311,6 +314,8 @@ inline constexpr std::size_t kLeasesMax = 1024;
 /// Credentials that are looked for in responses after their lease has ended; services that fetch one for every exchange
 /// have many.
 inline constexpr std::size_t kCredentialsRememberedMax = 64;
+/// A request's body that is kept, so that it can be sent again with another credential; a call to an API fits.
+inline constexpr std::size_t kRepeatedBodyBytesMax = 16 * 1024;
 /// A cached lease that ends sooner than this is not begun with any more.
 inline constexpr milliseconds kLeaseFloor{2000};
 /// The first message of the launcher.

@@ -36,6 +36,15 @@ resources = { item = "{item}" }
 risk = "medium"
 says = "Write {item}"
 [[operation]]
+id = "item/replace"
+endpoint = "api"
+method = "PUT"
+path = "/items/{item}"
+any_of = [["write"]]
+resources = { item = "{item}" }
+risk = "medium"
+says = "Replace {item}"
+[[operation]]
 id = "item/key"
 endpoint = "api"
 method = "GET"
@@ -143,6 +152,12 @@ Service service_of(std::string name, const profiles::CompiledEntry& entry, std::
 }
 
 }  // namespace
+
+void World::have_another_lease() {
+    leases.other = std::make_shared<HeldLease>();
+    leases.other->id = "l2";
+    leases.other->secret = Secret(kOtherSecret);
+}
 
 void World::sign_with_keys() {
     leases.lease->form = AuthForm::Sigv4;

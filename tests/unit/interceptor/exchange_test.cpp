@@ -565,6 +565,162 @@ TEST(Exchange, ALeaseTakenBackWhileTheRecordWasWrittenIsNotInjected) {
         .run();
 }
 
+// --- a credential that the upstream refuses
+
+const std::string kUnauthorized =
+    "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Bearer error=\"invalid_token\"\r\nContent-Length: 4\r\n\r\nbad!";
+const std::string kUnauthorizedSeen =
+    "HTTP/1.1 401 Unauthorized\r\nwww-authenticate: Bearer error=\"invalid_token\"\r\ncontent-length: 4\r\n\r\nbad!";
+const std::string kOtherAuth = "authorization: Bearer " + std::string(test::kOtherSecret) + "\r\n";
+
+void have_another_lease(World& world) { world.have_another_lease(); }
+
+TEST(Exchange, ARefusedCredentialIsReplacedOnceAndTheAgentSeesTheSecondAnswer) {
+    Script()
+        .given(have_another_lease)
+        .agent_sends(kGet)
+        .upstream_expects(kGetSent)
+        .upstream_sends(kUnauthorized)
+        .upstream_expects("GET /items/1 HTTP/1.1\r\nhost: api.test\r\naccept: */*\r\naccept-encoding: identity\r\n" +
+                          kOtherAuth + "\r\n")
+        .agent_expects_nothing()
+        .upstream_sends(kOk)
+        .agent_expects(kOkSeen)
+        .checks([](World& world, Wire&) {
+            EXPECT_EQ(world.leases.needs.at(1).instead_of, "l1");
+            ASSERT_EQ(world.leases.uses.size(), 2U);
+            EXPECT_EQ(world.leases.uses[0].lease + " " + std::to_string(world.leases.uses[0].status), "l1 401");
+            EXPECT_EQ(world.leases.uses[1].lease + " " + std::to_string(world.leases.uses[1].status), "l2 200");
+            EXPECT_EQ(world.upstreams.last_lease, "l2") << "connections are never shared between credentials";
+            EXPECT_TRUE(world.upstreams.wires[0]->is_closed);
+            auto evidence = world.recorder.outcomes.at(0).evidence;
+            EXPECT_EQ(evidence["lease_replaced"], "l1");
+            EXPECT_EQ(evidence["sent_with"], "l2");
+            EXPECT_EQ(evidence["refused_with"], "Bearer error=\"invalid_token\"");
+            EXPECT_EQ(evidence.count("upstream_rejected_credential"), 0U);
+        })
+        .completed("complete")
+        .run_with_failure_at_every_step();
+}
+
+TEST(Exchange, ASecondRefusalGoesToTheAgentAsItIs) {
+    Script()
+        .given(have_another_lease)
+        .agent_sends(kGet)
+        .upstream_sends(kUnauthorized)
+        .upstream_expects_containing(kOtherAuth)
+        .upstream_sends(kUnauthorized)
+        .agent_expects(kUnauthorizedSeen)
+        .checks([](World& world, Wire&) {
+            EXPECT_EQ(world.upstreams.opened, 2U);
+            EXPECT_EQ(world.recorder.outcomes.at(0).evidence["upstream_rejected_credential"], "401");
+            EXPECT_EQ(world.recorder.outcomes.at(0).evidence["www-authenticate"], "Bearer error=\"invalid_token\"");
+        })
+        .completed("complete")
+        .run_with_failure_at_every_step();
+}
+
+TEST(Exchange, ARefusalGoesToTheAgentWhereThereIsNoOtherCredential) {
+    Script()
+        .agent_sends(kGet)
+        .upstream_sends(kUnauthorized)
+        .agent_expects(kUnauthorizedSeen)
+        .checks([](World& world, Wire&) {
+            EXPECT_EQ(world.upstreams.opened, 1U);
+            ASSERT_EQ(world.leases.uses.size(), 1U) << "told once";
+            EXPECT_EQ(world.leases.uses[0].status, 401);
+            EXPECT_EQ(world.recorder.outcomes.at(0).evidence["not_sent_again"],
+                      "credential_refused: its source gave the same credential again");
+        })
+        .completed("complete")
+        .run_with_failure_at_every_step();
+}
+
+TEST(Exchange, ASmallBodyIsSentAgainAsItWasAndAnythingElseIsNot) {
+    const std::string put = "PUT /items/1 HTTP/1.1\r\nHost: api.test\r\n";
+    Script()
+        .given(have_another_lease)
+        .agent_sends(put + "Content-Length: 6\r\n\r\nabc")
+        .agent_sends("def")
+        .upstream_sends(kUnauthorized)
+        .upstream_expects_containing("content-length: 6\r\n" + kOtherAuth + "\r\nabcdef")
+        .upstream_sends(kOk)
+        .agent_expects(kOkSeen)
+        .agent_sends(kGet)  // what came behind the body is read as before
+        .upstream_sends(kOk)
+        .agent_expects(kOkSeen)
+        .checks([](World& world, Wire&) {
+            EXPECT_EQ(world.recorder.outcomes.at(0).body, sha256("saltabcdef"));
+            EXPECT_EQ(world.recorder.outcomes.at(0).sent, 6U);
+        })
+        .completed("complete", 2)
+        .run_with_failure_at_every_step();
+    const std::vector<std::string> never = {
+        "POST /items/1 HTTP/1.1\r\nHost: api.test\r\nContent-Length: 1\r\n\r\na",   // not idempotent
+        put + "Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",            // of no known length
+        put + "Content-Length: 20000\r\n\r\n" + std::string(20'000, 'a'),           // not kept
+        put + "Content-Length: 6\r\n\r\nabc"};                                      // not whole
+    for (const std::string& request : never) {
+        Script()
+            .given(have_another_lease)
+            .agent_sends(request)
+            .upstream_sends(kUnauthorized)
+            .agent_expects_containing(kUnauthorizedSeen)
+            .checks([](World& world, Wire&) {
+                EXPECT_EQ(world.upstreams.opened, 1U);
+                EXPECT_EQ(world.leases.uses.at(0).status, 401) << "the next request gets another credential";
+            })
+            .completed("complete")
+            .run();
+    }
+}
+
+TEST(Exchange, ALeaseForOneRequestIsNotReplaced) {
+    Script()
+        .given([](World& world) {
+            world.have_another_lease();
+            world.leases.lease->uses = 1;
+        })
+        .agent_sends(kGet)
+        .upstream_sends(kUnauthorized)
+        .agent_expects(kUnauthorizedSeen)
+        .checks([](World& world, Wire&) { EXPECT_EQ(world.upstreams.opened, 1U); })
+        .completed("complete")
+        .run();
+}
+
+TEST(Exchange, ALeaseThatEndsWhileTheRecordIsWrittenIsReplacedBeforeAnythingIsSent) {
+    Script()
+        .given([](World& world) {
+            world.have_another_lease();
+            world.recorder.on_intent = [&world] { world.leases.lease->is_live = false; };
+        })
+        .agent_sends("POST /items/1 HTTP/1.1\r\nHost: api.test\r\nContent-Length: 1\r\n\r\na")
+        .upstream_expects_containing(kOtherAuth)
+        .upstream_sends(kOk)
+        .agent_expects(kOkSeen)
+        .checks([](World& world, Wire&) {
+            EXPECT_EQ(world.upstreams.wires[0]->written, "");
+            EXPECT_EQ(world.recorder.outcomes.at(0).evidence["sent_with"], "l2");
+        })
+        .completed("complete")
+        .run_with_failure_at_every_step();
+}
+
+TEST(Exchange, AServiceTakenBackWhileItsCredentialIsReplacedIsNotAskedAgain) {
+    Script()
+        .given([](World& world) {
+            world.have_another_lease();
+            world.leases.on_another = [&world] { world.services->revoked.revoke(0); };
+        })
+        .agent_sends(kGet)
+        .upstream_sends(kUnauthorized)
+        .agent_expects_containing("sanctum-reason: service_revoked\r\n")
+        .checks([](World& world, Wire&) { EXPECT_EQ(world.upstreams.opened, 1U); })
+        .completed("upstream_closed")
+        .run();
+}
+
 TEST(Exchange, AServiceThatWasTakenBackIsRefusedAndTheOthersAreNot) {
     Script()
         .agent_sends(kGet)
