@@ -169,6 +169,10 @@ inline constexpr milliseconds kSubjectLockPause{20};
 inline constexpr seconds kAssertionLife{60};
 /// A provider's clock may differ from ours by this much before we go by its own (Auth0 lets 10 s pass).
 inline constexpr seconds kClockSkewAllowed{5};
+/// A nonce that a server wants in proofs (RFC 9449 8); those seen are below 100 bytes.
+inline constexpr std::size_t kDpopNonceBytesMax = 512;
+/// Servers whose last nonce is kept; a mission has fewer hosts with bound tokens.
+inline constexpr std::size_t kDpopNoncesMax = 256;
 /// An error's name in a provider's answer (RFC 6749 5.2) that is repeated to the operator.
 inline constexpr std::size_t kProviderErrorNameMax = 64;
 /// Its sentence for people (`error_description`) as it is repeated; two lines of a terminal.

@@ -51,13 +51,16 @@ private:
     [[nodiscard]] net::awaitable<MaybeRefusal> read_push();
     [[nodiscard]] MaybeRefusal read_signed_request();
     [[nodiscard]] bool is_signed() const { return endpoint_ != nullptr && endpoint_->form == AuthForm::Sigv4; }
+    [[nodiscard]] bool is_proved() const { return endpoint_ != nullptr && endpoint_->form == AuthForm::Dpop; }
+    [[nodiscard]] std::string origin() const;
+    [[nodiscard]] bool is_idempotent() const;
     [[nodiscard]] net::awaitable<Status> send_continue();
     [[nodiscard]] net::awaitable<RelayResult> relay_once();
     [[nodiscard]] bool may_repeat(const RelayResult& result) const;
     [[nodiscard]] bool may_send_again() const;
     [[nodiscard]] wire::LeaseNeed lease_need() const;
     [[nodiscard]] net::awaitable<MaybeRefusal> replace_lease();
-    [[nodiscard]] net::awaitable<bool> replace_refused_lease();
+    [[nodiscard]] net::awaitable<bool> answer_unauthorized();
     [[nodiscard]] net::awaitable<RelayResult> send_again(RelayResult first);
     enum class RestOf : std::uint8_t { Any, Push };
     [[nodiscard]] net::awaitable<bool> skip_body(RestOf what);
@@ -100,7 +103,13 @@ private:
     std::string kept_body_;             ///< what was sent of it, to be sent again
     bool was_sent_again_ = false;
     bool is_use_told_ = false;          ///< of lease_, and how it was answered
-    const MaySendAgain on_unauthorized_ = [this](const ResponseHead&) { return replace_refused_lease(); };
+    bool has_new_nonce_ = false;        ///< the last answer brought one
+    bool wants_nonce_ = false;          ///< and said that nothing else was wrong
+    const MaySendAgain on_unauthorized_ = [this] { return answer_unauthorized(); };
+    const std::function<void(const ResponseHead&)> on_head_ = [this](const ResponseHead& answer) {
+        has_new_nonce_ = services_.dpop_nonces.learn(origin(), answer);
+        wants_nonce_ = wants_nonce(answer);
+    };
     std::map<std::string, std::string> replaced_;  ///< evidence of another lease than the intent's
 };
 
@@ -382,6 +391,7 @@ net::awaitable<RelayResult> Exchange::relay_once() {
     if (!services_.needles || !services_.needles->is_for(known)) services_.needles = std::make_shared<NeedleSet>(known);
     std::optional<AwsSignature> signature;
     std::optional<AwsBody> aws_body;
+    std::optional<DpopFields> proof;
     std::shared_ptr<const NeedleSet> own;
     if (is_signed()) {
         auto made = sign_request(head_, *lease_, *endpoint_, payload_, services_.clock.wall());
@@ -391,10 +401,18 @@ net::awaitable<RelayResult> Exchange::relay_once() {
         // SECURITY: with it the same request could be sent again, by anybody, for some minutes.
         own = std::make_shared<NeedleSet>(signature->seed);
     }
+    if (is_proved()) {
+        const std::string nonce = services_.dpop_nonces.of(origin());
+        auto made = prove_request(head_, *lease_, origin(), nonce, services_.clock.wall());
+        if (!made.has_value()) co_return broken_request(std::move(made).error().what);
+        proof = std::move(*made);
+        own = std::make_shared<NeedleSet>(proof->proof);  // as above, where the server keeps no list of proofs
+    }
+    const Secret* const fields = signature ? &signature->fields : proof ? &proof->fields : nullptr;
     Scrubber scrubber(services_.needles, std::move(own));
     body_digest_.emplace();
     body_digest_->update(services_.salt);
-    const Secret head_bytes = inject(head_, lease_.get(), endpoint_, signature ? &*signature : nullptr);
+    const Secret head_bytes = inject(head_, lease_.get(), endpoint_, fields);
     RelayNeeds needs{.request = head_,
                            .endpoint = endpoint_,
                            .head_bytes = head_bytes.reveal(),
@@ -406,6 +424,7 @@ net::awaitable<RelayResult> Exchange::relay_once() {
                            .scrubber = scrubber,
                            .redact = operation_.redact,
                            .body_digest = *body_digest_};
+    if (is_proved()) needs.on_head = &on_head_;
     if (may_send_again()) {
         needs.kept_body = &kept_body_;
         needs.may_send_again = &on_unauthorized_;
@@ -421,14 +440,27 @@ bool Exchange::may_repeat(const RelayResult& result) const {
     return is_safe && result.outcome == "upstream_closed" && upstream_->is_reused() && !upstream_->has_response_begun();
 }
 
+/// Scheme, host, and the port where it is not the scheme's own.
+std::string Exchange::origin() const {
+    const std::uint16_t usual_port = request_.is_tls ? 443 : 80;
+    std::string text = (request_.is_tls ? "https://" : "http://") + request_.host;
+    if (request_.port != usual_port) text += ":" + std::to_string(request_.port);
+    return text;
+}
+
+/// RFC 9110 section 9.2.2.
+bool Exchange::is_idempotent() const {
+    constexpr std::array<std::string_view, 5> methods{"GET", "HEAD", "OPTIONS", "PUT", "DELETE"};
+    return std::find(methods.begin(), methods.end(), head_.method) != methods.end();
+}
+
 /// What a 401 says was not done (RFC 9110 section 15.5.2) may be sent again with another credential where that would
-/// change nothing (section 9.2.2) and all of it is still here. Not where a lease is for one request.
+/// change nothing, and with another proof; all of it has to be here still. Not where a lease is for one request.
 bool Exchange::may_send_again() const {
-    constexpr std::array<std::string_view, 5> idempotent{"GET", "HEAD", "OPTIONS", "PUT", "DELETE"};
-    const bool is_idempotent = std::find(idempotent.begin(), idempotent.end(), head_.method) != idempotent.end();
     const bool is_small = !head_.has_body() || (head_.framing == Framing::Length &&
                                                 head_.content_length <= kRepeatedBodyBytesMax);
-    return lease_ && lease_->uses == 0 && !is_signed() && is_idempotent && is_small && !was_sent_again_;
+    const bool is_harmless = is_idempotent() || is_proved();
+    return lease_ && lease_->uses == 0 && !is_signed() && is_harmless && is_small && !was_sent_again_;
 }
 
 /// Another lease for the same need, of which nothing has been sent yet.
@@ -446,9 +478,15 @@ net::awaitable<MaybeRefusal> Exchange::replace_lease() {
     co_return std::nullopt;
 }
 
-/// The upstream refused the credential. True: there is another one, and the request may be sent again.
-net::awaitable<bool> Exchange::replace_refused_lease() {
+/// The upstream refused the credential. True: there is another one, or another proof of it, and the request may be sent
+/// again.
+net::awaitable<bool> Exchange::answer_unauthorized() {
     was_sent_again_ = true;  // or not at all
+    if (is_proved() && wants_nonce_) {
+        if (has_new_nonce_) replaced_["sent_again"] = "use_dpop_nonce";
+        co_return has_new_nonce_;
+    }
+    if (!is_idempotent()) co_return false;
     services_.leases.used({.exchange = record_.id(), .lease = lease_->id, .status = 401});
     is_use_told_ = true;
     const MaybeRefusal refusal = co_await replace_lease();
@@ -471,7 +509,9 @@ net::awaitable<RelayResult> Exchange::send_again(RelayResult first) {
 
 void Exchange::settle_upstream(const RelayResult& result) {
     if (lease_ && !is_use_told_) {
-        services_.leases.used({.exchange = record_.id(), .lease = lease_->id, .status = result.status});
+        // A proof that was refused says nothing against the credential.
+        const std::uint16_t status = wants_nonce_ ? 0 : result.status;
+        services_.leases.used({.exchange = record_.id(), .lease = lease_->id, .status = status});
     }
     // Any doubt about framing on either side and the connection is not used again.
     const bool is_clean = result.is_request_whole && result.is_response_whole && !result.upstream_closes &&

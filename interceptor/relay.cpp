@@ -172,12 +172,13 @@ private:
             co_return Status{};
         }
         result_.status = head.status;
+        if (needs_.on_head != nullptr) (*needs_.on_head)(head);
         result_.upstream_closes = head.wants_close;
         const bool is_credentialed = needs_.endpoint != nullptr && needs_.endpoint->form != profiles::AuthForm::None;
         result_.evidence = evidence_of(head, is_credentialed);
         for (auto& [name, value] : result_.evidence) needs_.scrubber.scrub_whole(value);
         if (head.status == kUnauthorized && result_.is_request_whole && needs_.may_send_again != nullptr) {
-            result_.is_to_repeat = co_await (*needs_.may_send_again)(head);
+            result_.is_to_repeat = co_await (*needs_.may_send_again)();
             if (has_failed_) result_.is_to_repeat = false;  // the agent left meanwhile
             if (result_.is_to_repeat) co_return stop("upstream_closed", "it is sent again with another credential");
         }

@@ -19,7 +19,7 @@ namespace sanctum::interceptor {
 
 /// Asked when the answer is a 401 and the whole request was written. True: nothing of the answer goes to the agent, and
 /// the request will be sent again.
-using MaySendAgain = std::function<net::awaitable<bool>(const ResponseHead&)>;
+using MaySendAgain = std::function<net::awaitable<bool>()>;
 
 /// What one relay needs; all borrowed for its duration.
 struct RelayNeeds {
@@ -35,6 +35,7 @@ struct RelayNeeds {
     const std::vector<std::string>& redact;     ///< JSON pointers into the response; none: its body is streamed
     Sha256& body_digest;                        ///< salted; takes every body byte sent
     std::string* kept_body = nullptr;           ///< takes every body byte sent, too; nullptr: it is not kept
+    const std::function<void(const ResponseHead&)>* on_head = nullptr;  ///< told of the final head as it came
     const MaySendAgain* may_send_again = nullptr;  ///< nullptr: every answer goes to the agent
 };
 

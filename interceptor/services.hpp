@@ -10,6 +10,7 @@
 #include "interceptor/io/byte_stream.hpp"
 #include "interceptor/policy/budgets.hpp"
 #include "interceptor/policy/revoked_services.hpp"
+#include "interceptor/rewrite/dpop_request.hpp"
 #include "profiles/catalog/catalog.hpp"
 #include "profiles/policy/decide.hpp"
 #include "profiles/schema/mission.hpp"
@@ -113,6 +114,7 @@ struct Services {
     Budgets& budgets;
     bool is_ending = false;  ///< set by `stop`: every new request is refused with `mission_ending`
     std::shared_ptr<const NeedleSet> needles;  ///< the scrubber's, remade when the live leases change
+    DpopNonces dpop_nonces{};   ///< of the servers whose tokens are bound to a key
     RevokedServices revoked{};  ///< their requests are refused with `service_revoked`
 };
 

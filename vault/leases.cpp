@@ -2,6 +2,7 @@
 #include "vault/leases.hpp"
 
 #include "base/digest.hpp"
+#include "base/jose/dpop.hpp"
 #include "base/limits.hpp"
 #include "base/log.hpp"
 #include "base/mission_id.hpp"
@@ -290,6 +291,7 @@ void Leases::hold(const LeasePtr& lease, Credential credential) {
     row.expires_unix_ms = wall_at(lease->expires).unix_ms;
     if (credential.expires) row.alive_until_unix_ms = credential.expires->unix_ms;
     if (const auto retirement = lease->source->retirement(credential)) row.retirement = seal_.seal(*retirement);
+    row.detail = row.retirement.empty() ? lease->source->why_no_retirement(credential) : std::string();
     row.state = LeaseState::Held;
     lease->credential = std::move(credential);
     // Write-ahead: the handle is durable before the credential leaves this process.
@@ -342,7 +344,8 @@ void Leases::hand_out(Lease& lease, std::uint64_t exchange) {
     lease.was_handed_out = true;
     ++lease.row.handed_out;
     mark_for_writing(lease);
-    listener_.held(message, lease.credential.secret);
+    if (lease.credential.key.is_empty()) return listener_.held(message, lease.credential.secret);
+    listener_.held(message, dpop::join_bound_token(lease.credential.secret, lease.credential.key));
 }
 
 void Leases::fail_waiters(Lease& lease, std::string_view reason, const std::string& detail, Milliseconds retry_after) {

@@ -31,15 +31,17 @@ void end_as(LeaseRow& row, LeaseState state, const std::string& detail) {
     if (may_be_alive(row)) row.expires_unix_ms = std::max(row.expires_unix_ms, row.alive_until_unix_ms);
 }
 
-// A credential whose vault died before it was given back, or could not give it back: true when it is gone now.
+// A credential whose vault died before it was given back, or could not give it back: true when all was done that there
+// is to do.
 bool return_lease(LeaseRow& row, const GiveBack& give_back) {
     const bool is_out = row.state == LeaseState::Held || row.state == LeaseState::Retiring ||
                         row.state == LeaseState::Parked;
     if (!is_out || row.retirement.empty()) return false;
     const RetireOutcome outcome = give_back(row);
-    if (outcome.end != RetireOutcome::End::Gone) return false;
-    end_as(row, LeaseState::Gone, "the vault ended; " + outcome.detail + " by the reaper");
+    if (outcome.end == RetireOutcome::End::NotYet) return false;
     row.retirement.clear();
+    const bool is_gone = outcome.end == RetireOutcome::End::Gone;
+    end_as(row, is_gone ? LeaseState::Gone : LeaseState::Parked, "the vault ended; " + outcome.detail + " by the reaper");
     return true;
 }
 
@@ -102,12 +104,13 @@ bool end_dead_lease(LeaseRow& row, WallTime now) {
         case LeaseState::Held:
         case LeaseState::Retiring: break;
     }
+    const std::string lacking = row.detail.empty() ? std::string() : "; " + row.detail;
     if (row.retire == RetireClass::None) {
         end_as(row, LeaseState::Gone, "the vault ended and our copy with it; the credential itself stays valid");
     } else if (is_past) {
         end_as(row, LeaseState::Expired, "its time passed after the vault ended");
     } else {
-        end_as(row, LeaseState::Parked, "the vault ended; the credential is alive until it expires");
+        end_as(row, LeaseState::Parked, "the vault ended; the credential is alive until it expires" + lacking);
     }
     return true;
 }

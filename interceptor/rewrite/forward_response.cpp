@@ -24,6 +24,8 @@ std::size_t prepare_response(Fields& fields, const profiles::Endpoint* endpoint)
         return field.name == "alt-svc" || field.name == "alt-used" || field.name.starts_with("sanctum-");
     });
     if (!is_credentialed(endpoint)) return 0;
+    // A nonce is for who holds the key.
+    if (endpoint->form == profiles::AuthForm::Dpop) remove_fields(fields, "dpop-nonce");
     return remove_fields(fields, "set-cookie") + remove_fields(fields, "set-cookie2");
 }
 

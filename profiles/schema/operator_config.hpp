@@ -26,6 +26,7 @@ struct IdentityClient {
     std::string issuer;               ///< of assertions' `aud`; a tenant's is https://DOMAIN/, with its slash
     std::string token_endpoint;       ///< https
     std::string revocation_endpoint;  ///< https; empty: the provider has none
+    std::string introspection_endpoint;  ///< https (RFC 7662); empty: tokens that say nothing of themselves are believed
     std::string authorization_endpoint;         ///< https; empty: the provider's metadata says it (RFC 8414)
     std::string device_authorization_endpoint;  ///< https (RFC 8628); empty: as above
     std::string pushed_authorization_endpoint;  ///< https (RFC 9126); empty: as above
@@ -36,6 +37,8 @@ struct IdentityClient {
     std::string key_item;             ///< private key, PEM
     std::string key_id;               ///< `kid` of assertions; empty: none
     std::string certificate_pem;      ///< tls_client_auth: content of `certificate`
+    bool dpop = false;                ///< its tokens are bound to a key of the mission (RFC 9449)
+    bool reaps_with_secret = false;   ///< what the reaper sends may hold the client's secret, sealed to the reaper's key
     template <class Self, class Archive>
     static void fields(Self& self, Archive& archive) {
         archive("name", self.name);
@@ -43,6 +46,7 @@ struct IdentityClient {
         archive("issuer", self.issuer);
         archive("token_endpoint", self.token_endpoint);
         archive("revocation_endpoint", self.revocation_endpoint);
+        archive("introspection_endpoint", self.introspection_endpoint);
         archive("authorization_endpoint", self.authorization_endpoint);
         archive("device_authorization_endpoint", self.device_authorization_endpoint);
         archive("pushed_authorization_endpoint", self.pushed_authorization_endpoint);
@@ -53,6 +57,8 @@ struct IdentityClient {
         archive("key_item", self.key_item);
         archive("key_id", self.key_id);
         archive("certificate_pem", self.certificate_pem);
+        archive("dpop", self.dpop);
+        archive("reaps_with_secret", self.reaps_with_secret);
     }
 };
 

@@ -678,6 +678,7 @@ void SourceReader::read_client_table(const TomlMember& member, bool is_tenant) {
     read_endpoints(reader, client);
     read_text(reader, "client_id", Need::Required, "CID", client.client_id);
     read_authentication(reader, client);
+    read_reaping(reader, client);
     for (const char* key : {"secret", "token", "password", "api_key", "key"}) {
         const TomlMember* inlined = reader.peek(key);
         if (inlined == nullptr) continue;
@@ -700,6 +701,9 @@ void SourceReader::read_endpoints(TableReader& reader, IdentityClient& client) {
         client.token_endpoint = read_url(reader, "token_endpoint", Need::Required, "https://login.example.org/token");
         client.revocation_endpoint =
             read_url(reader, "revocation_endpoint", Need::Optional, "https://login.example.org/revoke");
+        if (const auto dpop = reader.boolean("dpop")) client.dpop = dpop->value;
+        client.introspection_endpoint =
+            read_url(reader, "introspection_endpoint", Need::Optional, "https://login.example.org/introspect");
         client.authorization_endpoint =
             read_url(reader, "authorization_endpoint", Need::Optional, "https://login.example.org/authorize");
         client.device_authorization_endpoint =
@@ -763,6 +767,20 @@ void SourceReader::read_authentication(TableReader& reader, IdentityClient& clie
     }
 }
 
+// Weakens what protects the secret to what protects reaper.key, so nobody gets it unasked.
+void SourceReader::read_reaping(TableReader& reader, IdentityClient& client) {
+    const auto reaps = reader.boolean("reap_with_secret");
+    if (!reaps) return;
+    client.reaps_with_secret = reaps->value;
+    const bool has_secret = client.authentication == ClientAuthentication::SecretPost ||
+                            client.authentication == ClientAuthentication::SecretBasic;
+    if (has_secret || !reaps->value) return;
+    const bool is_public = client.authentication == ClientAuthentication::None;
+    diagnostics_.error(reaps->at, "`reap_with_secret` is for a client with a `client_secret`",
+                       is_public ? "remove it; the reaper revokes for a client that proves nothing without it"
+                                 : "remove it; a key never leaves the vault, so what a killed one had expires");
+}
+
 void SourceReader::read_certificate(TableReader& reader, std::string& pem, std::string_view key_goes) {
     const auto file = reader.text("certificate", Need::Optional, "client.pem");
     if (!file) return;
@@ -822,6 +840,11 @@ std::vector<IdentityClient> SourceReader::finish() {
         if (reference.how == "worker" && found->key_item.empty()) {
             diagnostics_.error(reference.at, "exchange `worker` needs a private key of " + title,
                                "write private_key = { item = \"NAME\" } there");
+        }
+        if (reference.how == "refresh-token" && found->dpop && found->authentication == ClientAuthentication::None) {
+            diagnostics_.error(reference.at, "the refresh token of a client that proves nothing is bound to the key that "
+                                             "got it, and with dpop = true each mission has a key of its own",
+                               "write client_secret = { item = \"NAME\" } below " + title + ", or remove `dpop`");
         }
         if (reference.how == "client-credentials" && found->authentication == ClientAuthentication::None) {
             diagnostics_.error(reference.at, "`client-credentials` needs a client that proves who it is",

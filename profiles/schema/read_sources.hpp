@@ -69,6 +69,7 @@ private:
 
     void read_client_table(const TomlMember& member, bool is_tenant);
     void read_endpoints(TableReader& reader, IdentityClient& client);
+    void read_reaping(TableReader& reader, IdentityClient& client);
     void read_authentication(TableReader& reader, IdentityClient& client);
     void read_certificate(TableReader& reader, std::string& pem, std::string_view key_goes);
     std::string read_named_secret(TableReader& reader, std::string_view key);

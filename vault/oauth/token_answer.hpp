@@ -15,7 +15,7 @@ namespace sanctum::vault {
 /// A token and what was said about it.
 struct TokenAnswer {
     Secret access_token;
-    std::string token_type;                           ///< as written; `Bearer` in any case, `N_A`
+    std::string token_type;                           ///< as written; `Bearer` or `DPoP` in any case
     std::optional<Milliseconds> expires_in;           ///< of `expires_in`, which may be a number or its text
     std::optional<std::vector<std::string>> scopes;   ///< sorted; absent: not said. Separated by spaces or commas
     Secret refresh_token;                             ///< a new one, that replaces ours; empty: ours stays
@@ -29,15 +29,20 @@ struct TokenQuestion {
     /// What `invalid_grant` means here: the owner's session is over, or the consent is; or (Misconfigured) the key that
     /// signed is no good.
     SourceFault invalid_grant = SourceFault::ConsentLost;
+    bool is_bound = false;    ///< the request was proved with a key (RFC 9449): so must be those with the token
 };
 
-/// Checks status, content type and members: bearer tokens only, no member twice, nothing over a bound.
+/// Checks status, content type and members: bearer tokens only (where a key was shown, tokens that are bound to it), no
+/// member twice, nothing over a bound.
 ///
 /// An answer 200 with `error` is an error. Faults: Protocol, and by the error's name (or, without one, the status)
 /// ConsentRequired, ConsentLost, SubjectExpired, ScopeUnavailable, Misconfigured, RateLimited (with `Retry-After`),
 /// Unavailable; NoAnswer for 502 and 504, behind which something may have been made.
 [[nodiscard]] std::variant<TokenAnswer, SourceFailure> read_token_answer(const HttpResponse& response,
                                                                          const TokenQuestion& question);
+
+/// Texts between spaces or commas, sorted, each once.
+[[nodiscard]] std::vector<std::string> split_scopes(std::string_view text);
 
 /// The fault of an HTTP client's error: what never reached the provider made nothing.
 [[nodiscard]] SourceFailure failure_of(const Error& error, const TokenQuestion& question);

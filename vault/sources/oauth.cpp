@@ -3,6 +3,9 @@
 
 #include "base/limits.hpp"
 #include "vault/oauth/scope_check.hpp"
+#include "vault/retirement.hpp"
+
+#include <algorithm>
 
 namespace sanctum::vault {
 namespace {
@@ -60,13 +63,17 @@ void OauthSource::acquire(const SourceNeed& need, Completion<Fetched> done) {
     });
 }
 
+TokenQuestion OauthSource::question() const {
+    TokenQuestion question{provider_->identity().title(), account_.name, "", SourceFault::SubjectExpired};
+    if (uses_refresh_token()) question.invalid_grant = SourceFault::ConsentLost;
+    return question;
+}
+
 void OauthSource::ask(const SourceNeed& need, const Secret& subject, const std::function<Status(const Secret&)>& keep,
                       Completion<Fetched> done) {
-    const TokenQuestion question{provider_->identity().title(), account_.name, "",
-                                 uses_refresh_token() ? SourceFault::ConsentLost : SourceFault::SubjectExpired};
     const auto form = std::make_shared<Form>(make_form(need, subject));
     const auto make = [form](WallTime /*now*/) -> Result<Form> { return form->duplicate(); };
-    provider_->ask(make, question, [this, need, keep, done = std::move(done)](TokenOutcome outcome) {
+    provider_->ask(make, question(), [this, need, keep, done = std::move(done)](TokenOutcome outcome) {
         if (auto* failure = std::get_if<SourceFailure>(&outcome)) return done(std::move(*failure));
         auto& answer = std::get<TokenAnswer>(outcome);
         // Durable before the access token is used: the old one may be dead already.
@@ -79,20 +86,67 @@ void OauthSource::ask(const SourceNeed& need, const Secret& subject, const std::
     });
 }
 
+// A token of which the answer says nothing is asked about, once, where the operator named who can be asked.
 void OauthSource::take(const SourceNeed& need, TokenAnswer answer, Completion<Fetched> done) {
+    const TokenBinding binding = binding_of(answer.access_token);
+    if (answer.scopes || provider_->identity().client().introspection_endpoint.empty()) {
+        return judge(need, std::move(answer), binding, std::move(done));
+    }
+    const auto token = std::make_shared<TokenAnswer>(std::move(answer));
+    provider_->introspect(token->access_token, question(), [this, need, token, binding, done = std::move(done)](
+                                                               std::variant<Introspection, SourceFailure> told) {
+        if (auto* failure = std::get_if<SourceFailure>(&told)) return refuse(*token, std::move(*failure), done);
+        auto& said = std::get<Introspection>(told);
+        token->scopes = std::move(said.scopes);
+        if (!token->expires_in && said.expires) {
+            const std::int64_t left = said.expires->unix_ms - provider_->provider_time().unix_ms;
+            token->expires_in = Milliseconds(std::max<std::int64_t>(left, 0));
+        }
+        const bool says_binding = !said.binding.key.empty() || !said.binding.certificate.empty();
+        judge(need, std::move(*token), says_binding ? said.binding : binding, done);
+    });
+}
+
+void OauthSource::judge(const SourceNeed& need, TokenAnswer answer, const TokenBinding& binding,
+                        Completion<Fetched> done) {
+    const dpop::Key* const key = provider_->key();
+    if (std::string problem = binding_problem(binding, key == nullptr ? "" : key->thumbprint()); !problem.empty()) {
+        problem.insert(0, "account " + account_.name + ": " + provider_->identity().title() + ": ");
+        return refuse(answer, {SourceFault::Misconfigured, std::move(problem), Milliseconds(0)}, std::move(done));
+    }
     auto scopes = check_scopes(account_, provider_scopes(account_.provider, need.scopes), answer.scopes);
     if (auto* failure = std::get_if<SourceFailure>(&scopes)) {
-        if (retire_class() != RetireClass::Self) return done(std::move(*failure));
-        // Made for us and of no use: it does not stay.
-        return provider_->revoke(answer.access_token, "access_token",
-                                 [failure = std::move(*failure), done](const RetireOutcome&) { done(failure); });
+        return refuse(answer, std::move(*failure), std::move(done));
     }
     Credential credential;
+    if (key != nullptr) {
+        Result<Secret> jwk = key->jwk();
+        if (!jwk) return refuse(answer, {SourceFault::Failed, jwk.error().what, Milliseconds(0)}, std::move(done));
+        credential.key = std::move(*jwk);
+    }
     credential.secret = std::move(answer.access_token);
     credential.scopes = std::get<ScopeReport>(std::move(scopes));
     credential.retire = retire_class();
     if (answer.expires_in) credential.expires = WallTime{provider_->our_time().unix_ms + answer.expires_in->count()};
     done(std::move(credential));
+}
+
+// What was made for us and is of no use does not stay.
+void OauthSource::refuse(const TokenAnswer& answer, SourceFailure failure, Completion<Fetched> done) {
+    if (retire_class() != RetireClass::Self) return done(std::move(failure));
+    provider_->revoke(answer.access_token, "access_token",
+                      [failure = std::move(failure), done = std::move(done)](const RetireOutcome& outcome) {
+                          done(after_clean_up(failure, outcome, /*reaches_all=*/true));
+                      });
+}
+
+std::unique_ptr<Retirement> OauthSource::retirement(const Credential& credential) const {
+    if (credential.retire != RetireClass::Self) return nullptr;
+    return provider_->retirement(credential.secret, "access_token");
+}
+
+std::string OauthSource::why_no_retirement(const Credential& credential) const {
+    return credential.retire == RetireClass::Self ? provider_->identity().why_no_reaper() : std::string();
 }
 
 void OauthSource::retire(const Credential& credential, RetireCause /*cause*/, Completion<RetireOutcome> done) {

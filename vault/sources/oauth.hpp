@@ -23,6 +23,9 @@ public:
     [[nodiscard]] Capabilities capabilities() const override;
     void acquire(const SourceNeed& need, Completion<Fetched> done) override;
     void retire(const Credential& credential, RetireCause cause, Completion<RetireOutcome> done) override;
+    /// The whole request, where the client proves nothing, or by a secret that the operator lets the reaper have.
+    [[nodiscard]] std::unique_ptr<Retirement> retirement(const Credential& credential) const override;
+    [[nodiscard]] std::string why_no_retirement(const Credential& credential) const override;
 
 private:
     [[nodiscard]] bool uses_refresh_token() const { return account_.provider.how == "refresh-token"; }
@@ -30,7 +33,10 @@ private:
     [[nodiscard]] Form make_form(const SourceNeed& need, const Secret& subject) const;
     void ask(const SourceNeed& need, const Secret& subject, const std::function<Status(const Secret&)>& keep,
              Completion<Fetched> done);
+    [[nodiscard]] TokenQuestion question() const;
     void take(const SourceNeed& need, TokenAnswer answer, Completion<Fetched> done);
+    void judge(const SourceNeed& need, TokenAnswer answer, const TokenBinding& binding, Completion<Fetched> done);
+    void refuse(const TokenAnswer& answer, SourceFailure failure, Completion<Fetched> done);
 
     std::shared_ptr<TokenEndpoint> provider_;
     profiles::Account account_;
