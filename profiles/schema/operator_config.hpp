@@ -62,6 +62,19 @@ struct IdentityClient {
     }
 };
 
+/// One element of an account's `authorization_details` (RFC 9396 2). `{NAME}` in a text stands for the need's resource.
+struct AuthorizationDetail {
+    std::vector<std::string> scopes;           ///< `for`: the catalog's scopes that it belongs to; empty: to all
+    std::map<std::string, std::string> texts;  ///< `type` is one of them
+    std::map<std::string, std::vector<std::string>> lists;
+    template <class Self, class Archive>
+    static void fields(Self& self, Archive& archive) {
+        archive("scopes", self.scopes);
+        archive("texts", self.texts);
+        archive("lists", self.lists);
+    }
+};
+
 /// What an account of `auth0`, `oauth`, `github-app` or `google` says beyond its name, and what the scopes of `command`
 /// are called. Empty texts: not said.
 struct ProviderAccount {
@@ -73,6 +86,7 @@ struct ProviderAccount {
     std::string user;        ///< auth0 worker: the user's id; google service-account: for whom it acts
     std::string audience;    ///< oauth
     std::string resource;    ///< oauth (RFC 8707)
+    std::vector<AuthorizationDetail> details;  ///< oauth; empty: tokens are narrowed by scopes alone
     std::string app_id;        ///< github-app
     std::string installation;  ///< github-app
     std::string client_id;           ///< google refresh-token
@@ -93,6 +107,7 @@ struct ProviderAccount {
         archive("user", self.user);
         archive("audience", self.audience);
         archive("resource", self.resource);
+        archive("details", self.details);
         archive("app_id", self.app_id);
         archive("installation", self.installation);
         archive("api", self.api);

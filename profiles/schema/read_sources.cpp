@@ -39,7 +39,9 @@ const std::vector<SourceKeys>& sources() {
         {"systemd", {"credential"}},
         {"auth0",
          {"tenant", "connection", "exchange", "item", "user", "login_hint", "ask_scopes", "scope_names", "wider"}},
-        {"oauth", {"provider", "grant_type", "item", "audience", "resource", "ask_scopes", "scope_names", "wider"}},
+        {"oauth",
+         {"provider", "grant_type", "item", "audience", "resource", "ask_scopes", "scope_names", "wider",
+          "authorization_details"}},
         {"github-app", {"app_id", "installation", "item", "api", "scope_names"}},
         {"aws-sts", {"role", "external_id", "item", "api", "scope_names", "wider"}},
         {"openbao",
@@ -320,7 +322,39 @@ void SourceReader::read_oauth(TableReader& reader, Account& account) {
     read_text(reader, "audience", Need::Optional, "https://api.example.org", provider.audience);
     read_text(reader, "resource", Need::Optional, "https://api.example.org", provider.resource);
     read_scopes(reader, account);
+    read_details(reader, account);
     read_on_exit(reader, account, true);
+}
+
+void SourceReader::read_details(TableReader& reader, Account& account) {
+    for (const TomlValue* table : reader.tables("authorization_details")) read_detail(*table, account);
+    if (account.provider.details.empty() || account.provider.asks_scopes) return;
+    // ask_scopes = false: the provider is asked for nothing, and what it gives is not compared.
+    diagnostics_.error(reader.peek("authorization_details")->at,
+                       "`authorization_details` are asked for, and ask_scopes = false says that nothing is",
+                       "remove one of the two");
+}
+
+// Only texts and lists of texts, as all members that RFC 9396 2.2 names are; a provider's own may be of other kinds.
+void SourceReader::read_detail(const TomlValue& table, Account& account) {
+    AuthorizationDetail detail;
+    for (const TomlMember& member : table.members) {
+        const TomlValue& value = member.value;
+        if (value.kind == TomlKind::String) {
+            detail.texts[member.key] = value.text;
+            continue;
+        }
+        if (value.kind != TomlKind::Array) {
+            report_kind(diagnostics_, value, member.key, "a text or a list of texts", R"(["read"])");
+            continue;
+        }
+        std::vector<std::string>& list = member.key == "for" ? detail.scopes : detail.lists[member.key];
+        for (auto& text : read_texts(value, member.key, R"(["read"])", diagnostics_)) list.push_back(text.value);
+    }
+    if (!detail.texts.contains("type")) {
+        diagnostics_.error(table.at, "authorization_details need a `type`", "write type = "repository"");
+    }
+    account.provider.details.push_back(std::move(detail));
 }
 
 void SourceReader::read_github_app(TableReader& reader, Account& account) {

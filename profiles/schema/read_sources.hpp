@@ -47,6 +47,8 @@ private:
                                           std::string_view example, const Account& account);
     void read_auth0(TableReader& reader, Account& account);
     void read_oauth(TableReader& reader, Account& account);
+    void read_details(TableReader& reader, Account& account);
+    void read_detail(const TomlValue& table, Account& account);
     void read_github_app(TableReader& reader, Account& account);
     void read_aws_sts(TableReader& reader, Account& account);
     void read_openbao(TableReader& reader, Account& account);

@@ -28,6 +28,7 @@ std::variant<Introspection, SourceFailure> read_introspection(const HttpResponse
     if (const auto seconds = json->number("exp"); seconds && *seconds > 0 && *seconds < INT64_MAX / 1000) {
         found.expires = WallTime{*seconds * 1000};
     }
+    found.details = take_details(*json);
     found.binding = take_binding(*json);
     return found;
 }

@@ -15,6 +15,7 @@ namespace sanctum::vault {
 
 struct Introspection {
     std::optional<std::vector<std::string>> scopes;  ///< sorted; absent: not said
+    std::optional<std::vector<DetailMembers>> details;  ///< RFC 9396 9.2; absent: not said
     std::optional<WallTime> expires;                 ///< `exp`
     TokenBinding binding;
 };

@@ -17,7 +17,7 @@ struct NamedError {
 };
 
 // RFC 6749 5.2, RFC 8693 2.2.2, RFC 7009 2.2.1, and Auth0's own.
-constexpr std::array<NamedError, 17> kErrors = {{
+constexpr std::array<NamedError, 18> kErrors = {{
     {"federated_connection_refresh_token_not_found", SourceFault::ConsentRequired,
      "the user never connected this account (a login alone does not), or the connection's name is another"},
     {"federated_connection_refresh_token_flow_failed", SourceFault::ConsentLost,
@@ -28,6 +28,8 @@ constexpr std::array<NamedError, 17> kErrors = {{
     {"access_denied", SourceFault::Misconfigured, "enable the grant type and the connection for this client"},
     {"mfa_required", SourceFault::Misconfigured, "the tenant's MFA policy must be `Never`; require MFA in an Action"},
     {"invalid_request", SourceFault::Misconfigured, "the provider does not take this form of request"},
+    {"invalid_authorization_details", SourceFault::ScopeUnavailable,
+     "check `authorization_details` of the account against what the provider knows"},
     {"invalid_target", SourceFault::Misconfigured, "check `audience` and `resource` of the account"},
     {"invalid_dpop_proof", SourceFault::Misconfigured,
      "write dpop = true at the provider, or switch DPoP off for this client"},
@@ -202,6 +204,7 @@ std::variant<TokenAnswer, SourceFailure> read_token_answer(const HttpResponse& r
         answer.expires_in = Milliseconds(std::min(*seconds, kProviderLifeSecondsMax) * 1000);
     }
     if (json.has("scope")) answer.scopes = split_scopes(json.text("scope"));
+    answer.details = take_details(json);
     answer.refresh_token = json.take_secret("refresh_token");
     return answer;
 }

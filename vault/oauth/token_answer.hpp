@@ -3,6 +3,7 @@
 #pragma once
 
 #include "vault/http/http_client.hpp"
+#include "vault/oauth/authorization_details.hpp"
 #include "vault/sources/source.hpp"
 
 #include <optional>
@@ -18,6 +19,7 @@ struct TokenAnswer {
     std::string token_type;                           ///< as written; `Bearer` or `DPoP` in any case
     std::optional<Milliseconds> expires_in;           ///< of `expires_in`, which may be a number or its text
     std::optional<std::vector<std::string>> scopes;   ///< sorted; absent: not said. Separated by spaces or commas
+    std::optional<std::vector<DetailMembers>> details;  ///< RFC 9396 7; absent: not said
     Secret refresh_token;                             ///< a new one, that replaces ours; empty: ours stays
 };
 

@@ -2,6 +2,7 @@
 #include "vault/sources/oauth.hpp"
 
 #include "base/limits.hpp"
+#include "vault/oauth/authorization_details.hpp"
 #include "vault/oauth/scope_check.hpp"
 #include "vault/retirement.hpp"
 
@@ -12,6 +13,15 @@ namespace {
 
 constexpr std::string_view kExchange = "urn:ietf:params:oauth:grant-type:token-exchange";
 constexpr std::string_view kAccessToken = "urn:ietf:params:oauth:token-type:access_token";
+
+// Beside the scopes, in words.
+void report_details(ScopeReport& report, const std::vector<DetailMembers>& asked,
+                    const std::optional<std::vector<DetailMembers>>& received) {
+    for (const DetailMembers& detail : asked) report.asked.push_back(detail.words());
+    if (asked.empty() || !received) return;
+    if (!report.received) report.received.emplace();
+    for (const DetailMembers& detail : *received) report.received->push_back(provider_words(detail.words()));
+}
 
 }  // namespace
 
@@ -24,14 +34,17 @@ RetireClass OauthSource::retire_class() const {
 Capabilities OauthSource::capabilities() const {
     Capabilities capabilities;
     capabilities.narrows_scopes = account_.provider.asks_scopes;
+    capabilities.narrows_resources = names_resources(account_.provider);
     capabilities.mints = true;
     capabilities.retire = retire_class();
     return capabilities;
 }
 
-Form OauthSource::make_form(const SourceNeed& need, const Secret& subject) const {
+Result<Form> OauthSource::make_form(const SourceNeed& need, const Secret& subject) const {
     const profiles::ProviderAccount& provider = account_.provider;
+    SANCTUM_TRY(const std::vector<DetailMembers> details, details_for(provider, need));
     Form form;
+    if (!details.empty()) form.add("authorization_details", details_json(details));
     if (provider.how == "client-credentials") {
         form.add("grant_type", "client_credentials");
     } else if (uses_refresh_token()) {
@@ -71,7 +84,9 @@ TokenQuestion OauthSource::question() const {
 
 void OauthSource::ask(const SourceNeed& need, const Secret& subject, const std::function<Status(const Secret&)>& keep,
                       Completion<Fetched> done) {
-    const auto form = std::make_shared<Form>(make_form(need, subject));
+    Result<Form> made = make_form(need, subject);
+    if (!made) return done(SourceFailure{SourceFault::Misconfigured, made.error().what, Milliseconds(0)});
+    const auto form = std::make_shared<Form>(std::move(*made));
     const auto make = [form](WallTime /*now*/) -> Result<Form> { return form->duplicate(); };
     provider_->ask(make, question(), [this, need, keep, done = std::move(done)](TokenOutcome outcome) {
         if (auto* failure = std::get_if<SourceFailure>(&outcome)) return done(std::move(*failure));
@@ -89,7 +104,8 @@ void OauthSource::ask(const SourceNeed& need, const Secret& subject, const std::
 // A token of which the answer says nothing is asked about, once, where the operator named who can be asked.
 void OauthSource::take(const SourceNeed& need, TokenAnswer answer, Completion<Fetched> done) {
     const TokenBinding binding = binding_of(answer.access_token);
-    if (answer.scopes || provider_->identity().client().introspection_endpoint.empty()) {
+    const bool says_all = answer.scopes && (account_.provider.details.empty() || answer.details);
+    if (says_all || provider_->identity().client().introspection_endpoint.empty()) {
         return judge(need, std::move(answer), binding, std::move(done));
     }
     const auto token = std::make_shared<TokenAnswer>(std::move(answer));
@@ -97,7 +113,8 @@ void OauthSource::take(const SourceNeed& need, TokenAnswer answer, Completion<Fe
                                                                std::variant<Introspection, SourceFailure> told) {
         if (auto* failure = std::get_if<SourceFailure>(&told)) return refuse(*token, std::move(*failure), done);
         auto& said = std::get<Introspection>(told);
-        token->scopes = std::move(said.scopes);
+        if (!token->scopes) token->scopes = std::move(said.scopes);
+        if (!token->details) token->details = std::move(said.details);
         if (!token->expires_in && said.expires) {
             const std::int64_t left = said.expires->unix_ms - provider_->provider_time().unix_ms;
             token->expires_in = Milliseconds(std::max<std::int64_t>(left, 0));
@@ -118,6 +135,11 @@ void OauthSource::judge(const SourceNeed& need, TokenAnswer answer, const TokenB
     if (auto* failure = std::get_if<SourceFailure>(&scopes)) {
         return refuse(answer, std::move(*failure), std::move(done));
     }
+    const Result<std::vector<DetailMembers>> details = details_for(account_.provider, need);
+    SANCTUM_ASSERT(details);  // they were sent
+    if (std::optional<SourceFailure> failure = check_details(account_, *details, answer.details)) {
+        return refuse(answer, std::move(*failure), std::move(done));
+    }
     Credential credential;
     if (key != nullptr) {
         Result<Secret> jwk = key->jwk();
@@ -126,6 +148,7 @@ void OauthSource::judge(const SourceNeed& need, TokenAnswer answer, const TokenB
     }
     credential.secret = std::move(answer.access_token);
     credential.scopes = std::get<ScopeReport>(std::move(scopes));
+    report_details(credential.scopes, *details, answer.details);
     credential.retire = retire_class();
     if (answer.expires_in) credential.expires = WallTime{provider_->our_time().unix_ms + answer.expires_in->count()};
     done(std::move(credential));

@@ -30,7 +30,7 @@ public:
 private:
     [[nodiscard]] bool uses_refresh_token() const { return account_.provider.how == "refresh-token"; }
     [[nodiscard]] RetireClass retire_class() const;
-    [[nodiscard]] Form make_form(const SourceNeed& need, const Secret& subject) const;
+    [[nodiscard]] Result<Form> make_form(const SourceNeed& need, const Secret& subject) const;
     void ask(const SourceNeed& need, const Secret& subject, const std::function<Status(const Secret&)>& keep,
              Completion<Fetched> done);
     [[nodiscard]] TokenQuestion question() const;
