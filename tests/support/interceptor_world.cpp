@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/support/interceptor_world.hpp"
 
+#include "base/jose/dpop.hpp"
+
 namespace sanctum::interceptor::test {
 namespace {
 
@@ -157,6 +159,13 @@ void World::have_another_lease() {
     leases.other = std::make_shared<HeldLease>();
     leases.other->id = "l2";
     leases.other->secret = Secret(kOtherSecret);
+}
+
+void World::bind_to_a_key() {
+    for (Endpoint& endpoint : mission.services[0].endpoints) endpoint.form = AuthForm::Dpop;
+    leases.lease->form = AuthForm::Dpop;
+    const Result<dpop::Key> key = dpop::Key::generate();
+    leases.lease->secret = dpop::join_bound_token(Secret(kSecret), *key->jwk());
 }
 
 void World::sign_with_keys() {

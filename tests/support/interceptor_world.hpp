@@ -105,6 +105,8 @@ struct World {
     World();
     /// There is another credential, kOtherSecret of lease `l2`, for whom `l1` was refused.
     void have_another_lease();
+    /// Makes the lease of `api` a token that is bound to a key: kSecret.
+    void bind_to_a_key();
     /// Makes the lease a key pair: `AKIDEXAMPLE`, kSecret and kSessionToken.
     void sign_with_keys();
     std::shared_ptr<Faults> faults = std::make_shared<Faults>();

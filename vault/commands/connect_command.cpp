@@ -126,8 +126,8 @@ Status Connecting::unlock() {
     endpoint_.emplace(talk_.http(), clock_, std::move(identity));
     if (!plan_.client.dpop) return {};
     // A key for this one answer: the refresh token of a client that proves who it is belongs to no key (RFC 9449 5).
-    SANCTUM_TRY(dpop::Key key, dpop::Key::generate());
-    endpoint_->bind_to(std::move(key));
+    SANCTUM_TRY(dpop::Key passing, dpop::Key::generate());
+    endpoint_->bind_to(std::move(passing));
     return {};
 }
 

@@ -149,6 +149,8 @@ void OauthSource::judge(const SourceNeed& need, TokenAnswer answer, const TokenB
     credential.secret = std::move(answer.access_token);
     credential.scopes = std::get<ScopeReport>(std::move(scopes));
     report_details(credential.scopes, *details, answer.details);
+    const bool is_bounded = !details->empty() && answer.details && !account_.provider.accepts_wider;
+    if (is_bounded) credential.scopes.narrowed_by = NarrowedBy::Both;
     credential.retire = retire_class();
     if (answer.expires_in) credential.expires = WallTime{provider_->our_time().unix_ms + answer.expires_in->count()};
     done(std::move(credential));

@@ -4,6 +4,7 @@
 #include "tests/support/script.hpp"
 
 #include "base/digest.hpp"
+#include "base/jose/dpop.hpp"
 #include "base/limits.hpp"
 #include "tests/support/git_packet.hpp"
 
@@ -705,6 +706,161 @@ TEST(Exchange, ALeaseThatEndsWhileTheRecordIsWrittenIsReplacedBeforeAnythingIsSe
         })
         .completed("complete")
         .run_with_failure_at_every_step();
+}
+
+// --- tokens bound to a key
+
+// Of the last request on `wire`: the value of `dpop`, and its claims.
+std::string proof_on(const Wire& wire) {
+    const std::size_t begin = wire.written.rfind("\r\ndpop: ");
+    if (begin == std::string::npos) return "";
+    const std::size_t value = begin + 8;
+    return wire.written.substr(value, wire.written.find("\r\n", value) - value);
+}
+
+std::string claims_of(const std::string& proof) {
+    constexpr std::string_view alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    const std::size_t begin = proof.find('.') + 1;
+    std::string out;
+    std::uint32_t bits = 0;
+    int count = 0;
+    for (const char c : proof.substr(begin, proof.find('.', begin) - begin)) {
+        bits = (bits << 6U) | static_cast<std::uint32_t>(alphabet.find(c));
+        count += 6;
+        if (count < 8) continue;
+        count -= 8;
+        out.push_back(static_cast<char>((bits >> static_cast<unsigned>(count)) & 0xffU));
+    }
+    return out;
+}
+
+bool says(const std::string& claims, const std::string& name, const std::string& value) {
+    return claims.find("\"" + name + "\":\"" + value + "\"") != std::string::npos;
+}
+
+void bind_to_a_key(World& world) { world.bind_to_a_key(); }
+
+const std::string kWantsNonce =
+    "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: DPoP error=\"use_dpop_nonce\"\r\nDPoP-Nonce: n-1\r\n"
+    "Content-Length: 0\r\n\r\n";
+
+TEST(Exchange, ABoundTokenLeavesWithAProofForThisRequestAndNothingOfTheAgents) {
+    Script()
+        .given(bind_to_a_key)
+        .agent_sends("GET /items/1?page=2 HTTP/1.1\r\nHost: api.test\r\nAuthorization: DPoP placeholder\r\n"
+                     "DPoP: the.agents.own\r\n\r\n")
+        .checks([](World& world, Wire&) {
+            const std::string& sent = world.upstreams.wires[0]->written;
+            EXPECT_NE(sent.find("authorization: DPoP " + std::string(kSecret) + "\r\ndpop: "), std::string::npos);
+            EXPECT_EQ(sent.find("placeholder"), std::string::npos);
+            EXPECT_EQ(sent.find("the.agents.own"), std::string::npos);
+            EXPECT_EQ(sent.find("\"d\""), std::string::npos);
+            const std::string claims = claims_of(proof_on(*world.upstreams.wires[0]));
+            EXPECT_TRUE(says(claims, "htm", "GET")) << claims;
+            EXPECT_TRUE(says(claims, "htu", "https://api.test/items/1")) << "without the query: " << claims;
+            EXPECT_TRUE(says(claims, "ath", dpop::token_hash(kSecret))) << claims;
+        })
+        .upstream_sends("HTTP/1.1 200 OK\r\nDPoP-Nonce: n-1\r\nContent-Length: 2\r\n\r\nhi")
+        .agent_expects(kOkSeen)  // the nonce is not for the agent
+        .agent_sends(kGet)
+        .checks([](World& world, Wire&) {
+            const std::string claims = claims_of(proof_on(*world.upstreams.wires[world.upstreams.opened - 1]));
+            EXPECT_TRUE(says(claims, "nonce", "n-1")) << "used at once: " << claims;
+        })
+        .upstream_sends(kOk)
+        .completed("complete", 2)
+        .run_with_failure_at_every_step();
+}
+
+TEST(Exchange, AProofIsMadeOnceMoreWithTheNonceThatTheServerWantsForAnyMethod) {
+    Script()
+        .given(bind_to_a_key)
+        .agent_sends("POST /items/1 HTTP/1.1\r\nHost: api.test\r\nContent-Length: 3\r\n\r\nabc")
+        .upstream_sends(kWantsNonce)
+        .agent_expects_nothing()
+        .upstream_expects_containing("\r\n\r\nabc")
+        .upstream_sends(kOk)
+        .agent_expects(kOkSeen)
+        .checks([](World& world, Wire&) {
+            ASSERT_EQ(world.upstreams.opened, 2U);
+            const std::string first = claims_of(proof_on(*world.upstreams.wires[0]));
+            const std::string second = claims_of(proof_on(*world.upstreams.wires[1]));
+            EXPECT_EQ(first.find("nonce"), std::string::npos);
+            EXPECT_TRUE(says(second, "nonce", "n-1"));
+            ASSERT_EQ(world.leases.uses.size(), 1U) << "the credential itself was not refused";
+            EXPECT_EQ(world.leases.uses[0].status, 200);
+            EXPECT_EQ(world.leases.needs.size(), 1U);
+            EXPECT_EQ(world.recorder.outcomes.at(0).evidence["sent_again"], "use_dpop_nonce");
+        })
+        .completed("complete")
+        .run_with_failure_at_every_step();
+}
+
+TEST(Exchange, AServerThatWantsNoncesWithoutEndGetsOneMoreAndTheAgentItsAnswer) {
+    Script()
+        .given(bind_to_a_key)
+        .agent_sends(kGet)
+        .upstream_sends(kWantsNonce)
+        .upstream_sends("HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: DPoP error=\"use_dpop_nonce\"\r\n"
+                        "DPoP-Nonce: n-2\r\nContent-Length: 0\r\n\r\n")
+        .agent_expects_containing("HTTP/1.1 401 Unauthorized\r\n")
+        .checks([](World& world, Wire&) {
+            EXPECT_EQ(world.upstreams.opened, 2U);
+            EXPECT_EQ(world.leases.uses.at(0).status, 0) << "nothing was said against the credential";
+        })
+        .completed("complete")
+        .run();
+}
+
+TEST(Exchange, ABoundTokenThatIsRefusedIsReplacedLikeAnyOther) {
+    Script()
+        .given([](World& world) {
+            world.bind_to_a_key();
+            world.have_another_lease();
+            world.leases.other->form = profiles::AuthForm::Dpop;
+            const auto key = dpop::Key::generate();
+            world.leases.other->secret = dpop::join_bound_token(Secret(test::kOtherSecret), *key->jwk());
+        })
+        .agent_sends(kGet)
+        .upstream_sends("HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: DPoP error=\"invalid_token\"\r\n"
+                        "Content-Length: 0\r\n\r\n")
+        .upstream_expects_containing("authorization: DPoP " + std::string(test::kOtherSecret))
+        .upstream_sends(kOk)
+        .agent_expects(kOkSeen)
+        .completed("complete")
+        .run();
+}
+
+TEST(Exchange, AProofThatComesBackIsStarred) {
+    Script()
+        .given(bind_to_a_key)
+        .agent_sends(kGet)
+        .then([](World& world, Wire&) {
+            const std::string proof = proof_on(*world.upstreams.wires[0]);
+            world.upstreams.wires[0]->send("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(proof.size()) +
+                                           "\r\n\r\n" + proof);
+        })
+        .checks([](World& world, Wire& agent) {
+            const std::string proof = proof_on(*world.upstreams.wires[0]);
+            EXPECT_EQ(agent.written.find(proof), std::string::npos);
+            EXPECT_NE(agent.written.find(std::string(proof.size(), '*')), std::string::npos);
+        })
+        .completed("complete")
+        .run();
+}
+
+TEST(Exchange, ALeaseThatIsNoTokenWithItsKeyIsNotInjectedWhereOneIsWanted) {
+    for (const std::string& secret : {std::string(kSecret), std::string(kSecret) + " {}", std::string(" {}")}) {
+        Script()
+            .given([&](World& world) {
+                world.bind_to_a_key();
+                world.leases.lease->secret = Secret(secret);
+            })
+            .agent_sends(kGet)
+            .agent_expects_containing("sanctum-reason: credential_unavailable\r\n")
+            .refused("credential_unavailable")
+            .run();
+    }
 }
 
 TEST(Exchange, AServiceTakenBackWhileItsCredentialIsReplacedIsNotAskedAgain) {
