@@ -478,8 +478,8 @@ net::awaitable<MaybeRefusal> Exchange::replace_lease() {
     co_return std::nullopt;
 }
 
-/// The upstream refused the credential. True: there is another one, or another proof of it, and the request may be sent
-/// again.
+/// The upstream refused the credential. True: the agent does not get this answer, since there is another credential, or
+/// another proof of it, to send the request with.
 net::awaitable<bool> Exchange::answer_unauthorized() {
     was_sent_again_ = true;  // or not at all
     if (is_proved() && wants_nonce_) {
@@ -490,9 +490,9 @@ net::awaitable<bool> Exchange::answer_unauthorized() {
     services_.leases.used({.exchange = record_.id(), .lease = lease_->id, .status = 401});
     is_use_told_ = true;
     const MaybeRefusal refusal = co_await replace_lease();
-    if (refusal) replaced_["not_sent_again"] = refusal->rule + ": " + refusal->detail;
+    if (refusal) replaced_["not_sent_again"] = refusal->detail.empty() ? refusal->reason : refusal->detail;
     is_use_told_ = refusal.has_value();
-    co_return !refusal;
+    co_return !refusal || is_service_revoked();  // of a service that was taken back the agent gets no answer at all
 }
 
 net::awaitable<RelayResult> Exchange::send_again(RelayResult first) {
@@ -500,9 +500,10 @@ net::awaitable<RelayResult> Exchange::send_again(RelayResult first) {
         replaced_["refused_with"] = why->second;
     }
     upstream_->close();
+    if (is_revoked()) co_return first;
     held_body_ = std::move(kept_body_);
     const MaybeRefusal refusal = co_await open_upstream(Upstreams::Pool::MayReuse);
-    // FAIL-CLOSED: as above.
+    // FAIL-CLOSED: dialling takes time, as above.
     if (refusal || is_revoked()) co_return first;
     co_return co_await relay_once();
 }

@@ -352,7 +352,7 @@ void SourceReader::read_detail(const TomlValue& table, Account& account) {
         for (auto& text : read_texts(value, member.key, R"(["read"])", diagnostics_)) list.push_back(text.value);
     }
     if (!detail.texts.contains("type")) {
-        diagnostics_.error(table.at, "authorization_details need a `type`", "write type = "repository"");
+        diagnostics_.error(table.at, "authorization_details need a `type`", "write type = \"repository\"");
     }
     account.provider.details.push_back(std::move(detail));
 }

@@ -134,7 +134,8 @@ TEST_F(LeasesTest, ACredentialThatItsUpstreamRefusesEndsAndOneOtherIsFetchedForA
     ASSERT_EQ(heard_.held_messages.size(), 11U);
     EXPECT_EQ(heard_.held_messages.back().second, "token-2");
     EXPECT_TRUE(heard_.failures.empty());
-    EXPECT_EQ(rows().at(0).uses, 5U);
+    pass(kLeaseUseJournalInterval);
+    for (const LeaseRow& row : rows()) EXPECT_EQ(row.uses, row.lease == "l1" ? 5U : 0U);
 }
 
 // SECURITY: an upstream that refuses everything cannot make the source mint without end.
@@ -182,8 +183,8 @@ TEST_F(LeasesTest, ASourceThatGivesTheRefusedCredentialAgainHasNoOther) {
 TEST_F(LeasesTest, AnotherStatusThanARefusalEndsNoLease) {
     leases_->need(make_need(1));
     script_.answer("token-1");
-    for (const std::uint16_t status : {200, 400, 403, 404, 407, 500}) {
-        ASSERT_TRUE(leases_->used({1, "l1", status}));
+    for (const int status : {200, 400, 403, 404, 407, 500}) {
+        ASSERT_TRUE(leases_->used({1, "l1", static_cast<std::uint16_t>(status)}));
     }
     EXPECT_TRUE(heard_.gone_leases.empty());
 }
