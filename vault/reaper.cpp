@@ -41,7 +41,8 @@ bool return_lease(LeaseRow& row, const GiveBack& give_back) {
     if (outcome.end == RetireOutcome::End::NotYet) return false;
     row.retirement.clear();
     const bool is_gone = outcome.end == RetireOutcome::End::Gone;
-    end_as(row, is_gone ? LeaseState::Gone : LeaseState::Parked, "the vault ended; " + outcome.detail + " by the reaper");
+    end_as(row, is_gone ? LeaseState::Gone : LeaseState::Parked,
+           "the vault ended; " + outcome.detail + " by the reaper");
     return true;
 }
 

@@ -26,7 +26,7 @@ struct Retirement {
     HttpRequest request;           ///< Repeat::Safe, without a client certificate
     bool unknown_is_gone = false;  ///< 401 says that the credential, which is also who asks, is not known any more
     std::vector<UnknownAnswer> also_gone;
-    std::string leaves;                ///< not empty: the credential itself lives on, and why; something else is revoked
+    std::string leaves;                ///< not empty: the credential itself lives on, and what is revoked instead
     std::string when_denied;           ///< what to change where the answer is 403; empty: nothing is known
     std::unique_ptr<Retirement> next;  ///< sent when this one is confirmed, at the same host; null: it was the last
     /// Not empty: no request, but the second program of this account, which gets request.body on its standard input.

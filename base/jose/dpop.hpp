@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // DPoP (RFC 9449): a token that is good only with a key, and the proof of that key that goes with each request.
 //
-// The algorithm is ES256 and nothing else, whatever a server or a text says. Pure but for the key's randomness; the time
+// The algorithm is ES256 and nothing else, whatever a server or a text says. Pure but for a key's randomness; the time
 // is an argument.
 #pragma once
 

@@ -26,7 +26,7 @@ struct IdentityClient {
     std::string issuer;               ///< of assertions' `aud`; a tenant's is https://DOMAIN/, with its slash
     std::string token_endpoint;       ///< https
     std::string revocation_endpoint;  ///< https; empty: the provider has none
-    std::string introspection_endpoint;  ///< https (RFC 7662); empty: tokens that say nothing of themselves are believed
+    std::string introspection_endpoint;  ///< https (RFC 7662); empty: nobody is asked about a token
     std::string authorization_endpoint;         ///< https; empty: the provider's metadata says it (RFC 8414)
     std::string device_authorization_endpoint;  ///< https (RFC 8628); empty: as above
     std::string pushed_authorization_endpoint;  ///< https (RFC 9126); empty: as above
@@ -38,7 +38,7 @@ struct IdentityClient {
     std::string key_id;               ///< `kid` of assertions; empty: none
     std::string certificate_pem;      ///< tls_client_auth: content of `certificate`
     bool dpop = false;                ///< its tokens are bound to a key of the mission (RFC 9449)
-    bool reaps_with_secret = false;   ///< what the reaper sends may hold the client's secret, sealed to the reaper's key
+    bool reaps_with_secret = false;   ///< what the reaper sends may hold the client's secret, sealed to its key
     template <class Self, class Archive>
     static void fields(Self& self, Archive& archive) {
         archive("name", self.name);
@@ -132,6 +132,7 @@ struct BaoAccount {
     bool is_wrapped = false;     ///< the item is a wrapping token around it, good for one mission
     std::string engine;          ///< kv | dynamic | token: a stored secret, one made for the lease, the child token
     std::string path;            ///< kv, dynamic: of the secret below /v1/, `secret/data/app`, `database/creds/reader`
+    std::map<std::string, std::string> parameters;  ///< dynamic: what the engine is told; none: it is only read
     std::string field;           ///< kv, dynamic: which text of the secret is the credential
     std::string username_field;  ///< kv, dynamic: which is the user's name
     std::vector<std::string> policies;  ///< of every child token, beside those that scope_names gives
@@ -148,6 +149,7 @@ struct BaoAccount {
         archive("is_wrapped", self.is_wrapped);
         archive("engine", self.engine);
         archive("path", self.path);
+        archive("parameters", self.parameters);
         archive("field", self.field);
         archive("username_field", self.username_field);
         archive("policies", self.policies);

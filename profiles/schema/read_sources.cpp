@@ -46,7 +46,8 @@ const std::vector<SourceKeys>& sources() {
         {"aws-sts", {"role", "external_id", "item", "api", "scope_names", "wider"}},
         {"openbao",
          {"address", "namespace", "login", "auth_mount", "role_id", "item", "wrapped", "engine", "mount", "path",
-          "field", "username_field", "policies", "scope_names", "retire_policy", "revoke_prefix", "num_uses"}},
+          "field", "username_field", "policies", "scope_names", "retire_policy", "revoke_prefix", "num_uses",
+          "parameters"}},
         {"kubernetes",
          {"server", "namespace", "service_account", "audiences", "retire_as", "item", "certificate"}},
         {"google",
@@ -472,6 +473,7 @@ void SourceReader::read_bao_secret(TableReader& reader, BaoAccount& bao) {
     };
     refuse_unless(is_kv, mount, "\"kv\"");
     for (const auto& key : {path, field, username}) refuse_unless(is_read, key, "\"kv\" and \"dynamic\"");
+    read_bao_parameters(reader, bao);
     if (field) bao.field = field->value;
     if (username) bao.username_field = username->value;
     if (username && reader.peek("username") != nullptr) {
@@ -490,6 +492,19 @@ void SourceReader::read_bao_secret(TableReader& reader, BaoAccount& bao) {
         if (!bao.path.starts_with(own)) continue;
         diagnostics_.error(is_kv && mount ? mount->at : path->at, std::string(own) + " is the server's own",
                            "name a secret of an engine");
+    }
+}
+
+// What a database needs no word for, other engines have to be told: `kubernetes/creds/NAME`, `github/token`.
+void SourceReader::read_bao_parameters(TableReader& reader, BaoAccount& bao) {
+    const TomlMember* parameters = reader.table("parameters", R"({ kubernetes_namespace = "agents" })");
+    if (parameters == nullptr) return;
+    if (bao.engine != "dynamic" && !bao.engine.empty()) {
+        diagnostics_.error(parameters->at, "this belongs to engine \"dynamic\"", "remove it");
+    }
+    for (const TomlMember& parameter : parameters->value.members) {
+        if (parameter.value.kind == TomlKind::String) bao.parameters[parameter.key] = parameter.value.text;
+        else report_kind(diagnostics_, parameter.value, parameter.key, "a text", R"("agents")");
     }
 }
 
@@ -875,12 +890,14 @@ std::vector<IdentityClient> SourceReader::finish() {
             diagnostics_.error(reference.at, "exchange `worker` needs a private key of " + title,
                                "write private_key = { item = \"NAME\" } there");
         }
-        if (reference.how == "refresh-token" && found->dpop && found->authentication == ClientAuthentication::None) {
-            diagnostics_.error(reference.at, "the refresh token of a client that proves nothing is bound to the key that "
-                                             "got it, and with dpop = true each mission has a key of its own",
+        const bool is_public = found->authentication == ClientAuthentication::None;
+        if (reference.how == "refresh-token" && found->dpop && is_public) {
+            diagnostics_.error(reference.at,
+                               "the refresh token of a client that proves nothing is bound to the key that got it, and "
+                               "with dpop = true each mission has a key of its own",
                                "write client_secret = { item = \"NAME\" } below " + title + ", or remove `dpop`");
         }
-        if (reference.how == "client-credentials" && found->authentication == ClientAuthentication::None) {
+        if (reference.how == "client-credentials" && is_public) {
             diagnostics_.error(reference.at, "`client-credentials` needs a client that proves who it is",
                                "write client_secret = { item = \"NAME\" } below " + title);
         }

@@ -54,6 +54,7 @@ private:
     void read_openbao(TableReader& reader, Account& account);
     void read_bao_login(TableReader& reader, BaoAccount& bao);
     void read_bao_secret(TableReader& reader, BaoAccount& bao);
+    void read_bao_parameters(TableReader& reader, BaoAccount& bao);
     void read_bao_policies(TableReader& reader, const Account& account, BaoAccount& bao);
     void read_kubernetes(TableReader& reader, Account& account);
     void read_item(TableReader& reader, Account& account, Need need, std::string_view what);

@@ -64,7 +64,8 @@ def sha256(token):
 def corp_process(tmp_path_factory, authority):
     identities.require(is_installed(), "the doubles are not installed (scripts/setup doubles)")
     folder = tmp_path_factory.mktemp("corp-tokens")
-    tenant = {"profile": "generic", "scopes": ["things.read", "things.write"]}
+    tenant = {"profile": "generic", "scopes": ["things.read", "things.write"],
+              "authorization_details_types": ["things"]}
     with auth0_double(folder, authority, name=NAME, issuer=ISSUER, tenant=tenant) as double:
         yield double
 
@@ -318,7 +319,7 @@ def test_a_token_bound_to_the_clients_certificate_is_refused_and_not_sent_unboun
         assert "bound to the client's certificate" in reason_of(outcome)
 
 
-# ---- compared with what was asked -------------------------------------------------------------------------------------
+# ---- compared with what was asked -----------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("answer", ["as asked", "wider", "not active"])
 def test_a_token_that_says_nothing_is_asked_about(rig, make_operator, upstream, corp, answer):
@@ -341,6 +342,74 @@ def test_a_token_that_says_nothing_is_asked_about(rig, make_operator, upstream, 
         told = outcome.of_type("exchange.refused")[0]["detail"]
         assert {"wider": "nobody asked for", "not active": "does not honour the token"}[answer] in told
     assert set(corp.revoked()) == set(corp.issued())
+
+
+CATALOG = f"""schema = 1
+name = "things-api"
+[[endpoint]]
+name = "api"
+hosts = ["{API}"]
+kind = "http"
+auth = {{ form = "bearer" }}
+[[operation]]
+id = "thing/read"
+endpoint = "api"
+method = "GET"
+path = "/things/{{thing}}"
+any_of = [["read"]]
+resources = {{ thing = "{{thing}}" }}
+risk = "low"
+says = "Read {{thing}}"
+"""
+
+DETAILED = f"""[[account]]
+name = "things"
+catalog = "things-api"
+source = "oauth"
+provider = "corp"
+grant_type = "client-credentials"
+resource = "https://{API}/"
+scope_names = {{ read = "things.read" }}
+[[account.authorization_details]]
+for = ["read"]
+type = "things"
+actions = ["read"]
+locations = ["https://{API}/things/{{thing}}"]
+"""
+
+
+@pytest.mark.parametrize("answer", ["as asked", "everywhere", "silent"])
+def test_a_token_is_narrowed_to_the_resource_of_each_need_in_the_providers_own_structure(rig, upstream, authority, corp,
+                                                                                        answer):
+    corp.client("desk", secret=SECRET, grants=["client_credentials"], authorization_details_types=["things"])
+    corp.tenant(apis={f"https://{API}/": {"scopes": ["things.read"]}})  # the double wants to know for which API
+    granted = {"everywhere": [{"type": "things", "actions": ["read"]}], "silent": None}
+    if answer in granted:
+        corp.fail("fields", fields={"authorization_details": granted[answer]}, path=TOKEN, times=0)
+    things = Things(upstream)
+    upstream.routes["/things/*"] = things.answer
+    rig.host(API, upstream, authority.ca_file).host(NAME, corp)
+    rig.write(rig.make("config/sanctum/catalog.d") / "things-api.toml", CATALOG)
+    rig._accounts.append(DETAILED)
+    rig.secrets["corp-client"] = SECRET
+    rig.extra(PROVIDER + WITH_SECRET)
+    profile = rig.configure().profile(
+        mission_head("detailed") + '[[service]]\nname = "things"\ncatalog = "things-api"\naccount = "things"\n'
+        'grant = ["read"]\nresources = { thing = ["a", "b"] }\n')
+
+    outcome = rig.run("sh", "-c", f"{STATUS}/a; {STATUS}/b", profile=profile)
+
+    if answer == "as asked":
+        assert outcome.text.split() == ["200", "200"] and len(things.tokens) == 2, outcome
+        received = [lease["received"][-1] for lease in lease_ends(outcome)]
+        assert received == [f"things actions=read locations=https://{API}/things/{name}" for name in "ab"]
+        assert {lease["narrowed_by"] for lease in lease_ends(outcome)} == {"both"}
+    else:
+        assert outcome.text.split() == ["503", "503"] and things.tokens == [], outcome
+        told = outcome.of_type("exchange.refused")[0]["detail"]
+        assert "authorization_details: the provider" in told and 'wider = "accept"' in told
+        # Tokens for an API are JWTs, which the double cannot revoke: each is counted until its end.
+        assert {lease["state"] for lease in lease_ends(outcome)} == {"orphaned"} and len(corp.issued()) == 2
 
 
 # ---- given back by the reaper ---------------------------------------------------------------------------------------

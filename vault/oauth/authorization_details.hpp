@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rich authorization requests (RFC 9396): what a token may do, in the provider's own structure, filled with the resources
-// of one need. Pure.
+// Rich authorization requests (RFC 9396): what a token may do, in the provider's own structure, filled with the
+// resources of one need. Pure.
 #pragma once
 
 #include "profiles/schema/operator_config.hpp"
@@ -24,9 +24,9 @@ struct DetailMembers {
     [[nodiscard]] std::string json() const;
 };
 
-/// The account's details for a need, placeholders filled: of a list's text with one for each resource of that name, of a
-/// single text with the only one. Empty when the account has none. Errors: NotPermitted (a scope without a detail, or a
-/// resource that the need does not name or names more than once), with the remedy.
+/// The account's details for a need, placeholders filled: of a list's text with one for each resource of that name, of
+/// a single text with the only one. Empty when the account has none. Errors: NotPermitted (a scope without a detail, a
+/// resource that the need does not name or, for a single text, more than one), with the remedy.
 [[nodiscard]] Result<std::vector<DetailMembers>> details_for(const profiles::ProviderAccount& account,
                                                              const SourceNeed& need);
 /// True when a detail depends on resources.

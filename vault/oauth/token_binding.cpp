@@ -8,7 +8,7 @@
 namespace sanctum::vault {
 namespace {
 
-// The claims of a compact JWS (RFC 7515 7.1); empty: it is none. Of what is no JWT nothing is kept. The caller wipes it.
+// The claims of a compact JWS (RFC 7515 7.1); empty: it is none. The caller wipes it.
 std::string claims_of(std::string_view token) {
     const std::size_t first = token.find('.');
     const std::size_t second = first == std::string_view::npos ? first : token.find('.', first + 1);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // To which key a token is bound (`cnf`, RFC 7800), as far as the token or its provider says. Pure.
 //
-// Nothing is verified: what is read here can only forbid. A bound token that is sent without its key is refused by every
+// Nothing is verified: what is read here can only forbid. A bound token that is sent without its key is refused by a
 // server that looks, and taken by one that does not; neither is what the operator wanted.
 #pragma once
 

@@ -206,6 +206,19 @@ TEST_F(ProviderSources, WhatCameTooWideAndIsOursIsRevokedBeforeItIsRefused) {
     EXPECT_EQ(provider_.seen.at(1).parameter("token"), "t-1");
 }
 
+TEST_F(ProviderSources, WhatCameTooWideAndCannotBeRevokedIsCountedAndNotAskedForAgainAtOnce) {
+    account_.provider.how = "client-credentials";
+    OauthSource source(endpoint(false), account_, nullptr);
+    provider_.will_answer(200, R"({"access_token":"t-1","scope":"read admin"})");
+    provider_.will_answer(400, R"({"error":"unsupported_token_type"})");
+
+    const Fetched fetched = acquire(source, need({"read"}));
+
+    EXPECT_EQ(fetched.failure().fault, SourceFault::NoAnswer);
+    EXPECT_THAT(fetched.failure().what, AllOf(HasSubstr("nobody asked for"), HasSubstr("may be alive")));
+    EXPECT_GT(fetched.failure().retry_after.count(), 0);
+}
+
 TEST_F(ProviderSources, WithoutARevocationEndpointATokenExpires) {
     revocation_endpoint_.clear();
     account_.provider.how = "client-credentials";
