@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A request with a token that is bound to a key (RFC 9449 7): the token, and a proof for this one request, made with the
-// key of the lease. What the agent brought of either was taken off before the decision.
+// A request with a token that is bound to a key (RFC 9449 7): the token, and a proof for this one request, made with
+// the lease's key. What the agent brought of either was taken off before the decision.
 #pragma once
 
 #include "base/clock.hpp"
@@ -22,8 +22,8 @@ struct DpopFields {
     std::string proof;  ///< the value of `dpop`
 };
 
-/// `authority`: host, and the port where it is not the scheme's own. `nonce`: the server's last; empty: none is known.
-/// Precondition: check_lease() was fine. Errors: Internal.
+/// `origin`: scheme, host, and the port where it is not the scheme's own. `nonce`: the server's last; empty: none is
+/// known. Precondition: check_lease() was fine. Errors: Internal.
 [[nodiscard]] Result<DpopFields> prove_request(const RequestHead& head, const HeldLease& lease,
                                                const std::string& origin, const std::string& nonce, WallTime now);
 
