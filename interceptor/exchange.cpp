@@ -491,7 +491,6 @@ net::awaitable<bool> Exchange::answer_unauthorized() {
     is_use_told_ = true;
     const MaybeRefusal refusal = co_await replace_lease();
     if (refusal) replaced_["not_sent_again"] = refusal->detail.empty() ? refusal->reason : refusal->detail;
-    is_use_told_ = refusal.has_value();
     co_return !refusal || is_service_revoked();  // of a service that was taken back the agent gets no answer at all
 }
 
@@ -505,6 +504,7 @@ net::awaitable<RelayResult> Exchange::send_again(RelayResult first) {
     const MaybeRefusal refusal = co_await open_upstream(Upstreams::Pool::MayReuse);
     // FAIL-CLOSED: dialling takes time, as above.
     if (refusal || is_revoked()) co_return first;
+    is_use_told_ = false;
     co_return co_await relay_once();
 }
 

@@ -863,6 +863,23 @@ TEST(Exchange, ALeaseThatIsNoTokenWithItsKeyIsNotInjectedWhereOneIsWanted) {
     }
 }
 
+TEST(Exchange, ACredentialThatWasFetchedAndCouldNotBeSentIsNoUseOfIt) {
+    Script()
+        .given([](World& world) {
+            world.have_another_lease();
+            world.leases.on_another = [&world] { world.upstreams.failure = "upstream_unreachable: refused"; };
+        })
+        .agent_sends(kGet)
+        .upstream_sends(kUnauthorized)
+        .agent_expects_containing("sanctum-reason: upstream_unreachable\r\n")
+        .checks([](World& world, Wire&) {
+            ASSERT_EQ(world.leases.uses.size(), 1U);
+            EXPECT_EQ(world.leases.uses[0].lease, "l1");
+        })
+        .completed("upstream_closed")
+        .run();
+}
+
 TEST(Exchange, AServiceTakenBackWhileItsCredentialIsReplacedIsNotAskedAgain) {
     Script()
         .given([](World& world) {
