@@ -330,8 +330,7 @@ def sandlock(rig, _, *options):
 
 def nono(rig, _, *options):
     places = [part for path in READABLE if Path(path).exists() for part in ("--read", path)]
-    places += [part for path in (*WRITABLE, str(rig.work)) for part in ("--allow", path)]
-    return [str(SANDBOXES["nono"].program), "run", "--silent", *places, *options, "--"]
+    return [str(SANDBOXES["nono"].program), "run", "--silent", *places, "--allow", str(rig.work), *options, "--"]
 
 
 SANDBOX_COMMANDS = {"bubblewrap": bubblewrap, "firejail": firejail, "sandbox-runtime": sandbox_runtime, "codex": codex,
