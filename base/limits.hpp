@@ -167,6 +167,9 @@ inline constexpr milliseconds kOrphanRest{5'000};
 inline constexpr milliseconds kMisconfiguredRest{60'000};
 /// The longest that a provider's "later" holds a need back: the mission may outlive it.
 inline constexpr milliseconds kSourceRestMax{15 * 60'000};
+/// A credential that its upstream refused (401) is replaced once in this time for one need: an upstream that refuses
+/// everything must not make a source mint without end.
+inline constexpr milliseconds kRefusedRest{60'000};
 /// How long a need waits while another mission uses the same account's refresh token, and how often it looks.
 inline constexpr seconds kSubjectLockTimeout{30};
 inline constexpr milliseconds kSubjectLockPause{20};
@@ -174,6 +177,10 @@ inline constexpr milliseconds kSubjectLockPause{20};
 inline constexpr seconds kAssertionLife{60};
 /// A provider's clock may differ from ours by this much before we go by its own (Auth0 lets 10 s pass).
 inline constexpr seconds kClockSkewAllowed{5};
+/// A nonce that a server wants in proofs (RFC 9449 8); those seen are below 100 bytes.
+inline constexpr std::size_t kDpopNonceBytesMax = 512;
+/// Servers whose last nonce is kept; a mission has fewer hosts with bound tokens.
+inline constexpr std::size_t kDpopNoncesMax = 256;
 /// An error's name in a provider's answer (RFC 6749 5.2) that is repeated to the operator.
 inline constexpr std::size_t kProviderErrorNameMax = 64;
 /// Its sentence for people (`error_description`) as it is repeated; two lines of a terminal.
@@ -319,6 +326,8 @@ inline constexpr std::size_t kLeasesMax = 1024;
 /// Credentials that are looked for in responses after their lease has ended; services that fetch one for every exchange
 /// have many.
 inline constexpr std::size_t kCredentialsRememberedMax = 64;
+/// A request's body that is kept, so that it can be sent again with another credential; a call to an API fits.
+inline constexpr std::size_t kRepeatedBodyBytesMax = 16 * 1024;
 /// A cached lease that ends sooner than this is not begun with any more.
 inline constexpr milliseconds kLeaseFloor{2000};
 /// The first message of the launcher.

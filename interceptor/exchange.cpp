@@ -11,6 +11,8 @@
 #include "interceptor/rewrite/inject.hpp"
 #include "interceptor/services.hpp"
 
+#include <algorithm>
+#include <array>
 #include <optional>
 #include <utility>
 
@@ -49,15 +51,27 @@ private:
     [[nodiscard]] net::awaitable<MaybeRefusal> read_push();
     [[nodiscard]] MaybeRefusal read_signed_request();
     [[nodiscard]] bool is_signed() const { return endpoint_ != nullptr && endpoint_->form == AuthForm::Sigv4; }
+    [[nodiscard]] bool is_proved() const { return endpoint_ != nullptr && endpoint_->form == AuthForm::Dpop; }
+    [[nodiscard]] std::string origin() const;
+    [[nodiscard]] bool is_idempotent() const;
     [[nodiscard]] net::awaitable<Status> send_continue();
     [[nodiscard]] net::awaitable<RelayResult> relay_once();
     [[nodiscard]] bool may_repeat(const RelayResult& result) const;
+    [[nodiscard]] bool may_send_again() const;
+    [[nodiscard]] wire::LeaseNeed lease_need() const;
+    [[nodiscard]] net::awaitable<MaybeRefusal> replace_lease();
+    [[nodiscard]] net::awaitable<bool> answer_unauthorized();
+    [[nodiscard]] net::awaitable<RelayResult> send_again(RelayResult first);
     enum class RestOf : std::uint8_t { Any, Push };
     [[nodiscard]] net::awaitable<bool> skip_body(RestOf what);
     [[nodiscard]] RefusalOptions refusal_options(bool closes) const;
     [[nodiscard]] bool is_service_revoked() const { return services_.revoked.contains(operation_.service); }
     [[nodiscard]] bool is_revoked() const {
         return services_.is_ending || is_service_revoked() || (lease_ && !lease_->is_live);
+    }
+    /// It ended before anything was sent, as when an upstream refuses it to another exchange. Not where it is for one.
+    [[nodiscard]] bool has_lost_lease() const {
+        return lease_ && !lease_->is_live && lease_->uses == 0 && !services_.is_ending && !is_service_revoked();
     }
     [[nodiscard]] std::string encode_break(const RelayResult& result) const;
     void settle_upstream(const RelayResult& result);
@@ -86,6 +100,17 @@ private:
     std::optional<UpstreamSide> upstream_;
     std::optional<Sha256> body_digest_;
     std::uint64_t scrubbed_ = 0;
+    std::string kept_body_;             ///< what was sent of it, to be sent again
+    bool was_sent_again_ = false;
+    bool is_use_told_ = false;          ///< of lease_, and how it was answered
+    bool has_new_nonce_ = false;        ///< the last answer brought one
+    bool wants_nonce_ = false;          ///< and said that nothing else was wrong
+    const MaySendAgain on_unauthorized_ = [this] { return answer_unauthorized(); };
+    const std::function<void(const ResponseHead&)> on_head_ = [this](const ResponseHead& answer) {
+        has_new_nonce_ = services_.dpop_nonces.learn(origin(), answer);
+        wants_nonce_ = wants_nonce(answer);
+    };
+    std::map<std::string, std::string> replaced_;  ///< evidence of another lease than the intent's
 };
 
 /// Writes a refusal; `next` holds unless the agent did not take it.
@@ -256,14 +281,19 @@ MaybeRefusal Exchange::decide() {
     return std::nullopt;
 }
 
-net::awaitable<MaybeRefusal> Exchange::take_lease() {
-    if (endpoint_ == nullptr || endpoint_->form == AuthForm::None) co_return std::nullopt;
+wire::LeaseNeed Exchange::lease_need() const {
     wire::LeaseNeed need;
     need.exchange = record_.id();
     need.service = operation_.name;
     need.scopes = decision_.scopes;
     need.resources = operation_.resources;
     need.risk = profiles::name_of(decision_.risk);
+    return need;
+}
+
+net::awaitable<MaybeRefusal> Exchange::take_lease() {
+    if (endpoint_ == nullptr || endpoint_->form == AuthForm::None) co_return std::nullopt;
+    const wire::LeaseNeed need = lease_need();
     auto lease = co_await services_.leases.need(need);
     if (is_service_revoked()) co_return Refusal{.reason = "service_revoked"};
     if (!lease.has_value()) co_return no_credential(lease.error().what);
@@ -311,17 +341,23 @@ net::awaitable<Next> Exchange::send_and_answer() {
     std::optional<RevokedServices::Watch> watch;
     watch.emplace(services_.revoked, operation_.service, [this] { upstream_->close(); });
     const Status continued = co_await send_continue();
-    if (is_revoked() || !continued.has_value()) {
+    MaybeRefusal refusal;
+    if (continued.has_value() && has_lost_lease()) {
+        refusal = co_await replace_lease();
+        if (!refusal) refusal = co_await open_upstream(Upstreams::Pool::MayReuse);
+    }
+    if (is_revoked() || refusal || !continued.has_value()) {
         // FAIL-CLOSED: the credential was taken back, or the agent left, while the record was being written.
-        result.outcome = is_revoked() ? "mission_ended" : "agent_closed";
+        result.outcome = is_revoked() ? "mission_ended" : refusal ? "upstream_closed" : "agent_closed";
         upstream_->close();
     } else {
         result = co_await relay_once();
         if (may_repeat(result)) {
-            const MaybeRefusal refusal = co_await open_upstream(Upstreams::Pool::OnlyFresh);
+            refusal = co_await open_upstream(Upstreams::Pool::OnlyFresh);
             // FAIL-CLOSED: dialling again takes time, in which the credential may have been taken back.
             if (!refusal && !is_revoked()) result = co_await relay_once();
         }
+        if (result.is_to_repeat) result = co_await send_again(std::move(result));
     }
     watch.reset();
     settle_upstream(result);
@@ -355,6 +391,7 @@ net::awaitable<RelayResult> Exchange::relay_once() {
     if (!services_.needles || !services_.needles->is_for(known)) services_.needles = std::make_shared<NeedleSet>(known);
     std::optional<AwsSignature> signature;
     std::optional<AwsBody> aws_body;
+    std::optional<DpopFields> proof;
     std::shared_ptr<const NeedleSet> own;
     if (is_signed()) {
         auto made = sign_request(head_, *lease_, *endpoint_, payload_, services_.clock.wall());
@@ -364,11 +401,19 @@ net::awaitable<RelayResult> Exchange::relay_once() {
         // SECURITY: with it the same request could be sent again, by anybody, for some minutes.
         own = std::make_shared<NeedleSet>(signature->seed);
     }
+    if (is_proved()) {
+        const std::string nonce = services_.dpop_nonces.of(origin());
+        auto made = prove_request(head_, *lease_, origin(), nonce, services_.clock.wall());
+        if (!made.has_value()) co_return broken_request(std::move(made).error().what);
+        proof = std::move(*made);
+        own = std::make_shared<NeedleSet>(proof->proof);  // as above, where the server keeps no list of proofs
+    }
+    const Secret* const fields = signature ? &signature->fields : proof ? &proof->fields : nullptr;
     Scrubber scrubber(services_.needles, std::move(own));
     body_digest_.emplace();
     body_digest_->update(services_.salt);
-    const Secret head_bytes = inject(head_, lease_.get(), endpoint_, signature ? &*signature : nullptr);
-    const RelayNeeds needs{.request = head_,
+    const Secret head_bytes = inject(head_, lease_.get(), endpoint_, fields);
+    RelayNeeds needs{.request = head_,
                            .endpoint = endpoint_,
                            .head_bytes = head_bytes.reveal(),
                            .held_body = held_body_,
@@ -379,6 +424,11 @@ net::awaitable<RelayResult> Exchange::relay_once() {
                            .scrubber = scrubber,
                            .redact = operation_.redact,
                            .body_digest = *body_digest_};
+    if (is_proved()) needs.on_head = &on_head_;
+    if (may_send_again()) {
+        needs.kept_body = &kept_body_;
+        needs.may_send_again = &on_unauthorized_;
+    }
     RelayResult result = co_await relay(needs);
     scrubbed_ += scrubber.hits() + result.redacted;
     co_return result;
@@ -390,8 +440,80 @@ bool Exchange::may_repeat(const RelayResult& result) const {
     return is_safe && result.outcome == "upstream_closed" && upstream_->is_reused() && !upstream_->has_response_begun();
 }
 
+/// Scheme, host, and the port where it is not the scheme's own.
+std::string Exchange::origin() const {
+    const std::uint16_t usual_port = request_.is_tls ? 443 : 80;
+    std::string text = (request_.is_tls ? "https://" : "http://") + request_.host;
+    if (request_.port != usual_port) text += ":" + std::to_string(request_.port);
+    return text;
+}
+
+/// RFC 9110 section 9.2.2.
+bool Exchange::is_idempotent() const {
+    constexpr std::array<std::string_view, 5> methods{"GET", "HEAD", "OPTIONS", "PUT", "DELETE"};
+    return std::find(methods.begin(), methods.end(), head_.method) != methods.end();
+}
+
+/// What a 401 says was not done (RFC 9110 section 15.5.2) may be sent again with another credential where that would
+/// change nothing, and with another proof; all of it has to be here still. Not where a lease is for one request.
+bool Exchange::may_send_again() const {
+    const bool is_small = !head_.has_body() || (head_.framing == Framing::Length &&
+                                                head_.content_length <= kRepeatedBodyBytesMax);
+    const bool is_harmless = is_idempotent() || is_proved();
+    return lease_ && lease_->uses == 0 && !is_signed() && is_harmless && is_small && !was_sent_again_;
+}
+
+/// Another lease for the same need, of which nothing has been sent yet.
+net::awaitable<MaybeRefusal> Exchange::replace_lease() {
+    wire::LeaseNeed need = lease_need();
+    need.instead_of = lease_->id;
+    auto lease = co_await services_.leases.need(need);
+    if (is_service_revoked()) co_return Refusal{.reason = "service_revoked"};
+    if (!lease.has_value()) co_return no_credential(lease.error().what);
+    Status usable = check_lease(**lease, *endpoint_);
+    if (!usable.has_value()) co_return no_credential(usable.error().what);
+    replaced_["lease_replaced"] = lease_->id;
+    replaced_["sent_with"] = (*lease)->id;
+    lease_ = std::move(*lease);
+    co_return std::nullopt;
+}
+
+/// The upstream refused the credential. True: the agent does not get this answer, since there is another credential, or
+/// another proof of it, to send the request with.
+net::awaitable<bool> Exchange::answer_unauthorized() {
+    was_sent_again_ = true;  // or not at all
+    if (is_proved() && wants_nonce_) {
+        if (has_new_nonce_) replaced_["sent_again"] = "use_dpop_nonce";
+        co_return has_new_nonce_;
+    }
+    if (!is_idempotent()) co_return false;
+    services_.leases.used({.exchange = record_.id(), .lease = lease_->id, .status = 401});
+    is_use_told_ = true;
+    const MaybeRefusal refusal = co_await replace_lease();
+    if (refusal) replaced_["not_sent_again"] = refusal->detail.empty() ? refusal->reason : refusal->detail;
+    co_return !refusal || is_service_revoked();  // of a service that was taken back the agent gets no answer at all
+}
+
+net::awaitable<RelayResult> Exchange::send_again(RelayResult first) {
+    if (const auto why = first.evidence.find("www-authenticate"); why != first.evidence.end()) {
+        replaced_["refused_with"] = why->second;
+    }
+    upstream_->close();
+    if (is_revoked()) co_return first;
+    held_body_ = std::move(kept_body_);
+    const MaybeRefusal refusal = co_await open_upstream(Upstreams::Pool::MayReuse);
+    // FAIL-CLOSED: dialling takes time, as above.
+    if (refusal || is_revoked()) co_return first;
+    is_use_told_ = false;
+    co_return co_await relay_once();
+}
+
 void Exchange::settle_upstream(const RelayResult& result) {
-    if (lease_) services_.leases.used({.exchange = record_.id(), .lease = lease_->id, .status = result.status});
+    if (lease_ && !is_use_told_) {
+        // A proof that was refused says nothing against the credential.
+        const std::uint16_t status = wants_nonce_ ? 0 : result.status;
+        services_.leases.used({.exchange = record_.id(), .lease = lease_->id, .status = status});
+    }
     // Any doubt about framing on either side and the connection is not used again.
     const bool is_clean = result.is_request_whole && result.is_response_whole && !result.upstream_closes &&
                           upstream_->is_between_messages();
@@ -410,6 +532,7 @@ void Exchange::finish_record(const RelayResult& result) {
     outcome.scrubbed = scrubbed_;
     outcome.evidence = result.evidence;
     if (result.cookies_kept > 0) outcome.evidence["cookies_kept"] = std::to_string(result.cookies_kept);
+    for (const auto& [name, value] : replaced_) outcome.evidence[name] = value;
     if (result.redacted > 0) outcome.evidence["redacted"] = std::to_string(result.redacted);
     record_.finish(std::move(outcome));
 }

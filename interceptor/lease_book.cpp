@@ -9,9 +9,10 @@
 namespace sanctum::interceptor {
 namespace {
 
-// Two needs are the same when everything but the exchange is.
+// Two needs are the same when everything is but the exchange and what was tried before.
 std::string key_of(wire::LeaseNeed need) {
     need.exchange = 0;
+    need.instead_of.clear();
     return wire::to_binary(need);
 }
 
@@ -37,30 +38,33 @@ LeaseBook::LeaseBook(Loop& loop, WirePort& vault, const profiles::Mission& missi
 
 net::awaitable<Result<LeaseBook::LeasePtr>> LeaseBook::need(const wire::LeaseNeed& need) {
     if (is_closed_) co_return Error{Errc::Cancelled, "mission_ending: no credential is given out any more"};
-    if (!may_reuse(need.service) || !need.approval.empty()) co_return co_await ask(need, {});
+    if (!may_reuse(need.service) || !need.approval.empty()) co_return co_await ask(need, {}, {});
     std::string key = key_of(need);
-    if (LeasePtr lease = reusable(key)) co_return lease;
-    if (const auto found = asking_key_.find(key); found != asking_key_.end()) {
+    if (LeasePtr lease = reusable(key); lease && lease->id != need.instead_of) co_return lease;
+    // A refusal of another credential than the one that failed is no answer to those who have tried none.
+    std::string question = key + need.instead_of;
+    if (const auto found = questions_.find(question); found != questions_.end()) {
         // Somebody asks for the same already. A lease for one use belongs to the one who asked: then ask for an own.
         Result<LeasePtr> answer = co_await wait_for(found->second);
         if (!answer || (*answer)->uses == 0) co_return answer;
-        co_return co_await ask(need, {});
+        co_return co_await ask(need, {}, {});
     }
-    co_return co_await ask(need, std::move(key));
+    co_return co_await ask(need, std::move(key), std::move(question));
 }
 
-net::awaitable<Result<LeaseBook::LeasePtr>> LeaseBook::ask(wire::LeaseNeed need, std::string key) {
+net::awaitable<Result<LeaseBook::LeasePtr>> LeaseBook::ask(wire::LeaseNeed need, std::string key,
+                                                           std::string question) {
     sweep();
     if (by_id_.size() + asking_.size() >= kLeasesMax) co_return Error{Errc::Limit, "too many leases in use"};
     const auto asking = std::make_shared<Asking>(loop_);
-    asking->key = key;
+    asking->key = std::move(key);
     if (!asking_.emplace(need.exchange, asking).second) co_return Error{Errc::Internal, "lease asked for twice"};
-    if (!key.empty()) asking_key_.emplace(key, asking);
+    if (!question.empty()) questions_.emplace(question, asking);
     const Result<std::uint64_t> sent = vault_.send(need);
     if (!sent) asking->answer = Error{Errc::Cancelled, "the vault is gone"};
     Result<LeasePtr> answer = co_await wait_for(asking);
     asking_.erase(need.exchange);
-    if (!key.empty()) asking_key_.erase(key);
+    if (!question.empty()) questions_.erase(question);
     co_return answer;
 }
 

@@ -34,7 +34,7 @@ private:
     struct Asking;
     using LeasePtr = std::shared_ptr<HeldLease>;
     [[nodiscard]] LeasePtr reusable(const std::string& key);
-    [[nodiscard]] net::awaitable<Result<LeasePtr>> ask(wire::LeaseNeed need, std::string key);
+    [[nodiscard]] net::awaitable<Result<LeasePtr>> ask(wire::LeaseNeed need, std::string key, std::string question);
     [[nodiscard]] net::awaitable<Result<LeasePtr>> wait_for(std::shared_ptr<Asking> asking);
     [[nodiscard]] Status held(const wire::LeaseHeld& message, Secret secret);
     [[nodiscard]] Status failed(const wire::LeaseFailed& message);
@@ -53,7 +53,7 @@ private:
     std::unordered_map<std::string, std::weak_ptr<HeldLease>> by_id_;     ///< also those that are used once
     std::vector<LeasePtr> remembered_;                                    ///< never injected: only looked for
     std::unordered_map<std::uint64_t, std::shared_ptr<Asking>> asking_;   ///< by exchange
-    std::unordered_map<std::string, std::shared_ptr<Asking>> asking_key_; ///< one question per reusable need
+    std::unordered_map<std::string, std::shared_ptr<Asking>> questions_;  ///< one at a time per reusable need
 };
 
 }  // namespace sanctum::interceptor

@@ -12,6 +12,8 @@
 namespace sanctum::interceptor {
 namespace {
 
+constexpr std::uint16_t kUnauthorized = 401;
+
 /// One relay's state, shared by its two directions.
 class Relay {
 public:
@@ -98,6 +100,7 @@ private:
     void append_plain(std::string& out, std::string_view bytes) {
         if (bytes.empty()) return;
         needs_.body_digest.update(bytes);
+        if (needs_.kept_body != nullptr) needs_.kept_body->append(bytes);
         result_.sent += bytes.size();
         if (needs_.request.framing == Framing::Chunked) append_chunk(out, bytes);
         else out.append(bytes);
@@ -169,10 +172,16 @@ private:
             co_return Status{};
         }
         result_.status = head.status;
+        if (needs_.on_head != nullptr) (*needs_.on_head)(head);
         result_.upstream_closes = head.wants_close;
         const bool is_credentialed = needs_.endpoint != nullptr && needs_.endpoint->form != profiles::AuthForm::None;
         result_.evidence = evidence_of(head, is_credentialed);
         for (auto& [name, value] : result_.evidence) needs_.scrubber.scrub_whole(value);
+        if (head.status == kUnauthorized && result_.is_request_whole && needs_.may_send_again != nullptr) {
+            result_.is_to_repeat = co_await (*needs_.may_send_again)();
+            if (has_failed_) result_.is_to_repeat = false;  // the agent left meanwhile
+            if (result_.is_to_repeat) co_return stop("upstream_closed", "it is sent again with another credential");
+        }
         const Status readable = check_readable(head, needs_.endpoint);
         if (!readable.has_value()) co_return stop("scrub_stopped", readable.error().what);
         is_held_ = !needs_.redact.empty();

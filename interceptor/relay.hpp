@@ -10,11 +10,16 @@
 #include "interceptor/rewrite/form_guard.hpp"
 #include "interceptor/rewrite/scrub.hpp"
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
 
 namespace sanctum::interceptor {
+
+/// Asked when the answer is a 401 and the whole request was written. True: nothing of the answer goes to the agent, and
+/// the request will be sent again.
+using MaySendAgain = std::function<net::awaitable<bool>()>;
 
 /// What one relay needs; all borrowed for its duration.
 struct RelayNeeds {
@@ -29,6 +34,9 @@ struct RelayNeeds {
     Scrubber& scrubber;
     const std::vector<std::string>& redact;     ///< JSON pointers into the response; none: its body is streamed
     Sha256& body_digest;                        ///< salted; takes every body byte sent
+    std::string* kept_body = nullptr;           ///< takes every body byte sent, too; nullptr: it is not kept
+    const std::function<void(const ResponseHead&)>* on_head = nullptr;  ///< told of the final head as it came
+    const MaySendAgain* may_send_again = nullptr;  ///< nullptr: every answer goes to the agent
 };
 
 /// How it went. `failure` is empty when everything passed.
@@ -45,6 +53,7 @@ struct RelayResult {
     bool is_request_whole = false;     ///< all of it was written
     bool is_request_broken = false;    ///< the agent broke its own request, which is what ended the exchange
     bool is_response_whole = false;
+    bool is_to_repeat = false;         ///< may_send_again() said so; the upstream connection is spent
     bool upstream_closes = false;
     bool agent_closes = false;         ///< the framing sent to the agent ends its connection
 };

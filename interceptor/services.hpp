@@ -10,6 +10,7 @@
 #include "interceptor/io/byte_stream.hpp"
 #include "interceptor/policy/budgets.hpp"
 #include "interceptor/policy/revoked_services.hpp"
+#include "interceptor/rewrite/dpop_request.hpp"
 #include "profiles/catalog/catalog.hpp"
 #include "profiles/policy/decide.hpp"
 #include "profiles/schema/mission.hpp"
@@ -64,8 +65,8 @@ struct HeldLease {
 class Leases {
 public:
     virtual ~Leases() = default;
-    /// A live lease for this need. Errors: Denied or NotFound or Cancelled, with the vault's reason in the text (no
-    /// secret); all are `credential_unavailable` to the agent.
+    /// A live lease for this need; with `instead_of` another one than that. Errors: Denied or NotFound or Cancelled,
+    /// with the vault's reason in the text (no secret); all are `credential_unavailable` to the agent.
     [[nodiscard]] virtual net::awaitable<Result<std::shared_ptr<HeldLease>>> need(const wire::LeaseNeed& need) = 0;
     virtual void used(const wire::LeaseUsed& use) = 0;
     /// What the scrubber removes from all that the agent receives: every credential that this mission has had.
@@ -113,6 +114,7 @@ struct Services {
     Budgets& budgets;
     bool is_ending = false;  ///< set by `stop`: every new request is refused with `mission_ending`
     std::shared_ptr<const NeedleSet> needles;  ///< the scrubber's, remade when the live leases change
+    DpopNonces dpop_nonces{};   ///< of the servers whose tokens are bound to a key
     RevokedServices revoked{};  ///< their requests are refused with `service_revoked`
 };
 

@@ -2,6 +2,7 @@
 #include "vault/leases.hpp"
 
 #include "base/digest.hpp"
+#include "base/jose/dpop.hpp"
 #include "base/limits.hpp"
 #include "base/log.hpp"
 #include "base/mission_id.hpp"
@@ -21,6 +22,12 @@ struct Leases::Key {
     bool operator==(const Key&) const = default;
 };
 
+/// An exchange that waits for an answer.
+struct Waiter {
+    std::uint64_t exchange = 0;
+    bool wants_another = false;  ///< than the one that the upstream refused
+};
+
 struct Leases::Lease {
     std::uint64_t number = 0;
     Key key;
@@ -31,11 +38,15 @@ struct Leases::Lease {
     BootTime expires;
     std::string remark;                  ///< of how the credential came, for the record of its end
     std::optional<BootTime> dead_at;     ///< the longest that the credential can live; absent: no end known
-    std::vector<std::uint64_t> waiters;  ///< exchanges that wait for the answer
+    std::vector<Waiter> waiters;
+    std::string refused;                 ///< thumbprint of the credential that it replaces; empty: none was refused
+    std::uint64_t refusals = 0;          ///< uses that the upstream answered with 401 and that did not end it
     bool was_handed_out = false;
     bool is_dirty = false;               ///< uses that the journal does not have yet
 
     [[nodiscard]] bool is_open() const { return !is_end(row.state) && row.state != LeaseState::Failed; }
+    /// The source gave the very credential that the upstream had refused.
+    [[nodiscard]] bool is_refused_again() const { return !refused.empty() && refused == row.thumbprint; }
 };
 
 namespace {
@@ -54,6 +65,10 @@ std::optional<std::uint64_t> lease_number(std::string_view name) {
     if (error != std::errc() || end != name.data() + name.size()) return std::nullopt;
     return number;
 }
+
+constexpr std::uint16_t kUnauthorized = 401;
+constexpr const char* kRefusedReason = "credential_refused";
+constexpr const char* kRefusedAgain = "its source gave the same credential again";
 
 // How long a failure stands before the source is asked again. What an agent in a loop would ask a hundred times is
 // asked once; what may pass by itself is asked at once.
@@ -88,6 +103,12 @@ std::string credential_fault(std::string_view bytes) {
 struct Leases::Failed {
     Key key;
     SourceFailure failure;
+    BootTime until;
+};
+
+struct Leases::Refused {
+    Key key;
+    std::string thumbprint;
     BootTime until;
 };
 
@@ -129,9 +150,14 @@ void Leases::need(const wire::LeaseNeed& asked) {
     if (account->second.source->capabilities().narrows_resources) key.resources = need.resources;
 
     if (const LeasePtr shared = find_shared(key)) {
+        const bool wants_another = !need.instead_of.empty();
+        if (wants_another && shared->row.lease == need.instead_of) {
+            return refuse(need, kRefusedReason, "it was replaced a short while ago already");
+        }
+        if (wants_another && shared->is_refused_again()) return refuse(need, kRefusedReason, kRefusedAgain);
         if (shared->row.state == LeaseState::Held) return hand_out(*shared, need.exchange);
         if (waiters_ >= kLeaseWaitersMax) return refuse(need, "source_failed", "too many requests wait for the source");
-        shared->waiters.push_back(need.exchange);
+        shared->waiters.push_back({need.exchange, wants_another});
         ++waiters_;
         return;
     }
@@ -201,7 +227,8 @@ void Leases::acquire(const wire::LeaseNeed& need, std::size_t service, Key key) 
     }
     leases_[lease->number] = lease;
     ++open_;
-    lease->waiters.push_back(need.exchange);
+    lease->refused = refused_thumbprint(lease->key);
+    lease->waiters.push_back({need.exchange, !need.instead_of.empty()});
     ++waiters_;
     ask_source(lease, need);
 }
@@ -277,6 +304,9 @@ void Leases::hold(const LeasePtr& lease, Credential credential) {
         lease->dead_at = boot_at(*credential.expires);
     }
     if (const auto retirement = lease->source->retirement(credential)) row.retirement = seal_.seal(*retirement);
+    if (const std::string why = lease->source->why_no_retirement(credential); row.retirement.empty() && !why.empty()) {
+        row.detail += (row.detail.empty() ? "" : "; ") + why;
+    }
     advance(row.state, LeaseEvent::Issued);
     lease->credential = std::move(credential);
     // Write-ahead: the handle is durable before the credential leaves this process.
@@ -301,9 +331,13 @@ void Leases::hold(const LeasePtr& lease, Credential credential) {
         return retire(lease, LeaseState::Expired, RetireCause::Expired, "never used: it had expired when it came");
     }
     listener_.changed(to_record(row));
-    const std::vector<std::uint64_t> waiters = std::exchange(lease->waiters, {});
+    const std::vector<Waiter> waiters = std::exchange(lease->waiters, {});
     waiters_ -= waiters.size();
-    for (const std::uint64_t exchange : waiters) hand_out(*lease, exchange);
+    for (const Waiter& waiter : waiters) {
+        const bool is_useless = waiter.wants_another && lease->is_refused_again();
+        if (is_useless) listener_.failed({waiter.exchange, kRefusedReason, kRefusedAgain, 0});
+        else hand_out(*lease, waiter.exchange);
+    }
 }
 
 void Leases::hand_out(Lease& lease, std::uint64_t exchange) {
@@ -325,14 +359,15 @@ void Leases::hand_out(Lease& lease, std::uint64_t exchange) {
     lease.was_handed_out = true;
     ++lease.row.handed_out;
     mark_for_writing(lease);
-    listener_.held(message, lease.credential.secret);
+    if (lease.credential.key.is_empty()) return listener_.held(message, lease.credential.secret);
+    listener_.held(message, dpop::join_bound_token(lease.credential.secret, lease.credential.key));
 }
 
 void Leases::fail_waiters(Lease& lease, std::string_view reason, const std::string& detail, Milliseconds retry_after) {
-    const std::vector<std::uint64_t> waiters = std::exchange(lease.waiters, {});
+    const std::vector<Waiter> waiters = std::exchange(lease.waiters, {});
     waiters_ -= waiters.size();
-    for (const std::uint64_t exchange : waiters) {
-        listener_.failed({exchange, std::string(reason), detail, retry_after.count()});
+    for (const Waiter& waiter : waiters) {
+        listener_.failed({waiter.exchange, std::string(reason), detail, retry_after.count()});
     }
 }
 
@@ -350,10 +385,31 @@ Status Leases::used(const wire::LeaseUsed& use) {
     if (lease->row.first_used_unix_ms == 0) lease->row.first_used_unix_ms = now;
     lease->row.last_used_unix_ms = now;
     mark_for_writing(*lease);
-    if (lease->row.state == LeaseState::Held && !lease->key.is_shared) {
-        retire(lease, LeaseState::Gone, RetireCause::Used, "used once");
-    }
+    if (lease->row.state != LeaseState::Held) return {};
+    if (!lease->key.is_shared) retire(lease, LeaseState::Gone, RetireCause::Used, "used once");
+    else if (use.status == kUnauthorized) take_refusal(lease);
     return {};
+}
+
+std::string Leases::refused_thumbprint(const Key& key) const {
+    const auto found =
+        std::find_if(refused_.begin(), refused_.end(), [&](const Refused& refused) { return refused.key == key; });
+    return found == refused_.end() ? std::string() : found->thumbprint;
+}
+
+// SECURITY: once per need and kRefusedRest, whatever upstream and interceptor say. What is not replaced stays in use:
+// the agent gets the upstream's own answer.
+void Leases::take_refusal(const LeasePtr& lease) {
+    const BootTime now = clock_.boot();
+    std::erase_if(refused_, [now](const Refused& refused) { return refused.until <= now; });
+    const bool was_replaced = std::any_of(refused_.begin(), refused_.end(),
+                                          [&](const Refused& refused) { return refused.key == lease->key; });
+    if (was_replaced || refused_.size() >= kLeasesHeldMax) {
+        ++lease->refusals;
+        return;
+    }
+    refused_.push_back({lease->key, lease->row.thumbprint, now.plus(kRefusedRest)});
+    retire(lease, LeaseState::Gone, RetireCause::Used, "the upstream refused it with status 401");
 }
 
 Status Leases::approve(const wire::Approved& approved) {
@@ -367,8 +423,12 @@ void Leases::retire(const LeasePtr& lease, LeaseState confirmed, RetireCause cau
     const bool is_outside = lease->row.retire == RetireClass::Self || lease->row.retire == RetireClass::Accessor;
     write({lease->row}, is_outside ? Journal::Durable::Now : Journal::Durable::Later);
     if (lease->was_handed_out) listener_.gone({lease->row.lease});
-    lease->source->retire(lease->credential, cause, [this, lease, confirmed, why](const RetireOutcome& outcome) {
-        take_outcome(lease, confirmed, why, outcome);
+    std::string told = why;
+    if (lease->refusals > 0) {
+        told += "; the upstream refused it with status 401 (" + std::to_string(lease->refusals) + " times)";
+    }
+    lease->source->retire(lease->credential, cause, [this, lease, confirmed, told](const RetireOutcome& outcome) {
+        take_outcome(lease, confirmed, told, outcome);
     });
 }
 

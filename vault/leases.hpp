@@ -59,7 +59,8 @@ public:
 
     /// Answers with held or failed, now or later; exactly one per need.
     void need(const wire::LeaseNeed& need);
-    /// Errors: Protocol (a lease that was never handed out): whoever says so is broken or hostile.
+    /// A use that the upstream answered with 401 ends its lease, once per need and kRefusedRest: the next need gets
+    /// another credential. Errors: Protocol (a lease that was never handed out): whoever says so is broken or hostile.
     [[nodiscard]] Status used(const wire::LeaseUsed& use);
     /// Errors: Protocol (told twice, or too many).
     [[nodiscard]] Status approve(const wire::Approved& approved);
@@ -99,6 +100,8 @@ private:
     void hold(const LeasePtr& lease, Credential credential);
     void hand_out(Lease& lease, std::uint64_t exchange);
     void fail_waiters(Lease& lease, std::string_view reason, const std::string& detail, Milliseconds retry_after = {});
+    void take_refusal(const LeasePtr& lease);
+    [[nodiscard]] std::string refused_thumbprint(const Key& key) const;
     void retire(const LeasePtr& lease, LeaseState confirmed, RetireCause cause, const std::string& why);
     void take_outcome(const LeasePtr& lease, LeaseState confirmed, const std::string& why,
                       const RetireOutcome& outcome);
@@ -129,6 +132,8 @@ private:
     wire::Retired ended_;
     struct Failed;
     std::vector<Failed> failed_;  ///< needs that are not asked for again for a while
+    struct Refused;
+    std::vector<Refused> refused_;  ///< needs whose credential was replaced a short while ago
 };
 
 /// Empty, or why these bytes cannot be put on a request: nothing at all, control characters, or more than

@@ -237,6 +237,7 @@ Result<std::vector<ProviderHost>> provider_hosts(const profiles::VaultConfig& co
         SANCTUM_TRY(const profiles::IdentityClient* client, client_of(config, *account));
         add(client->token_endpoint);
         add(client->revocation_endpoint);
+        add(client->introspection_endpoint);
     }
     std::vector<ProviderHost> out;
     for (const auto& [name, port] : hosts) out.push_back({name, port});
@@ -381,6 +382,9 @@ private:
         SANCTUM_TRY(Identity identity,
                     Identity::create(*client, [this](const std::string& item) { return store_.item(item); }));
         endpoint = std::make_shared<TokenEndpoint>(*out_.providers, clock_, std::move(identity));
+        if (!client->dpop) return endpoint;
+        SANCTUM_TRY(dpop::Key key, dpop::Key::generate());
+        endpoint->bind_to(std::move(key));
         return endpoint;
     }
 

@@ -32,14 +32,18 @@ void end_by(LeaseRow& row, LeaseEvent event, const std::string& detail) {
     if (may_be_alive(row)) row.expires_unix_ms = std::max(row.expires_unix_ms, row.alive_until_unix_ms);
 }
 
-// A credential whose vault died before it was given back, or could not give it back: true when it is gone now.
+// A credential whose vault died before it was given back, or could not give it back: true when all was done that there
+// is to do.
 bool return_lease(LeaseRow& row, const GiveBack& give_back) {
     const bool is_out = row.state == LeaseState::Held || row.state == LeaseState::Retiring ||
                         row.state == LeaseState::Parked;
     if (!is_out || row.retirement.empty()) return false;
     const RetireOutcome outcome = give_back(row);
-    if (outcome.end != RetireOutcome::End::Gone) return false;
-    end_by(row, LeaseEvent::GivenBack, "the vault ended; " + outcome.detail + " by the reaper");
+    if (outcome.end == RetireOutcome::End::NotYet) return false;
+    row.retirement.clear();
+    const bool is_gone = outcome.end == RetireOutcome::End::Gone;
+    end_by(row, is_gone ? LeaseEvent::GivenBack : LeaseEvent::StaysAlive,
+           "the vault ended; " + outcome.detail + " by the reaper");
     return true;
 }
 
@@ -105,12 +109,13 @@ bool end_dead_lease(LeaseRow& row, WallTime now) {
         case LeaseState::Held:
         case LeaseState::Retiring: break;
     }
+    const std::string lacking = row.detail.empty() ? std::string() : "; " + row.detail;
     if (row.retire == RetireClass::None) {
         end_by(row, LeaseEvent::GivenBack, "the vault ended and our copy with it; the credential itself stays valid");
     } else if (is_past) {
         end_by(row, LeaseEvent::TimePassed, "its time passed after the vault ended");
     } else {
-        end_by(row, LeaseEvent::StaysAlive, "the vault ended; the credential is alive until it expires");
+        end_by(row, LeaseEvent::StaysAlive, "the vault ended; the credential is alive until it expires" + lacking);
     }
     return true;
 }

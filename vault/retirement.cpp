@@ -28,6 +28,7 @@ struct Written {
     std::string next;  // another one in the same form; empty: none
     std::string account;
     std::string handle;
+    std::string leaves;
     template <class Self, class Archive>
     static void fields(Self& self, Archive& archive) {
         archive("provider", self.provider);
@@ -44,6 +45,7 @@ struct Written {
         archive("next", self.next);
         archive("account", self.account);
         archive("handle", self.handle);
+        archive("leaves", self.leaves);
     }
     Written() = default;
     Written(const Written&) = delete;
@@ -77,6 +79,7 @@ std::string to_bytes(const Retirement& retirement) {
     written.when_denied = retirement.when_denied;
     written.account = retirement.account;
     written.handle = retirement.handle;
+    written.leaves = retirement.leaves;
     if (retirement.next) written.next = to_bytes(*retirement.next);
     return wire::to_binary(written);
 }
@@ -104,6 +107,7 @@ Result<Retirement> from_bytes(std::string_view bytes) {
     retirement.when_denied = written->when_denied;
     retirement.account = written->account;
     retirement.handle = written->handle;
+    retirement.leaves = written->leaves;
     if (written->next.empty()) return retirement;
     SANCTUM_TRY(Retirement next, from_bytes(written->next));  // each is shorter than the one that holds it
     retirement.next = std::make_unique<Retirement>(std::move(next));
@@ -141,6 +145,9 @@ RetireOutcome outcome_of(const Retirement& retirement, const Result<HttpResponse
     RetireOutcome outcome = outcome_of(retirement.provider, retirement.unknown_is_gone, response);
     if (response && response->status == 403 && !retirement.when_denied.empty()) {
         outcome.detail += ": " + retirement.when_denied;
+    }
+    if (outcome.end == RetireOutcome::End::Gone && !retirement.leaves.empty()) {
+        return {RetireOutcome::End::LeftToExpire, retirement.leaves};
     }
     return outcome;
 }

@@ -26,6 +26,7 @@ struct Retirement {
     HttpRequest request;           ///< Repeat::Safe, without a client certificate
     bool unknown_is_gone = false;  ///< 401 says that the credential, which is also who asks, is not known any more
     std::vector<UnknownAnswer> also_gone;
+    std::string leaves;                ///< not empty: the credential itself lives on, and what is revoked instead
     std::string when_denied;           ///< what to change where the answer is 403; empty: nothing is known
     std::unique_ptr<Retirement> next;  ///< sent when this one is confirmed, at the same host; null: it was the last
     /// Not empty: no request, but the second program of this account, which gets request.body on its standard input.
@@ -38,7 +39,7 @@ struct Retirement {
 /// What the provider's answer means: 200, 202, 204 and 404 are Gone, 401 where it says so; else NotYet.
 [[nodiscard]] RetireOutcome outcome_of(const std::string& provider, bool unknown_is_gone,
                                        const Result<HttpResponse>& response);
-/// The same by what `retirement` itself says of its answer.
+/// The same by what `retirement` itself says of its answer; LeftToExpire where it was confirmed and `leaves` something.
 [[nodiscard]] RetireOutcome outcome_of(const Retirement& retirement, const Result<HttpResponse>& response);
 
 /// Sends a retirement and all that follow it, one after the other; the first that is not confirmed ends it. Gone only

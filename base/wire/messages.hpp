@@ -370,6 +370,7 @@ struct LeaseNeed {
     std::map<std::string, std::vector<std::string>> resources;
     std::string risk;
     std::string approval;
+    std::string instead_of;  ///< the lease whose credential the upstream refused; empty: none
     template <class Self, class Archive>
     static void fields(Self& self, Archive& archive) {
         archive("exchange", self.exchange);
@@ -378,6 +379,7 @@ struct LeaseNeed {
         archive("resources", self.resources);
         archive("risk", self.risk);
         archive("approval", self.approval);
+        archive("instead_of", self.instead_of);
     }
 };
 
@@ -409,7 +411,8 @@ struct LeaseFailed {
     static constexpr Kind kind = Kind::LeaseFailed;
     static constexpr bool is_json = false;
     std::uint64_t exchange = 0;
-    /// outside_mission | illegal_bytes | mission_ending | service_revoked | a name of vault::SourceFault
+    /// outside_mission | illegal_bytes | mission_ending | service_revoked | credential_refused (there is no other one
+    /// than the one that the upstream refused) | a name of vault::SourceFault
     std::string reason;
     std::string detail;  ///< for the operator, no secret
     std::int64_t retry_after_ms = 0;

@@ -25,12 +25,13 @@ bool starts_with_one_of(std::string_view name, const std::array<std::string_view
 }
 
 /// Carriers of a credential, whoever reads them.
-constexpr std::array<std::string_view, 24> kCredentialFields{
+constexpr std::array<std::string_view, 25> kCredentialFields{
     "authorization",   "proxy-authorization", "cookie",        "cookie2",        "x-api-key",
     "x-authorization", "x-auth",              "x-token",       "token",
     "api-key",         "apikey",              "x-apikey",      "x-auth-token",   "x-access-token",
     "x-auth-key",      "x-session-token",     "x-goog-api-key", "x-goog-iam-authorization-token",
-    "x-github-token",  "x-gitlab-token",      "private-token", "job-token",      "x-vault-token", "authentication"};
+    "x-github-token",  "x-gitlab-token",      "private-token", "job-token",      "x-vault-token", "authentication",
+    "dpop"};
 /// Fields that make a server see another method, path, host, client or user than was decided on.
 constexpr std::array<std::string_view, 41> kRerouteFields{
     "x-http-host-override", "x-host-override",       "host-override",       "x-forward-host",       "x-forward-for",

@@ -24,6 +24,8 @@ std::size_t prepare_response(Fields& fields, const profiles::Endpoint* endpoint)
         return field.name == "alt-svc" || field.name == "alt-used" || field.name.starts_with("sanctum-");
     });
     if (!is_credentialed(endpoint)) return 0;
+    // A nonce is for who holds the key.
+    if (endpoint->form == profiles::AuthForm::Dpop) remove_fields(fields, "dpop-nonce");
     return remove_fields(fields, "set-cookie") + remove_fields(fields, "set-cookie2");
 }
 
@@ -52,10 +54,11 @@ std::map<std::string, std::string> evidence_of(const ResponseHead& head, bool is
         if (value != nullptr) evidence[std::string(name)] = value->substr(0, kEvidenceBytesMax);
     }
     const std::string* challenge = find_field(head.fields, "www-authenticate");
-    if (challenge != nullptr && lower_case(*challenge).find("scope=") != std::string::npos) {
+    const bool is_refused = head.status == 401 && is_credentialed;
+    if (challenge != nullptr && (is_refused || lower_case(*challenge).find("scope=") != std::string::npos)) {
         evidence["www-authenticate"] = challenge->substr(0, kEvidenceBytesMax);
     }
-    if (head.status == 401 && is_credentialed) evidence["upstream_rejected_credential"] = "401";
+    if (is_refused) evidence["upstream_rejected_credential"] = "401";
     return evidence;
 }
 

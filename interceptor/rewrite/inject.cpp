@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "interceptor/rewrite/inject.hpp"
 
+#include "base/jose/dpop.hpp"
+#include "base/sigv4.hpp"
 #include "interceptor/http/grammar.hpp"
 #include "interceptor/http/http1_encoder.hpp"
 
@@ -48,13 +50,14 @@ std::string credential_value(const HeldLease& lease, const profiles::Endpoint& e
         case AuthForm::Query: return percent_encode(secret);
         case AuthForm::Header: return std::string(secret);
         case AuthForm::Sigv4:
+        case AuthForm::Dpop:
         case AuthForm::None: break;
     }
     return {};
 }
 
 // Behind all other fields, before the empty line.
-Secret with_signature(const std::string& head, const Secret& fields) {
+Secret with_fields(const std::string& head, const Secret& fields) {
     std::string signed_head;
     signed_head.reserve(head.size() + fields.size());
     signed_head.append(head, 0, head.size() - 2).append(fields.reveal()).append("\r\n");
@@ -83,6 +86,10 @@ Status check_lease(const HeldLease& lease, const profiles::Endpoint& endpoint) {
         const auto keys = sigv4::parse_keys(secret);
         if (!keys.has_value()) return Error{Errc::Denied, "the credential is " + keys.error().what};
     }
+    if (endpoint.form == AuthForm::Dpop) {
+        const auto bound = dpop::parse_bound_token(secret);
+        if (!bound.has_value()) return Error{Errc::Denied, "the credential is " + bound.error().what};
+    }
     const bool needs_name = endpoint.form == AuthForm::Header || endpoint.form == AuthForm::Query;
     if (needs_name && !is_token(endpoint.form_name)) {
         return Error{Errc::Denied, "the endpoint names no header or parameter"};
@@ -91,13 +98,14 @@ Status check_lease(const HeldLease& lease, const profiles::Endpoint& endpoint) {
 }
 
 Secret inject(const RequestHead& head, const HeldLease* lease, const profiles::Endpoint* endpoint,
-              const AwsSignature* signature) {
+              const Secret* fields) {
     std::string bytes = encode_request_head(head);
     if (lease == nullptr || endpoint == nullptr || endpoint->form == AuthForm::None) {
         return Secret(bytes);
     }
-    SANCTUM_ASSERT((endpoint->form == AuthForm::Sigv4) == (signature != nullptr));
-    if (signature != nullptr) return with_signature(bytes, signature->fields);
+    const bool is_made = endpoint->form == AuthForm::Sigv4 || endpoint->form == AuthForm::Dpop;
+    SANCTUM_ASSERT(is_made == (fields != nullptr));
+    if (fields != nullptr) return with_fields(bytes, *fields);
     std::string value = credential_value(*lease, *endpoint);
     std::string with_credential;
     with_credential.reserve(bytes.size() + value.size() + endpoint->form_name.size() + 32);

@@ -6,7 +6,6 @@
 #include "base/result.hpp"
 #include "base/secret.hpp"
 #include "interceptor/http/message.hpp"
-#include "interceptor/rewrite/aws_request.hpp"
 #include "interceptor/services.hpp"
 
 namespace sanctum::interceptor {
@@ -16,9 +15,9 @@ namespace sanctum::interceptor {
 [[nodiscard]] Status check_lease(const HeldLease& lease, const profiles::Endpoint& endpoint);
 
 /// The encoded head of `head` with the credential, wiped when destroyed. `lease` nullptr: the head as it is.
-/// `signature`: made of that head, where the endpoint wants one; otherwise nullptr. Precondition: check_lease() was
-/// fine.
+/// `fields`: made of that head, where the endpoint wants a signature or a proof; otherwise nullptr. Precondition:
+/// check_lease() was fine.
 [[nodiscard]] Secret inject(const RequestHead& head, const HeldLease* lease, const profiles::Endpoint* endpoint,
-                            const AwsSignature* signature = nullptr);
+                            const Secret* fields = nullptr);
 
 }  // namespace sanctum::interceptor

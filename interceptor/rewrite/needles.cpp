@@ -167,7 +167,7 @@ constexpr std::string_view kBase64Url = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklm
 NeedleSet::NeedleSet(const std::vector<std::shared_ptr<HeldLease>>& leases) {
     for (const auto& lease : leases) {
         lease_ids_.push_back(lease->id);
-        if (lease->form == profiles::AuthForm::Sigv4) {
+        if (lease->form == profiles::AuthForm::Sigv4 || lease->form == profiles::AuthForm::Dpop) {
             // What of it leaves is one part; the key that signs never does.
             for_each_word(lease->secret.reveal(), [this](std::string_view part) { add_forms_of(part); });
             continue;

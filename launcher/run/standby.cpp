@@ -98,11 +98,17 @@ Order next_order() {
     return order;
 }
 
+/// What a child printed, and how it ended: 0, its exit code, or -1 (a signal, or it never began).
+struct Printed {
+    std::string text;
+    std::int32_t end = -1;
+};
+
 // What `child` writes to a pipe until it ends; `child` never returns.
 template <class Child>
-std::string output_of_child(Child child) {
+Printed output_of_child(Child child) {
     int ends[2];
-    if (::pipe(ends) != 0) return "";
+    if (::pipe(ends) != 0) return {};
     const pid_t pid = ::fork();
     if (pid == 0) {
         ::close(kChannelDescriptor);
@@ -111,21 +117,24 @@ std::string output_of_child(Child child) {
         ::_exit(1);
     }
     ::close(ends[1]);
-    std::string output;
+    Printed output;
     std::array<char, 4096> bytes{};
     ssize_t size = 0;
     while ((size = ::read(ends[0], bytes.data(), bytes.size())) != 0) {
         if (size < 0 && errno == EINTR) continue;
-        if (size < 0 || output.size() > kStandbyAnswerBytesMax) break;
-        output.append(bytes.data(), static_cast<std::size_t>(size));
+        if (size < 0 || output.text.size() > kStandbyAnswerBytesMax) break;
+        output.text.append(bytes.data(), static_cast<std::size_t>(size));
     }
     ::close(ends[0]);
-    while (pid > 0 && ::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
-    }
+    int status = 0;
+    pid_t ended = -1;
+    do ended = pid > 0 ? ::waitpid(pid, &status, 0) : -1;
+    while (ended < 0 && pid > 0 && errno == EINTR);
+    if (ended > 0 && WIFEXITED(status)) output.end = WEXITSTATUS(status);
     return output;
 }
 
-std::string output_of(const std::vector<std::string>& command, const Commands& commands) {
+Printed output_of(const std::vector<std::string>& command, const Commands& commands) {
     return output_of_child([&](int to) {
         ::dup2(to, STDOUT_FILENO);
         ::close(to);
@@ -173,16 +182,23 @@ void start_child(const Order& order, const Commands& commands) {
 }
 
 // In a child of its own: becoming the workspace's owner cannot be taken back.
-std::string findings_of(const WorkspaceCare& care) {
+Printed findings_of(const WorkspaceCare& care) {
     return output_of_child([&](int to) {
         const std::string findings = wire::to_json(care_for_workspace_as_owner(care));
         ::_exit(write_all(to, findings) ? 0 : 1);
     });
 }
 
-void answer(const std::string& text) {
-    const auto size = static_cast<std::uint32_t>(text.size());
-    const std::string frame = std::string(reinterpret_cast<const char*>(&size), sizeof size) + text;
+/// Before the text of an answer.
+struct AnswerHead {
+    std::uint32_t size = 0;
+    std::int32_t end = 0;
+};
+
+void answer(const Printed& printed) {
+    const AnswerHead head{static_cast<std::uint32_t>(printed.text.size()), printed.end};
+    std::string frame(reinterpret_cast<const char*>(&head), sizeof head);
+    frame += printed.text;
     if (!write_all(kChannelDescriptor, frame)) ::_exit(1);
 }
 
@@ -237,14 +253,17 @@ Result<Standby> Standby::start(const StandbyStart& start) {
 Result<std::string> Standby::ask(char order, std::chrono::milliseconds timeout) {
     if (!socket_ || ::send(socket_.get(), &order, 1, MSG_NOSIGNAL) != 1) return io_error("standby: send");
     const BootTime deadline = SystemClock().boot().plus(timeout);
-    std::uint32_t size = 0;
-    std::string head(sizeof size, '\0');
-    SANCTUM_CHECK(read_exactly(socket_.get(), head, deadline));
-    std::memcpy(&size, head.data(), sizeof size);
-    if (size > kStandbyAnswerBytesMax + 4096) return Error{Errc::Limit, "standby: its answer is too long"};
-    std::string text(size, '\0');
+    AnswerHead head;
+    std::string bytes(sizeof head, '\0');
+    SANCTUM_CHECK(read_exactly(socket_.get(), bytes, deadline));
+    std::memcpy(&head, bytes.data(), sizeof head);
+    if (head.size > kStandbyAnswerBytesMax + 4096) return Error{Errc::Limit, "standby: its answer is too long"};
+    std::string text(head.size, '\0');
     SANCTUM_CHECK(read_exactly(socket_.get(), text, deadline));
-    return text;
+    if (head.end == 0) return text;
+    // FAIL-CLOSED: what was printed before it failed may be a part only, or nothing at all.
+    const std::string end = head.end < 0 ? "a signal" : "exit code " + std::to_string(head.end);
+    return Error{Errc::Io, "standby: what it ran ended with " + end};
 }
 
 Status Standby::reap_earlier_missions() {

@@ -39,7 +39,7 @@ public:
     [[nodiscard]] Status reap_earlier_missions();
 
     /// Runs `sanctum-vault reap --json --mission ID` and returns what it printed (JSON Lines).
-    /// Errors: Io, Timeout, Limit.
+    /// Errors: Io (also when it did not end with 0: then nobody knows how the leases ended), Timeout, Limit.
     [[nodiscard]] Result<std::string> reap_leases(std::chrono::milliseconds timeout);
 
     /// Looks for files that run later which the mission made or changed, and holds them back if the mission says so.

@@ -187,7 +187,9 @@ private:
         const auto username = reader.text("username", Need::Optional, "git");
         reader.finish();
         if (!form) return;
-        if (!parse_name(form->value, endpoint.form)) {
+        // Whether a bearer token is bound to a key is the business of who issues it, not of the API.
+        if (!parse_name(form->value, endpoint.form) || endpoint.form == AuthForm::Dpop) {
+            endpoint.form = AuthForm::None;
             diagnostics_.error(form->at, "`form` cannot be `" + form->value + "`",
                                suggest(form->value, {"none", "bearer", "basic", "header", "query", "sigv4"}));
             return;

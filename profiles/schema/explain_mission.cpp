@@ -66,6 +66,7 @@ std::string form_of(const Endpoint& endpoint) {
         case AuthForm::Query: return "parameter " + endpoint.form_name + " is added outside";
         case AuthForm::Sigv4:
             return "signed anew outside, for " + endpoint.form_name + " in " + endpoint.region;
+        case AuthForm::Dpop: return "a token bound to a key of the mission is added outside, with a proof of it";
     }
     return {};
 }

@@ -26,6 +26,7 @@ struct IdentityClient {
     std::string issuer;               ///< of assertions' `aud`; a tenant's is https://DOMAIN/, with its slash
     std::string token_endpoint;       ///< https
     std::string revocation_endpoint;  ///< https; empty: the provider has none
+    std::string introspection_endpoint;  ///< https (RFC 7662); empty: nobody is asked about a token
     std::string authorization_endpoint;         ///< https; empty: the provider's metadata says it (RFC 8414)
     std::string device_authorization_endpoint;  ///< https (RFC 8628); empty: as above
     std::string pushed_authorization_endpoint;  ///< https (RFC 9126); empty: as above
@@ -36,6 +37,8 @@ struct IdentityClient {
     std::string key_item;             ///< private key, PEM
     std::string key_id;               ///< `kid` of assertions; empty: none
     std::string certificate_pem;      ///< tls_client_auth: content of `certificate`
+    bool dpop = false;                ///< its tokens are bound to a key of the mission (RFC 9449)
+    bool reaps_with_secret = false;   ///< what the reaper sends may hold the client's secret, sealed to its key
     template <class Self, class Archive>
     static void fields(Self& self, Archive& archive) {
         archive("name", self.name);
@@ -43,6 +46,7 @@ struct IdentityClient {
         archive("issuer", self.issuer);
         archive("token_endpoint", self.token_endpoint);
         archive("revocation_endpoint", self.revocation_endpoint);
+        archive("introspection_endpoint", self.introspection_endpoint);
         archive("authorization_endpoint", self.authorization_endpoint);
         archive("device_authorization_endpoint", self.device_authorization_endpoint);
         archive("pushed_authorization_endpoint", self.pushed_authorization_endpoint);
@@ -53,6 +57,21 @@ struct IdentityClient {
         archive("key_item", self.key_item);
         archive("key_id", self.key_id);
         archive("certificate_pem", self.certificate_pem);
+        archive("dpop", self.dpop);
+        archive("reaps_with_secret", self.reaps_with_secret);
+    }
+};
+
+/// One element of an account's `authorization_details` (RFC 9396 2). `{NAME}` in a text stands for the need's resource.
+struct AuthorizationDetail {
+    std::vector<std::string> scopes;           ///< `for`: the catalog's scopes that it belongs to; empty: to all
+    std::map<std::string, std::string> texts;  ///< `type` is one of them
+    std::map<std::string, std::vector<std::string>> lists;
+    template <class Self, class Archive>
+    static void fields(Self& self, Archive& archive) {
+        archive("scopes", self.scopes);
+        archive("texts", self.texts);
+        archive("lists", self.lists);
     }
 };
 
@@ -67,6 +86,7 @@ struct ProviderAccount {
     std::string user;        ///< auth0 worker: the user's id; google service-account: for whom it acts
     std::string audience;    ///< oauth
     std::string resource;    ///< oauth (RFC 8707)
+    std::vector<AuthorizationDetail> details;  ///< oauth; empty: tokens are narrowed by scopes alone
     std::string app_id;        ///< github-app
     std::string installation;  ///< github-app
     std::string client_id;           ///< google refresh-token
@@ -87,6 +107,7 @@ struct ProviderAccount {
         archive("user", self.user);
         archive("audience", self.audience);
         archive("resource", self.resource);
+        archive("details", self.details);
         archive("app_id", self.app_id);
         archive("installation", self.installation);
         archive("api", self.api);
@@ -111,6 +132,7 @@ struct BaoAccount {
     bool is_wrapped = false;     ///< the item is a wrapping token around it, good for one mission
     std::string engine;          ///< kv | dynamic | token: a stored secret, one made for the lease, the child token
     std::string path;            ///< kv, dynamic: of the secret below /v1/, `secret/data/app`, `database/creds/reader`
+    std::map<std::string, std::string> parameters;  ///< dynamic: what the engine is told; none: it is only read
     std::string field;           ///< kv, dynamic: which text of the secret is the credential
     std::string username_field;  ///< kv, dynamic: which is the user's name
     std::vector<std::string> policies;  ///< of every child token, beside those that scope_names gives
@@ -127,6 +149,7 @@ struct BaoAccount {
         archive("is_wrapped", self.is_wrapped);
         archive("engine", self.engine);
         archive("path", self.path);
+        archive("parameters", self.parameters);
         archive("field", self.field);
         archive("username_field", self.username_field);
         archive("policies", self.policies);

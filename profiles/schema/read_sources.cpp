@@ -39,12 +39,15 @@ const std::vector<SourceKeys>& sources() {
         {"systemd", {"credential"}},
         {"auth0",
          {"tenant", "connection", "exchange", "item", "user", "login_hint", "ask_scopes", "scope_names", "wider"}},
-        {"oauth", {"provider", "grant_type", "item", "audience", "resource", "ask_scopes", "scope_names", "wider"}},
+        {"oauth",
+         {"provider", "grant_type", "item", "audience", "resource", "ask_scopes", "scope_names", "wider",
+          "authorization_details"}},
         {"github-app", {"app_id", "installation", "item", "api", "scope_names"}},
         {"aws-sts", {"role", "external_id", "item", "api", "scope_names", "wider"}},
         {"openbao",
          {"address", "namespace", "login", "auth_mount", "role_id", "item", "wrapped", "engine", "mount", "path",
-          "field", "username_field", "policies", "scope_names", "retire_policy", "revoke_prefix", "num_uses"}},
+          "field", "username_field", "policies", "scope_names", "retire_policy", "revoke_prefix", "num_uses",
+          "parameters"}},
         {"kubernetes",
          {"server", "namespace", "service_account", "audiences", "retire_as", "item", "certificate"}},
         {"google",
@@ -320,7 +323,39 @@ void SourceReader::read_oauth(TableReader& reader, Account& account) {
     read_text(reader, "audience", Need::Optional, "https://api.example.org", provider.audience);
     read_text(reader, "resource", Need::Optional, "https://api.example.org", provider.resource);
     read_scopes(reader, account);
+    read_details(reader, account);
     read_on_exit(reader, account, true);
+}
+
+void SourceReader::read_details(TableReader& reader, Account& account) {
+    for (const TomlValue* table : reader.tables("authorization_details")) read_detail(*table, account);
+    if (account.provider.details.empty() || account.provider.asks_scopes) return;
+    // ask_scopes = false: the provider is asked for nothing, and what it gives is not compared.
+    diagnostics_.error(reader.peek("authorization_details")->at,
+                       "`authorization_details` are asked for, and ask_scopes = false says that nothing is",
+                       "remove one of the two");
+}
+
+// Only texts and lists of texts, as all members that RFC 9396 2.2 names are; a provider's own may be of other kinds.
+void SourceReader::read_detail(const TomlValue& table, Account& account) {
+    AuthorizationDetail detail;
+    for (const TomlMember& member : table.members) {
+        const TomlValue& value = member.value;
+        if (value.kind == TomlKind::String) {
+            detail.texts[member.key] = value.text;
+            continue;
+        }
+        if (value.kind != TomlKind::Array) {
+            report_kind(diagnostics_, value, member.key, "a text or a list of texts", R"(["read"])");
+            continue;
+        }
+        std::vector<std::string>& list = member.key == "for" ? detail.scopes : detail.lists[member.key];
+        for (auto& text : read_texts(value, member.key, R"(["read"])", diagnostics_)) list.push_back(text.value);
+    }
+    if (!detail.texts.contains("type")) {
+        diagnostics_.error(table.at, "authorization_details need a `type`", "write type = \"repository\"");
+    }
+    account.provider.details.push_back(std::move(detail));
 }
 
 void SourceReader::read_github_app(TableReader& reader, Account& account) {
@@ -438,6 +473,7 @@ void SourceReader::read_bao_secret(TableReader& reader, BaoAccount& bao) {
     };
     refuse_unless(is_kv, mount, "\"kv\"");
     for (const auto& key : {path, field, username}) refuse_unless(is_read, key, "\"kv\" and \"dynamic\"");
+    read_bao_parameters(reader, bao);
     if (field) bao.field = field->value;
     if (username) bao.username_field = username->value;
     if (username && reader.peek("username") != nullptr) {
@@ -456,6 +492,19 @@ void SourceReader::read_bao_secret(TableReader& reader, BaoAccount& bao) {
         if (!bao.path.starts_with(own)) continue;
         diagnostics_.error(is_kv && mount ? mount->at : path->at, std::string(own) + " is the server's own",
                            "name a secret of an engine");
+    }
+}
+
+// What a database needs no word for, other engines have to be told: `kubernetes/creds/NAME`, `github/token`.
+void SourceReader::read_bao_parameters(TableReader& reader, BaoAccount& bao) {
+    const TomlMember* parameters = reader.table("parameters", R"({ kubernetes_namespace = "agents" })");
+    if (parameters == nullptr) return;
+    if (bao.engine != "dynamic" && !bao.engine.empty()) {
+        diagnostics_.error(parameters->at, "this belongs to engine \"dynamic\"", "remove it");
+    }
+    for (const TomlMember& parameter : parameters->value.members) {
+        if (parameter.value.kind == TomlKind::String) bao.parameters[parameter.key] = parameter.value.text;
+        else report_kind(diagnostics_, parameter.value, parameter.key, "a text", R"("agents")");
     }
 }
 
@@ -678,6 +727,7 @@ void SourceReader::read_client_table(const TomlMember& member, bool is_tenant) {
     read_endpoints(reader, client);
     read_text(reader, "client_id", Need::Required, "CID", client.client_id);
     read_authentication(reader, client);
+    read_reaping(reader, client);
     for (const char* key : {"secret", "token", "password", "api_key", "key"}) {
         const TomlMember* inlined = reader.peek(key);
         if (inlined == nullptr) continue;
@@ -700,6 +750,9 @@ void SourceReader::read_endpoints(TableReader& reader, IdentityClient& client) {
         client.token_endpoint = read_url(reader, "token_endpoint", Need::Required, "https://login.example.org/token");
         client.revocation_endpoint =
             read_url(reader, "revocation_endpoint", Need::Optional, "https://login.example.org/revoke");
+        if (const auto dpop = reader.boolean("dpop")) client.dpop = dpop->value;
+        client.introspection_endpoint =
+            read_url(reader, "introspection_endpoint", Need::Optional, "https://login.example.org/introspect");
         client.authorization_endpoint =
             read_url(reader, "authorization_endpoint", Need::Optional, "https://login.example.org/authorize");
         client.device_authorization_endpoint =
@@ -763,6 +816,20 @@ void SourceReader::read_authentication(TableReader& reader, IdentityClient& clie
     }
 }
 
+// Weakens what protects the secret to what protects reaper.key, so nobody gets it unasked.
+void SourceReader::read_reaping(TableReader& reader, IdentityClient& client) {
+    const auto reaps = reader.boolean("reap_with_secret");
+    if (!reaps) return;
+    client.reaps_with_secret = reaps->value;
+    const bool has_secret = client.authentication == ClientAuthentication::SecretPost ||
+                            client.authentication == ClientAuthentication::SecretBasic;
+    if (has_secret || !reaps->value) return;
+    const bool is_public = client.authentication == ClientAuthentication::None;
+    diagnostics_.error(reaps->at, "`reap_with_secret` is for a client with a `client_secret`",
+                       is_public ? "remove it; the reaper revokes for a client that proves nothing without it"
+                                 : "remove it; a key never leaves the vault, so what a killed one had expires");
+}
+
 void SourceReader::read_certificate(TableReader& reader, std::string& pem, std::string_view key_goes) {
     const auto file = reader.text("certificate", Need::Optional, "client.pem");
     if (!file) return;
@@ -823,7 +890,14 @@ std::vector<IdentityClient> SourceReader::finish() {
             diagnostics_.error(reference.at, "exchange `worker` needs a private key of " + title,
                                "write private_key = { item = \"NAME\" } there");
         }
-        if (reference.how == "client-credentials" && found->authentication == ClientAuthentication::None) {
+        const bool is_public = found->authentication == ClientAuthentication::None;
+        if (reference.how == "refresh-token" && found->dpop && is_public) {
+            diagnostics_.error(reference.at,
+                               "the refresh token of a client that proves nothing is bound to the key that got it, and "
+                               "with dpop = true each mission has a key of its own",
+                               "write client_secret = { item = \"NAME\" } below " + title + ", or remove `dpop`");
+        }
+        if (reference.how == "client-credentials" && is_public) {
             diagnostics_.error(reference.at, "`client-credentials` needs a client that proves who it is",
                                "write client_secret = { item = \"NAME\" } below " + title);
         }

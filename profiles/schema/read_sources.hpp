@@ -47,11 +47,14 @@ private:
                                           std::string_view example, const Account& account);
     void read_auth0(TableReader& reader, Account& account);
     void read_oauth(TableReader& reader, Account& account);
+    void read_details(TableReader& reader, Account& account);
+    void read_detail(const TomlValue& table, Account& account);
     void read_github_app(TableReader& reader, Account& account);
     void read_aws_sts(TableReader& reader, Account& account);
     void read_openbao(TableReader& reader, Account& account);
     void read_bao_login(TableReader& reader, BaoAccount& bao);
     void read_bao_secret(TableReader& reader, BaoAccount& bao);
+    void read_bao_parameters(TableReader& reader, BaoAccount& bao);
     void read_bao_policies(TableReader& reader, const Account& account, BaoAccount& bao);
     void read_kubernetes(TableReader& reader, Account& account);
     void read_item(TableReader& reader, Account& account, Need need, std::string_view what);
@@ -69,6 +72,7 @@ private:
 
     void read_client_table(const TomlMember& member, bool is_tenant);
     void read_endpoints(TableReader& reader, IdentityClient& client);
+    void read_reaping(TableReader& reader, IdentityClient& client);
     void read_authentication(TableReader& reader, IdentityClient& client);
     void read_certificate(TableReader& reader, std::string& pem, std::string_view key_goes);
     std::string read_named_secret(TableReader& reader, std::string_view key);

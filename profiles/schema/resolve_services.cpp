@@ -247,6 +247,27 @@ void check_signing(const ServiceText& text, const CompiledEntry& entry, const Ac
     }
 }
 
+// Tokens of this account are bound to a key: what would be a bearer token goes out with a proof.
+void bind_to_key(const ServiceText& text, const Account& account, Service& service, Resolving& to) {
+    const auto client = std::find_if(to.config.clients.begin(), to.config.clients.end(), [&](const auto& known) {
+        return account.source == "oauth" && !known.is_tenant && known.name == account.provider.client;
+    });
+    if (client == to.config.clients.end() || !client->dpop) return;
+    for (Endpoint& endpoint : service.endpoints) {
+        if (endpoint.form == AuthForm::None) continue;
+        if (endpoint.form != AuthForm::Bearer) {
+            to.diagnostics.error(text.account.at,
+                                 "account `" + account.name + "` (" + account.place +
+                                     ") gets tokens that are bound to a key, and `" + service.catalog +
+                                     "` takes them as " + std::string(name_of(endpoint.form)),
+                                 "name a catalog entry that takes bearer tokens, or remove `dpop` from [provider." +
+                                     client->name + "]");
+            return;
+        }
+        endpoint.form = AuthForm::Dpop;
+    }
+}
+
 void resolve_endpoints(const ServiceText& text, const CompiledEntry& entry, const Account& account, Service& service,
                        Resolving& to) {
     bool takes_hosts = false;
@@ -307,6 +328,7 @@ void resolve_service(const ServiceText& text, Resolving& to) {
     service.place = to.diagnostics.name_of(text.at);
     if (const Account* account = entry == nullptr ? nullptr : find_account(text, to)) {
         resolve_endpoints(text, *entry, *account, service, to);
+        bind_to_key(text, *account, service, to);
         resolve_grant(text, *entry, *account, service, to);
         resolve_resources(text, *entry, *account, service, to);
         check_boundary(text, *account, service, to);

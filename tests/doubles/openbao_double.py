@@ -82,9 +82,10 @@ class OpenBaoDouble(Double):
         """A secret of the KV engine at secret/."""
         self.secrets[path] = data
 
-    def role(self, path, ttl=LEASE_SECONDS, prefix="v-"):
-        """A role of a dynamic engine: `GET /v1/{path}`, as database/creds/readonly, gives a credential with a lease."""
-        self.roles[path] = {"ttl": ttl, "prefix": prefix}
+    def role(self, path, ttl=LEASE_SECONDS, prefix="v-", needs=()):
+        """A role of a dynamic engine: `GET /v1/{path}`, as database/creds/readonly, gives a credential with a lease.
+        With `needs` it is a POST that names these, as kubernetes/creds/NAME wants its namespace."""
+        self.roles[path] = {"ttl": ttl, "prefix": prefix, "needs": list(needs)}
 
     def accessor_is_alive(self, accessor):
         return self._by_accessor(accessor) is not None
@@ -120,7 +121,7 @@ class OpenBaoDouble(Double):
             found = re.fullmatch(pattern, path)
             if found and method == wanted:
                 return self._wrapped(request, answer(self, request, token, *found.groups()))
-        if method == "GET" and path in self.roles:
+        if path in self.roles and method == ("POST" if self.roles[path]["needs"] else "GET"):
             return self._wrapped(request, self.generate(request, token, path))
         raise no_handler(path)
 
@@ -268,6 +269,9 @@ class OpenBaoDouble(Double):
 
     def generate(self, request, token, path):
         role = self.roles[path]
+        for name in role["needs"]:
+            if not request.json().get(name):
+                raise refusal(400, f"'{name}' is required")
         lease = f"{path}/{random_text(24)}"
         credential = self.mint(request, "credential", role["prefix"], 40, ttl=role["ttl"])
         if not token.is_alive:

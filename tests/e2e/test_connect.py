@@ -199,6 +199,25 @@ def test_a_consent_on_another_device_is_what_the_next_mission_uses(rig, operator
                                                                  "offline_access"])
 
 
+@pytest.mark.parametrize("is_proved", [True, False])
+def test_a_client_whose_tokens_are_bound_is_connected_with_a_proof(rig, upstream, authority, provider, is_proved):
+    """The consent is proved with a key of its own, and each refresh of a mission with the mission's."""
+    provider.client("desk", secret=SECRET, grants=[DEVICE_GRANT, "refresh_token"], application_type="native",
+                    refresh_token={"rotation_type": "rotating"}, dpop_bound_access_tokens=True)
+    make_operator(rig, upstream, authority, provider, PROVIDER + ("dpop = true\n" if is_proved else ""))
+    connecting = Connecting(rig, "calendar", "--flow", "device")
+    provider.approve_device(connecting.user_code())
+
+    assert (connecting.finish() == 0) is is_proved, connecting.errors
+    if not is_proved:
+        assert nothing_is_stored(rig)
+        return
+    for _ in range(2):
+        scheme, token = use(rig, upstream).split(" ")
+        assert scheme == "DPoP" and provider.is_alive(token)
+        assert len(upstream.exchanges[-1].header("dpop").split(".")) == 3
+
+
 def test_the_provider_is_asked_no_faster_than_it_says(rig, operator, provider):
     connecting = Connecting(rig, "calendar", "--flow", "device")
     connecting.user_code()

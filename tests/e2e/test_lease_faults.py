@@ -16,6 +16,7 @@ import sqlite3
 import subprocess
 import time
 import traceback
+from pathlib import Path
 
 import pytest
 import accounts
@@ -301,6 +302,34 @@ def test_the_journal_cannot_be_written_from_any_point_on(machine, error):
 
     print(f"{writes} writes: {machine.total}")
     assert machine.total.issued > 0
+
+
+@pytest.mark.parametrize("is_full", [True, False])
+def test_a_record_stays_open_where_the_reaper_of_a_dead_vault_fails(machine, is_full):
+    """The disk is full for the reaper alone, which the launcher's standby starts; nothing that it prints says so."""
+    machine.writes()
+    running = machine.rig.start("sh", "-c", f"curl -sS -o /dev/null {ISSUES}; echo held; exec cat",
+                                profile=machine.profile).wait_until_started()
+    assert running.read_line() == "held"
+    roles = running.roles()
+    [standby] = set(processes.children_of(running.pid)) - set(roles.values())
+    fault = ["-e", "inject=pwrite64:error=ENOSPC"] if is_full else []
+    tracer = subprocess.Popen(["strace", "-f", "-qq", "-p", str(standby), "-o", str(machine.trace), "-P",
+                               str(machine.rig.state / "state.db-wal"), "-e", "trace=pwrite64", *fault])
+    while f"TracerPid:\t{tracer.pid}\n" not in Path(f"/proc/{standby}/status").read_text():
+        assert not processes.wait_for_end(tracer.pid, LOOK_SECONDS), "strace cannot see the standby"
+
+    os.kill(roles["vault"], signal.SIGKILL)
+    left = running.finish()
+    tracer.wait(STOP_SECONDS)
+
+    assert bool(left.receipt) is not is_full, left
+    assert ("how its leases ended is not known" in left.errors) is is_full, left.errors
+    count = machine.settle()
+    assert (count.issued, count.revoked) == (1, 1)
+    records = machine.rig.records_of(left.folder)
+    assert [record["state"] for record in records if record["type"] == "lease.changed"][-1] == "gone"
+    assert (left.folder / "receipt.json").exists()
 
 
 def test_a_busy_journal_mints_nothing_and_says_so(machine):

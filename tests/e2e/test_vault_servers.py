@@ -118,6 +118,19 @@ def alive(bao):
     return sorted(token.kind for token in bao.tokens.values() if token.is_alive and token.sha256 in given)
 
 
+@pytest.mark.parametrize("is_told", [True, False])
+def test_an_engine_that_has_to_be_told_something_is_told_it(rig, operator, upstream, bao, is_told):
+    bao.role("kubernetes/creds/agents", needs=["kubernetes_namespace"])
+    bao.policy("db-reader", "kubernetes/creds/agents")
+    text = READER.replace("database/creds/reader", "kubernetes/creds/agents")
+    told = 'parameters = { kubernetes_namespace = "ci" }\n' if is_told else ""
+
+    outcome = rig.run("sh", "-c", CALL, profile=operator.by_token(text + told))
+
+    assert (outcome.code == 0) is is_told and len(upstream.exchanges) == is_told, outcome
+    assert alive(bao) == []
+
+
 def test_a_password_is_made_for_the_mission_and_gone_with_it_and_all_tell_the_same(rig, operator, upstream, bao):
     parent = bao.token(*POLICIES)
     outcome = rig.run("sh", "-c", f"{CALL}; {CALL}", profile=operator.by_token(READER, parent))

@@ -305,6 +305,30 @@ def test_a_killed_vault_leaves_nothing_alive_that_the_reaper_can_give_back(rig, 
     assert [lease["state"] for lease in ended] == ["gone"] and "by the reaper" in ended[0]["detail"], ended
 
 
+@pytest.mark.parametrize("is_allowed", [True, False])
+def test_a_killed_vaults_users_token_is_revoked_by_the_reaper_that_may_have_the_secret(rig, upstream, authority, auth0,
+                                                                                       is_allowed):
+    """The provider's own token lives on, and nobody says otherwise."""
+    subject = auth0.refresh_token("sanctum", USER)
+    rig.host(API, upstream, authority.ca_file).host(TENANT, auth0)
+    rig.account("calendar", CALENDAR + 'on_exit = "revoke"', secret=subject, item="alice")
+    rig.secrets["acme-client"] = "client-canary-3f1a77"
+    rig.extra(f'[tenant.acme]\ndomain = "{TENANT}"\nclient_id = "sanctum"\nclient_secret = {{ item = "acme-client" }}\n'
+              f'reap_with_secret = {str(is_allowed).lower()}')
+    profile = rig.configure().profile(PROFILE.split('[[service]]\nname = "github"')[0])
+    running = rig.start("sh", "-c", f"curl -sS --fail https://{API}/describe >/dev/null; echo held; exec cat",
+                        profile=profile).wait_until_started()
+    assert running.read_line() == "held"
+    os.kill(running.roles()["vault"], signal.SIGKILL)
+
+    [lease] = lease_ends(running.finish())
+
+    assert lease["state"] == "parked", lease
+    assert auth0.is_alive(subject) is not is_allowed
+    words = "refresh token of this mission is revoked by the reaper" if is_allowed else "reap_with_secret = true"
+    assert words in lease["detail"], lease
+
+
 def test_what_a_provider_that_is_down_keeps_is_given_back_by_a_later_reap(rig, operator, github):
     running = rig.start("sh", "-c", WAIT, profile=operator).wait_until_started()
     assert running.read_line() == "held"

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/support/interceptor_world.hpp"
 
+#include "base/jose/dpop.hpp"
+
 namespace sanctum::interceptor::test {
 namespace {
 
@@ -35,6 +37,15 @@ any_of = [["write"]]
 resources = { item = "{item}" }
 risk = "medium"
 says = "Write {item}"
+[[operation]]
+id = "item/replace"
+endpoint = "api"
+method = "PUT"
+path = "/items/{item}"
+any_of = [["write"]]
+resources = { item = "{item}" }
+risk = "medium"
+says = "Replace {item}"
 [[operation]]
 id = "item/key"
 endpoint = "api"
@@ -143,6 +154,19 @@ Service service_of(std::string name, const profiles::CompiledEntry& entry, std::
 }
 
 }  // namespace
+
+void World::have_another_lease() {
+    leases.other = std::make_shared<HeldLease>();
+    leases.other->id = "l2";
+    leases.other->secret = Secret(kOtherSecret);
+}
+
+void World::bind_to_a_key() {
+    for (Endpoint& endpoint : mission.services[0].endpoints) endpoint.form = AuthForm::Dpop;
+    leases.lease->form = AuthForm::Dpop;
+    const Result<dpop::Key> key = dpop::Key::generate();
+    leases.lease->secret = dpop::join_bound_token(Secret(kSecret), *key->jwk());
+}
 
 void World::sign_with_keys() {
     leases.lease->form = AuthForm::Sigv4;

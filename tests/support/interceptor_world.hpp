@@ -16,6 +16,8 @@ namespace sanctum::interceptor::test {
 /// The one secret of the world; no byte sequence of it may ever reach the agent.
 inline constexpr std::string_view kSecret = "s3cr3t-CANARY/0123456789+abcdef";
 
+inline constexpr std::string_view kOtherSecret = "0th3r-CANARY/9876543210+fedcba";
+
 inline constexpr std::string_view kSessionToken = "IQoJb3JpZ2luX2VjCANARY+token/with==";
 
 struct FakeRecorder final : Recorder {
@@ -45,13 +47,21 @@ struct FakeLeases final : Leases {
     net::awaitable<Result<std::shared_ptr<HeldLease>>> need(const wire::LeaseNeed& need) override {
         needs.push_back(need);
         if (is_failing) co_return Error{Errc::Denied, "locked: the store is locked"};
-        co_return lease;
+        if (need.instead_of.empty()) co_return lease;
+        if (on_another) on_another();
+        if (!other) co_return Error{Errc::Denied, "credential_refused: its source gave the same credential again"};
+        co_return other;
     }
     void used(const wire::LeaseUsed& use) override { uses.push_back(use); }
-    std::vector<std::shared_ptr<HeldLease>> known() const override { return {lease}; }
+    std::vector<std::shared_ptr<HeldLease>> known() const override {
+        if (other) return {lease, other};
+        return {lease};
+    }
 
     bool is_failing = false;
     std::shared_ptr<HeldLease> lease;
+    std::shared_ptr<HeldLease> other;  ///< for a need that names a lease which was refused; null: there is none
+    std::function<void()> on_another;  ///< called before it is given
     std::vector<wire::LeaseNeed> needs;
     std::vector<wire::LeaseUsed> uses;
 };
@@ -93,6 +103,10 @@ struct FakeUpstreams final : Upstreams {
 /// plain host www.test (GET /**, POST /open) and the http:// host plain.test.
 struct World {
     World();
+    /// There is another credential, kOtherSecret of lease `l2`, for whom `l1` was refused.
+    void have_another_lease();
+    /// Makes the lease of `api` a token that is bound to a key: kSecret.
+    void bind_to_a_key();
     /// Makes the lease a key pair: `AKIDEXAMPLE`, kSecret and kSessionToken.
     void sign_with_keys();
     std::shared_ptr<Faults> faults = std::make_shared<Faults>();

@@ -169,7 +169,7 @@ int run_reap_command(int argc, char** argv) {
         }
         const RetireOutcome outcome = give_back(row, state, clock);
         if (outcome.end == RetireOutcome::End::Gone) returned.insert(credential);
-        if (outcome.end != RetireOutcome::End::Gone) {
+        if (outcome.end == RetireOutcome::End::NotYet) {
             std::fprintf(stderr, "sanctum reap: %s %s: %s\n", row.mission.c_str(), row.lease.c_str(),
                          outcome.detail.c_str());
         }

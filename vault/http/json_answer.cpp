@@ -140,6 +140,22 @@ JsonAnswer JsonAnswer::take_object(std::string_view name) {
     return JsonAnswer(std::move(state));
 }
 
+std::optional<std::vector<JsonAnswer>> JsonAnswer::take_objects(std::string_view name) {
+    const auto found = state_->json.find(name);
+    if (found == state_->json.end() || !found->is_array()) return std::nullopt;
+    for (const json& element : *found) {
+        if (!element.is_object()) return std::nullopt;
+    }
+    std::vector<JsonAnswer> objects;
+    for (json& element : *found) {
+        auto state = std::make_unique<State>();
+        state->json = json::object();
+        state->json.swap(element);
+        objects.push_back(JsonAnswer(std::move(state)));
+    }
+    return objects;
+}
+
 std::vector<std::string> JsonAnswer::text_elements(std::string_view name) const {
     std::vector<std::string> out;
     const auto found = state_->json.find(name);

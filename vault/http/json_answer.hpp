@@ -42,6 +42,8 @@ public:
     [[nodiscard]] Secret take_secret(std::string_view name);
     /// The object `name`, taken out of this one; an empty one when there is none.
     [[nodiscard]] JsonAnswer take_object(std::string_view name);
+    /// The objects of the list `name`, taken out; absent: there is no such list, or something else is in it.
+    [[nodiscard]] std::optional<std::vector<JsonAnswer>> take_objects(std::string_view name);
     /// The texts of the list `name`; elements of another kind are left out.
     [[nodiscard]] std::vector<std::string> text_elements(std::string_view name) const;
     /// `name: value` of each text member of the object `name`.

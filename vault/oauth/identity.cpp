@@ -84,6 +84,19 @@ Result<Identity> Identity::create(profiles::IdentityClient client, const ItemLoo
 
 std::string Identity::title() const { return (client_.is_tenant ? "tenant " : "provider ") + client_.name; }
 
+std::string Identity::why_no_reaper() const {
+    switch (client_.authentication) {
+        case ClientAuthentication::None: return {};
+        case ClientAuthentication::SecretPost:
+        case ClientAuthentication::SecretBasic:
+            if (client_.reaps_with_secret) return {};
+            return "the reaper does not have the secret of " + title() + "'s client (reap_with_secret = true lets it)";
+        case ClientAuthentication::PrivateKeyJwt:
+        case ClientAuthentication::Tls: break;
+    }
+    return "the reaper does not have the key of " + title() + "'s client";
+}
+
 Status Identity::authenticate(Form& form, HttpRequest& request, WallTime now) const {
     switch (client_.authentication) {
         case ClientAuthentication::SecretBasic:

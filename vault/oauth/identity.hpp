@@ -33,6 +33,10 @@ public:
     [[nodiscard]] Result<Secret> sign_for_user(const std::string& user, const std::string& audit_context,
                                                WallTime now) const;
 
+    /// Empty: a request of ours may be prepared for the reaper. Else why it may not, with the remedy: what proves who
+    /// we are would lie where the reaper can read it, and keys never do.
+    [[nodiscard]] std::string why_no_reaper() const;
+
     [[nodiscard]] const profiles::IdentityClient& client() const { return client_; }
     /// `tenant acme` or `provider corp`.
     [[nodiscard]] std::string title() const;

@@ -18,7 +18,7 @@ struct NamedError {
 };
 
 // RFC 6749 5.2, RFC 8693 2.2.2, RFC 7009 2.2.1, and Auth0's own.
-constexpr std::array<NamedError, 17> kErrors = {{
+constexpr std::array<NamedError, 18> kErrors = {{
     {"federated_connection_refresh_token_not_found", SourceFault::ConsentRequired,
      "the user never connected this account (a login alone does not), or the connection's name is another"},
     {"federated_connection_refresh_token_flow_failed", SourceFault::ConsentLost,
@@ -29,9 +29,13 @@ constexpr std::array<NamedError, 17> kErrors = {{
     {"access_denied", SourceFault::Misconfigured, "enable the grant type and the connection for this client"},
     {"mfa_required", SourceFault::Misconfigured, "the tenant's MFA policy must be `Never`; require MFA in an Action"},
     {"invalid_request", SourceFault::Misconfigured, "the provider does not take this form of request"},
+    {"invalid_authorization_details", SourceFault::ScopeUnavailable,
+     "check `authorization_details` of the account against what the provider knows"},
     {"invalid_target", SourceFault::Misconfigured, "check `audience` and `resource` of the account"},
-    {"invalid_dpop_proof", SourceFault::Misconfigured, "switch DPoP off for this client"},
-    {"use_dpop_nonce", SourceFault::Misconfigured, "switch DPoP off for this client"},
+    {"invalid_dpop_proof", SourceFault::Misconfigured,
+     "write dpop = true at the provider, or switch DPoP off for this client"},
+    {"use_dpop_nonce", SourceFault::Misconfigured,
+     "write dpop = true at the provider, or switch DPoP off for this client"},
     {"invalid_scope", SourceFault::ScopeUnavailable, "the account was not connected with these scopes"},
     {"interaction_required", SourceFault::ConsentRequired, "the user must consent at the provider"},
     {"consent_required", SourceFault::ConsentRequired, "the user must consent at the provider"},
@@ -98,6 +102,27 @@ SourceFailure failure_of_status(const TokenQuestion& question, const HttpRespons
     return failure(question, SourceFault::Protocol, status + " without an error in JSON");
 }
 
+// RFC 6749 5.1: in any case of letters. `known` in small ones.
+bool is_type(std::string_view type, std::string_view known) {
+    return std::equal(type.begin(), type.end(), known.begin(), known.end(), [](char a, char b) {
+        return (a >= 'A' && a <= 'Z' ? static_cast<char>(a + 32) : a) == b;
+    });
+}
+
+// Empty, or why a token of this type cannot be put on requests.
+std::string type_problem(std::string_view type, bool is_bound) {
+    if (is_bound && is_type(type, "dpop")) return {};
+    if (is_bound) {
+        return "the token is not bound to our key; bind this client's tokens (dpop_bound_access_tokens), or remove "
+               "dpop = true";
+    }
+    if (type.empty() || is_type(type, "bearer")) return {};
+    if (is_type(type, "dpop")) return "the token is bound to a key; write dpop = true at the provider";
+    return "the token is of type " + shown(type) + ", which cannot be put on a request";
+}
+
+}  // namespace
+
 std::vector<std::string> split_scopes(std::string_view text) {
     std::vector<std::string> scopes;
     std::size_t begin = 0;
@@ -110,15 +135,6 @@ std::vector<std::string> split_scopes(std::string_view text) {
     scopes.erase(std::unique(scopes.begin(), scopes.end()), scopes.end());
     return scopes;
 }
-
-bool is_bearer(std::string_view type) {
-    constexpr std::string_view kBearer = "bearer";
-    return type.empty() || std::equal(type.begin(), type.end(), kBearer.begin(), kBearer.end(), [](char a, char b) {
-               return (a >= 'A' && a <= 'Z' ? static_cast<char>(a + 32) : a) == b;
-           });
-}
-
-}  // namespace
 
 bool is_error_name(std::string_view name) {
     return !name.empty() && name.size() <= kProviderErrorNameMax && std::all_of(name.begin(), name.end(), [](char c) {
@@ -180,10 +196,9 @@ std::variant<TokenAnswer, SourceFailure> read_token_answer(const HttpResponse& r
         return that_may_be_out(failure(question, SourceFault::Protocol, "the answer holds no access_token"));
     }
     answer.token_type = json.text("token_type");
-    if (!is_bearer(answer.token_type)) {
-        return that_may_be_out(failure(question, SourceFault::Protocol,
-                                       "the token is of type " + shown(answer.token_type) +
-                                           ", which cannot be put on a request"));
+    if (const std::string problem = type_problem(answer.token_type, question.is_bound); !problem.empty()) {
+        const SourceFault fault = question.is_bound ? SourceFault::Misconfigured : SourceFault::Protocol;
+        return that_may_be_out(failure(question, fault, problem));
     }
     if (json.has("expires_in")) {
         const std::optional<std::int64_t> seconds = json.number("expires_in");
@@ -193,6 +208,7 @@ std::variant<TokenAnswer, SourceFailure> read_token_answer(const HttpResponse& r
         answer.expires_in = Milliseconds(std::min(*seconds, kProviderLifeSecondsMax) * 1000);
     }
     if (json.has("scope")) answer.scopes = split_scopes(json.text("scope"));
+    answer.details = take_details(json);
     answer.refresh_token = json.take_secret("refresh_token");
     return answer;
 }

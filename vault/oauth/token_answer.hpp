@@ -3,6 +3,7 @@
 #pragma once
 
 #include "vault/http/http_client.hpp"
+#include "vault/oauth/authorization_details.hpp"
 #include "vault/sources/source.hpp"
 
 #include <optional>
@@ -15,9 +16,10 @@ namespace sanctum::vault {
 /// A token and what was said about it.
 struct TokenAnswer {
     Secret access_token;
-    std::string token_type;                           ///< as written; `Bearer` in any case, `N_A`
+    std::string token_type;                           ///< as written; `Bearer` or `DPoP` in any case
     std::optional<Milliseconds> expires_in;           ///< of `expires_in`, which may be a number or its text
     std::optional<std::vector<std::string>> scopes;   ///< sorted; absent: not said. Separated by spaces or commas
+    std::optional<std::vector<DetailMembers>> details;  ///< RFC 9396 7; absent: not said
     Secret refresh_token;                             ///< a new one, that replaces ours; empty: ours stays
 };
 
@@ -31,9 +33,11 @@ struct TokenQuestion {
     SourceFault invalid_grant = SourceFault::ConsentLost;
     bool can_connect = false;  ///< `sanctum connect` of this account mends a consent
     bool is_signed = false;    ///< what is sent carries a time of ours, besides what the client may sign
+    bool is_bound = false;    ///< the request was proved with a key (RFC 9449): so must be those with the token
 };
 
-/// Checks status, content type and members: bearer tokens only, no member twice, nothing over a bound.
+/// Checks status, content type and members: bearer tokens only (where a key was shown, tokens that are bound to it), no
+/// member twice, nothing over a bound.
 ///
 /// An answer 200 with `error` is an error. Faults: Protocol, and by the error's name (or, without one, the status)
 /// ConsentRequired, ConsentLost, SubjectExpired, ScopeUnavailable, Misconfigured, RateLimited (with `Retry-After`),
@@ -41,6 +45,9 @@ struct TokenQuestion {
 /// Protocol and may be out.
 [[nodiscard]] std::variant<TokenAnswer, SourceFailure> read_token_answer(const HttpResponse& response,
                                                                          const TokenQuestion& question);
+
+/// Texts between spaces or commas, sorted, each once.
+[[nodiscard]] std::vector<std::string> split_scopes(std::string_view text);
 
 /// The fault of an HTTP client's error: what never reached the provider made nothing.
 [[nodiscard]] SourceFailure failure_of(const Error& error, const TokenQuestion& question);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vault/oauth/token_endpoint.hpp"
 
+#include "vault/retirement.hpp"
+
 namespace sanctum::vault {
 namespace {
 
@@ -17,38 +19,73 @@ SourceFailure internal(const Error& error) { return {SourceFault::Failed, error.
 }  // namespace
 
 void TokenEndpoint::ask(const MakeForm& make, TokenQuestion question, Completion<TokenOutcome> done) {
-    send(make, question, Attempt::First, std::move(done));
+    question.is_bound = key_.has_value();
+    send(make, question, {}, std::move(done));
 }
 
-void TokenEndpoint::send(const MakeForm& make, const TokenQuestion& question, Attempt attempt,
+// RFC 9449 5: with what the provider last wanted to see in it.
+Status TokenEndpoint::prove(HttpRequest& request) const {
+    if (!key_) return {};
+    SANCTUM_TRY(std::string proof, key_->prove({request.method, request.url, nonce_, {}}, provider_time()));
+    request.headers.emplace_back("dpop", std::move(proof));
+    return {};
+}
+
+// True when the provider wants another nonce than the one that it saw (RFC 9449 8).
+bool TokenEndpoint::learn_nonce(const HttpResponse& response) {
+    std::optional<std::string> nonce = dpop::read_nonce(response.header("dpop-nonce"));
+    if (!key_ || !nonce || *nonce == nonce_) return false;
+    nonce_ = std::move(*nonce);
+    return true;
+}
+
+void TokenEndpoint::send(const MakeForm& make, const TokenQuestion& question, Learnt learnt,
                          Completion<TokenOutcome> done) {
     Result<Form> form = make(provider_time());
     if (!form) return done(internal(form.error()));
     HttpRequest request = post(identity_.client().token_endpoint);
-    if (Status signed_in = identity_.authenticate(*form, request, provider_time()); !signed_in) {
-        return done(internal(signed_in.error()));
-    }
+    Status ready = identity_.authenticate(*form, request, provider_time());
+    if (ready) ready = prove(request);
+    if (!ready) return done(internal(ready.error()));
     request.body = form->body();
-    http_.send(std::move(request), [this, make, question, attempt,
+    http_.send(std::move(request), [this, make, question, learnt,
                                     done = std::move(done)](Result<HttpResponse> response) {
         if (!response) return done(failure_of(response.error(), question));
+        const bool is_new_nonce = learn_nonce(*response);
         const bool was_wrong = provider_clock_.learn(*response);
         TokenOutcome outcome = read_token_answer(*response, question);
         auto* failure = std::get_if<SourceFailure>(&outcome);
         if (failure == nullptr) return done(std::move(outcome));
+        if (failure->error == "use_dpop_nonce" && is_new_nonce && !learnt.nonce) {
+            return send(make, question, {learnt.time, true}, done);
+        }
         // What was signed with a wrong time is refused as a bad client or a bad grant; no provider says more. What was
         // not signed is not sent twice: a provider may have used up a refresh token before it refused the rest.
-        const bool may_be_time = (identity_.signs() || question.is_signed) && response->status >= 400 &&
-                                 response->status < 500 && failure->fault != SourceFault::RateLimited;
-        if (was_wrong && may_be_time && attempt == Attempt::First) {
-            return send(make, question, Attempt::Corrected, done);
-        }
-        if (attempt == Attempt::Corrected && may_be_time && !clock_remark().empty()) {
+        const bool is_signed = identity_.signs() || question.is_signed || key_.has_value();
+        const bool may_be_time = is_signed && response->status >= 400 && response->status < 500 &&
+                                 failure->fault != SourceFault::RateLimited;
+        if (was_wrong && may_be_time && !learnt.time) return send(make, question, {true, learnt.nonce}, done);
+        if (learnt.time && may_be_time && !clock_remark().empty()) {
             failure->what += "; " + clock_remark() + ", which did not help";
             failure->fault = SourceFault::ClockSkew;
         }
         if (failure->retry_after.count() == 0) failure->retry_after = retry_after_of(*response, our_time());
         done(std::move(outcome));
+    });
+}
+
+void TokenEndpoint::introspect(const Secret& token, TokenQuestion question,
+                               Completion<std::variant<Introspection, SourceFailure>> done) {
+    Form form;
+    form.add("token", token.reveal());
+    form.add("token_type_hint", "access_token");
+    Result<HttpRequest> request = request_with(identity_.client().introspection_endpoint, std::move(form));
+    if (!request) return done(internal(request.error()));
+    request->repeat = Repeat::Safe;
+    http_.send(std::move(*request), [question = std::move(question),
+                                     done = std::move(done)](Result<HttpResponse> response) {
+        if (response) return done(read_introspection(*response, question));
+        done(failure_of(response.error(), question));
     });
 }
 
@@ -59,16 +96,32 @@ Result<HttpRequest> TokenEndpoint::request_with(const std::string& url, Form for
     return request;
 }
 
-void TokenEndpoint::revoke(const Secret& token, std::string_view hint, Completion<RetireOutcome> done) {
-    using End = RetireOutcome::End;
-    const std::string& url = identity_.client().revocation_endpoint;
-    if (url.empty()) return done({End::LeftToExpire, identity_.title() + " has no revocation endpoint"});
+Result<HttpRequest> TokenEndpoint::revocation(const Secret& token, std::string_view hint) const {
     Form form;
     form.add("token", token.reveal());
     form.add("token_type_hint", hint);
-    Result<HttpRequest> request = request_with(url, std::move(form));
+    SANCTUM_TRY(HttpRequest request, request_with(identity_.client().revocation_endpoint, std::move(form)));
+    request.repeat = Repeat::Safe;
+    return request;
+}
+
+std::unique_ptr<Retirement> TokenEndpoint::retirement(const Secret& token, std::string_view hint) const {
+    if (identity_.client().revocation_endpoint.empty() || !identity_.why_no_reaper().empty()) return nullptr;
+    Result<HttpRequest> request = revocation(token, hint);
+    if (!request) return nullptr;
+    auto retirement = std::make_unique<Retirement>();
+    retirement->provider = identity_.title();
+    retirement->request = std::move(*request);
+    return retirement;
+}
+
+void TokenEndpoint::revoke(const Secret& token, std::string_view hint, Completion<RetireOutcome> done) {
+    using End = RetireOutcome::End;
+    if (identity_.client().revocation_endpoint.empty()) {
+        return done({End::LeftToExpire, identity_.title() + " has no revocation endpoint"});
+    }
+    Result<HttpRequest> request = revocation(token, hint);
     if (!request) return done({End::NotYet, request.error().what});
-    request->repeat = Repeat::Safe;
     http_.send(std::move(*request), [title = identity_.title(), done = std::move(done)](Result<HttpResponse> response) {
         if (!response) return done({End::NotYet, title + ": " + response.error().what});
         const int status = response->status;

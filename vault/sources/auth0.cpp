@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vault/sources/auth0.hpp"
 
+#include "base/log.hpp"
 #include "vault/oauth/scope_check.hpp"
+#include "vault/retirement.hpp"
 
 namespace sanctum::vault {
 namespace {
@@ -10,6 +12,9 @@ constexpr std::string_view kGrantType =
     "urn:auth0:params:oauth:grant-type:token-exchange:federated-connection-access-token";
 constexpr std::string_view kFederatedToken = "http://auth0.com/oauth/token-type/federated-connection-access-token";
 constexpr std::string_view kWorkerToken = "http://auth0.com/oauth/token-type/token-vault-access-token";
+
+constexpr std::string_view kShared = "others may have the same token from Auth0, so it ends at its own time";
+constexpr std::string_view kSubjectRevoked = "; the user's refresh token of this mission is revoked";
 
 // What came from the vault, checked against what was asked.
 Fetched to_credential(const profiles::Account& account, const SourceNeed& need, TokenAnswer answer, WallTime now) {
@@ -56,6 +61,7 @@ Result<Form> Auth0Source::make_form(const SourceNeed& need, WallTime now) const 
 }
 
 void Auth0Source::acquire(const SourceNeed& need, Completion<Fetched> done) {
+    was_asked_ = true;
     const TokenQuestion question{tenant_->identity().title(), account_.name, account_.provider.connection,
                                  SourceFault::SubjectExpired, account_.provider.how == "refresh-token",
                                  account_.provider.how == "worker"};
@@ -70,15 +76,35 @@ void Auth0Source::acquire(const SourceNeed& need, Completion<Fetched> done) {
 
 void Auth0Source::retire(const Credential& /*credential*/, RetireCause cause, Completion<RetireOutcome> done) {
     const auto shared = [](const std::string& more) {
-        return RetireOutcome{RetireOutcome::End::LeftToExpire,
-                             "others may have the same token from Auth0, so it ends at its own time" + more};
+        return RetireOutcome{RetireOutcome::End::LeftToExpire, std::string(kShared) + more};
     };
-    if (cause != RetireCause::MissionEnd || account_.on_exit != "revoke") return done(shared(""));
+    if (cause != RetireCause::MissionEnd || !revokes_subject()) return done(shared(""));
+    is_revoking_ = true;
     tenant_->revoke(subject_, "refresh_token", [shared, done = std::move(done)](const RetireOutcome& subject) {
         const bool is_gone = subject.end == RetireOutcome::End::Gone;
-        done(shared(is_gone ? "; the user's refresh token of this mission is revoked"
+        done(shared(is_gone ? std::string(kSubjectRevoked)
                             : "; the user's refresh token of this mission may be alive: " + subject.detail));
     });
+}
+
+void Auth0Source::end_mission(std::function<void()> done) {
+    if (!revokes_subject() || !was_asked_ || is_revoking_) return done();
+    is_revoking_ = true;
+    tenant_->revoke(subject_, "refresh_token", [done = std::move(done)](const RetireOutcome& subject) {
+        if (subject.end != RetireOutcome::End::Gone) log::error(subject.detail);
+        done();
+    });
+}
+
+std::unique_ptr<Retirement> Auth0Source::retirement(const Credential& /*credential*/) const {
+    if (!revokes_subject()) return nullptr;
+    auto retirement = tenant_->retirement(subject_, "refresh_token");
+    if (retirement) retirement->leaves = std::string(kShared) + std::string(kSubjectRevoked);
+    return retirement;
+}
+
+std::string Auth0Source::why_no_retirement(const Credential& /*credential*/) const {
+    return revokes_subject() ? tenant_->identity().why_no_reaper() : std::string();
 }
 
 }  // namespace sanctum::vault

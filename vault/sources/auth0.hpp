@@ -11,6 +11,7 @@
 #include "vault/oauth/token_endpoint.hpp"
 #include "vault/sources/source.hpp"
 
+#include <functional>
 #include <memory>
 
 namespace sanctum::vault {
@@ -25,13 +26,21 @@ public:
     [[nodiscard]] Capabilities capabilities() const override;
     void acquire(const SourceNeed& need, Completion<Fetched> done) override;
     void retire(const Credential& credential, RetireCause cause, Completion<RetireOutcome> done) override;
+    /// Revokes the user's refresh token where no lease of the mission's end did.
+    void end_mission(std::function<void()> done) override;
+    /// With `on_exit = "revoke"`: what revokes the user's refresh token, as OauthSource's; the credential lives on.
+    [[nodiscard]] std::unique_ptr<Retirement> retirement(const Credential& credential) const override;
+    [[nodiscard]] std::string why_no_retirement(const Credential& credential) const override;
 
 private:
+    [[nodiscard]] bool revokes_subject() const { return account_.on_exit == "revoke"; }
     [[nodiscard]] Result<Form> make_form(const SourceNeed& need, WallTime now) const;
 
     std::shared_ptr<TokenEndpoint> tenant_;
     profiles::Account account_;
     Secret subject_;
+    bool was_asked_ = false;    ///< the tenant, for a token
+    bool is_revoking_ = false;  ///< the subject, or it is revoked
 };
 
 }  // namespace sanctum::vault

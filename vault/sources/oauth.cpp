@@ -2,13 +2,26 @@
 #include "vault/sources/oauth.hpp"
 
 #include "base/limits.hpp"
+#include "vault/oauth/authorization_details.hpp"
 #include "vault/oauth/scope_check.hpp"
+#include "vault/retirement.hpp"
+
+#include <algorithm>
 
 namespace sanctum::vault {
 namespace {
 
 constexpr std::string_view kExchange = "urn:ietf:params:oauth:grant-type:token-exchange";
 constexpr std::string_view kAccessToken = "urn:ietf:params:oauth:token-type:access_token";
+
+// Beside the scopes, in words.
+void report_details(ScopeReport& report, const std::vector<DetailMembers>& asked,
+                    const std::optional<std::vector<DetailMembers>>& received) {
+    for (const DetailMembers& detail : asked) report.asked.push_back(detail.words());
+    if (asked.empty() || !received) return;
+    if (!report.received) report.received.emplace();
+    for (const DetailMembers& detail : *received) report.received->push_back(provider_words(detail.words()));
+}
 
 }  // namespace
 
@@ -21,14 +34,17 @@ RetireClass OauthSource::retire_class() const {
 Capabilities OauthSource::capabilities() const {
     Capabilities capabilities;
     capabilities.narrows_scopes = account_.provider.asks_scopes;
+    capabilities.narrows_resources = names_resources(account_.provider);
     capabilities.mints = true;
     capabilities.retire = retire_class();
     return capabilities;
 }
 
-Form OauthSource::make_form(const SourceNeed& need, const Secret& subject) const {
+Result<Form> OauthSource::make_form(const SourceNeed& need, const Secret& subject) const {
     const profiles::ProviderAccount& provider = account_.provider;
+    SANCTUM_TRY(const std::vector<DetailMembers> details, details_for(provider, need));
     Form form;
+    if (!details.empty()) form.add("authorization_details", details_json(details));
     if (provider.how == "client-credentials") {
         form.add("grant_type", "client_credentials");
     } else if (uses_refresh_token()) {
@@ -73,14 +89,23 @@ SourceFailure OauthSource::not_sent(const Error& why) const {
             Milliseconds(0)};
 }
 
+TokenQuestion OauthSource::question() const {
+    TokenQuestion question{provider_->identity().title(), account_.name, "", SourceFault::SubjectExpired};
+    if (uses_refresh_token()) question.invalid_grant = SourceFault::ConsentLost;
+    question.can_connect = uses_refresh_token() && account_.source == "oauth";
+    return question;
+}
+
 void OauthSource::ask(const SourceNeed& need, const Secret& subject,
                       const std::shared_ptr<SubjectToken::Use>& held, Completion<Fetched> done) {
-    const TokenQuestion question{provider_->identity().title(), account_.name, "",
-                                 uses_refresh_token() ? SourceFault::ConsentLost : SourceFault::SubjectExpired,
-                                 uses_refresh_token() && account_.source == "oauth"};
-    const auto form = std::make_shared<Form>(make_form(need, subject));
+    Result<Form> made = make_form(need, subject);
+    if (!made) {
+        if (held) static_cast<void>(held->not_taken());
+        return done(SourceFailure{SourceFault::Misconfigured, made.error().what, Milliseconds(0)});
+    }
+    const auto form = std::make_shared<Form>(std::move(*made));
     const auto make = [form](WallTime /*now*/) -> Result<Form> { return form->duplicate(); };
-    provider_->ask(make, question, [this, need, held, done = std::move(done)](TokenOutcome outcome) {
+    provider_->ask(make, question(), [this, need, held, done = std::move(done)](TokenOutcome outcome) {
         if (auto* failure = std::get_if<SourceFailure>(&outcome)) {
             // What cannot be written now is found as "sent": the account must be connected again, and says so.
             if (held && !failure->leaves_an_orphan()) static_cast<void>(held->not_taken());
@@ -97,23 +122,82 @@ void OauthSource::ask(const SourceNeed& need, const Secret& subject,
     });
 }
 
+// A token of which the answer says nothing is asked about, once, where the operator named who can be asked.
 void OauthSource::take(const SourceNeed& need, TokenAnswer answer, Completion<Fetched> done) {
+    const TokenBinding binding = binding_of(answer.access_token);
+    const bool says_all = answer.scopes && (account_.provider.details.empty() || answer.details);
+    if (says_all || provider_->identity().client().introspection_endpoint.empty()) {
+        return judge(need, std::move(answer), binding, std::move(done));
+    }
+    const auto token = std::make_shared<TokenAnswer>(std::move(answer));
+    provider_->introspect(token->access_token, question(), [this, need, token, binding, done = std::move(done)](
+                                                               std::variant<Introspection, SourceFailure> told) {
+        if (auto* failure = std::get_if<SourceFailure>(&told)) return refuse(*token, std::move(*failure), done);
+        auto& said = std::get<Introspection>(told);
+        if (!token->scopes) token->scopes = std::move(said.scopes);
+        if (!token->details) token->details = std::move(said.details);
+        if (!token->expires_in && said.expires) {
+            const std::int64_t left = said.expires->unix_ms - provider_->provider_time().unix_ms;
+            token->expires_in = Milliseconds(std::max<std::int64_t>(left, 0));
+        }
+        const bool says_binding = !said.binding.key.empty() || !said.binding.certificate.empty();
+        judge(need, std::move(*token), says_binding ? said.binding : binding, done);
+    });
+}
+
+void OauthSource::judge(const SourceNeed& need, TokenAnswer answer, const TokenBinding& binding,
+                        Completion<Fetched> done) {
+    const dpop::Key* const key = provider_->key();
+    if (std::string problem = binding_problem(binding, key == nullptr ? "" : key->thumbprint()); !problem.empty()) {
+        problem.insert(0, "account " + account_.name + ": " + provider_->identity().title() + ": ");
+        return refuse(answer, {SourceFault::Misconfigured, std::move(problem), Milliseconds(0)}, std::move(done));
+    }
     auto scopes = check_scopes(account_, provider_scopes(account_.provider, need.scopes), answer.scopes);
     if (auto* failure = std::get_if<SourceFailure>(&scopes)) {
-        if (retire_class() != RetireClass::Self) return done(that_may_be_out(std::move(*failure)));
-        // Made for us and of no use: it does not stay.
-        return provider_->revoke(answer.access_token, "access_token",
-                                 [failure = std::move(*failure), done](const RetireOutcome& outcome) {
-                                     done(after_clean_up(failure, outcome, true));
-                                 });
+        return refuse(answer, std::move(*failure), std::move(done));
+    }
+    const Result<std::vector<DetailMembers>> details = details_for(account_.provider, need);
+    SANCTUM_ASSERT(details);  // they were sent
+    if (std::optional<SourceFailure> failure = check_details(account_, *details, answer.details)) {
+        return refuse(answer, std::move(*failure), std::move(done));
     }
     Credential credential;
+    if (key != nullptr) {
+        Result<Secret> jwk = key->jwk();
+        if (!jwk) return refuse(answer, {SourceFault::Failed, jwk.error().what, Milliseconds(0)}, std::move(done));
+        credential.key = std::move(*jwk);
+    }
     credential.secret = std::move(answer.access_token);
     credential.scopes = std::get<ScopeReport>(std::move(scopes));
+    report_details(credential.scopes, *details, answer.details);
+    const bool is_bounded = !details->empty() && answer.details && !account_.provider.accepts_wider;
+    if (is_bounded) credential.scopes.narrowed_by = NarrowedBy::Both;
     credential.retire = retire_class();
     credential.remark = provider_->clock_remark();
     if (answer.expires_in) credential.expires = WallTime{provider_->our_time().unix_ms + answer.expires_in->count()};
     done(std::move(credential));
+}
+
+// What was made for us and is of no use does not stay.
+void OauthSource::refuse(const TokenAnswer& answer, SourceFailure failure, Completion<Fetched> done) {
+    if (retire_class() != RetireClass::Self) return done(that_may_be_out(std::move(failure)));
+    provider_->revoke(answer.access_token, "access_token",
+                      [failure = std::move(failure), done = std::move(done)](const RetireOutcome& outcome) {
+                          SourceFailure told = after_clean_up(failure, outcome, /*reaches_all=*/true);
+                          // Each try would leave another one alive that nobody can revoke.
+                          const bool leaves_one = told.fault == SourceFault::NoAnswer && told.retry_after.count() == 0;
+                          if (leaves_one) told.retry_after = kConsentRest;
+                          done(std::move(told));
+                      });
+}
+
+std::unique_ptr<Retirement> OauthSource::retirement(const Credential& credential) const {
+    if (credential.retire != RetireClass::Self) return nullptr;
+    return provider_->retirement(credential.secret, "access_token");
+}
+
+std::string OauthSource::why_no_retirement(const Credential& credential) const {
+    return credential.retire == RetireClass::Self ? provider_->identity().why_no_reaper() : std::string();
 }
 
 void OauthSource::retire(const Credential& credential, RetireCause /*cause*/, Completion<RetireOutcome> done) {

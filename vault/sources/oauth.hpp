@@ -23,17 +23,23 @@ public:
     [[nodiscard]] Capabilities capabilities() const override;
     void acquire(const SourceNeed& need, Completion<Fetched> done) override;
     void retire(const Credential& credential, RetireCause cause, Completion<RetireOutcome> done) override;
+    /// The whole request, where the client proves nothing, or by a secret that the operator lets the reaper have.
+    [[nodiscard]] std::unique_ptr<Retirement> retirement(const Credential& credential) const override;
+    [[nodiscard]] std::string why_no_retirement(const Credential& credential) const override;
 
 private:
     [[nodiscard]] bool uses_refresh_token() const { return account_.provider.how == "refresh-token"; }
     [[nodiscard]] RetireClass retire_class() const;
-    [[nodiscard]] Form make_form(const SourceNeed& need, const Secret& subject) const;
+    [[nodiscard]] Result<Form> make_form(const SourceNeed& need, const Secret& subject) const;
     [[nodiscard]] bool rotates() const;
     [[nodiscard]] SourceFailure not_sent(const Error& why) const;
     /// `held`: a refresh token that the answer may replace; null: the answer has none for us.
     void ask(const SourceNeed& need, const Secret& subject, const std::shared_ptr<SubjectToken::Use>& held,
              Completion<Fetched> done);
+    [[nodiscard]] TokenQuestion question() const;
     void take(const SourceNeed& need, TokenAnswer answer, Completion<Fetched> done);
+    void judge(const SourceNeed& need, TokenAnswer answer, const TokenBinding& binding, Completion<Fetched> done);
+    void refuse(const TokenAnswer& answer, SourceFailure failure, Completion<Fetched> done);
 
     std::shared_ptr<TokenEndpoint> provider_;
     profiles::Account account_;

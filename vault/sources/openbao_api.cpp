@@ -90,7 +90,14 @@ HttpRequest BaoApi::create(const Secret& parent, const BaoChild& child, const So
     return create;
 }
 
-HttpRequest BaoApi::read(const Secret& token) const { return request("GET", bao().path, token); }
+HttpRequest BaoApi::read(const Secret& token) const {
+    if (bao().parameters.empty()) return request("GET", bao().path, token);
+    HttpRequest make = request("POST", bao().path, token);
+    JsonBody body;
+    for (const auto& [name, value] : bao().parameters) body.text(name, value);
+    make.body = body.take();
+    return make;
+}
 
 // `needs`: what the asking token's policy must allow.
 Retirement BaoApi::retirement(const std::string& path, Secret body, const Secret& token,

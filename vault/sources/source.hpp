@@ -76,6 +76,7 @@ struct ScopeReport {
 /// What a source handed out.
 struct Credential {
     Secret secret;
+    Secret key;  ///< a private JWK with which each request is proved (RFC 9449); empty: the secret is enough
     ScopeReport scopes;
     std::optional<WallTime> expires;  ///< the provider's word; absent: it has none
     std::string username;             ///< that came with the secret, for basic authentication; empty: none did
@@ -193,6 +194,10 @@ public:
     /// What a reaper can send when this process dies before it gave the credential back. Null: there is no request
     /// that would not also need a secret of the store.
     [[nodiscard]] virtual std::unique_ptr<Retirement> retirement(const Credential& credential) const;
+
+    /// What giving back would take that a reaper lacks, with the setting to change; one sentence for the record of a
+    /// lease whose vault died. Empty: nothing that is known.
+    [[nodiscard]] virtual std::string why_no_retirement(const Credential& /*credential*/) const { return {}; }
 };
 
 }  // namespace sanctum::vault

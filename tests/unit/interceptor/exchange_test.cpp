@@ -4,6 +4,7 @@
 #include "tests/support/script.hpp"
 
 #include "base/digest.hpp"
+#include "base/jose/dpop.hpp"
 #include "base/limits.hpp"
 #include "tests/support/git_packet.hpp"
 
@@ -562,6 +563,334 @@ TEST(Exchange, ALeaseTakenBackWhileTheRecordWasWrittenIsNotInjected) {
         .upstream_expects_nothing()
         .agent_expects_containing("sanctum-reason: credential_unavailable\r\n")
         .completed("mission_ended")
+        .run();
+}
+
+// --- a credential that the upstream refuses
+
+const std::string kUnauthorized =
+    "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Bearer error=\"invalid_token\"\r\nContent-Length: 4\r\n\r\nbad!";
+const std::string kUnauthorizedSeen =
+    "HTTP/1.1 401 Unauthorized\r\nwww-authenticate: Bearer error=\"invalid_token\"\r\ncontent-length: 4\r\n\r\nbad!";
+const std::string kOtherAuth = "authorization: Bearer " + std::string(test::kOtherSecret) + "\r\n";
+
+void have_another_lease(World& world) { world.have_another_lease(); }
+
+TEST(Exchange, ARefusedCredentialIsReplacedOnceAndTheAgentSeesTheSecondAnswer) {
+    Script()
+        .given(have_another_lease)
+        .agent_sends(kGet)
+        .upstream_expects(kGetSent)
+        .upstream_sends(kUnauthorized)
+        .upstream_expects("GET /items/1 HTTP/1.1\r\nhost: api.test\r\naccept: */*\r\naccept-encoding: identity\r\n" +
+                          kOtherAuth + "\r\n")
+        .agent_expects_nothing()
+        .upstream_sends(kOk)
+        .agent_expects(kOkSeen)
+        .checks([](World& world, Wire&) {
+            EXPECT_EQ(world.leases.needs.at(1).instead_of, "l1");
+            ASSERT_EQ(world.leases.uses.size(), 2U);
+            EXPECT_EQ(world.leases.uses[0].lease + " " + std::to_string(world.leases.uses[0].status), "l1 401");
+            EXPECT_EQ(world.leases.uses[1].lease + " " + std::to_string(world.leases.uses[1].status), "l2 200");
+            EXPECT_EQ(world.upstreams.last_lease, "l2") << "connections are never shared between credentials";
+            EXPECT_TRUE(world.upstreams.wires[0]->is_closed);
+            auto evidence = world.recorder.outcomes.at(0).evidence;
+            EXPECT_EQ(evidence["lease_replaced"], "l1");
+            EXPECT_EQ(evidence["sent_with"], "l2");
+            EXPECT_EQ(evidence["refused_with"], "Bearer error=\"invalid_token\"");
+            EXPECT_EQ(evidence.count("upstream_rejected_credential"), 0U);
+        })
+        .completed("complete")
+        .run_with_failure_at_every_step();
+}
+
+TEST(Exchange, ASecondRefusalGoesToTheAgentAsItIs) {
+    Script()
+        .given(have_another_lease)
+        .agent_sends(kGet)
+        .upstream_sends(kUnauthorized)
+        .upstream_expects_containing(kOtherAuth)
+        .upstream_sends(kUnauthorized)
+        .agent_expects(kUnauthorizedSeen)
+        .checks([](World& world, Wire&) {
+            EXPECT_EQ(world.upstreams.opened, 2U);
+            EXPECT_EQ(world.recorder.outcomes.at(0).evidence["upstream_rejected_credential"], "401");
+            EXPECT_EQ(world.recorder.outcomes.at(0).evidence["www-authenticate"], "Bearer error=\"invalid_token\"");
+        })
+        .completed("complete")
+        .run_with_failure_at_every_step();
+}
+
+TEST(Exchange, ARefusalGoesToTheAgentWhereThereIsNoOtherCredential) {
+    Script()
+        .agent_sends(kGet)
+        .upstream_sends(kUnauthorized)
+        .agent_expects(kUnauthorizedSeen)
+        .checks([](World& world, Wire&) {
+            EXPECT_EQ(world.upstreams.opened, 1U);
+            ASSERT_EQ(world.leases.uses.size(), 1U) << "told once";
+            EXPECT_EQ(world.leases.uses[0].status, 401);
+            EXPECT_EQ(world.recorder.outcomes.at(0).evidence["not_sent_again"],
+                      "credential_refused: its source gave the same credential again");
+        })
+        .completed("complete")
+        .run_with_failure_at_every_step();
+}
+
+TEST(Exchange, ASmallBodyIsSentAgainAsItWasAndAnythingElseIsNot) {
+    const std::string put = "PUT /items/1 HTTP/1.1\r\nHost: api.test\r\n";
+    Script()
+        .given(have_another_lease)
+        .agent_sends(put + "Content-Length: 6\r\n\r\nabc")
+        .agent_sends("def")
+        .upstream_sends(kUnauthorized)
+        .upstream_expects_containing("content-length: 6\r\n" + kOtherAuth + "\r\nabcdef")
+        .upstream_sends(kOk)
+        .agent_expects(kOkSeen)
+        .agent_sends(kGet)  // what came behind the body is read as before
+        .upstream_sends(kOk)
+        .agent_expects(kOkSeen)
+        .checks([](World& world, Wire&) {
+            EXPECT_EQ(world.recorder.outcomes.at(0).body, sha256("saltabcdef"));
+            EXPECT_EQ(world.recorder.outcomes.at(0).sent, 6U);
+        })
+        .completed("complete", 2)
+        .run_with_failure_at_every_step();
+    const std::vector<std::string> never = {
+        "POST /items/1 HTTP/1.1\r\nHost: api.test\r\nContent-Length: 1\r\n\r\na",   // not idempotent
+        put + "Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",            // of no known length
+        put + "Content-Length: 20000\r\n\r\n" + std::string(20'000, 'a'),           // not kept
+        put + "Content-Length: 6\r\n\r\nabc"};                                      // not whole
+    for (const std::string& request : never) {
+        Script()
+            .given(have_another_lease)
+            .agent_sends(request)
+            .upstream_sends(kUnauthorized)
+            .agent_expects_containing(kUnauthorizedSeen)
+            .checks([](World& world, Wire&) {
+                EXPECT_EQ(world.upstreams.opened, 1U);
+                EXPECT_EQ(world.leases.uses.at(0).status, 401) << "the next request gets another credential";
+            })
+            .completed("complete")
+            .run();
+    }
+}
+
+TEST(Exchange, ALeaseForOneRequestIsNotReplaced) {
+    Script()
+        .given([](World& world) {
+            world.have_another_lease();
+            world.leases.lease->uses = 1;
+        })
+        .agent_sends(kGet)
+        .upstream_sends(kUnauthorized)
+        .agent_expects(kUnauthorizedSeen)
+        .checks([](World& world, Wire&) { EXPECT_EQ(world.upstreams.opened, 1U); })
+        .completed("complete")
+        .run();
+}
+
+TEST(Exchange, ALeaseThatEndsWhileTheRecordIsWrittenIsReplacedBeforeAnythingIsSent) {
+    Script()
+        .given([](World& world) {
+            world.have_another_lease();
+            world.recorder.on_intent = [&world] { world.leases.lease->is_live = false; };
+        })
+        .agent_sends("POST /items/1 HTTP/1.1\r\nHost: api.test\r\nContent-Length: 1\r\n\r\na")
+        .upstream_expects_containing(kOtherAuth)
+        .upstream_sends(kOk)
+        .agent_expects(kOkSeen)
+        .checks([](World& world, Wire&) {
+            EXPECT_EQ(world.upstreams.wires[0]->written, "");
+            EXPECT_EQ(world.recorder.outcomes.at(0).evidence["sent_with"], "l2");
+        })
+        .completed("complete")
+        .run_with_failure_at_every_step();
+}
+
+// --- tokens bound to a key
+
+// Of the last request on `wire`: the value of `dpop`, and its claims.
+std::string proof_on(const Wire& wire) {
+    const std::size_t begin = wire.written.rfind("\r\ndpop: ");
+    if (begin == std::string::npos) return "";
+    const std::size_t value = begin + 8;
+    return wire.written.substr(value, wire.written.find("\r\n", value) - value);
+}
+
+std::string claims_of(const std::string& proof) {
+    constexpr std::string_view alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    const std::size_t begin = proof.find('.') + 1;
+    std::string out;
+    std::uint32_t bits = 0;
+    int count = 0;
+    for (const char c : proof.substr(begin, proof.find('.', begin) - begin)) {
+        bits = (bits << 6U) | static_cast<std::uint32_t>(alphabet.find(c));
+        count += 6;
+        if (count < 8) continue;
+        count -= 8;
+        out.push_back(static_cast<char>((bits >> static_cast<unsigned>(count)) & 0xffU));
+    }
+    return out;
+}
+
+bool says(const std::string& claims, const std::string& name, const std::string& value) {
+    return claims.find("\"" + name + "\":\"" + value + "\"") != std::string::npos;
+}
+
+void bind_to_a_key(World& world) { world.bind_to_a_key(); }
+
+const std::string kWantsNonce =
+    "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: DPoP error=\"use_dpop_nonce\"\r\nDPoP-Nonce: n-1\r\n"
+    "Content-Length: 0\r\n\r\n";
+
+TEST(Exchange, ABoundTokenLeavesWithAProofForThisRequestAndNothingOfTheAgents) {
+    Script()
+        .given(bind_to_a_key)
+        .agent_sends("GET /items/1?page=2 HTTP/1.1\r\nHost: api.test\r\nAuthorization: DPoP placeholder\r\n"
+                     "DPoP: the.agents.own\r\n\r\n")
+        .checks([](World& world, Wire&) {
+            const std::string& sent = world.upstreams.wires[0]->written;
+            EXPECT_NE(sent.find("authorization: DPoP " + std::string(kSecret) + "\r\ndpop: "), std::string::npos);
+            EXPECT_EQ(sent.find("placeholder"), std::string::npos);
+            EXPECT_EQ(sent.find("the.agents.own"), std::string::npos);
+            EXPECT_EQ(sent.find("\"d\""), std::string::npos);
+            const std::string claims = claims_of(proof_on(*world.upstreams.wires[0]));
+            EXPECT_TRUE(says(claims, "htm", "GET")) << claims;
+            EXPECT_TRUE(says(claims, "htu", "https://api.test/items/1")) << "without the query: " << claims;
+            EXPECT_TRUE(says(claims, "ath", dpop::token_hash(kSecret))) << claims;
+        })
+        .upstream_sends("HTTP/1.1 200 OK\r\nDPoP-Nonce: n-1\r\nContent-Length: 2\r\n\r\nhi")
+        .agent_expects(kOkSeen)  // the nonce is not for the agent
+        .agent_sends(kGet)
+        .checks([](World& world, Wire&) {
+            const std::string claims = claims_of(proof_on(*world.upstreams.wires[world.upstreams.opened - 1]));
+            EXPECT_TRUE(says(claims, "nonce", "n-1")) << "used at once: " << claims;
+        })
+        .upstream_sends(kOk)
+        .completed("complete", 2)
+        .run_with_failure_at_every_step();
+}
+
+TEST(Exchange, AProofIsMadeOnceMoreWithTheNonceThatTheServerWantsForAnyMethod) {
+    Script()
+        .given(bind_to_a_key)
+        .agent_sends("POST /items/1 HTTP/1.1\r\nHost: api.test\r\nContent-Length: 3\r\n\r\nabc")
+        .upstream_sends(kWantsNonce)
+        .agent_expects_nothing()
+        .upstream_expects_containing("\r\n\r\nabc")
+        .upstream_sends(kOk)
+        .agent_expects(kOkSeen)
+        .checks([](World& world, Wire&) {
+            ASSERT_EQ(world.upstreams.opened, 2U);
+            const std::string first = claims_of(proof_on(*world.upstreams.wires[0]));
+            const std::string second = claims_of(proof_on(*world.upstreams.wires[1]));
+            EXPECT_EQ(first.find("nonce"), std::string::npos);
+            EXPECT_TRUE(says(second, "nonce", "n-1"));
+            ASSERT_EQ(world.leases.uses.size(), 1U) << "the credential itself was not refused";
+            EXPECT_EQ(world.leases.uses[0].status, 200);
+            EXPECT_EQ(world.leases.needs.size(), 1U);
+            EXPECT_EQ(world.recorder.outcomes.at(0).evidence["sent_again"], "use_dpop_nonce");
+        })
+        .completed("complete")
+        .run_with_failure_at_every_step();
+}
+
+TEST(Exchange, AServerThatWantsNoncesWithoutEndGetsOneMoreAndTheAgentItsAnswer) {
+    Script()
+        .given(bind_to_a_key)
+        .agent_sends(kGet)
+        .upstream_sends(kWantsNonce)
+        .upstream_sends("HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: DPoP error=\"use_dpop_nonce\"\r\n"
+                        "DPoP-Nonce: n-2\r\nContent-Length: 0\r\n\r\n")
+        .agent_expects_containing("HTTP/1.1 401 Unauthorized\r\n")
+        .checks([](World& world, Wire&) {
+            EXPECT_EQ(world.upstreams.opened, 2U);
+            EXPECT_EQ(world.leases.uses.at(0).status, 0) << "nothing was said against the credential";
+        })
+        .completed("complete")
+        .run();
+}
+
+TEST(Exchange, ABoundTokenThatIsRefusedIsReplacedLikeAnyOther) {
+    Script()
+        .given([](World& world) {
+            world.bind_to_a_key();
+            world.have_another_lease();
+            world.leases.other->form = profiles::AuthForm::Dpop;
+            const auto key = dpop::Key::generate();
+            world.leases.other->secret = dpop::join_bound_token(Secret(test::kOtherSecret), *key->jwk());
+        })
+        .agent_sends(kGet)
+        .upstream_sends("HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: DPoP error=\"invalid_token\"\r\n"
+                        "Content-Length: 0\r\n\r\n")
+        .upstream_expects_containing("authorization: DPoP " + std::string(test::kOtherSecret))
+        .upstream_sends(kOk)
+        .agent_expects(kOkSeen)
+        .completed("complete")
+        .run();
+}
+
+TEST(Exchange, AProofThatComesBackIsStarred) {
+    Script()
+        .given(bind_to_a_key)
+        .agent_sends(kGet)
+        .then([](World& world, Wire&) {
+            const std::string proof = proof_on(*world.upstreams.wires[0]);
+            world.upstreams.wires[0]->send("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(proof.size()) +
+                                           "\r\n\r\n" + proof);
+        })
+        .checks([](World& world, Wire& agent) {
+            const std::string proof = proof_on(*world.upstreams.wires[0]);
+            EXPECT_EQ(agent.written.find(proof), std::string::npos);
+            EXPECT_NE(agent.written.find(std::string(proof.size(), '*')), std::string::npos);
+        })
+        .completed("complete")
+        .run();
+}
+
+TEST(Exchange, ALeaseThatIsNoTokenWithItsKeyIsNotInjectedWhereOneIsWanted) {
+    for (const std::string& secret : {std::string(kSecret), std::string(kSecret) + " {}", std::string(" {}")}) {
+        Script()
+            .given([&](World& world) {
+                world.bind_to_a_key();
+                world.leases.lease->secret = Secret(secret);
+            })
+            .agent_sends(kGet)
+            .agent_expects_containing("sanctum-reason: credential_unavailable\r\n")
+            .refused("credential_unavailable")
+            .run();
+    }
+}
+
+TEST(Exchange, ACredentialThatWasFetchedAndCouldNotBeSentIsNoUseOfIt) {
+    Script()
+        .given([](World& world) {
+            world.have_another_lease();
+            world.leases.on_another = [&world] { world.upstreams.failure = "upstream_unreachable: refused"; };
+        })
+        .agent_sends(kGet)
+        .upstream_sends(kUnauthorized)
+        .agent_expects_containing("sanctum-reason: upstream_unreachable\r\n")
+        .checks([](World& world, Wire&) {
+            ASSERT_EQ(world.leases.uses.size(), 1U);
+            EXPECT_EQ(world.leases.uses[0].lease, "l1");
+        })
+        .completed("upstream_closed")
+        .run();
+}
+
+TEST(Exchange, AServiceTakenBackWhileItsCredentialIsReplacedIsNotAskedAgain) {
+    Script()
+        .given([](World& world) {
+            world.have_another_lease();
+            world.leases.on_another = [&world] { world.services->revoked.revoke(0); };
+        })
+        .agent_sends(kGet)
+        .upstream_sends(kUnauthorized)
+        .agent_expects_containing("sanctum-reason: service_revoked\r\n")
+        .checks([](World& world, Wire&) { EXPECT_EQ(world.upstreams.opened, 1U); })
+        .completed("upstream_closed")
         .run();
 }
 

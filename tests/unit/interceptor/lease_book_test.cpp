@@ -205,6 +205,55 @@ TEST_F(LeaseBookTest, ACredentialIsLookedForAfterItsLeaseHasEnded) {
     EXPECT_FALSE(known[0]->is_live || known[1]->is_live) << "it is never injected again";
 }
 
+TEST_F(LeaseBookTest, InsteadOfARefusedLeaseEverybodyGetsTheSameOtherOneForOneQuestion) {
+    std::optional<LeaseResult> first;
+    begin(need(1), first);
+    ASSERT_TRUE(asked());
+    vault_says(held(1, "l1"), "token");
+    ASSERT_TRUE(hear_from_vault(1).has_value());
+
+    std::optional<LeaseResult> others[3];
+    for (std::uint64_t i = 0; i < 3; ++i) {
+        wire::LeaseNeed another = need(i + 2);
+        another.instead_of = "l1";
+        begin(another, others[i]);
+    }
+    const auto question = asked();
+    ASSERT_TRUE(question);
+    EXPECT_EQ(question->instead_of, "l1");
+    EXPECT_FALSE(asked());
+    vault_says(held(2, "l2"), "new token");
+    ASSERT_TRUE(hear_from_vault(1).has_value());
+
+    for (const auto& other : others) {
+        ASSERT_TRUE(other && other->has_value());
+        EXPECT_EQ((**other)->id, "l2");
+    }
+    std::optional<LeaseResult> later;
+    begin(need(9), later);
+    EXPECT_FALSE(asked());
+    EXPECT_EQ((**later)->id, "l2");
+}
+
+TEST_F(LeaseBookTest, ThatThereIsNoOtherCredentialIsNoAnswerToThoseWhoHaveTriedNone) {
+    std::optional<LeaseResult> refused;
+    std::optional<LeaseResult> plain;
+    wire::LeaseNeed another = need(1);
+    another.instead_of = "l1";
+    begin(another, refused);
+    begin(need(2), plain);
+    ASSERT_TRUE(asked());
+    ASSERT_TRUE(asked());
+
+    vault_says(wire::LeaseFailed{1, "credential_refused", "its source gave the same credential again", 0});
+    vault_says(held(2, "l2"), "token");
+    ASSERT_TRUE(hear_from_vault(2).has_value());
+
+    ASSERT_TRUE(refused && !refused->has_value());
+    EXPECT_EQ(refused->error().what, "credential_refused: its source gave the same credential again");
+    ASSERT_TRUE(plain && plain->has_value());
+}
+
 TEST_F(LeaseBookTest, ClosingForgetsEveryCredential) {
     std::optional<LeaseResult> result;
     begin(need(1), result);

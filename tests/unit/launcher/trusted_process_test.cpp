@@ -168,6 +168,19 @@ TEST_F(StandbyTest, PrintsTheEndsOfADeadVaultsLeases) {
     EXPECT_EQ(*output, "reap --json --mission 01k0000000000000000000000m --state " + folder + "/state\n");
 }
 
+TEST_F(StandbyTest, AReaperThatFailedIsNotTakenForOneThatFoundNoLeases) {
+    for (const char* failure : {"exit 1", "echo '{\"lease\":\"l1\"}'; exit 3", "kill -9 $$"}) {
+        write_program("sanctum-vault", failure);
+        auto standby = start();
+        ASSERT_TRUE(standby);
+
+        const auto output = standby->reap_leases(seconds(10));
+
+        ASSERT_FALSE(output) << failure;
+        EXPECT_THAT(output.error().what, testing::HasSubstr("what it ran ended with"));
+    }
+}
+
 TEST_F(StandbyTest, ReapsEarlierMissionsAndIsStillThere) {
     auto standby = start();
     ASSERT_TRUE(standby);

@@ -162,6 +162,44 @@ TEST(OperatorConfig, ServersOfCredentialsAreReadWithAllTheirKeys) {
     EXPECT_EQ(config->pinned_files.size(), 1U);
 }
 
+constexpr std::string_view kProvider = R"(
+schema = 1
+[[account]]
+name = "things"
+catalog = "http-bearer"
+hosts = ["api.example.org"]
+source = "oauth"
+provider = "corp"
+grant_type = "client-credentials"
+[[account.authorization_details]]
+for = ["read"]
+type = "repository"
+actions = ["read"]
+locations = ["https://api.example.org/{repo}"]
+[provider.corp]
+token_endpoint = "https://login.example.org/token"
+introspection_endpoint = "https://login.example.org/introspect"
+client_id = "CID"
+client_secret = { item = "corp" }
+dpop = true
+reap_with_secret = true
+)";
+
+TEST(OperatorConfig, WhatAProvidersTokensAreIsRead) {
+    const TemporaryFolder folder;
+    const Result<OperatorConfig> config =
+        load_operator_config(folder.write("config.toml", kProvider), Missing::IsAnError);
+
+    ASSERT_TRUE(config.has_value()) << config.error().what;
+    const IdentityClient& client = config->clients.at(0);
+    EXPECT_EQ(client.introspection_endpoint, "https://login.example.org/introspect");
+    EXPECT_TRUE(client.dpop && client.reaps_with_secret);
+    const AuthorizationDetail& detail = config->accounts.at(0).provider.details.at(0);
+    EXPECT_EQ(detail.scopes, std::vector<std::string>{"read"});
+    EXPECT_EQ(detail.texts, (std::map<std::string, std::string>{{"type", "repository"}}));
+    EXPECT_EQ(detail.lists.at("locations"), std::vector<std::string>{"https://api.example.org/{repo}"});
+}
+
 TEST(OperatorConfig, WithoutAWitnessNobodyIsTold) {
     const TemporaryFolder folder;
     const std::string path = folder.write("config.toml", "schema = 1\n[ledger]\nkeep = \"400d\"\n");

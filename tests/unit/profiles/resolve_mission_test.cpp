@@ -44,6 +44,43 @@ TEST(ResolveMission, ACredentialsHostsComeFromTheAccount) {
     EXPECT_FALSE(endpoint.plain_http);
 }
 
+// A service of an account whose provider binds tokens to a key, or does not.
+Result<Mission> resolve_with_provider(const std::string& catalog_entry, const std::string& grant, bool is_bound) {
+    SANCTUM_TRY(const Profile read, load_profile("mission.toml", profile("[[service]]\nname = \"s\"\ncatalog = \"" +
+                                                                         catalog_entry + "\"\naccount = \"bound\"\n"
+                                                                         "grant = [\"" + grant + "\"]\n")));
+    SANCTUM_TRY(const CatalogSet entries, load_catalog(read, places_below("/nonexistent")));
+    OperatorConfig config = operator_config();
+    Account& account = config.accounts.emplace_back();
+    account.name = "bound";
+    account.catalog = catalog_entry;
+    account.hosts = {"api.bound.test"};
+    account.source = "oauth";
+    account.provider.client = "corp";
+    account.place = "config.toml:90";
+    IdentityClient& client = config.clients.emplace_back();
+    client.name = "corp";
+    client.dpop = is_bound;
+    return resolve_mission(read, config, entries, {}, caller(), "01hzy3v7q8r9s0t1v2w3x4y5z6");
+}
+
+TEST(ResolveMission, ABearerTokenOfAProviderThatBindsTokensGoesOutWithAProof) {
+    const Result<Mission> bound = resolve_with_provider("http-bearer", "read", true);
+    ASSERT_TRUE(bound.has_value()) << bound.error().what;
+    EXPECT_EQ(bound->services[0].endpoints[0].form, AuthForm::Dpop);
+    EXPECT_NE(explain_mission(*bound).find("with a proof of it"), std::string::npos);
+    const Result<Mission> plain = resolve_with_provider("http-bearer", "read", false);
+    ASSERT_TRUE(plain.has_value());
+    EXPECT_EQ(plain->services[0].endpoints[0].form, AuthForm::Bearer);
+}
+
+TEST(ResolveMission, ABoundTokenIsRefusedWhereItWouldGoOutAsSomethingElse) {
+    const Result<Mission> mission = resolve_with_provider("git-http", "fetch", true);
+    ASSERT_FALSE(mission.has_value());
+    EXPECT_NE(mission.error().what.find("takes them as basic"), std::string::npos) << mission.error().what;
+    EXPECT_TRUE(resolve_with_provider("git-http", "fetch", false).has_value());
+}
+
 TEST(ResolveMission, WhatTheAgentSendsAsACredentialIsAlwaysStripped) {
     const World world(profile(
         "[[service]]\nname = \"model\"\ncatalog = \"anthropic\"\naccount = \"team\"\ngrant = [\"messages\"]\n"));

@@ -235,6 +235,7 @@ TEST(JsonSchemaOfConfigurations, RefusesEveryBrokenConfigurationThatASchemaCanSe
         "a_worker_signs_with_a_key",
         "an_auth0_account_needs_its_tenant",
         "an_openbao_engine_takes_its_own_keys",
+        "the_reaper_gets_no_key_and_nothing_it_does_not_need",
         "two_accounts_with_one_name_are_refused"};
     const TemporaryFolder corpus;
     std::size_t number = 0;

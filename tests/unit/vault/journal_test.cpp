@@ -310,6 +310,42 @@ protected:
     GiveBack give_back_ = give_nothing_back;
 };
 
+TEST_F(Reaper, WhatWasDoneForACredentialThatLivesOnIsDoneOnceAndItIsCountedUntilItsEnd) {
+    LeaseRow row = journal_.leases_of(mission_).value().at(0);
+    row.retire = RetireClass::Expires;
+    row.retirement = "sealed";
+    row.alive_until_unix_ms = clock_.wall().unix_ms + 3'600'000;
+    ASSERT_TRUE(journal_.update_leases({row}, kDurableNow));
+    int asked = 0;
+    give_back_ = [&](const LeaseRow&) {
+        ++asked;
+        return RetireOutcome{RetireOutcome::End::LeftToExpire, "the user's refresh token is revoked"};
+    };
+
+    EXPECT_EQ(reap_now().waiting, 1U);
+    EXPECT_EQ(reap_now().waiting, 1U);
+
+    EXPECT_EQ(asked, 1);
+    EXPECT_EQ(state(), LeaseState::Parked);
+    EXPECT_EQ(told_.at(0).detail, "the vault ended; the user's refresh token is revoked by the reaper");
+    clock_.advance(Milliseconds(3'600'000));
+    EXPECT_EQ(reap_now().waiting, 0U);
+    EXPECT_EQ(state(), LeaseState::Expired);
+}
+
+TEST_F(Reaper, WhatAReaperLacksIsSaidOfALeaseThatItCannotGiveBack) {
+    LeaseRow row = journal_.leases_of(mission_).value().at(0);
+    row.retire = RetireClass::Self;
+    row.detail = "the reaper does not have the secret";
+    row.alive_until_unix_ms = clock_.wall().unix_ms + 3'600'000;
+    ASSERT_TRUE(journal_.update_leases({row}, kDurableNow));
+
+    reap_now();
+
+    EXPECT_EQ(told_.at(0).detail, "the vault ended; the credential is alive until it expires; the reaper does not have "
+                                  "the secret");
+}
+
 TEST_F(Reaper, WhatAVaultCouldNotGiveBackIsGivenBackAsSoonAsItCanBe) {
     LeaseRow row = journal_.leases_of(mission_).value().at(0);
     row.retire = RetireClass::Self;

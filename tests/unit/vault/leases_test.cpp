@@ -106,6 +106,89 @@ TEST_F(LeasesTest, ACredentialThatItsSourceHasReplacedEndsAndIsFetchedAnew) {
     EXPECT_THAT(heard_.changes.at(1).detail, HasSubstr("its source has another one now"));
 }
 
+// --- what an upstream refuses -------------------------------------------------------------------------------------
+
+wire::LeaseUsed refused(std::uint64_t exchange, const std::string& lease) { return {exchange, lease, 401}; }
+
+wire::LeaseNeed need_instead_of(const std::string& lease, std::uint64_t exchange) {
+    wire::LeaseNeed need = make_need(exchange);
+    need.instead_of = lease;
+    return need;
+}
+
+TEST_F(LeasesTest, ACredentialThatItsUpstreamRefusesEndsAndOneOtherIsFetchedForAllWhoHadIt) {
+    for (std::uint64_t exchange = 1; exchange <= 5; ++exchange) leases_->need(make_need(exchange));
+    script_.answer("token-1", {}, RetireClass::Self);
+
+    for (std::uint64_t exchange = 1; exchange <= 5; ++exchange) {
+        ASSERT_TRUE(leases_->used(refused(exchange, "l1")));
+        leases_->need(need_instead_of("l1", exchange + 10));
+    }
+    leases_->need(make_need(20));
+
+    EXPECT_THAT(heard_.gone_leases, ElementsAre("l1"));
+    EXPECT_THAT(script_.retired, ElementsAre("token-1"));
+    EXPECT_THAT(heard_.changes.back().detail, HasSubstr("the upstream refused it with status 401"));
+    ASSERT_EQ(script_.asked.size(), 1U) << "one flight";
+    script_.answer("token-2", {}, RetireClass::Self);
+    ASSERT_EQ(heard_.held_messages.size(), 11U);
+    EXPECT_EQ(heard_.held_messages.back().second, "token-2");
+    EXPECT_TRUE(heard_.failures.empty());
+    pass(kLeaseUseJournalInterval);
+    for (const LeaseRow& row : rows()) EXPECT_EQ(row.uses, row.lease == "l1" ? 5U : 0U);
+}
+
+// SECURITY: an upstream that refuses everything cannot make the source mint without end.
+TEST_F(LeasesTest, ACredentialIsReplacedOncePerNeedAndTimeAndTheOneThatIsRefusedAgainStays) {
+    leases_->need(make_need(1));
+    script_.answer("token-1");
+    ASSERT_TRUE(leases_->used(refused(1, "l1")));
+    leases_->need(need_instead_of("l1", 2));
+    script_.answer("token-2");
+
+    for (int i = 0; i < 100; ++i) ASSERT_TRUE(leases_->used(refused(2, "l2")));
+    leases_->need(need_instead_of("l2", 3));
+    leases_->need(make_need(4));
+
+    EXPECT_TRUE(script_.asked.empty());
+    ASSERT_EQ(heard_.failures.size(), 1U);
+    EXPECT_EQ(heard_.failures[0].exchange, 3U);
+    EXPECT_EQ(heard_.failures[0].reason, "credential_refused");
+    EXPECT_EQ(heard_.held_messages.back().first.lease, "l2") << "who has tried nothing yet gets what there is";
+
+    pass(kRefusedRest);
+    ASSERT_TRUE(leases_->used(refused(2, "l2")));
+    leases_->need(need_instead_of("l2", 5));
+    EXPECT_EQ(script_.asked.size(), 1U) << "later it is tried again";
+    EXPECT_THAT(heard_.changes.back().detail, HasSubstr("(100 times)"));
+}
+
+TEST_F(LeasesTest, ASourceThatGivesTheRefusedCredentialAgainHasNoOther) {
+    leases_->need(make_need(1));
+    script_.answer("token-1");
+    ASSERT_TRUE(leases_->used(refused(1, "l1")));
+    leases_->need(need_instead_of("l1", 2));
+    leases_->need(make_need(3));
+
+    script_.answer("token-1");
+    leases_->need(need_instead_of("l1", 4));
+
+    ASSERT_EQ(heard_.failures.size(), 2U);
+    EXPECT_EQ(heard_.failures[0].exchange, 2U);
+    EXPECT_EQ(heard_.failures[1].exchange, 4U);
+    EXPECT_EQ(heard_.failures[1].detail, "its source gave the same credential again");
+    EXPECT_EQ(heard_.held_messages.back().first.exchange, 3U);
+}
+
+TEST_F(LeasesTest, AnotherStatusThanARefusalEndsNoLease) {
+    leases_->need(make_need(1));
+    script_.answer("token-1");
+    for (const int status : {200, 400, 403, 404, 407, 500}) {
+        ASSERT_TRUE(leases_->used({1, "l1", static_cast<std::uint16_t>(status)}));
+    }
+    EXPECT_TRUE(heard_.gone_leases.empty());
+}
+
 TEST_F(LeasesTest, WhatASourceKeepsBesideItsLeasesIsWaitedForAtTheEndWithinABound) {
     script_.holds_end = true;
     leases_->end_mission();

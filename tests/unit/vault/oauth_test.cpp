@@ -385,6 +385,174 @@ TEST_F(TokenEndpointTest, ARevocationIsRepeatableAndWhatIsUnknownIsGone) {
     EXPECT_EQ(provider_.seen[0].parameter("token_type_hint"), "refresh_token");
 }
 
+// --- tokens bound to a key ------------------------------------------------------------------------------------------
+
+std::string claim(const std::string& jwt, const std::string& name) {
+    const std::string claims = test::claims_of(jwt);
+    const std::size_t begin = claims.find("\"" + name + "\":\"");
+    if (begin == std::string::npos) return "(absent)";
+    const std::size_t value = begin + name.size() + 4;
+    return claims.substr(value, claims.find('"', value) - value);
+}
+
+TEST_F(TokenEndpointTest, ARequestForABoundTokenIsProvedAndOnceMoreWithTheNonceThatTheProviderWants) {
+    TokenEndpoint endpoint(provider_, clock_, identity(ClientAuthentication::SecretPost));
+    endpoint.bind_to(*dpop::Key::generate());
+    provider_.will_answer(400, R"({"error":"use_dpop_nonce"})", {{"dpop-nonce", "n-1"}});
+    provider_.will_answer(200, R"({"access_token":"t","token_type":"DPoP"})", {{"dpop-nonce", "n-2"}});
+
+    EXPECT_TRUE(std::holds_alternative<TokenAnswer>(ask(endpoint)));
+
+    ASSERT_EQ(provider_.seen.size(), 2U);
+    const std::string first = provider_.seen[0].headers["dpop"];
+    const std::string second = provider_.seen[1].headers["dpop"];
+    EXPECT_EQ(claim(first, "htm") + " " + claim(first, "htu"), "POST https://acme.us.auth0.com/oauth/token");
+    EXPECT_EQ(claim(first, "nonce"), "(absent)");
+    EXPECT_EQ(claim(second, "nonce"), "n-1");
+    EXPECT_EQ(claim(second, "ath"), "(absent)") << "there is no token yet";
+    EXPECT_NE(claim(first, "jti"), claim(second, "jti"));
+    provider_.will_answer(200, R"({"access_token":"t","token_type":"DPoP"})");
+    EXPECT_TRUE(std::holds_alternative<TokenAnswer>(ask(endpoint)));
+    EXPECT_EQ(claim(provider_.seen[2].headers["dpop"], "nonce"), "n-2") << "the last one is used at once";
+}
+
+TEST_F(TokenEndpointTest, AProviderThatWantsNoncesWithoutEndIsAskedTwice) {
+    TokenEndpoint endpoint(provider_, clock_, identity(ClientAuthentication::SecretPost));
+    endpoint.bind_to(*dpop::Key::generate());
+    provider_.will_answer(400, R"({"error":"use_dpop_nonce"})", {{"dpop-nonce", "n-1"}});
+    provider_.will_answer(400, R"({"error":"use_dpop_nonce"})", {{"dpop-nonce", "n-2"}});
+    EXPECT_EQ(std::get<SourceFailure>(ask(endpoint)).fault, SourceFault::Misconfigured);
+    EXPECT_EQ(provider_.seen.size(), 2U);
+}
+
+TEST_F(TokenEndpointTest, WithoutAKeyNothingIsProvedAndABoundTokenIsRefusedAndTheOtherWayRound) {
+    TokenEndpoint plain(provider_, clock_, identity(ClientAuthentication::SecretPost));
+    provider_.will_answer(200, R"({"access_token":"t","token_type":"DPoP"})");
+    const TokenOutcome bound = ask(plain);
+    EXPECT_THAT(std::get<SourceFailure>(bound).what, HasSubstr("write dpop = true"));
+    EXPECT_EQ(provider_.seen[0].headers.count("dpop"), 0U);
+
+    TokenEndpoint proved(provider_, clock_, identity(ClientAuthentication::SecretPost));
+    proved.bind_to(*dpop::Key::generate());
+    for (const char* type : {R"("Bearer")", R"("")"}) {
+        provider_.will_answer(200, std::string(R"({"access_token":"t","token_type":)") + type + "}");
+        const TokenOutcome bearer = ask(proved);
+        EXPECT_EQ(std::get<SourceFailure>(bearer).fault, SourceFault::Misconfigured);
+        EXPECT_THAT(std::get<SourceFailure>(bearer).what, HasSubstr("dpop_bound_access_tokens"));
+    }
+}
+
+// {"cnf":{"x5t#S256":"CERT"}}, {"cnf":{"jkt":"KEY"}}, {}
+TEST(TokenBinding, IsReadFromATokenThatIsAJwtAndForbidsWhatCannotBeShown) {
+    const TokenBinding certificate = binding_of(Secret("e30.eyJjbmYiOnsieDV0I1MyNTYiOiJDRVJUIn19.c2ln"));
+    const TokenBinding key = binding_of(Secret("e30.eyJjbmYiOnsiamt0IjoiS0VZIn19.c2ln"));
+    EXPECT_EQ(certificate.certificate, "CERT");
+    EXPECT_EQ(key.key, "KEY");
+    for (const char* opaque : {"ya29.a", "e30.e30.c2ln", "a.b.c", "a.b.c.d", "..", "e30.bm90IGpzb24.c2ln", "x"}) {
+        const TokenBinding none = binding_of(Secret(opaque));
+        EXPECT_EQ(none.certificate + none.key, "") << opaque;
+    }
+    EXPECT_THAT(binding_problem(certificate, ""), HasSubstr("tls_client_certificate_bound_access_tokens"));
+    EXPECT_THAT(binding_problem(certificate, "KEY"), HasSubstr("certificate"));
+    EXPECT_THAT(binding_problem(key, ""), HasSubstr("write dpop = true"));
+    EXPECT_THAT(binding_problem(key, "OTHER"), HasSubstr("another key"));
+    EXPECT_EQ(binding_problem(key, "KEY"), "");
+    EXPECT_EQ(binding_problem({}, "KEY"), "");
+}
+
+// --- introspection --------------------------------------------------------------------------------------------------
+
+TEST(Introspection, SaysScopesEndAndBinding) {
+    auto read = read_introspection(
+        response(200, R"({"active":true,"scope":"b a","exp":1764000060,"cnf":{"jkt":"KEY"}})"), kQuestion);
+    const auto& said = std::get<Introspection>(read);
+    EXPECT_THAT(said.scopes.value(), ElementsAre("a", "b"));
+    EXPECT_EQ(said.expires->unix_ms, 1'764'000'060'000);
+    EXPECT_EQ(said.binding.key, "KEY");
+}
+
+TEST(Introspection, WhatIsNotActiveOrNotSaidIsAFaultOfItsClass) {
+    const auto fault_of = [](int status, const std::string& body) {
+        auto read = read_introspection(response(status, body), kQuestion);
+        return std::get<SourceFailure>(read).fault;
+    };
+    EXPECT_EQ(fault_of(200, R"({"active":false})"), kQuestion.invalid_grant);
+    EXPECT_EQ(fault_of(200, R"({"scope":"a"})"), SourceFault::Protocol);
+    EXPECT_EQ(fault_of(200, R"({"active":"true"})"), SourceFault::Protocol);
+    EXPECT_EQ(fault_of(200, "active"), SourceFault::Protocol);
+    EXPECT_EQ(fault_of(401, "{}"), SourceFault::Misconfigured);
+    EXPECT_EQ(fault_of(404, "{}"), SourceFault::Misconfigured);
+    EXPECT_EQ(fault_of(429, "{}"), SourceFault::RateLimited);
+    EXPECT_EQ(fault_of(503, "{}"), SourceFault::Unavailable);
+}
+
+// --- authorization details ------------------------------------------------------------------------------------------
+
+profiles::Account account_with_details() {
+    profiles::Account account;
+    account.name = "alice";
+    account.provider.details = {
+        {{"read", "write"}, {{"type", "repository"}}, {{"actions", {"read"}}, {"locations", {"https://x/{repo}"}}}},
+        {{"write"}, {{"type", "repository"}, {"identifier", "{repo}"}}, {{"actions", {"write"}}}}};
+    return account;
+}
+
+SourceNeed need_of(std::vector<std::string> scopes, std::vector<std::string> repositories) {
+    SourceNeed need;
+    need.scopes = std::move(scopes);
+    if (!repositories.empty()) need.resources["repo"] = std::move(repositories);
+    return need;
+}
+
+TEST(AuthorizationDetails, AreThoseOfTheNeedsScopesFilledWithItsResources) {
+    const profiles::ProviderAccount provider = account_with_details().provider;
+    EXPECT_TRUE(names_resources(provider));
+    const auto read = details_for(provider, need_of({"read"}, {"b", "a"}));
+    ASSERT_TRUE(read) << read.error().what;
+    EXPECT_EQ(details_json(*read),
+              R"([{"type":"repository","actions":["read"],"locations":["https://x/a","https://x/b"]}])");
+    const auto write = details_for(provider, need_of({"write"}, {"a"}));
+    ASSERT_TRUE(write);
+    EXPECT_EQ(details_json(*write), R"([{"type":"repository","actions":["read"],"locations":["https://x/a"]},)"
+                                    R"({"identifier":"a","type":"repository","actions":["write"]}])");
+    EXPECT_EQ(write->at(1).words(), "repository identifier=a actions=write");
+}
+
+TEST(AuthorizationDetails, OfANeedThatTheyCannotNarrowToAreRefused) {
+    const profiles::ProviderAccount provider = account_with_details().provider;
+    EXPECT_THAT(details_for(provider, need_of({"admin"}, {"a"})).error().what, HasSubstr("none is for scope admin"));
+    EXPECT_THAT(details_for(provider, need_of({"read"}, {})).error().what, HasSubstr("needs a resource `repo`"));
+    EXPECT_THAT(details_for(provider, need_of({"write"}, {"a", "b"})).error().what, HasSubstr("make it a list"));
+    EXPECT_TRUE(details_for(profiles::ProviderAccount{}, need_of({"admin"}, {}))->empty());
+}
+
+TEST(AuthorizationDetails, ThatCameBackAreComparedWithThoseThatWereAsked) {
+    profiles::Account account = account_with_details();
+    const auto asked = details_for(account.provider, need_of({"read"}, {"a"}));
+    ASSERT_TRUE(asked);
+    const auto fault_of = [&](const std::string& details) -> std::optional<SourceFault> {
+        auto json = JsonAnswer::parse_text("{\"authorization_details\":" + details + "}", "the answer");
+        const auto failure = check_details(account, *asked, take_details(*json));
+        if (failure) return failure->fault;
+        return std::nullopt;
+    };
+    const std::string same = R"({"type":"repository","actions":["read"],"locations":["https://x/a"],"owner":"x"})";
+    EXPECT_EQ(fault_of("[" + same + "]"), std::nullopt) << "what the provider adds does not count";
+    EXPECT_EQ(fault_of("[" + same + R"(,{"type":"payment"}])"), SourceFault::ScopeTooWide);
+    EXPECT_EQ(fault_of(R"([{"type":"repository","actions":["read","write"],"locations":["https://x/a"]}])"),
+              SourceFault::ScopeTooWide);
+    EXPECT_EQ(fault_of(R"([{"type":"repository","actions":["read"]}])"), SourceFault::ScopeTooWide)
+        << "what is not bounded any more is wider";
+    EXPECT_EQ(fault_of(R"([{"type":"repository","actions":[],"locations":["https://x/a"]}])"),
+              SourceFault::ScopeUnavailable);
+    EXPECT_EQ(fault_of("[]"), SourceFault::ScopeUnavailable);
+    EXPECT_EQ(fault_of("null"), SourceFault::ScopeTooWide) << "it does not say";
+    EXPECT_EQ(fault_of(R"(["x"])"), SourceFault::ScopeTooWide);
+    account.provider.accepts_wider = true;
+    EXPECT_EQ(fault_of("null"), std::nullopt);
+    EXPECT_EQ(fault_of("[" + same + R"(,{"type":"payment"}])"), std::nullopt);
+}
+
 // --- scopes -------------------------------------------------------------------------------------------------------
 
 profiles::Account account_with(bool asks, bool accepts_wider) {

@@ -76,8 +76,12 @@ std::string SeenRequest::parameter(const std::string& name) const {
 }
 
 void ProviderScript::send(HttpRequest request, Completion<Result<HttpResponse>> done) {
-    seen.push_back({request.method, request.url, std::string(request.authorization.reveal()),
-                    std::string(request.body.reveal()), request.repeat});
+    seen.push_back({request.method,
+                    request.url,
+                    std::string(request.authorization.reveal()),
+                    std::string(request.body.reveal()),
+                    request.repeat,
+                    {request.headers.begin(), request.headers.end()}});
     SANCTUM_ASSERT(!answers_.empty());
     Result<HttpResponse> answer = std::move(answers_.front());
     answers_.pop_front();

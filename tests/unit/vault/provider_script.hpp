@@ -5,6 +5,7 @@
 #include "vault/http/http_client.hpp"
 
 #include <deque>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@ struct SeenRequest {
     std::string authorization;
     std::string body;
     Repeat repeat = Repeat::Never;
+    std::map<std::string, std::string> headers{};
     [[nodiscard]] std::string parameter(const std::string& name) const;
 };
 

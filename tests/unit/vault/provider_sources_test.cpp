@@ -30,9 +30,11 @@ protected:
         client.issuer = "https://login.example/";
         client.token_endpoint = "https://login.example/oauth/token";
         client.revocation_endpoint = revocation_endpoint_;
+        client.introspection_endpoint = introspection_endpoint_;
         client.client_id = "CID";
-        client.authentication = profiles::ClientAuthentication::SecretPost;
-        client.secret_item = "secret";
+        client.authentication = authentication_;
+        client.reaps_with_secret = reaps_with_secret_;
+        client.secret_item = authentication_ == profiles::ClientAuthentication::None ? "" : "secret";
         client.key_item = account_.provider.how == "worker" ? "key" : "";
         const auto item = [this](const std::string& name) -> Result<Secret> {
             return Secret(name == "key" ? key_ : "client-secret");
@@ -68,6 +70,9 @@ protected:
         return account;
     }();
     std::string revocation_endpoint_ = "https://login.example/oauth/revoke";
+    std::string introspection_endpoint_;
+    profiles::ClientAuthentication authentication_ = profiles::ClientAuthentication::SecretPost;
+    bool reaps_with_secret_ = false;
     std::string key_ = test::make_rsa_key();
 };
 
@@ -201,6 +206,19 @@ TEST_F(ProviderSources, WhatCameTooWideAndIsOursIsRevokedBeforeItIsRefused) {
     EXPECT_EQ(provider_.seen.at(1).parameter("token"), "t-1");
 }
 
+TEST_F(ProviderSources, WhatCameTooWideAndCannotBeRevokedIsCountedAndNotAskedForAgainAtOnce) {
+    account_.provider.how = "client-credentials";
+    OauthSource source(endpoint(false), account_, nullptr);
+    provider_.will_answer(200, R"({"access_token":"t-1","scope":"read admin"})");
+    provider_.will_answer(400, R"({"error":"unsupported_token_type"})");
+
+    const Fetched fetched = acquire(source, need({"read"}));
+
+    EXPECT_EQ(fetched.failure().fault, SourceFault::NoAnswer);
+    EXPECT_THAT(fetched.failure().what, AllOf(HasSubstr("nobody asked for"), HasSubstr("may be alive")));
+    EXPECT_GT(fetched.failure().retry_after.count(), 0);
+}
+
 TEST_F(ProviderSources, WithoutARevocationEndpointATokenExpires) {
     revocation_endpoint_.clear();
     account_.provider.how = "client-credentials";
@@ -209,6 +227,212 @@ TEST_F(ProviderSources, WithoutARevocationEndpointATokenExpires) {
     Fetched fetched = acquire(source, need({}));
     EXPECT_EQ(fetched->retire, RetireClass::Expires);
     EXPECT_EQ(retire(source, *fetched, RetireCause::MissionEnd).end, End::LeftToExpire);
+}
+
+// --- what a reaper could do -----------------------------------------------------------------------------------------
+
+TEST_F(ProviderSources, TheClientsSecretIsSealedForTheReaperOnlyWhenTheOperatorSaysSo) {
+    account_.provider.how = "client-credentials";
+    Credential credential;
+    credential.secret = Secret("t-1");
+    credential.retire = RetireClass::Self;
+    OauthSource kept(endpoint(false), account_, nullptr);
+    EXPECT_EQ(kept.retirement(credential), nullptr);
+    EXPECT_THAT(kept.why_no_retirement(credential), HasSubstr("reap_with_secret = true"));
+
+    reaps_with_secret_ = true;
+    OauthSource allowed(endpoint(false), account_, nullptr);
+    const auto retirement = allowed.retirement(credential);
+    ASSERT_NE(retirement, nullptr);
+    EXPECT_EQ(retirement->request.url, "https://login.example/oauth/revoke");
+    EXPECT_EQ(retirement->request.repeat, Repeat::Safe);
+    EXPECT_EQ(retirement->request.body.reveal(),
+              "token=t-1&token_type_hint=access_token&client_id=CID&client_secret=client-secret");
+    EXPECT_EQ(allowed.why_no_retirement(credential), "");
+}
+
+TEST_F(ProviderSources, AClientThatProvesNothingNeedsNoSecretAndAKeyIsNeverThere) {
+    account_.provider.how = "token-exchange";
+    Credential credential;
+    credential.secret = Secret("t-1");
+    credential.retire = RetireClass::Self;
+    authentication_ = profiles::ClientAuthentication::None;
+    const auto retirement = OauthSource(endpoint(false), account_, nullptr).retirement(credential);
+    ASSERT_NE(retirement, nullptr);
+    EXPECT_EQ(retirement->request.body.reveal(), "token=t-1&token_type_hint=access_token&client_id=CID");
+
+    for (const auto with_key : {profiles::ClientAuthentication::PrivateKeyJwt, profiles::ClientAuthentication::Tls}) {
+        authentication_ = with_key;
+        reaps_with_secret_ = true;  // refused where it is read; here it must not matter
+        account_.provider.how = "worker";  // the key's item is named
+        OauthSource source(endpoint(false), account_, nullptr);
+        EXPECT_EQ(source.retirement(credential), nullptr);
+        EXPECT_THAT(source.why_no_retirement(credential), HasSubstr("does not have the key"));
+    }
+}
+
+TEST_F(ProviderSources, WhatIsNotOursToRevokeIsNotTheReapersEither) {
+    reaps_with_secret_ = true;
+    OauthSource source(endpoint(false), account_, nullptr);
+    for (const RetireClass not_ours : {RetireClass::KillsGrant, RetireClass::Expires}) {
+        Credential credential;
+        credential.secret = Secret("t-1");
+        credential.retire = not_ours;
+        EXPECT_EQ(source.retirement(credential), nullptr);
+        EXPECT_EQ(source.why_no_retirement(credential), "");
+    }
+}
+
+TEST_F(ProviderSources, TheUsersTokenOfTheMissionIsRevokedByAReaperWhichDoesNotCallTheProvidersOwnGone) {
+    account_.provider.how = "refresh-token";
+    account_.on_exit = "revoke";
+    Credential credential;
+    credential.secret = Secret("ya29");
+    Auth0Source kept(endpoint(true), account_, Secret("RT"));
+    EXPECT_EQ(kept.retirement(credential), nullptr);
+    EXPECT_THAT(kept.why_no_retirement(credential), HasSubstr("reap_with_secret = true"));
+
+    reaps_with_secret_ = true;
+    auto retirement = Auth0Source(endpoint(true), account_, Secret("RT")).retirement(credential);
+    ASSERT_NE(retirement, nullptr);
+    EXPECT_THAT(std::string(retirement->request.body.reveal()), HasSubstr("token=RT&token_type_hint=refresh_token"));
+    provider_.will_answer(200, "");
+    std::optional<RetireOutcome> outcome;
+    send_retirement(provider_, std::move(*retirement), [&](RetireOutcome told) { outcome = std::move(told); });
+    EXPECT_EQ(outcome->end, End::LeftToExpire);
+    EXPECT_THAT(outcome->detail, HasSubstr("refresh token of this mission is revoked"));
+
+    account_.on_exit.clear();
+    EXPECT_EQ(Auth0Source(endpoint(true), account_, Secret("RT")).retirement(credential), nullptr);
+}
+
+TEST_F(ProviderSources, TheUsersTokenIsRevokedAtTheEndAlsoWhereNoLeaseIsLeft) {
+    account_.provider.how = "refresh-token";
+    account_.on_exit = "revoke";
+    Auth0Source source(endpoint(true), account_, Secret("RT"));
+    bool is_done = false;
+    source.end_mission([&] { is_done = true; });
+    EXPECT_TRUE(is_done && provider_.seen.empty()) << "it was never used";
+
+    provider_.will_answer(200, R"({"access_token":"ya29"})");
+    ASSERT_TRUE(acquire(source, need({})));
+    provider_.will_answer(200, "");
+    source.end_mission([] {});
+    ASSERT_EQ(provider_.seen.size(), 2U);
+    EXPECT_EQ(provider_.seen[1].parameter("token"), "RT");
+    source.end_mission([] {});
+    EXPECT_EQ(provider_.seen.size(), 2U) << "once";
+}
+
+// --- what a token says of itself ------------------------------------------------------------------------------------
+
+TEST_F(ProviderSources, ATokenThatSaysNothingIsAskedAboutOnceAndComparedAsIfItHad) {
+    introspection_endpoint_ = "https://login.example/oauth/introspect";
+    account_.provider.how = "client-credentials";
+    OauthSource source(endpoint(false), account_, nullptr);
+    provider_.will_answer(200, R"({"access_token":"t-1"})");
+    const std::int64_t end = clock_.wall().unix_ms / 1000 + 300;
+    provider_.will_answer(200, R"({"active":true,"scope":"read","exp":)" + std::to_string(end) + "}");
+    Fetched fetched = acquire(source, need({"read"}));
+    ASSERT_TRUE(fetched) << fetched.failure().what;
+    EXPECT_EQ(fetched->scopes.narrowed_by, NarrowedBy::Both);
+    EXPECT_EQ(fetched->expires->unix_ms / 1000, end);
+    EXPECT_EQ(provider_.seen.at(1).url, "https://login.example/oauth/introspect");
+    EXPECT_EQ(provider_.seen.at(1).parameter("token"), "t-1");
+    EXPECT_EQ(provider_.seen.at(1).parameter("client_secret"), "client-secret");
+    EXPECT_EQ(provider_.seen.at(1).repeat, Repeat::Safe);
+
+    provider_.will_answer(200, R"({"access_token":"t-2","scope":"read"})");
+    ASSERT_TRUE(acquire(source, need({"read"})));
+    EXPECT_EQ(provider_.seen.size(), 3U) << "one that says it is not asked about";
+
+    provider_.will_answer(200, R"({"access_token":"t-3"})");
+    provider_.will_answer(200, R"({"active":true,"scope":"read admin"})");
+    provider_.will_answer(200, "");
+    EXPECT_EQ(acquire(source, need({"read"})).failure().fault, SourceFault::ScopeTooWide);
+    EXPECT_EQ(provider_.seen.back().parameter("token"), "t-3") << "revoked";
+}
+
+TEST_F(ProviderSources, ATokenThatIsNotActiveOrOfWhichNothingIsLearntIsNotUsedAndRevoked) {
+    introspection_endpoint_ = "https://login.example/oauth/introspect";
+    account_.provider.how = "client-credentials";
+    OauthSource source(endpoint(false), account_, nullptr);
+    const std::vector<std::pair<Result<std::string>, SourceFault>> answers = [] {
+        std::vector<std::pair<Result<std::string>, SourceFault>> all;
+        all.emplace_back(std::string(R"({"active":false})"), SourceFault::SubjectExpired);
+        all.emplace_back(Error{Errc::Timeout, "no answer"}, SourceFault::Unavailable);
+        return all;
+    }();
+    for (const auto& [answer, fault] : answers) {
+        provider_.seen.clear();
+        provider_.will_answer(200, R"({"access_token":"t-1"})");
+        if (answer) provider_.will_answer(200, *answer);
+        else provider_.will_fail(answer.error());
+        provider_.will_answer(200, "");
+        EXPECT_EQ(acquire(source, need({"read"})).failure().fault, fault);
+        EXPECT_EQ(provider_.seen.back().url, revocation_endpoint_);
+    }
+}
+
+TEST_F(ProviderSources, ATokenBoundToTheClientsCertificateIsRefusedAndRevoked) {
+    account_.provider.how = "client-credentials";
+    OauthSource source(endpoint(false), account_, nullptr);
+    provider_.will_answer(200, R"({"access_token":"e30.eyJjbmYiOnsieDV0I1MyNTYiOiJDRVJUIn19.c2ln","scope":"read"})");
+    provider_.will_answer(200, "");
+    const Fetched fetched = acquire(source, need({"read"}));
+    ASSERT_FALSE(fetched);
+    EXPECT_EQ(fetched.failure().fault, SourceFault::Misconfigured);
+    EXPECT_THAT(fetched.failure().what, HasSubstr("bound to the client's certificate"));
+    EXPECT_EQ(provider_.seen.back().url, revocation_endpoint_);
+
+    introspection_endpoint_ = "https://login.example/oauth/introspect";
+    OauthSource asking(endpoint(false), account_, nullptr);
+    provider_.will_answer(200, R"({"access_token":"opaque"})");
+    provider_.will_answer(200, R"({"active":true,"scope":"read","cnf":{"x5t#S256":"CERT"}})");
+    provider_.will_answer(200, "");
+    EXPECT_EQ(acquire(asking, need({"read"})).failure().fault, SourceFault::Misconfigured);
+}
+
+TEST_F(ProviderSources, ATokenBoundToTheKeyOfTheMissionComesWithThatKeyAndOneBoundToAnotherNotAtAll) {
+    account_.provider.how = "client-credentials";
+    const auto provider = endpoint(false);
+    provider->bind_to(*dpop::Key::generate());
+    OauthSource source(provider, account_, nullptr);
+    provider_.will_answer(200, R"({"access_token":"t-1","token_type":"DPoP","scope":"read"})");
+    Fetched fetched = acquire(source, need({"read"}));
+    ASSERT_TRUE(fetched) << fetched.failure().what;
+    EXPECT_EQ(fetched->secret.reveal(), "t-1");
+    EXPECT_EQ(dpop::Key::parse(fetched->key.reveal())->thumbprint(), provider->key()->thumbprint());
+
+    provider_.will_answer(
+        200, R"({"access_token":"e30.eyJjbmYiOnsiamt0IjoiS0VZIn19.c2ln","token_type":"DPoP","scope":"read"})");
+    provider_.will_answer(200, "");
+    EXPECT_THAT(acquire(source, need({"read"})).failure().what, HasSubstr("another key than this mission's"));
+}
+
+TEST_F(ProviderSources, AuthorizationDetailsAreSentAndTheAnswerIsCompared) {
+    account_.provider.how = "client-credentials";
+    account_.provider.details = {{{}, {{"type", "repository"}}, {{"locations", {"{repo}"}}}}};
+    OauthSource source(endpoint(false), account_, nullptr);
+    EXPECT_TRUE(source.capabilities().narrows_resources);
+    SourceNeed wanted = need({"read"});
+    wanted.resources["repo"] = {"a"};
+    const std::string granted = R"([{"type":"repository","locations":["a"]}])";
+    provider_.will_answer(200, R"({"access_token":"t-1","scope":"read","authorization_details":)" + granted + "}");
+
+    Fetched fetched = acquire(source, wanted);
+
+    ASSERT_TRUE(fetched) << fetched.failure().what;
+    EXPECT_EQ(provider_.seen.at(0).parameter("authorization_details"), granted);
+    EXPECT_THAT(fetched->scopes.received.value(), ElementsAre("read", "repository locations=a"));
+    provider_.will_answer(
+        200, R"({"access_token":"t-2","scope":"read","authorization_details":[{"type":"repository"}]})");
+    provider_.will_answer(200, "");
+    EXPECT_EQ(acquire(source, wanted).failure().fault, SourceFault::ScopeTooWide);
+    EXPECT_EQ(provider_.seen.back().parameter("token"), "t-2");
+    provider_.seen.clear();
+    EXPECT_EQ(acquire(source, need({"read"})).failure().fault, SourceFault::Misconfigured) << "no repo is named";
+    EXPECT_TRUE(provider_.seen.empty());
 }
 
 // A refresh token in a real sealed store.

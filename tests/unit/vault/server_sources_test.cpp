@@ -202,6 +202,17 @@ protected:
     }
 };
 
+TEST_F(Openbao, AnEngineThatHasToBeToldSomethingIsAskedByPostAndNeverTwice) {
+    account_.bao.path = "kubernetes/creds/agents";
+    account_.bao.parameters = {{"kubernetes_namespace", "a\"b"}, {"audiences", "api"}};
+    OpenbaoSource bao = source();
+    Fetched fetched = lease(bao);
+    ASSERT_TRUE(fetched) << fetched.failure().what;
+    EXPECT_EQ(urls().back(), "POST https://bao.example:8200/v1/kubernetes/creds/agents");
+    EXPECT_EQ(http_.seen.back().body, R"({"audiences":"api","kubernetes_namespace":"a\"b"})");
+    EXPECT_EQ(http_.seen.back().repeat, Repeat::Never);
+}
+
 TEST_F(Openbao, AChildIsLimitedInPoliciesTimeAndUsesAndItsRevokerInAllElse) {
     OpenbaoSource bao = source();
     Fetched fetched = lease(bao);
