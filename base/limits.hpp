@@ -306,6 +306,10 @@ inline constexpr std::size_t kRecordQueueBytesMax = 1024 * 1024;
 inline constexpr seconds kRecordTimeout{10};
 /// How long an exchange waits for a credential; command sources may ask a remote service.
 inline constexpr seconds kLeaseTimeout{60};
+/// Requests to token endpoints that the vault answers, at once; an agent has one.
+inline constexpr std::size_t kLoginsAtOnceMax = 16;
+/// Body of an agent's request to its token endpoint: a code, a verifier, an address.
+inline constexpr std::size_t kLoginBodyBytesMax = 16 * 1024;
 /// Leases in use at once.
 inline constexpr std::size_t kLeasesMax = 1024;
 /// Credentials that are looked for in responses after their lease has ended; services that fetch one for every exchange

@@ -47,12 +47,19 @@ struct FakeLeases final : Leases {
         if (is_failing) co_return Error{Errc::Denied, "locked: the store is locked"};
         co_return lease;
     }
+    net::awaitable<Result<wire::LoginAnswered>> login(const wire::LoginNeed& need) override {
+        logins.push_back(need);
+        if (is_failing) co_return Error{Errc::Denied, "no_answer: the provider is silent"};
+        co_return login_answer;
+    }
     void used(const wire::LeaseUsed& use) override { uses.push_back(use); }
     std::vector<std::shared_ptr<HeldLease>> known() const override { return {lease}; }
 
     bool is_failing = false;
     std::shared_ptr<HeldLease> lease;
     std::vector<wire::LeaseNeed> needs;
+    std::vector<wire::LoginNeed> logins;
+    wire::LoginAnswered login_answer;
     std::vector<wire::LeaseUsed> uses;
 };
 

@@ -22,7 +22,8 @@ class EveryMessage : public ::testing::Test {};
 using Messages = ::testing::Types<Hello, StartInterceptor, StartVault, InterceptorReady, VaultReady, Failed,
                                   ConnectionOpened, ConnectionRefused, ExchangeIntent, Recorded, ExchangeRefused,
                                   ExchangeOutcome, Ask, Answer, Withdraw, Approved, LeaseNeed, LeaseHeld, LeaseFailed,
-                                  LeaseUsed, LeaseGone, LeaseChanged, Dial, Dialled, Stop, Stopped, Retire, Retired>;
+                                  LeaseUsed, LeaseGone, LeaseChanged, Dial, Dialled, Stop, Stopped, Retire, Retired,
+                                  RevokeService, LoginNeed, LoginAnswered>;
 TYPED_TEST_SUITE(EveryMessage, Messages);
 
 TYPED_TEST(EveryMessage, ComesBackAsItWasSent) {
@@ -54,7 +55,7 @@ TYPED_TEST(EveryMessage, ShortenedAnywhereIsRefused) {
 
 TEST(Messages, EveryKindHasItsOwnName) {
     std::set<std::string> names;
-    const auto last = static_cast<std::uint16_t>(Kind::Failed);
+    const auto last = static_cast<std::uint16_t>(Kind::LoginAnswered);
     for (auto kind = static_cast<std::uint16_t>(Kind::Hello); kind <= last; ++kind) {
         EXPECT_TRUE(names.insert(name_of(static_cast<Kind>(kind))).second);
     }
