@@ -149,6 +149,12 @@ inline constexpr std::size_t kCommandsAtOnceMax = 8;
 inline constexpr minutes kLeaseLifeMax{60};
 /// A credential for one request; long enough for a slow upload to begin.
 inline constexpr minutes kSingleUseLifeMax{10};
+/// A login's access token with less than this left is renewed before it is handed out.
+inline constexpr minutes kLoginRenewBefore{2};
+/// An agent that wants its login renewed again so soon gets what there is: one in a loop would use its owner's up.
+inline constexpr seconds kLoginRenewPause{30};
+/// What an agent is told by its token endpoint: placeholders as long as the tokens, and what the catalog keeps.
+inline constexpr std::size_t kLoginReplyBytesMax = 48 * 1024;
 /// How long a credential whose answer was lost is counted as possibly alive when its source cannot say.
 inline constexpr std::chrono::hours kOrphanLifeMax{24};
 /// Needs that wait for a source at the same time; one per exchange in flight.

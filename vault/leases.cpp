@@ -32,6 +32,7 @@ struct Leases::Lease {
     std::vector<std::uint64_t> waiters;  ///< exchanges that wait for the answer
     bool was_handed_out = false;
     bool is_dirty = false;               ///< uses that the journal does not have yet
+    bool is_login = false;               ///< what a login of the agent's made: given to nobody
 
     [[nodiscard]] bool is_open() const { return !is_end(row.state) && row.state != LeaseState::Failed; }
 };
@@ -158,9 +159,10 @@ Leases::LeasePtr Leases::find_shared(const Key& key) const {
     return nullptr;
 }
 
-void Leases::acquire(const wire::LeaseNeed& need, std::size_t service, Key key) {
+// The lease of a need that no source was asked for yet, with its intent in the journal.
+Result<Leases::LeasePtr> Leases::begin(const wire::LeaseNeed& need, std::size_t service, Key key) {
     if (waiters_ >= kLeaseWaitersMax || open_ >= kLeasesHeldMax) {
-        return refuse(need, "source_failed", "too many leases at the same time");
+        return Error{Errc::Limit, "too many leases at the same time"};
     }
     const std::string& account = mission_.services[service].account;
     AccountSource& from = accounts_.at(account);
@@ -189,14 +191,133 @@ void Leases::acquire(const wire::LeaseNeed& need, std::size_t service, Key key) 
     // Write-ahead: no source is asked for anything that a crash could make us forget. One that makes nothing outside
     // needs no disk: its intent becomes durable with its handle.
     const auto durable = can.mints ? Journal::Durable::Now : Journal::Durable::Later;
-    if (Status written = journal_.add_lease(row, durable); !written) {
-        return refuse(need, "source_failed", written.error().what);
-    }
+    SANCTUM_CHECK(journal_.add_lease(row, durable));
     leases_[lease->number] = lease;
     ++open_;
-    lease->waiters.push_back(need.exchange);
+    return lease;
+}
+
+void Leases::acquire(const wire::LeaseNeed& need, std::size_t service, Key key) {
+    const Result<LeasePtr> lease = begin(need, service, std::move(key));
+    if (!lease) return refuse(need, "source_failed", lease.error().what);
+    (*lease)->waiters.push_back(need.exchange);
     ++waiters_;
-    ask_source(lease, need);
+    ask_source(*lease, need);
+}
+
+// SECURITY: judged here as if the interceptor had not: what a login may bring, and whether the agent may log in.
+std::string Leases::login_problem(const wire::LoginNeed& need, std::size_t service) const {
+    const profiles::Service& asked = mission_.services[service];
+    const auto has_scope = std::binary_search(asked.implied.begin(), asked.implied.end(), profiles::kLoginScope);
+    if (!asked.login || !has_scope) return need.service + " takes no login in this mission";
+    const bool is_new = need.grant == "authorization_code";
+    if (!is_new && need.grant != "refresh_token") return "no such way to log in";
+    if (is_new && !asked.captures_login) return "the agent may not log in to " + need.service;
+    std::size_t bytes = 0;
+    for (const auto& [name, value] : need.members) {
+        bytes += name.size() + value.size();
+        const auto& sends = asked.login->sends;
+        if (!is_new || !std::binary_search(sends.begin(), sends.end(), name)) return "a login does not bring " + name;
+    }
+    return bytes > kLoginBodyBytesMax ? "a login that is too long" : "";
+}
+
+void Leases::login(const wire::LoginNeed& need) {
+    const auto refuse = [&](const char* reason, const std::string& detail) {
+        listener_.answered({need.exchange, 0, "", reason, detail});
+    };
+    if (is_ending_) return refuse("mission_ending", "the mission is ending");
+    const auto found = std::find_if(mission_.services.begin(), mission_.services.end(),
+                                    [&](const profiles::Service& one) { return one.name == need.service; });
+    if (found == mission_.services.end()) return refuse("outside_mission", "no service " + need.service);
+    const auto service = static_cast<std::size_t>(found - mission_.services.begin());
+    if (revoked_.contains(service)) return refuse("service_revoked", "the operator took the service back");
+    if (const std::string why = login_problem(need, service); !why.empty()) return refuse("outside_mission", why);
+    const auto account = accounts_.find(found->account);
+    if (account == accounts_.end()) return refuse("not_found", need.service + " has no account with a source");
+    LeasePtr lease;
+    if (need.grant == "authorization_code") {
+        const wire::LeaseNeed made{need.exchange, need.service, {std::string(profiles::kLoginScope)}, {}, "medium", ""};
+        Result<LeasePtr> begun = begin(made, service, Key{service, made.scopes, {}, made.risk, false});
+        if (!begun) return refuse("source_failed", begun.error().what);
+        lease = std::move(*begun);
+        lease->is_login = true;
+    }
+    account->second.source->login({lease != nullptr, need.members}, [this, lease, need](LoginOutcome outcome) {
+        take_login(lease, need, std::move(outcome));
+    });
+}
+
+void Leases::take_login(const LeasePtr& lease, const wire::LoginNeed& need, LoginOutcome outcome) {
+    auto* reply = std::get_if<LoginReply>(&outcome);
+    const bool is_late = lease && lease->row.state != LeaseState::Wanted;
+    if (is_late) {
+        // Given up on long ago, and recorded so. What came is given back all the same.
+        if (reply != nullptr && reply->made) {
+            lease->source->retire(*reply->made, RetireCause::MissionEnd, [](const RetireOutcome&) {});
+        }
+        return listener_.answered({need.exchange, 0, "", "mission_ending", "the mission is ending"});
+    }
+    if (lease && (reply == nullptr || !reply->made)) {
+        const bool is_refusal = reply != nullptr;
+        const SourceFailure failure = is_refusal ? SourceFailure{SourceFault::Failed, "the provider refused the login"}
+                                                 : std::get<SourceFailure>(outcome);
+        take_failure(lease, failure);
+    }
+    if (reply == nullptr) {
+        const auto& failure = std::get<SourceFailure>(outcome);
+        return listener_.answered({need.exchange, 0, "", std::string(name_of(failure.fault)), failure.what});
+    }
+    Status held;
+    if (reply->made) held = hold_login(lease, std::move(*reply->made));
+    else if (!lease) held = journal_.update_leases(logins_sealed_again(need.service), Journal::Durable::Now);
+    if (!held) return listener_.answered({need.exchange, 0, "", "source_failed", held.error().what});
+    listener_.answered({need.exchange, static_cast<std::uint16_t>(reply->status), std::move(reply->body), "", ""});
+}
+
+// Write-ahead: what takes the login back is durable before anybody hears of it.
+Status Leases::hold_login(const LeasePtr& lease, Credential made) {
+    LeaseRow& row = lease->row;
+    lease->expires = end_.boot;
+    row.received = made.scopes.received;
+    row.narrowed_by = made.scopes.narrowed_by;
+    row.retire = made.retire;
+    row.handle = made.handle;
+    row.thumbprint = wire::to_hex(sha256(made.secret.reveal()));
+    if (const auto retirement = lease->source->retirement(made)) row.retirement = seal_.seal(*retirement);
+    row.state = LeaseState::Held;
+    lease->credential = std::move(made);
+    if (Status written = journal_.update_leases({row}, Journal::Durable::Now); !written) {
+        retire(lease, LeaseState::Gone, RetireCause::Used, "never used: the journal could not be written");
+        return written;
+    }
+    if (is_ending_ || revoked_.contains(lease->key.service)) {
+        retire(lease, LeaseState::Gone, RetireCause::MissionEnd, "never used: it came too late");
+        return Error{Errc::Cancelled, "the mission is ending"};
+    }
+    listener_.changed(to_record(row));
+    std::vector<LeasePtr> older;
+    for (const auto& [number, other] : leases_) {
+        const bool is_older = other->is_login && other != lease && other->key.service == lease->key.service;
+        if (is_older && other->row.state == LeaseState::Held) older.push_back(other);
+    }
+    for (const LeasePtr& other : older) {
+        retire(other, LeaseState::Gone, RetireCause::Used, "the agent logged in again");
+    }
+    return {};
+}
+
+// A renewal gives a login another refresh token: the journal's request to take it back follows, before it is used.
+std::vector<LeaseRow> Leases::logins_sealed_again(const std::string& service) {
+    std::vector<LeaseRow> rows;
+    for (const auto& [number, lease] : leases_) {
+        if (!lease->is_login || lease->row.state != LeaseState::Held || lease->row.service != service) continue;
+        if (const auto retirement = lease->source->retirement(lease->credential)) {
+            lease->row.retirement = seal_.seal(*retirement);
+            rows.push_back(lease->row);
+        }
+    }
+    return rows;
 }
 
 void Leases::ask_source(const LeasePtr& lease, const wire::LeaseNeed& need) {
@@ -267,7 +388,9 @@ void Leases::hold(const LeasePtr& lease, Credential credential) {
     row.state = LeaseState::Held;
     lease->credential = std::move(credential);
     // Write-ahead: the handle is durable before the credential leaves this process.
-    const Status written = journal_.update_leases({row}, Journal::Durable::Now);
+    std::vector<LeaseRow> rows = logins_sealed_again(row.service);
+    rows.push_back(row);
+    const Status written = journal_.update_leases(rows, Journal::Durable::Now);
     if (!fault.empty()) {
         fail_waiters(*lease, "illegal_bytes", "the credential of account " + row.account + " cannot be used: " + fault);
         return retire(lease, LeaseState::Gone, RetireCause::Used, "never used: " + fault);

@@ -36,6 +36,7 @@ public:
     virtual void failed(const wire::LeaseFailed& message) = 0;
     virtual void gone(const wire::LeaseGone& message) = 0;
     virtual void changed(const wire::LeaseChanged& message) = 0;
+    virtual void answered(const wire::LoginAnswered& message) = 0;
 };
 
 /// The source of one account and the words that belong to it.
@@ -62,6 +63,9 @@ public:
 
     /// Answers with held or failed, now or later; exactly one per need.
     void need(const wire::LeaseNeed& need);
+    /// Answers with `answered`, now or later; exactly one per need. What a login makes is a lease that nobody is given
+    /// and that ends with the mission, or with the next login of its service.
+    void login(const wire::LoginNeed& need);
     /// Errors: Protocol (a lease that was never handed out): whoever says so is broken or hostile.
     [[nodiscard]] Status used(const wire::LeaseUsed& use);
     /// Errors: Protocol (told twice, or too many).
@@ -94,6 +98,11 @@ private:
     [[nodiscard]] RetireCause cause_of_revoking(std::size_t service) const;
     [[nodiscard]] LeasePtr find_shared(const Key& key) const;
     void acquire(const wire::LeaseNeed& need, std::size_t service, Key key);
+    [[nodiscard]] Result<LeasePtr> begin(const wire::LeaseNeed& need, std::size_t service, Key key);
+    [[nodiscard]] std::string login_problem(const wire::LoginNeed& need, std::size_t service) const;
+    void take_login(const LeasePtr& lease, const wire::LoginNeed& need, LoginOutcome outcome);
+    [[nodiscard]] Status hold_login(const LeasePtr& lease, Credential made);
+    [[nodiscard]] std::vector<LeaseRow> logins_sealed_again(const std::string& account);
     void ask_source(const LeasePtr& lease, const wire::LeaseNeed& need);
     void take_answer(const LeasePtr& lease, Fetched answer);
     void take_failure(const LeasePtr& lease, const SourceFailure& failure);

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vault/oauth/login_exchange.hpp"
+
+#include "base/limits.hpp"
+#include "vault/http/json_answer.hpp"
+#include "vault/http/json_body.hpp"
+#include "vault/leases.hpp"
+#include "vault/oauth/form.hpp"
+#include "vault/oauth/placeholder.hpp"
+
+#include <algorithm>
+
+namespace sanctum::vault {
+namespace {
+
+constexpr std::string_view kExpiresIn = "expires_in";
+
+HttpRequest post_to(const std::string& url, const char* type, Secret body) {
+    HttpRequest request;
+    request.method = "POST";
+    request.url = url;
+    request.headers = {{"content-type", type}, {"accept", "application/json"}};
+    request.body = std::move(body);
+    return request;
+}
+
+SourceFailure broken(const TokenQuestion& question, const std::string& what) {
+    return {SourceFault::Protocol, "account " + question.account + ": " + question.provider + ": " + what,
+            Milliseconds(0)};
+}
+
+}  // namespace
+
+HttpRequest login_request(const profiles::Login& login, std::string_view grant,
+                          const std::vector<std::pair<std::string_view, std::string_view>>& members) {
+    if (login.body == "json") {
+        JsonBody body;
+        body.text("grant_type", grant);
+        body.text("client_id", login.client_id);
+        for (const auto& [name, value] : members) body.text(name, value);
+        return post_to(login.token_endpoint, "application/json", body.take());
+    }
+    Form form;
+    form.add("grant_type", grant);
+    form.add("client_id", login.client_id);
+    for (const auto& [name, value] : members) form.add(name, value);
+    return post_to(login.token_endpoint, "application/x-www-form-urlencoded", form.body());
+}
+
+HttpRequest revocation_request(const profiles::Login& login, const Secret& refresh_token) {
+    Form form;
+    form.add("token", refresh_token.reveal());
+    form.add("token_type_hint", "refresh_token");
+    form.add("client_id", login.client_id);
+    HttpRequest request = post_to(login.revocation_endpoint, "application/x-www-form-urlencoded", form.body());
+    request.repeat = Repeat::Safe;
+    return request;
+}
+
+std::variant<LoginTokens, SourceFailure> read_login_answer(const HttpResponse& response, const profiles::Login& login,
+                                                           const TokenQuestion& question) {
+    auto read = read_token_answer(response, question);
+    if (auto* failure = std::get_if<SourceFailure>(&read)) return std::move(*failure);
+    LoginTokens tokens;
+    tokens.answer = std::get<TokenAnswer>(std::move(read));
+    for (const Secret* token : {&tokens.answer.access_token, &tokens.answer.refresh_token}) {
+        const std::string fault = token->is_empty() ? "" : credential_fault(token->reveal());
+        if (!fault.empty()) return broken(question, "a token of the answer cannot be used: " + fault);
+    }
+    Result<JsonAnswer> json = JsonAnswer::parse(response);
+    if (!json) return broken(question, json.error().what);
+    for (const std::string& name : login.keeps) {
+        if (json->has(name)) tokens.members[name] = json->json(name);
+    }
+    for (const auto& [name, beginning] : login.tokens) {
+        const Secret token = json->take_secret(name);
+        if (token.is_empty()) continue;
+        std::string placeholder = placeholder_of(token, beginning, login.claims);
+        tokens.members[name] = json_text(placeholder);
+        tokens.shown[name] = std::move(placeholder);
+        for (auto& [claim, text] : texts_of_claims(token, login.claims)) tokens.shown.emplace(claim, std::move(text));
+    }
+    if (login_reply(tokens, Milliseconds(0)).size() > kLoginReplyBytesMax) return broken(question, "it is too long");
+    return tokens;
+}
+
+std::string login_reply(const LoginTokens& tokens, Milliseconds left) {
+    JsonBody body;
+    for (const auto& [name, value] : tokens.members) {
+        const bool is_life = name == kExpiresIn && left.count() > 0;
+        body.json(name, is_life ? std::to_string(left.count() / 1000) : value);
+    }
+    return std::string(body.take().reveal());
+}
+
+std::string login_refusal(const std::string& error, const std::string& description) {
+    JsonBody body;
+    body.text("error", error);
+    if (!description.empty()) body.text("error_description", description);
+    return std::string(body.take().reveal());
+}
+
+}  // namespace sanctum::vault
