@@ -316,6 +316,8 @@ inline constexpr seconds kLeaseTimeout{60};
 inline constexpr std::size_t kLoginsAtOnceMax = 16;
 /// Body of an agent's request to its token endpoint: a code, a verifier, an address.
 inline constexpr std::size_t kLoginBodyBytesMax = 16 * 1024;
+/// How much longer than the mission an agent's files say that its login lasts: clients renew one that ends soon.
+inline constexpr std::chrono::hours kLoginShownLonger{1};
 /// Leases in use at once.
 inline constexpr std::size_t kLeasesMax = 1024;
 /// Credentials that are looked for in responses after their lease has ended; services that fetch one for every exchange

@@ -243,36 +243,38 @@ void Leases::login(const wire::LoginNeed& need) {
         lease = std::move(*begun);
         lease->is_login = true;
     }
-    account->second.source->login({lease != nullptr, need.members}, [this, lease, need](LoginOutcome outcome) {
-        take_login(lease, need, std::move(outcome));
-    });
+    const std::uint64_t exchange = need.exchange;
+    account->second.source->login({lease != nullptr, need.members},
+                                  [this, lease, exchange, account = found->account](LoginOutcome outcome) {
+                                      take_login(lease, exchange, account, std::move(outcome));
+                                  });
 }
 
-void Leases::take_login(const LeasePtr& lease, const wire::LoginNeed& need, LoginOutcome outcome) {
+// `lease`: of a new login; null for a renewal.
+void Leases::take_login(const LeasePtr& lease, std::uint64_t exchange, const std::string& account,
+                        LoginOutcome outcome) {
+    const auto refuse = [&](std::string_view reason, const std::string& detail) {
+        listener_.answered({exchange, 0, "", std::string(reason), detail});
+    };
     auto* reply = std::get_if<LoginReply>(&outcome);
-    const bool is_late = lease && lease->row.state != LeaseState::Wanted;
-    if (is_late) {
+    if (lease && lease->row.state != LeaseState::Wanted) {
         // Given up on long ago, and recorded so. What came is given back all the same.
         if (reply != nullptr && reply->made) {
             lease->source->retire(*reply->made, RetireCause::MissionEnd, [](const RetireOutcome&) {});
         }
-        return listener_.answered({need.exchange, 0, "", "mission_ending", "the mission is ending"});
-    }
-    if (lease && (reply == nullptr || !reply->made)) {
-        const bool is_refusal = reply != nullptr;
-        const SourceFailure failure = is_refusal ? SourceFailure{SourceFault::Failed, "the provider refused the login"}
-                                                 : std::get<SourceFailure>(outcome);
-        take_failure(lease, failure);
+        return refuse("mission_ending", "the mission is ending");
     }
     if (reply == nullptr) {
         const auto& failure = std::get<SourceFailure>(outcome);
-        return listener_.answered({need.exchange, 0, "", std::string(name_of(failure.fault)), failure.what});
+        if (lease) take_failure(lease, failure);
+        return refuse(name_of(failure.fault), failure.what);
     }
+    if (lease && !reply->made) take_failure(lease, {SourceFault::Failed, "the provider refused the login"});
     Status held;
-    if (reply->made) held = hold_login(lease, std::move(*reply->made));
-    else if (!lease) held = journal_.update_leases(logins_sealed_again(need.service), Journal::Durable::Now);
-    if (!held) return listener_.answered({need.exchange, 0, "", "source_failed", held.error().what});
-    listener_.answered({need.exchange, static_cast<std::uint16_t>(reply->status), std::move(reply->body), "", ""});
+    if (lease && reply->made) held = hold_login(lease, std::move(*reply->made));
+    else if (!lease) held = seal_logins_again(account);
+    if (!held) return refuse("source_failed", held.error().what);
+    listener_.answered({exchange, static_cast<std::uint16_t>(reply->status), std::move(reply->body), "", ""});
 }
 
 // Write-ahead: what takes the login back is durable before anybody hears of it.
@@ -307,11 +309,16 @@ Status Leases::hold_login(const LeasePtr& lease, Credential made) {
     return {};
 }
 
+Status Leases::seal_logins_again(const std::string& account) {
+    const std::vector<LeaseRow> rows = logins_sealed_again(account);
+    return rows.empty() ? Status() : journal_.update_leases(rows, Journal::Durable::Now);
+}
+
 // A renewal gives a login another refresh token: the journal's request to take it back follows, before it is used.
-std::vector<LeaseRow> Leases::logins_sealed_again(const std::string& service) {
+std::vector<LeaseRow> Leases::logins_sealed_again(const std::string& account) {
     std::vector<LeaseRow> rows;
     for (const auto& [number, lease] : leases_) {
-        if (!lease->is_login || lease->row.state != LeaseState::Held || lease->row.service != service) continue;
+        if (!lease->is_login || lease->row.state != LeaseState::Held || lease->row.account != account) continue;
         if (const auto retirement = lease->source->retirement(lease->credential)) {
             lease->row.retirement = seal_.seal(*retirement);
             rows.push_back(lease->row);
@@ -388,7 +395,7 @@ void Leases::hold(const LeasePtr& lease, Credential credential) {
     row.state = LeaseState::Held;
     lease->credential = std::move(credential);
     // Write-ahead: the handle is durable before the credential leaves this process.
-    std::vector<LeaseRow> rows = logins_sealed_again(row.service);
+    std::vector<LeaseRow> rows = logins_sealed_again(row.account);
     rows.push_back(row);
     const Status written = journal_.update_leases(rows, Journal::Durable::Now);
     if (!fault.empty()) {

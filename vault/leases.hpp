@@ -100,8 +100,9 @@ private:
     void acquire(const wire::LeaseNeed& need, std::size_t service, Key key);
     [[nodiscard]] Result<LeasePtr> begin(const wire::LeaseNeed& need, std::size_t service, Key key);
     [[nodiscard]] std::string login_problem(const wire::LoginNeed& need, std::size_t service) const;
-    void take_login(const LeasePtr& lease, const wire::LoginNeed& need, LoginOutcome outcome);
+    void take_login(const LeasePtr& lease, std::uint64_t exchange, const std::string& account, LoginOutcome outcome);
     [[nodiscard]] Status hold_login(const LeasePtr& lease, Credential made);
+    [[nodiscard]] Status seal_logins_again(const std::string& account);
     [[nodiscard]] std::vector<LeaseRow> logins_sealed_again(const std::string& account);
     void ask_source(const LeasePtr& lease, const wire::LeaseNeed& need);
     void take_answer(const LeasePtr& lease, Fetched answer);

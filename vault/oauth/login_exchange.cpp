@@ -7,6 +7,7 @@
 #include "vault/leases.hpp"
 #include "vault/oauth/form.hpp"
 #include "vault/oauth/placeholder.hpp"
+#include "vault/oauth/scope_check.hpp"
 
 #include <algorithm>
 
@@ -45,6 +46,35 @@ HttpRequest login_request(const profiles::Login& login, std::string_view grant,
     form.add("client_id", login.client_id);
     for (const auto& [name, value] : members) form.add(name, value);
     return post_to(login.token_endpoint, "application/x-www-form-urlencoded", form.body());
+}
+
+std::string login_address(const profiles::Login& login, const BrowserGrant& grant,
+                          const std::vector<std::string>& scopes) {
+    Form form;
+    form.add("response_type", "code");
+    form.add("client_id", login.client_id);
+    form.add("redirect_uri", grant.redirect_uri);
+    form.add_if("scope", join_scopes(scopes));
+    form.add("code_challenge", grant.challenge);
+    form.add("code_challenge_method", "S256");
+    form.add("state", grant.state);
+    for (const std::string& parameter : login.parameters) {
+        const std::size_t equals = std::min(parameter.find('='), parameter.size());
+        form.add(parameter.substr(0, equals), parameter.substr(std::min(equals + 1, parameter.size())));
+    }
+    return authorization_url(login.authorization_endpoint, form);
+}
+
+HttpRequest code_request(const profiles::Login& login, const BrowserGrant& grant, const Secret& code) {
+    const std::map<std::string_view, std::string_view> known = {{"code", code.reveal()},
+                                                                {"code_verifier", grant.verifier.reveal()},
+                                                                {"redirect_uri", grant.redirect_uri},
+                                                                {"state", grant.state}};
+    std::vector<std::pair<std::string_view, std::string_view>> members;
+    for (const std::string& name : login.sends) {
+        if (const auto found = known.find(name); found != known.end()) members.push_back(*found);
+    }
+    return login_request(login, "authorization_code", members);
 }
 
 HttpRequest revocation_request(const profiles::Login& login, const Secret& refresh_token) {

@@ -5,6 +5,7 @@
 
 #include "profiles/schema/mission.hpp"
 #include "vault/http/http_client.hpp"
+#include "vault/oauth/browser_grant.hpp"
 #include "vault/oauth/token_answer.hpp"
 
 #include <map>
@@ -19,6 +20,12 @@ namespace sanctum::vault {
 /// The request for a grant (RFC 6749 4.1.3 and 6) as a public client, in the form that `login.body` names.
 [[nodiscard]] HttpRequest login_request(const profiles::Login& login, std::string_view grant,
                                         const std::vector<std::pair<std::string_view, std::string_view>>& members);
+
+/// The address that a person opens to log in (RFC 6749 4.1.1, RFC 7636 4.3), as the provider knows this client.
+[[nodiscard]] std::string login_address(const profiles::Login& login, const BrowserGrant& grant,
+                                        const std::vector<std::string>& scopes);
+/// The request for the tokens of `code`, with what `login.sends` names.
+[[nodiscard]] HttpRequest code_request(const profiles::Login& login, const BrowserGrant& grant, const Secret& code);
 
 /// What takes a refresh token, and with it the login, back (RFC 7009 2.1). The endpoint must exist.
 [[nodiscard]] HttpRequest revocation_request(const profiles::Login& login, const Secret& refresh_token);
