@@ -16,7 +16,7 @@ bool is_name(std::string_view text) {
                                         [](char c) { return (c >= 'a' && c <= 'z') || c == '_'; });
 }
 
-std::string quoted(std::string_view text) {
+std::string json_string(std::string_view text) {
     std::string out;
     wire::append_json_string(out, text);
     return out;
@@ -24,7 +24,7 @@ std::string quoted(std::string_view text) {
 
 std::string list_of(const std::vector<std::string>& texts) {
     std::string out = "[";
-    for (const std::string& text : texts) out += (out.size() == 1 ? "" : ",") + quoted(text);
+    for (const std::string& text : texts) out += (out.size() == 1 ? "" : ",") + json_string(text);
     return out + "]";
 }
 
@@ -66,7 +66,7 @@ std::vector<HomeFile> login_files(const profiles::Login& login, const std::map<s
                                   const std::vector<std::string>& scopes, WallTime now, WallTime mission_end) {
     std::map<std::string, std::string> values;
     for (const auto& [name, text] : shown) {
-        const std::string in_quotes = quoted(text);
+        const std::string in_quotes = json_string(text);
         values[name] = in_quotes.substr(1, in_quotes.size() - 2);
     }
     values["scopes"] = list_of(scopes);

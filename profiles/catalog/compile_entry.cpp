@@ -263,7 +263,7 @@ void write_login(Writer& writer, const Login& login) {
         writer.row(Logins, {writer.string(key), range.first, range.count});
     };
     write("one", {login.operation, login.token_endpoint, login.revocation_endpoint, login.authorization_endpoint,
-                  login.redirect, login.client_id, login.body});
+                  login.redirect, login.client_id, login.body, login.revocation_body});
     write("scopes", login.scopes);
     write("parameters", login.parameters);
     write("sends", login.sends);

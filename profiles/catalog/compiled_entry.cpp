@@ -383,7 +383,7 @@ std::optional<Login> CompiledEntry::login() const {
     };
     Login login;
     std::vector<std::string> one = list("one");
-    one.resize(7);
+    one.resize(8);
     login.operation = std::move(one[0]);
     login.token_endpoint = std::move(one[1]);
     login.revocation_endpoint = std::move(one[2]);
@@ -391,6 +391,7 @@ std::optional<Login> CompiledEntry::login() const {
     login.redirect = std::move(one[4]);
     login.client_id = std::move(one[5]);
     login.body = std::move(one[6]);
+    login.revocation_body = std::move(one[7]);
     login.scopes = list("scopes");
     login.parameters = list("parameters");
     login.sends = list("sends");

@@ -46,7 +46,8 @@ public:
         if (const auto id = reader_.text("client_id", Need::Required, "the client's id")) login_.client_id = id->value;
         read_operation();
         read_redirect();
-        read_body();
+        login_.body = body("body", Need::Required);
+        login_.revocation_body = body("revocation_body", Need::Optional);
         list("scopes", login_.scopes);
         list("parameters", login_.parameters);
         names("sends", login_.sends);
@@ -128,12 +129,14 @@ private:
                            "as the client has it registered: http://localhost:{port}/callback (RFC 8252)");
     }
 
-    void read_body() {
-        const auto body = reader_.text("body", Need::Required, "form");
-        if (!body) return;
-        login_.body = body->value;
-        if (body->value == "form" || body->value == "json") return;
-        diagnostics_.error(body->at, "`body` cannot be `" + body->value + "`", "form or json");
+    // RFC 6749 and 7009 want a form; some providers' own clients send JSON.
+    std::string body(std::string_view key, Need need) {
+        const auto body = reader_.text(key, need, "form");
+        if (!body) return "form";
+        if (body->value != "form" && body->value != "json") {
+            diagnostics_.error(body->at, "`" + std::string(key) + "` cannot be `" + body->value + "`", "form or json");
+        }
+        return body->value;
     }
 
     void read_tokens() {

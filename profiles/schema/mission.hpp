@@ -111,6 +111,7 @@ struct Login {
     std::string redirect;                ///< where a browser comes back to, `http://localhost:{port}/callback`
     std::string client_id;
     std::string body;                     ///< json | form: how the token endpoint is asked
+    std::string revocation_body;          ///< json | form: how the revocation endpoint is asked
     std::vector<std::string> scopes;      ///< that a login asks for
     std::vector<std::string> parameters;  ///< further ones of the authorization request, `NAME=VALUE`
     std::vector<std::string> sends;       ///< members of the agent's request that go on, sorted
@@ -127,6 +128,7 @@ struct Login {
         archive("redirect", self.redirect);
         archive("client_id", self.client_id);
         archive("body", self.body);
+        archive("revocation_body", self.revocation_body);
         archive("scopes", self.scopes);
         archive("parameters", self.parameters);
         archive("sends", self.sends);

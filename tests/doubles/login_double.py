@@ -33,7 +33,7 @@ class Dialect:
     is_json: bool             # whether the code is asked for in JSON (a refresh may be either)
 
 
-CLAUDE = Dialect(("api.anthropic.com", "platform.claude.com", "claude.ai"), "https://claude.ai/oauth/authorize",
+CLAUDE = Dialect(("api.anthropic.com", "platform.claude.com", "claude.com"), "https://claude.com/cai/oauth/authorize",
                  "/v1/oauth/token", "", "9d1c250a-e61b-44d9-88ed-5944d1962f5e",
                  ("http://localhost:", "https://platform.claude.com/oauth/code/callback"), 28800, True)
 CODEX = Dialect(("chatgpt.com", "auth.openai.com"), "https://auth.openai.com/oauth/authorize", "/oauth/token",
@@ -143,7 +143,7 @@ class LoginDouble(Double):
                          self.key, "ES256")
 
     def revoke(self, request):
-        told = request.json() if "json" in (request.header("content-type") or "") else request.form()
+        told = request.json()
         token = self.tokens.get(told.get("token"))
         if token:
             self.take_away(request, token.more.get("login", token))

@@ -76,5 +76,5 @@ def test_codex_gets_a_code_for_a_person_to_type_and_an_identity(double, web):
 
     claims = jwts.verify(answer["id_token"], double.key.public_key(), "ES256")
     assert claims["https://api.openai.com/auth"]["chatgpt_account_id"] == ACCOUNT
-    assert web.post(double.url + "oauth/revoke", data={"token": answer["refresh_token"]}).status_code == 200
+    assert web.post(double.url + "oauth/revoke", json={"token": answer["refresh_token"]}).status_code == 200
     assert not double.is_alive(answer["access_token"])

@@ -17,7 +17,7 @@ import urllib.parse
 import urllib.request
 
 CLIENTS = {
-    "claude": {"authorize": "https://claude.ai/oauth/authorize", "token": "https://platform.claude.com/v1/oauth/token",
+    "claude": {"authorize": "https://claude.com/cai/oauth/authorize", "token": "https://platform.claude.com/v1/oauth/token",
                "id": "9d1c250a-e61b-44d9-88ed-5944d1962f5e", "kind": "json", "refresh": "json",
                "redirect": "http://localhost:41234/callback", "scope": "user:inference user:profile"},
     "codex": {"authorize": "https://auth.openai.com/oauth/authorize", "token": "https://auth.openai.com/oauth/token",

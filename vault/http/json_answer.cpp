@@ -100,7 +100,7 @@ std::optional<std::int64_t> JsonAnswer::number(std::string_view name) const {
     return value;
 }
 
-std::string JsonAnswer::json(std::string_view name) const {
+std::string JsonAnswer::json_text_of(std::string_view name) const {
     const auto found = state_->json.find(name);
     if (found == state_->json.end()) return {};
     return found->dump(-1, ' ', /*ensure_ascii=*/true, nlohmann::json::error_handler_t::replace);

@@ -93,6 +93,8 @@ std::string fragment_page() {
 Result<UniqueFd> listen_on(std::uint16_t port) {
     UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!socket) return io_error("listener on 127.0.0.1");
+    const int again = 1;  // a fixed port is to be had again while old connections of it fade
+    ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &again, sizeof again);
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(port);

@@ -16,12 +16,24 @@ namespace {
 
 constexpr std::string_view kExpiresIn = "expires_in";
 
-HttpRequest post_to(const std::string& url, const char* type, Secret body) {
+Secret body_of(const std::string& kind, const Members& members) {
+    if (kind == "json") {
+        JsonBody body;
+        for (const auto& [name, value] : members) body.text(name, value);
+        return body.take();
+    }
+    Form form;
+    for (const auto& [name, value] : members) form.add(name, value);
+    return form.body();
+}
+
+HttpRequest post_to(const std::string& url, const std::string& kind, const Members& members) {
     HttpRequest request;
     request.method = "POST";
     request.url = url;
+    const char* type = kind == "json" ? "application/json" : "application/x-www-form-urlencoded";
     request.headers = {{"content-type", type}, {"accept", "application/json"}};
-    request.body = std::move(body);
+    request.body = body_of(kind, members);
     return request;
 }
 
@@ -32,20 +44,9 @@ SourceFailure broken(const TokenQuestion& question, const std::string& what) {
 
 }  // namespace
 
-HttpRequest login_request(const profiles::Login& login, std::string_view grant,
-                          const std::vector<std::pair<std::string_view, std::string_view>>& members) {
-    if (login.body == "json") {
-        JsonBody body;
-        body.text("grant_type", grant);
-        body.text("client_id", login.client_id);
-        for (const auto& [name, value] : members) body.text(name, value);
-        return post_to(login.token_endpoint, "application/json", body.take());
-    }
-    Form form;
-    form.add("grant_type", grant);
-    form.add("client_id", login.client_id);
-    for (const auto& [name, value] : members) form.add(name, value);
-    return post_to(login.token_endpoint, "application/x-www-form-urlencoded", form.body());
+HttpRequest login_request(const profiles::Login& login, std::string_view grant, Members members) {
+    members.insert(members.begin(), {{"grant_type", grant}, {"client_id", login.client_id}});
+    return post_to(login.token_endpoint, login.body, members);
 }
 
 std::string login_address(const profiles::Login& login, const BrowserGrant& grant,
@@ -70,19 +71,18 @@ HttpRequest code_request(const profiles::Login& login, const BrowserGrant& grant
                                                                 {"code_verifier", grant.verifier.reveal()},
                                                                 {"redirect_uri", grant.redirect_uri},
                                                                 {"state", grant.state}};
-    std::vector<std::pair<std::string_view, std::string_view>> members;
+    Members members;
     for (const std::string& name : login.sends) {
         if (const auto found = known.find(name); found != known.end()) members.push_back(*found);
     }
-    return login_request(login, "authorization_code", members);
+    return login_request(login, "authorization_code", std::move(members));
 }
 
 HttpRequest revocation_request(const profiles::Login& login, const Secret& refresh_token) {
-    Form form;
-    form.add("token", refresh_token.reveal());
-    form.add("token_type_hint", "refresh_token");
-    form.add("client_id", login.client_id);
-    HttpRequest request = post_to(login.revocation_endpoint, "application/x-www-form-urlencoded", form.body());
+    HttpRequest request = post_to(login.revocation_endpoint, login.revocation_body,
+                                  {{"token", refresh_token.reveal()},
+                                   {"token_type_hint", "refresh_token"},
+                                   {"client_id", login.client_id}});
     request.repeat = Repeat::Safe;
     return request;
 }
@@ -100,7 +100,7 @@ std::variant<LoginTokens, SourceFailure> read_login_answer(const HttpResponse& r
     Result<JsonAnswer> json = JsonAnswer::parse(response);
     if (!json) return broken(question, json.error().what);
     for (const std::string& name : login.keeps) {
-        if (json->has(name)) tokens.members[name] = json->json(name);
+        if (json->has(name)) tokens.members[name] = json->json_text_of(name);
     }
     for (const auto& [name, beginning] : login.tokens) {
         const Secret token = json->take_secret(name);

@@ -18,8 +18,8 @@
 namespace sanctum::vault {
 
 /// The request for a grant (RFC 6749 4.1.3 and 6) as a public client, in the form that `login.body` names.
-[[nodiscard]] HttpRequest login_request(const profiles::Login& login, std::string_view grant,
-                                        const std::vector<std::pair<std::string_view, std::string_view>>& members);
+using Members = std::vector<std::pair<std::string_view, std::string_view>>;
+[[nodiscard]] HttpRequest login_request(const profiles::Login& login, std::string_view grant, Members members);
 
 /// The address that a person opens to log in (RFC 6749 4.1.1, RFC 7636 4.3), as the provider knows this client.
 [[nodiscard]] std::string login_address(const profiles::Login& login, const BrowserGrant& grant,

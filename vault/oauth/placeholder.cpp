@@ -44,7 +44,7 @@ std::string placeholder_of(const Secret& token, std::string_view beginning, cons
     if (const std::optional<JsonAnswer> payload = payload_of(token)) {
         JsonBody shown;
         for (const std::string& claim : claims) {
-            if (payload->has(claim)) shown.json(claim, payload->json(claim));
+            if (payload->has(claim)) shown.json(claim, payload->json_text_of(claim));
         }
         text = base64url(R"({"alg":"none","typ":"JWT"})") + "." + base64url(shown.take().reveal()) + ".";
     }

@@ -46,7 +46,8 @@ LoginReply LoginSource::reply() const {
 
 // What the provider itself says no to, the agent may hear: it then asks its user to log in.
 LoginOutcome LoginSource::refused(const SourceFailure& failure) const {
-    if (failure.error.empty()) return failure;
+    const bool is_no = failure.fault != SourceFault::Unavailable && failure.fault != SourceFault::RateLimited;
+    if (failure.error.empty() || !is_no) return failure;
     return LoginReply{400, login_refusal(failure.error, failure.description), std::nullopt};
 }
 
@@ -86,9 +87,7 @@ void LoginSource::login(const LoginQuestion& question, Completion<LoginOutcome> 
 }
 
 void LoginSource::log_in(const LoginQuestion& question, Completion<LoginOutcome> done) {
-    std::vector<std::pair<std::string_view, std::string_view>> members(question.members.begin(),
-                                                                       question.members.end());
-    ask(login_request(login_, "authorization_code", members),
+    ask(login_request(login_, "authorization_code", {question.members.begin(), question.members.end()}),
         [this, done = std::move(done)](std::variant<LoginTokens, SourceFailure> outcome) {
             if (const auto* failure = std::get_if<SourceFailure>(&outcome)) return done(refused(*failure));
             auto& tokens = std::get<LoginTokens>(outcome);
