@@ -99,14 +99,16 @@ std::string commented(const std::string& lines) {
 // How an account for it is made; a comment carries no secret and asks for none: an account names where it lies.
 std::string account_text(const AgentPreset& preset) {
     const std::string catalog = preset.catalog;
-    const std::string hosts = catalog == "git-http" ? "  hosts = [\"git.example.com\"]\n  username = \"agent\"\n" : "";
-    std::string text = "# No account for this yet. Put the credential into the store and name it in your configuration:\n"
-                       "#   sanctum vault add " + catalog + "\n" +
+    const bool is_git = catalog == "git-http";
+    const std::string hosts = is_git ? "  hosts = [\"git.example.com\"]\n  username = \"agent\"\n" : "";
+    std::string text = "# No account for this yet. Put the credential into the store and name it in your "
+                       "configuration:\n#   sanctum vault add " + catalog + "\n" +
                        commented("  [[account]]\n  name = " + quote(catalog) + "\n  catalog = " + quote(catalog) +
                                  "\n  source = \"local\"\n  item = " + quote(catalog) + "\n" + hosts);
     if (preset.login == nullptr) return text;
     const std::string login = preset.login->catalog;
-    return text + "# With a subscription instead of a key, before `sanctum init`: sanctum connect " + login + ", for\n" +
+    return text + "# With a subscription instead of a key, before `sanctum init`: sanctum connect " + login +
+           ", for\n" +
            commented("  [[account]]\n  name = " + quote(login) + "\n  catalog = " + quote(login) +
                      "\n  source = \"login\"\n  item = " + quote(login) + "\n");
 }

@@ -24,8 +24,8 @@ public:
     void used(const wire::LeaseUsed& use) override;
     std::vector<std::shared_ptr<HeldLease>> known() const override;
 
-    /// LeaseHeld, LeaseFailed, LeaseGone, LoginAnswered from the vault. Errors: Protocol (anything else, or an answer nobody asked
-    /// for): the vault is broken and the mission must end.
+    /// LeaseHeld, LeaseFailed, LeaseGone, LoginAnswered from the vault. Errors: Protocol (anything else, or an answer
+    /// nobody asked for): the vault is broken and the mission must end.
     [[nodiscard]] Status take(wire::Packet packet);
     [[nodiscard]] bool is_live(const std::string& lease) const;
     /// Wipes every lease; every wait and later need ends with Cancelled.

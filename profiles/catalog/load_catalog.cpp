@@ -75,8 +75,9 @@ Result<CompiledEntry> load_entry(const std::string& name, const Places& places) 
     const bool is_shipped = ::access(shipped_file.c_str(), F_OK) == 0;
     const bool is_own = ::access(own_file.c_str(), F_OK) == 0;
     if (is_shipped && is_own) {
-        return Error{Errc::InvalidProfile,
-                     own_file + ": a shipped entry has this name and cannot be replaced (rename the file and its entry)"};
+        return Error{
+            Errc::InvalidProfile,
+            own_file + ": a shipped entry has this name and cannot be replaced (rename the file and its entry)"};
     }
     if (is_shipped) return map_file(shipped_file);
     if (is_own) return open_own(name, own_file, places);

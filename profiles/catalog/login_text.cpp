@@ -81,7 +81,9 @@ private:
         const auto texts = reader_.texts(key, Need::Required, R"(["code", "code_verifier"])");
         if (!texts) return;
         for (const auto& text : texts->value) {
-            if (!is_member_name(text.value)) diagnostics_.error(text.at, "`" + text.value + "` is no member's name", "");
+            if (!is_member_name(text.value)) {
+                diagnostics_.error(text.at, "`" + text.value + "` is no member's name", "letters, digits, - and _");
+            }
             to.push_back(text.value);
         }
         std::sort(to.begin(), to.end());

@@ -314,7 +314,8 @@ void resolve_login(const ServiceText& text, const CompiledEntry& entry, const Ac
         to.diagnostics.error(*text.captures_login, whose + " takes no login",
                              "write source = \"login\" there, or remove `login`");
     } else if (account.grant && !contains(with_implied(*account.grant, entry), kLoginScope)) {
-        to.diagnostics.denied(*text.captures_login, "scope `login` is outside the grant of account `" + account.name + "`",
+        to.diagnostics.denied(*text.captures_login,
+                              "scope `login` is outside the grant of account `" + account.name + "`",
                               "remove `login`, or add the scope to the account (" + account.place + ")");
     } else {
         service.captures_login = true;

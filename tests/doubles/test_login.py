@@ -58,8 +58,9 @@ def test_a_refresh_token_is_good_once_and_its_return_ends_the_login(double, web)
 
 def test_the_api_takes_a_live_token_and_no_other(double, web):
     token = log_in(double, web).json()["access_token"]
-    get = lambda value: web.get(double.url + "v1/models", headers={"authorization": f"Bearer {value}"}).status_code  # noqa: E731
-    assert [get(token), get(token + "x")] == [200, 401]
+    answers = [web.get(double.url + "v1/models", headers={"authorization": f"Bearer {value}"})
+               for value in (token, token + "x")]
+    assert [answer.status_code for answer in answers] == [200, 401]
 
 
 @pytest.mark.parametrize("double", [CODEX], indirect=True)

@@ -2,10 +2,9 @@
 """Claude Code and Codex with a subscription, as npm installs them: logged in by the operator outside, and logging in by
 themselves within a mission. Provider and model are ours, everything else is theirs. They never hold a token."""
 
-import json
 import os
 import re
-import subprocess
+import select
 import sys
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import pytest
 
 import identity as identities
 import leak_sweep
-from agents import AGENTS, INSTALLED
+from agents import INSTALLED
 from model_server import ModelServer, Responses, call, respond_json, say
 from test_connect import Connecting
 from upstream import RecordingUpstream
@@ -25,6 +24,7 @@ from providers import CLAUDE, CODEX, LoginDouble  # noqa: E402
 
 BIN_FOLDER = INSTALLED / "node_modules" / ".bin"
 DIALECTS = {"claude": CLAUDE, "codex": CODEX}
+WAIT_SECONDS = 60  # for a person's part; longer is never
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
 
 
@@ -129,7 +129,11 @@ class Typing:
 
     def read_until(self, pattern):
         while not (found := re.search(pattern, self.text)):
-            part = os.read(self.running.process.stdout.fileno(), 4096)
+            output = self.running.process.stdout.fileno()
+            is_ready = select.select([output], [], [], WAIT_SECONDS)[0]
+            part = os.read(output, 4096) if is_ready else b""
+            if not is_ready:
+                self.running.process.kill()
             assert part, f"it ended: {self.text}\n{self.running.finish()}"
             self.text += ESCAPE.sub("", part.decode(errors="replace"))
         return found
@@ -155,7 +159,8 @@ def test_codex_logs_in_by_itself_with_a_code_that_a_person_types(login_world, ag
 @pytest.mark.parametrize("agent", ["claude"], indirect=True)
 def test_claude_logs_in_by_itself_with_a_code_that_a_person_pastes(login_world, agent, rig):
     world = login_world(call("echo logged in > made.txt"), say("Done.")).account(item=False).init()
-    script = f"claude auth login && claude {' '.join(agent.once)} 'Make a file' </dev/null"
+    once = " ".join(agent.once)
+    script = f"CLAUDE_CODE_FULL_SIGN_IN_LINK=1 claude auth login && claude {once} 'Make a file' </dev/null"
 
     typing = Typing(rig, "sh", "-c", script)
     address = typing.read_until(r"(https://claude\.com/cai/oauth/authorize\?\S+)\s")[1]

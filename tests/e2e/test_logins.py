@@ -165,7 +165,8 @@ def test_placeholders_have_the_tokens_shape_and_none_of_their_bytes(world, doubl
     outcome = inside.end()
     assert outcome.code == 0
     if world.name == "claude":
-        assert answer["access_token"].startswith("sk-ant-oat01-") and answer["refresh_token"].startswith("sk-ant-ort01-")
+        assert answer["access_token"].startswith("sk-ant-oat01-held-by-sanctum")
+        assert answer["refresh_token"].startswith("sk-ant-ort01-held-by-sanctum")
         assert answer["account"]["email_address"] == "ada@example.org" and answer["organization"]["uuid"]
         return
     header, payload, signature = answer["id_token"].split(".")

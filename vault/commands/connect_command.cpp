@@ -296,7 +296,8 @@ void Connecting::report(const std::optional<std::vector<std::string>>& received)
 
 void describe(CLI::App& app, ConnectOptions& options) {
     app.footer("Example:\n  sanctum connect calendar --flow device");
-    app.add_option("ACCOUNT", options.account, "An account with source = \"oauth\", \"auth0\" or \"login\"")->required();
+    app.add_option("ACCOUNT", options.account, "An account with source = \"oauth\", \"auth0\" or \"login\"")
+        ->required();
     app.add_option("--scopes", options.scopes, "What to ask for, instead of the account's `grant`")
         ->delimiter(',')
         ->allow_extra_args(false);

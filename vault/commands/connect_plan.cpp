@@ -49,7 +49,8 @@ std::string connectable(const OperatorConfig& config) {
     for (const Account& account : config.accounts) {
         if (why_not(account).empty()) names += (names.empty() ? "" : ", ") + account.name;
     }
-    return names.empty() ? "no account of the configuration can be connected: one needs source = \"oauth\", \"auth0\" or \"login\""
+    return names.empty() ? "no account of the configuration can be connected: one needs source = \"oauth\", \"auth0\" or "
+                           "\"login\""
                          : "accounts that can be connected: " + names;
 }
 
@@ -61,8 +62,8 @@ Result<Account> find_connectable(const OperatorConfig& config, const std::string
         wire::append_json_string(shown, name);
         const Result<profiles::CompiledEntry> entry = profiles::load_entry(name, places_of_this_process());
         if (entry && entry->login()) {
-            return Error{Errc::InvalidProfile, "there is no account " + shown + "; add to the configuration: [[account]] "
-                                                   "name = " + shown + ", catalog = " + shown +
+            return Error{Errc::InvalidProfile, "there is no account " + shown + "; add to the configuration: "
+                                                   "[[account]] name = " + shown + ", catalog = " + shown +
                                                    ", source = \"login\", item = " + shown};
         }
         return Error{Errc::InvalidProfile, "there is no account " + shown + "; " + connectable(config)};
@@ -156,7 +157,8 @@ Result<LoopbackPlace> place_of(const profiles::Login& login, std::uint16_t port)
 }
 
 Result<ConnectPlan> plan_login(const ConnectOptions& options, ConnectPlan plan) {
-    SANCTUM_TRY(const profiles::CompiledEntry entry, profiles::load_entry(plan.account.catalog, places_of_this_process()));
+    const Places places = places_of_this_process();
+    SANCTUM_TRY(const profiles::CompiledEntry entry, profiles::load_entry(plan.account.catalog, places));
     plan.login = entry.login();
     const std::string whose = "account " + plan.account.name;
     if (!plan.login) {

@@ -77,7 +77,9 @@ bool LoginSource::is_current(const Credential& credential) const {
 
 void LoginSource::login(const LoginQuestion& question, Completion<LoginOutcome> done) {
     if (question.is_new) return log_in(question, std::move(done));
-    if (!has_login()) return done(LoginReply{400, login_refusal("invalid_grant", "Nobody is logged in."), std::nullopt});
+    if (!has_login()) {
+        return done(LoginReply{400, login_refusal("invalid_grant", "Nobody is logged in."), std::nullopt});
+    }
     if (held_ && is_fresh() && clock_.boot() < renewed_.plus(Milliseconds(kLoginRenewPause))) return done(reply());
     renew([this, done = std::move(done)](const SourceFailure* failure) {
         if (failure != nullptr) return done(refused(*failure));
