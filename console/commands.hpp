@@ -35,7 +35,8 @@ struct ExplainOptions {
 };
 Exit run_explain(Console& console, const ExplainOptions& options);
 
-Exit run_schema(Console& console);
+/// `format`: profile or configuration.
+Exit run_schema(Console& console, const std::string& format);
 
 struct TrustOptions {
     std::string file;
@@ -141,7 +142,7 @@ Exit run_doctor(Console& console, const DoctorOptions& options);
 /// `shell`: bash, zsh or fish. `own`: this program's command line.
 Exit run_completion(Console& console, const std::string& shell, CommandFacts own);
 
-/// `page`: sanctum, sanctum-run or sanctum-profile.
+/// `page`: sanctum, sanctum-run, sanctum-profile or sanctum-config.
 Exit run_manual(Console& console, const std::string& page, CommandFacts own);
 
 Exit run_version(Console& console, Format format);

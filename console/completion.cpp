@@ -60,8 +60,14 @@ Exit run_completion(Console& console, const std::string& shell, CommandFacts own
 }
 
 Exit run_manual(Console& console, const std::string& page, CommandFacts own) {
-    if (page == "sanctum-profile") {
-        const Result<std::string> text = manual_of_profiles(profiles::profile_json_schema());
+    for (const FormatPage& format : {FormatPage{.name = "sanctum-profile",
+                                                .what = "what one mission may do (mission.toml)",
+                                                .json_schema = profiles::profile_json_schema()},
+                                     FormatPage{.name = "sanctum-config",
+                                                .what = "what the operator lets missions use (config.toml)",
+                                                .json_schema = profiles::configuration_json_schema()}}) {
+        if (format.name != page) continue;
+        const Result<std::string> text = manual_of_format(format);
         if (!text) return fail(console, text.error());
         console.out << *text;
         return Exit::Ok;

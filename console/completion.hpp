@@ -24,8 +24,14 @@ namespace sanctum::console {
 
 /// A page of section 1, in man(7)'s macros.
 [[nodiscard]] std::string manual_of_program(const CommandFacts& program);
-/// The page of profiles, section 5, from their JSON Schema. Errors: Protocol.
-[[nodiscard]] Result<std::string> manual_of_profiles(const std::string& json_schema);
+/// A file format that has a page of section 5.
+struct FormatPage {
+    std::string name;  ///< of the page
+    std::string what;  ///< one line, with the file's name
+    std::string json_schema;
+};
+/// Its page: what each key of the JSON Schema is. Errors: Protocol.
+[[nodiscard]] Result<std::string> manual_of_format(const FormatPage& page);
 
 /// What a value or argument stands for, by the name that --help shows for it.
 enum class ValueKind { Word, File, Mission };

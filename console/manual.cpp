@@ -12,6 +12,9 @@ namespace {
 using wire::JsonNode;
 using wire::JsonText;
 
+constexpr const char* kSeeAlso =
+    ".BR sanctum (1),\n.BR sanctum\\-run (1),\n.BR sanctum\\-profile (5),\n.BR sanctum\\-config (5)\n";
+
 // Text as it is: no word of it is a macro, an escape or a typographic hyphen.
 std::string plain(std::string_view text) {
     std::string out;
@@ -103,28 +106,34 @@ std::optional<JsonNode> resolve(const JsonNode& root, const JsonNode& key) {
     return definitions->member(name.substr(kBelow.size()));
 }
 
-// The keys of a table, the keys of its tables behind it; `path` is how the file writes the table.
+// The keys of a table, the keys of its tables behind them; `path` is how the file writes the table.
 void write_keys(std::string& out, const JsonNode& root, const JsonNode& table, const std::string& path) {
+    std::string tables;
     const auto properties = table.member("properties");
     const auto keys = properties ? properties->members() : std::nullopt;
     if (!keys) return;
     for (const auto& [name, key] : *keys) {
         const std::optional<JsonNode> referred = resolve(root, key);
         const JsonNode& node = referred ? *referred : key;
+        // A list of tables, or tables under names of the author's.
         const auto items = node.member("items");
-        const std::optional<JsonNode> element = items ? resolve(root, *items) : std::nullopt;
+        const auto named = node.member("additionalProperties");
+        const std::optional<JsonNode> each = items ? items : named;
+        const std::optional<JsonNode> element = each ? resolve(root, *each) : std::nullopt;
         const JsonNode inner = element ? *element : items ? *items : node;
         const bool is_table = inner.member("properties").has_value();
-        const std::string place = path.empty() ? name : path + "." + name;
+        std::string place = path.empty() ? name : path + "." + name;
         std::string words = words_of(key);
         if (words.empty()) words = words_of(node);
         if (is_table) {
-            out += ".SS " + plain(items ? "[[" + place + "]]" : "[" + place + "]") + "\n" + plain(words) + "\n";
-            write_keys(out, root, inner, place);
+            if (!items && element) place += ".NAME";
+            tables += ".SS " + plain(items ? "[[" + place + "]]" : "[" + place + "]") + "\n" + plain(words) + "\n";
+            write_keys(tables, root, inner, place);
         } else {
             out += ".TP\n.B " + plain(place) + "\n" + plain(words.empty() ? "See the schema." : words) + "\n";
         }
     }
+    out += tables;
 }
 
 }  // namespace
@@ -139,18 +148,17 @@ std::string manual_of_program(const CommandFacts& program) {
     if (has_commands) out += ".SH COMMANDS\n";
     write_commands(out, program.name, program);
     out += ".SH NOTES\n" + verbatim(program.footer);
-    return out + ".SH SEE ALSO\n.BR sanctum (1),\n.BR sanctum\\-run (1),\n.BR sanctum\\-profile (5)\n";
+    return out + ".SH SEE ALSO\n" + kSeeAlso;
 }
 
-Result<std::string> manual_of_profiles(const std::string& json_schema) {
-    SANCTUM_TRY(const JsonText schema, JsonText::parse(json_schema));
+Result<std::string> manual_of_format(const FormatPage& page) {
+    SANCTUM_TRY(const JsonText schema, JsonText::parse(page.json_schema));
     const JsonNode root = schema.root();
-    std::string out = heading("sanctum-profile", "5") +
-                      ".SH NAME\nsanctum\\-profile \\- what one mission may do (mission.toml)\n.SH DESCRIPTION\n" +
-                      plain(words_of(root)) + "\nThe file is TOML. Every key that is not listed here is a mistake.\n" +
-                      ".SH KEYS\n";
+    std::string out = heading(page.name, "5") + ".SH NAME\n" + plain(page.name) + " \\- " + plain(page.what) +
+                      "\n.SH DESCRIPTION\n" + plain(words_of(root)) +
+                      "\nThe file is TOML. Every key that is not listed here is a mistake.\n.SH KEYS\n";
     write_keys(out, root, root, "");
-    return out + ".SH SEE ALSO\n.BR sanctum (1),\n.BR sanctum\\-run (1)\n";
+    return out + ".SH SEE ALSO\n" + kSeeAlso;
 }
 
 }  // namespace sanctum::console

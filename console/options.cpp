@@ -23,7 +23,8 @@ constexpr const char* kExitCodes =
     "Environment: SANCTUM_PROFILE, SANCTUM_CONFIG, NO_COLOR, XDG_CONFIG_HOME, XDG_DATA_HOME, XDG_STATE_HOME.";
 
 const std::vector<std::string> kShells = {"bash", "zsh", "fish"};
-const std::vector<std::string> kPages = {"sanctum", "sanctum-run", "sanctum-profile"};
+const std::vector<std::string> kPages = {"sanctum", "sanctum-run", "sanctum-profile", "sanctum-config"};
+const std::vector<std::string> kSchemas = {"profile", "configuration"};
 
 constexpr const char* kVaultHelp =
     R"(The sealed store of credentials. No value is ever printed.
@@ -125,8 +126,10 @@ private:
         explain->add_flag("--delete", explain_.deletes, "The push deletes these refs");
         json(explain, explain_.format);
 
-        command(app_, "schema", "Print the JSON Schema of profiles, for editors", "sanctum schema > mission-1.json",
-                [this] { return run_schema(console_); });
+        CLI::App* schema = command(app_, "schema", "Print the JSON Schema of profiles or of the configuration",
+                                   "sanctum schema > mission-1.json\n  sanctum schema configuration",
+                                   [this] { return run_schema(console_, word_); });
+        schema->add_option("FORMAT", word_, "profile (default) or configuration")->check(CLI::IsMember(kSchemas));
 
         CLI::App* trust = command(app_, "trust", "Let a profile be used as it is now (path and content are pinned)",
                                   "sanctum trust mission.toml\n  sanctum trust --list",
@@ -268,7 +271,7 @@ private:
         CLI::App* manual = command(app_, "manual", "Print a manual page, in the form that man(1) reads",
                                    "sanctum manual sanctum-run | man -l -",
                                    [this] { return run_manual(console_, word_, describe_command_line(app_)); });
-        manual->add_option("PAGE", word_, "sanctum, sanctum-run or sanctum-profile")
+        manual->add_option("PAGE", word_, "sanctum, sanctum-run, sanctum-profile or sanctum-config")
             ->required()
             ->check(CLI::IsMember(kPages));
     }

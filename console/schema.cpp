@@ -3,12 +3,14 @@
 #include "base/build_id.hpp"
 #include "base/wire/archive.hpp"
 #include "console/commands.hpp"
+#include "profiles/schema/operator_config.hpp"
 #include "profiles/schema/resolve.hpp"
 
 namespace sanctum::console {
 
-Exit run_schema(Console& console) {
-    const std::string schema = profiles::profile_json_schema();
+Exit run_schema(Console& console, const std::string& format) {
+    const std::string schema =
+        format == "configuration" ? profiles::configuration_json_schema() : profiles::profile_json_schema();
     console.out << schema << (schema.ends_with('\n') ? "" : "\n");
     return Exit::Ok;
 }

@@ -86,6 +86,10 @@ const Row& row_of(std::string_view reason) {
     return found == kRows.end() ? kRows.back() : *found;
 }
 
+std::string shown_sentence(const Row& row, std::string_view sentence) {
+    return "Sanctum refused this: " + std::string(row.title) + ". " + std::string(sentence);
+}
+
 std::string problem_json(const Row& row, const Refusal& refusal, std::string_view sentence,
                          const std::string& decision) {
     std::string out = "{";
@@ -102,6 +106,10 @@ std::string problem_json(const Row& row, const Refusal& refusal, std::string_vie
     add("decision", decision);
     add("reason_code", row.reason);
     add("rule", refusal.rule);
+    // What clients show of an error's body: npm its `error`, gh and the SDKs of many APIs its `message`.
+    const std::string shown = shown_sentence(row, sentence);
+    add("error", shown);
+    add("message", shown);
     out += ",\"can_request\":false,\"retry\":";
     out += row.retry == Retry::Later ? "true}\n" : "false}\n";
     return out;

@@ -4,6 +4,8 @@
 #include "launcher/plan/plan_mounts.hpp"
 #include "launcher/plan/root_places.hpp"
 
+#include <algorithm>
+
 namespace sanctum::launcher {
 namespace {
 
@@ -73,6 +75,11 @@ Status check_covering(const std::string& what, const profiles::Mount& grant, con
     const std::string& target = grant.target;
     if (target != grant.source && is_same_or_below(facts.home, target)) {
         return refused(what, target, "would cover the home folder inside");
+    }
+    const auto& missing = facts.missing_mount_points;
+    if (std::find(missing.begin(), missing.end(), target) != missing.end()) {
+        return refused(what, target, "is not there, and the place around it is shown read-only as the machine has it "
+                                     "(make it on the machine, or name a target elsewhere, as in /mnt)");
     }
     for (const std::string& own : {std::string("/run/sanctum"), facts.ca_bundle}) {
         if (own.empty() || !is_same_or_below(own, target)) continue;

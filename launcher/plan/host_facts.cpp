@@ -190,7 +190,34 @@ Status look_through(HostFacts& facts, const std::string& grant, std::set<std::st
     });
 }
 
+bool lies_in(std::string_view path, std::string_view folder) {
+    return path.size() > folder.size() && path.starts_with(folder) && path[folder.size()] == '/';
+}
+
+/// Where a place inside lies on this machine, if what shows it there is read-only; empty: nothing shows it, or a folder
+/// for it can be made.
+std::string shown_read_only(const std::string& target, const profiles::Mission& mission) {
+    std::string shown;
+    std::size_t depth = 0;
+    const auto consider = [&](std::string_view inside, const std::string& outside, bool writable) {
+        if (!lies_in(target, inside) || inside.size() < depth) return;
+        depth = inside.size();
+        shown = writable ? "" : outside + target.substr(inside.size());
+    };
+    for (const RootPlace& folder : system_folders()) consider(folder.path, std::string(folder.path), false);
+    for (const RootPlace& place : system_settings()) consider(place.path, std::string(place.path), false);
+    const profiles::Sandbox& sandbox = mission.sandbox;
+    for (const profiles::Mount& mount : sandbox.mounts) consider(mount.target, mount.source, mount.writable);
+    consider(sandbox.workspace, sandbox.workspace, sandbox.workspace_writable);
+    return shown;
+}
+
 Status gather_grants(HostFacts& facts, const profiles::Mission& mission) {
+    for (const profiles::Mount& mount : mission.sandbox.mounts) {
+        const std::string shown = shown_read_only(mount.target, mission);
+        if (shown.empty() || !real_path(shown).empty()) continue;
+        facts.missing_mount_points.push_back(mount.target);
+    }
     std::set<std::string> seen;
     std::vector<std::string> granted{mission.sandbox.workspace};
     for (const profiles::Mount& mount : mission.sandbox.mounts) granted.push_back(mount.source);

@@ -41,6 +41,7 @@ constexpr RootPlace kSettings[] = {
     {"/etc/lsb-release", "what system this is"},
     {"/etc/magic", "file types"},
     {"/etc/mime.types", "file types"},
+    {"/etc/mono", "Mono's settings"},
     {"/etc/nanorc", "editor"},
     {"/etc/os-release", "what system this is"},
     {"/etc/perl", "Perl's settings"},

@@ -53,6 +53,7 @@ struct HostFacts {
     std::vector<std::string> operator_files;   ///< what decides or runs outside: never inside a writable grant
     std::vector<std::string> program_folders;  ///< Sanctum's programs: never inside a writable grant
     std::map<std::string, GrantFacts> grants;  ///< workspace, mounts and kept home, by the path named in the mission
+    std::vector<std::string> missing_mount_points;  ///< targets of grants in places shown read-only that lack them
     std::vector<std::string> sockets;          ///< sockets that lie below a grant
     std::vector<std::string> secrets;          ///< known places of secrets below a grant; folders end in `/`
     std::string home;                          ///< the caller's, absolute

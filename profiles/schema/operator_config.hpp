@@ -274,4 +274,8 @@ struct OperatorConfig {
 enum class Missing { IsEmpty, IsAnError };
 [[nodiscard]] Result<OperatorConfig> load_operator_config(const std::string& path, Missing missing);
 
+/// The JSON Schema of the configuration, for editors. What only the machine can say (whether a file is there and who
+/// may read it) and what two keys say together is the loader's alone.
+[[nodiscard]] std::string configuration_json_schema();
+
 }  // namespace sanctum::profiles

@@ -31,7 +31,7 @@ import processes  # noqa: E402
 from authority import Authority  # noqa: E402
 from rig import API, BIN, SOURCE, Rig  # noqa: E402
 from test_clients import CLIENTS  # noqa: E402
-from test_runtimes import WORKS  # noqa: E402
+from test_runtimes import INSTALLED, SEEN, WORKS  # noqa: E402
 from upstream import RecordingUpstream, describe  # noqa: E402
 
 ADDRESS = "11.22.33.44"       # public, so that no peer refuses to dial it; here it is local (see own_network)
@@ -42,7 +42,9 @@ URL = f"https://{API}/describe"
 GIT_ROWS = {"git": ["git", "ls-remote", f"https://{API}/demo.git"]}
 PLACEHOLDER_ROWS = {"curl, sending the placeholder that it was given": [
     "sh", "-c", f'exec curl -fsS -H "Authorization: Bearer ${{API_TOKEN-none}}" {URL}']}
-ROWS = {**CLIENTS, **GIT_ROWS, **WORKS, **PLACEHOLDER_ROWS}
+RUNTIMES = "./runtimes"       # in the workspace, which every peer shows
+ROWS = {name: [word.replace(SEEN, RUNTIMES, 1) if word.startswith(SEEN) else word for word in command]
+        for name, command in {**CLIENTS, **GIT_ROWS, **WORKS, **PLACEHOLDER_ROWS}.items()}
 INJECTED, PLAIN, FAILED = "injected", "without", "fails"
 BY_HAND = ", set up by hand"
 
@@ -162,6 +164,8 @@ class World:
         build_go_client(self.rig)
         self.rig.write(self.rig.work / "static_client", (BIN / "static_client").read_bytes(), 0o755)
         self.rig.write(self.rig.work / "Client.java", (SOURCE / "tests/e2e/Client.java").read_text())
+        if INSTALLED.exists():
+            shutil.copytree(INSTALLED, self.rig.work / RUNTIMES)
         # Node has its roots built in: this variable is how a machine's owner adds one.
         self.environment = dict(self.rig.environment, NODE_EXTRA_CA_CERTS=str(self.authority.ca_file))
         self.servers = []
@@ -232,12 +236,17 @@ def with_sandlock(world):
                               f"NODE_EXTRA_CA_CERTS={file}"))
 
 
+def with_nono(world):
+    """It refuses to show /tmp, where this home lies: temporary files go into the workspace."""
+    return Way(peers.nono(world.rig, None, *peers.nono_injection(world.rig)), {"TMPDIR": str(world.rig.work)})
+
+
 def ways(world, present):
     """Name of a column → Way. Those that cannot be told a credential are run with what they have."""
     made = {"nothing": Way(), "Sanctum": Way([BIN / "sanctum-run", "--profile", world.profile, "--"])}
-    makers = {"sandlock": with_sandlock, "sandbox-runtime": with_sandbox_runtime,
+    makers = {"sandlock": with_sandlock, "nono": with_nono, "sandbox-runtime": with_sandbox_runtime,
               "mitmproxy": with_mitmproxy, "squid": with_squid}
-    for name in ("sandlock", "sandbox-runtime", "mitmproxy", "squid"):
+    for name in ("sandlock", "nono", "sandbox-runtime", "mitmproxy", "squid"):
         if name in present:
             made[name + (BY_HAND if name in peers.PROXIES else "")] = makers[name](world)
     if "codex" in present:
@@ -322,7 +331,7 @@ def measure(present, whole):
             print(f"  {column:<28} injected {served.count(INJECTED)}, without {served.count(PLAIN)}, "
                   f"fails {served.count(FAILED)} of {len(served)}", flush=True)
         for name in skipped:
-            print(f"  {name}: not installed (scripts/setup test)")
+            print(f"  {name}: not installed (scripts/setup test runtimes)")
         for name, why in whole["absent"].items():
             print(f"  not compared with {name}: {why}")
     finally:
@@ -362,8 +371,8 @@ Made by `scripts/bench --clients --json bench/results/clients.json` on {day} ({s
 Every client is the same command that the end-to-end tests run, against one server with TLS that wants a bearer token.
 Nothing is set for it but what the peer sets for its child by itself; proxies without a child are set up by hand with
 the usual variables (`HTTPS_PROXY`, `SSL_CERT_FILE`, ...). Proxies that serve one address (nginx, haproxy) and
-bubblewrap without a network have no column. sandlock is given the options that its manual names for injecting. nono has
-no column yet: the command it was tried with let it read less of the machine than the others.
+bubblewrap without a network have no column. sandlock and nono are given what their manuals name for injecting, and may
+read what the others may.
 
 **injected**: the page came and the right token arrived at the server. *works, no credential*: the page came, but the
 token did not arrive. *fails*: the page did not come. `nothing` shows that each client works on this machine by itself.

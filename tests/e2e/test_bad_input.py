@@ -163,6 +163,19 @@ def test_the_stores_key_is_never_shown_to_the_agent(rig, service, place):
     expect_nothing_ran(rig, outcome, "its.key", "key file", "(move it)")
 
 
+def test_a_mount_point_that_cannot_be_made_is_named_and_one_elsewhere_can(rig, service):
+    tool = rig.work.parent / "tool"
+    tool.mkdir()
+    tool.chmod(0o755)
+    (tool / "word").write_text("seen\n")
+
+    refused = rig.run("touch", "ran", profile=service, options=["--mount", f"{tool}:/usr/lib/sanctum-no-such-folder"])
+    shown = rig.run("cat", "/mnt/tool/word", profile=service, options=["--mount", f"{tool}:/mnt/tool"])
+
+    expect_nothing_ran(rig, refused, "/usr/lib/sanctum-no-such-folder", "read-only", "/mnt")
+    assert shown.code == 0 and shown.text == "seen\n", shown
+
+
 def test_a_mount_that_is_not_there_is_named_with_its_option(rig, service):
     options = ["--mount", "/nonexistent/folder:/data"]
 

@@ -167,7 +167,7 @@ def test_every_option_and_command_is_in_completions_and_manual_pages(whole, opti
             assert f" -l {name[2:]} " in fish, f"{path} {name}"
 
 
-@pytest.mark.parametrize("page", ["sanctum.1", "sanctum-run.1", "sanctum-profile.5"])
+@pytest.mark.parametrize("page", ["sanctum.1", "sanctum-run.1", "sanctum-profile.5", "sanctum-config.5"])
 def test_manual_pages_are_understood_by_man_without_a_warning(whole, page):
     identities.require_program("man")
     path = whole / "share/man" / f"man{page[-1]}" / f"{page}.gz"
@@ -177,19 +177,22 @@ def test_manual_pages_are_understood_by_man_without_a_warning(whole, page):
     assert len(done.stdout) > 1000
 
 
-def test_the_page_of_profiles_has_every_key_of_the_schema(whole):
-    page = read_page(whole, "sanctum-profile.5")
-    schema = json.loads((whole / "share/sanctum/schema/mission-1.json").read_text())
+@pytest.mark.parametrize("page, file", [("sanctum-profile.5", "mission-1.json"),
+                                        ("sanctum-config.5", "configuration-1.json")])
+def test_a_page_of_a_format_has_every_key_of_its_schema(whole, page, file):
+    text = read_page(whole, page)
+    schema = json.loads((whole / "share/sanctum/schema" / file).read_text())
 
     def keys(node):
         for name, inner in node.get("properties", {}).items():
             yield name
             yield from keys(inner)
             yield from keys(inner.get("items", {}))
-    names = list(keys(schema))
+    described = [schema, *schema["definitions"].values()]
+    names = {name for node in described for name in keys(node)}
     assert len(names) > 25
     for name in names:
-        assert re.search(rf"[.\[ ]{re.escape(name)}(\]|\n)", page), name
+        assert re.search(rf"[.\[ ]{re.escape(name)}(\]|\.NAME\]|\n)", text), name
 
 
 def complete(whole, *words):

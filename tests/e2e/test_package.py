@@ -93,7 +93,7 @@ sanctum audit verify
 systemd-analyze verify --man=no sanctum-reap.timer sanctum-reap.service sanctum-recover.service
 systemd-tmpfiles --dry-run --create sanctum.conf 2>/dev/null || systemd-tmpfiles --create sanctum.conf
 test -L /etc/systemd/system/timers.target.wants/sanctum-reap.timer
-MANPATH=/usr/share/man man -w sanctum sanctum-run sanctum-profile >/dev/null
+MANPATH=/usr/share/man man -w sanctum sanctum-run sanctum-profile sanctum-config >/dev/null
 bash -c '. /usr/share/bash-completion/completions/sanctum; complete -p sanctum sanctum-run' >/dev/null
 
 dpkg -i /packages/sanctum_*-2_*.deb >/dev/null

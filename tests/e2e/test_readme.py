@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The README's first own mission in five steps, with the files that the README shows, on a terminal, by a new user."""
 
+import json
 import re
 
 import pytest
@@ -10,7 +11,8 @@ from terminal import Terminal
 
 PASSPHRASE = "secret horse battery"
 TOKEN = "ghp_readme-canary-0123456789"
-STEPS = SOURCE.joinpath("README.md").read_text().split("## Your first own mission in five steps")[1].split("\n## ")[0]
+README = SOURCE.joinpath("README.md").read_text()
+STEPS = README.split("## Your first own mission in five steps")[1].split("\n## ")[0]
 
 
 def shown(language):
@@ -66,3 +68,37 @@ def test_the_five_steps_work_as_they_are_written(rig, typed):
     assert ran[0] == 0 and "it ran" in ran[1] and "ghp_" not in ran[1], ran
     assert receipt[0] == 0 and "triage-issues" in receipt[1] and "sealed" in receipt[1], receipt
     assert verified[0] == 0 and "sealed" in verified[1], verified
+
+
+# Rows of README's tables of costs: what is compared → what scripts/bench calls it
+PROXIED = {
+    "requests/s, kept connections": "keep-alive, 16 connections, requests/s",
+    "their CPU time": "keep-alive, 16 connections, CPU per request",
+    "new TLS connections/s": "new connections, requests/s",
+    "their CPU time, each": "new connections, CPU per request",
+    "10 MiB bodies, MB/s": "10 MiB bodies, MB/s",
+    "time of one request, alone": "latency, one connection, p50 (not only what is added)",
+    "time of one request, p99 of 32": "latency, 32 connections, p99 (not only what is added)",
+}
+
+
+def two_digits(value):
+    return f"{value:.2f}" if value < 1 else f"{value:.1f}"
+
+
+def table(head, rows):
+    return "\n".join([f"| {' | '.join(head)} |", "| --- " * len(head) + "|",
+                      *(f"| {' | '.join(row)} |" for row in rows)])
+
+
+def test_the_figures_beside_the_peers_are_those_of_the_last_run():
+    against = json.loads((SOURCE / "bench/results/last.json").read_text())["against"]
+    proxies = list(against[PROXIED["10 MiB bodies, MB/s"]])
+    starts = table(["ours / theirs", *against["start-up"]],
+                   [["start-up", *map(two_digits, against["start-up"].values())]])
+    work = table(["ours / theirs", *proxies],
+                 [[name, *(two_digits(against[key][proxy]) for proxy in proxies)] for name, key in PROXIED.items()])
+
+    assert {"bubblewrap", "sandlock", "nono", "firejail", "codex", "sandbox-runtime"} <= set(against["start-up"])
+    assert {"nginx", "haproxy", "squid", "mitmproxy"} == set(proxies)
+    assert starts in README and work in README, f"README lacks these tables:\n{starts}\n\n{work}"

@@ -5,6 +5,7 @@ The tmux client runs on a terminal of the test. Whatever changes on the screen m
 something to show means waiting for the client's bytes and looking again: no clock is asked when to look.
 """
 
+import contextlib
 import os
 import re
 import select
@@ -70,5 +71,14 @@ class TmuxShell:
                 assert data, f"tmux ended before {pattern!r} showed; the screen showed:\n{shown}"
 
     def close(self):
-        self._run("kill-server")
+        """Ends the server, and waits for the shell that it hangs up on: on a busy machine that takes a moment longer."""
+        with contextlib.ExitStack() as stack:
+            shells = []
+            for pid in self._run("list-panes", "-a", "-F", "#{pane_pid}").stdout.split():
+                with contextlib.suppress(ProcessLookupError):
+                    shells.append(os.pidfd_open(int(pid)))
+                    stack.callback(os.close, shells[-1])
+            self._run("kill-server")
+            for shell in shells:
+                assert select.select([shell], [], [], WAIT_SECONDS)[0], "the shell does not end with its terminal"
         self._client.close()

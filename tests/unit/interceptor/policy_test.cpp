@@ -42,6 +42,11 @@ TEST(Refusals, ProblemDetailsSayWhoRefusedAndWhy) {
     EXPECT_EQ(json->root().member("detail")->text(), "needs \"write\"");
     EXPECT_EQ(json->root().member("rule")->text(), "grant");
     EXPECT_EQ(json->root().member("decision")->text(), "01k-e7");
+    for (const char* shown_by_clients : {"error", "message"}) {
+        const auto text = json->root().member(shown_by_clients)->text();
+        EXPECT_TRUE(text.has_value() && text->starts_with("Sanctum refused this: ")) << shown_by_clients;
+        EXPECT_TRUE(text.has_value() && text->ends_with("needs \"write\"")) << shown_by_clients;
+    }
     EXPECT_EQ(json->root().member("can_request")->boolean(), false);
     EXPECT_EQ(json->root().member("retry")->boolean(), false);
 }

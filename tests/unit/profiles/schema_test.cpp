@@ -3,6 +3,7 @@
 // (python3-jsonschema): on everything shipped, on every broken profile, and on every single mistyped key.
 #include "base/files.hpp"
 #include "base/limits.hpp"
+#include "profiles/schema/operator_config.hpp"
 #include "world.hpp"
 
 #include <cstdlib>
@@ -58,10 +59,10 @@ int run(std::vector<std::string> words, const std::string& output, const std::st
 }
 
 // Name of each corpus file → whether the schema accepts it; empty when there is no validator on this machine.
-std::map<std::string, bool> validate(const TemporaryFolder& corpus) {
+std::map<std::string, bool> validate(const TemporaryFolder& corpus, const std::string& json_schema) {
     const TemporaryFolder work;
     const std::string script = work.write("validate.py", kValidator);
-    const std::string schema = work.write("schema.json", profile_json_schema());
+    const std::string schema = work.write("schema.json", json_schema);
     const std::string answers = work.path() + "/answers";
     const std::string errors = work.path() + "/errors";
     const int status = run({"python3", script, schema, corpus.path()}, answers, errors);
@@ -93,7 +94,7 @@ std::vector<std::filesystem::path> good_files() {
 void expect_agreement(const std::map<std::string, std::string>& texts) {
     const TemporaryFolder corpus;
     for (const auto& [name, text] : texts) corpus.write(name + ".toml", text);
-    const std::map<std::string, bool> accepted = validate(corpus);
+    const std::map<std::string, bool> accepted = validate(corpus, profile_json_schema());
     if (accepted.empty()) GTEST_SKIP() << "python3-jsonschema is not installed";
     ASSERT_EQ(accepted.size(), texts.size());
     for (const auto& [name, text] : texts) {
@@ -123,7 +124,7 @@ TEST(JsonSchema, AndLoaderAcceptEverythingShipped) {
         EXPECT_TRUE(load_profile(path.string(), text).has_value()) << path;
         corpus.write(path.filename().string(), text);
     }
-    const std::map<std::string, bool> accepted = validate(corpus);
+    const std::map<std::string, bool> accepted = validate(corpus, profile_json_schema());
     if (accepted.empty()) GTEST_SKIP() << "python3-jsonschema is not installed";
     ASSERT_GE(accepted.size(), 8U);
     for (const auto& [name, is_accepted] : accepted) EXPECT_TRUE(is_accepted) << name;
@@ -155,11 +156,96 @@ TEST(JsonSchema, AndLoaderRefuseEverySingleMistypedKey) {
 }
 
 TEST(JsonSchema, IsShippedAsItIsPrinted) {
-    const Result<std::string> shipped =
-        read_file(std::string(SANCTUM_BINARY_DIR) + "/share/sanctum/schema/mission-1.json", kSmallFileBytesMax);
+    const std::string folder = std::string(SANCTUM_BINARY_DIR) + "/share/sanctum/schema/";
 
-    ASSERT_TRUE(shipped.has_value());
-    EXPECT_EQ(*shipped, profile_json_schema());
+    EXPECT_EQ(*read_file(folder + "mission-1.json", kSmallFileBytesMax), profile_json_schema());
+    EXPECT_EQ(*read_file(folder + "configuration-1.json", kSmallFileBytesMax), configuration_json_schema());
+}
+
+// ---- the operator's configuration -----------------------------------------------------------------------------------
+
+// A configuration with every source and every key of each, for a folder with the files that it names.
+std::string whole_configuration(const TemporaryFolder& folder) {
+    folder.write("ca.pem", "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n");
+    const std::string secret = folder.write("secret", "s");
+    std::filesystem::permissions(secret, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+    std::string text = *read_file(kGolden + "whole_configuration.toml", kSmallFileBytesMax);
+    for (std::size_t at = 0; (at = text.find("@FOLDER@")) != std::string::npos;) text.replace(at, 8, folder.path());
+    return text;
+}
+
+// The keys that a file sets, each with the position behind it.
+std::vector<std::size_t> ends_of_keys(const std::string& text) {
+    std::vector<std::size_t> out;
+    for (std::size_t line = 0; line < text.size(); line = std::min(text.find('\n', line), text.size()) + 1) {
+        const std::size_t end = text.find_first_of(" =\n", line);
+        if (end != std::string::npos && end != line && std::islower(static_cast<unsigned char>(text[line])) != 0) {
+            out.push_back(end);
+        }
+    }
+    return out;
+}
+
+TEST(JsonSchemaOfConfigurations, AcceptsEveryKeyOfEverySourceAsTheLoaderDoes) {
+    const TemporaryFolder folder;
+    const TemporaryFolder corpus;
+    const std::string text = whole_configuration(folder);
+
+    const auto loaded = load_operator_config(folder.write("config.toml", text), Missing::IsAnError);
+    ASSERT_TRUE(loaded.has_value()) << loaded.error().what;
+    std::set<std::string> used;
+    for (const Account& account : loaded->accounts) used.insert(account.source);
+    EXPECT_EQ(used.size(), 14U) << "a source is not shown";
+
+    corpus.write("whole.toml", text);
+    const std::map<std::string, bool> accepted = validate(corpus, configuration_json_schema());
+    if (accepted.empty()) GTEST_SKIP() << "python3-jsonschema is not installed";
+    EXPECT_TRUE(accepted.at("whole"));
+}
+
+TEST(JsonSchemaOfConfigurations, AndLoaderRefuseEverySingleMistypedKey) {
+    const TemporaryFolder folder;
+    const TemporaryFolder corpus;
+    const std::string text = whole_configuration(folder);
+    std::size_t number = 0;
+    for (const std::size_t end : ends_of_keys(text)) {
+        std::string mistyped = text;
+        mistyped.insert(end, "x");
+        const std::string name = std::to_string(number++);
+        EXPECT_FALSE(load_operator_config(folder.write("config.toml", mistyped), Missing::IsAnError).has_value())
+            << mistyped.substr(end - 10, 30);
+        corpus.write(name + ".toml", mistyped);
+    }
+    ASSERT_GT(number, 100U);
+    const std::map<std::string, bool> accepted = validate(corpus, configuration_json_schema());
+    if (accepted.empty()) GTEST_SKIP() << "python3-jsonschema is not installed";
+    ASSERT_EQ(accepted.size(), number);
+    for (const auto& [name, is_accepted] : accepted) EXPECT_FALSE(is_accepted) << name;
+}
+
+// What needs the machine, two keys at once, or the list of catalog entries is the loader's alone.
+TEST(JsonSchemaOfConfigurations, RefusesEveryBrokenConfigurationThatASchemaCanSee) {
+    const std::set<std::string> beyond = {
+        "a_missing_ca_file_is_named",
+        "a_program_without_revoke_cannot_revoke",
+        "a_refresh_token_needs_an_item",
+        "a_revoke_that_cannot_be_is_refused",
+        "a_service_account_is_no_client",
+        "a_tenants_client_proves_who_it_is",
+        "a_worker_signs_with_a_key",
+        "an_auth0_account_needs_its_tenant",
+        "an_openbao_engine_takes_its_own_keys",
+        "two_accounts_with_one_name_are_refused"};
+    const TemporaryFolder corpus;
+    std::size_t number = 0;
+    for (const auto& path : files_in(kGolden + "configuration")) {
+        corpus.write(path.filename().string(), *read_file(path.string(), kSmallFileBytesMax));
+        ++number;
+    }
+    ASSERT_GT(number, 50U);
+    const std::map<std::string, bool> accepted = validate(corpus, configuration_json_schema());
+    if (accepted.empty()) GTEST_SKIP() << "python3-jsonschema is not installed";
+    for (const auto& [name, is_accepted] : accepted) EXPECT_EQ(is_accepted, beyond.contains(name)) << name;
 }
 
 }  // namespace
