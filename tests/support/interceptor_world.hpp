@@ -96,8 +96,9 @@ struct FakeUpstreams final : Upstreams {
 };
 
 /// Services: `api` (bearer, api.test, scopes read and write), `git` (basic, git.test, fetch and push of agent/**),
-/// `aws` (signed: s3.test for S3 and function.test for execute-api; sign_with_keys()), the
-/// plain host www.test (GET /**, POST /open) and the http:// host plain.test.
+/// `aws` (signed: s3.test for S3 and function.test for execute-api; sign_with_keys()), `agent` (bearer, agent.test, and
+/// a login of client CID that is captured at login.test), the plain host www.test (GET /**, POST /open) and the http://
+/// host plain.test.
 struct World {
     World();
     /// Makes the lease a key pair: `AKIDEXAMPLE`, kSecret and kSessionToken.

@@ -49,8 +49,8 @@ std::string connectable(const OperatorConfig& config) {
     for (const Account& account : config.accounts) {
         if (why_not(account).empty()) names += (names.empty() ? "" : ", ") + account.name;
     }
-    return names.empty() ? "no account of the configuration can be connected: one needs source = \"oauth\", \"auth0\" or "
-                           "\"login\""
+    return names.empty() ? "no account of the configuration can be connected: one needs source = \"oauth\", \"auth0\" "
+                           "or \"login\""
                          : "accounts that can be connected: " + names;
 }
 
