@@ -227,6 +227,7 @@ void Leases::login(const wire::LoginNeed& need) {
         listener_.answered({need.exchange, 0, "", reason, detail});
     };
     if (is_ending_) return refuse("mission_ending", "the mission is ending");
+    if (logins_asked_ >= kLoginsAtOnceMax) return refuse("source_failed", "too many logins at the same time");
     const auto found = std::find_if(mission_.services.begin(), mission_.services.end(),
                                     [&](const profiles::Service& one) { return one.name == need.service; });
     if (found == mission_.services.end()) return refuse("outside_mission", "no service " + need.service);
@@ -244,6 +245,7 @@ void Leases::login(const wire::LoginNeed& need) {
         lease->is_login = true;
     }
     const std::uint64_t exchange = need.exchange;
+    ++logins_asked_;
     account->second.source->login({lease != nullptr, need.members},
                                   [this, lease, exchange, account = found->account](LoginOutcome outcome) {
                                       take_login(lease, exchange, account, std::move(outcome));
@@ -256,6 +258,7 @@ void Leases::take_login(const LeasePtr& lease, std::uint64_t exchange, const std
     const auto refuse = [&](std::string_view reason, const std::string& detail) {
         listener_.answered({exchange, 0, "", std::string(reason), detail});
     };
+    --logins_asked_;
     auto* reply = std::get_if<LoginReply>(&outcome);
     if (lease && lease->row.state != LeaseState::Wanted) {
         // Given up on long ago, and recorded so. What came is given back all the same.

@@ -133,6 +133,7 @@ private:
     std::uint64_t counted_ = 0;                 ///< `l1` is the first
     std::size_t open_ = 0;                      ///< leases without an end
     std::size_t waiters_ = 0;
+    std::size_t logins_asked_ = 0;              ///< without an answer of their source
     std::set<std::size_t> revoked_;             ///< services, by index
     bool is_ending_ = false;
     std::size_t sources_ending_ = 0;            ///< asked to end the mission, and not done

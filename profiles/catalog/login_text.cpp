@@ -148,9 +148,12 @@ private:
                                       R"(write tokens = { access_token = "", refresh_token = "" })");
         }
         for (const TomlMember& token : tokens->value.members) {
-            if (token.value.kind != TomlKind::String || !is_token_beginning(token.value.text)) {
+            if (token.value.kind != TomlKind::String) {
                 report_kind(diagnostics_, token.value, token.key, "how such a token begins", R"("rt_")");
                 continue;
+            }
+            if (!is_token_beginning(token.value.text)) {
+                diagnostics_.error(token.value.at, "no token begins so", "as in \"rt_\"; \"\" for a JWT");
             }
             login_.tokens[token.key] = token.value.text;
             if (!std::binary_search(login_.keeps.begin(), login_.keeps.end(), token.key)) continue;

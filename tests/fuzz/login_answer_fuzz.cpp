@@ -26,7 +26,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     profiles::Login login;
     login.tokens = {{"access_token", "at_"}, {"id_token", ""}, {"refresh_token", "rt_"}};
     login.keeps = {"expires_in", "scope"};
-    login.claims = {"email", "exp", "https://api.example/auth"};
     HttpResponse response;
     response.status = 200;
     response.headers = {{"content-type", "application/json"}};
@@ -36,7 +35,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (tokens == nullptr) return 0;
     const std::string told = login_reply(*tokens, Milliseconds(60'000));
     if (told.size() > kLoginReplyBytesMax + 16 || !wire::JsonText::parse(told)) std::abort();
-    // The placeholders alone: what a provider says in a member that the catalog keeps, it has given away itself.
+    // The placeholders alone: what a provider says in a member or a claim that the catalog keeps, it gives away itself.
     for (const auto& [name, beginning] : login.tokens) {
         const auto shown = tokens->shown.find(name);
         if (shown == tokens->shown.end()) continue;

@@ -179,23 +179,42 @@ void LoginSource::hold(LoginTokens tokens) {
 }
 
 void LoginSource::retire(const Credential& credential, RetireCause /*cause*/, Completion<RetireOutcome> done) {
-    using End = RetireOutcome::End;
-    const auto found = captured_.find(credential.handle);
-    if (found == captured_.end()) return done({End::LeftToExpire, "it ends at its own time"});
+    if (!captured_.contains(credential.handle)) {
+        return done({RetireOutcome::End::LeftToExpire, "it ends at its own time"});
+    }
+    // A renewal under way is about to put another refresh token in the place of this one.
+    if (active_ == credential.handle && !waiting_.empty()) {
+        waiting_.push_back([this, handle = credential.handle, done = std::move(done)](const SourceFailure*) {
+            take_back(handle, done);
+        });
+        return;
+    }
+    take_back(credential.handle, std::move(done));
+}
+
+void LoginSource::take_back(const std::string& handle, Completion<RetireOutcome> done) {
+    const auto found = captured_.find(handle);
+    if (found == captured_.end()) return done({RetireOutcome::End::Gone, "taken back before"});
     const Secret token = std::move(found->second);
     captured_.erase(found);
-    if (active_ == credential.handle) {
+    if (active_ == handle) {
         active_.clear();
         held_.reset();
     }
     if (login_.revocation_endpoint.empty()) {
-        return done({End::LeftToExpire, account_.catalog + " has no way to take a login back; our copy, which was the "
-                                                           "only one, is dropped"});
+        return done({RetireOutcome::End::LeftToExpire, account_.catalog + " has no way to take a login back; our copy, "
+                                                           "which was the only one, is dropped"});
     }
     http_.send(revocation_request(login_, token),
                [title = title(), done = std::move(done)](const Result<HttpResponse>& response) {
                    done(outcome_of(title, false, response));
                });
+}
+
+// A rotating token whose successor is on its way is waited for: without it the account's login would be lost.
+void LoginSource::end_mission(std::function<void()> done) {
+    if (waiting_.empty()) return done();
+    waiting_.push_back([done = std::move(done)](const SourceFailure*) { done(); });
 }
 
 std::unique_ptr<Retirement> LoginSource::retirement(const Credential& credential) const {

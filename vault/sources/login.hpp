@@ -32,6 +32,7 @@ public:
     void login(const LoginQuestion& question, Completion<LoginOutcome> done) override;
     /// A login of this mission is taken back where the provider can; the stored one and access tokens are left.
     void retire(const Credential& credential, RetireCause cause, Completion<RetireOutcome> done) override;
+    void end_mission(std::function<void()> done) override;
     /// With the refresh token as it is now, not as it was when the login was new.
     [[nodiscard]] std::unique_ptr<Retirement> retirement(const Credential& credential) const override;
 
@@ -53,6 +54,7 @@ private:
     void renew(Renewed done);
     void renew_with(const Secret& token, std::function<Status(const Secret&)> keep);
     void finish_renewal(const SourceFailure* failure);
+    void take_back(const std::string& handle, Completion<RetireOutcome> done);
     void ask(HttpRequest request, Completion<std::variant<LoginTokens, SourceFailure>> done);
     void hold(LoginTokens tokens);
 

@@ -89,6 +89,7 @@ OperatorConfig operator_config() {
     variable.variable = "CORP_API";
     variable.hosts = {"api.exported.test"};
     account("subscription", "claude").source = "login";
+    account("long-lived", "claude");
     Account& inside = account("inside", "codex");
     inside.source = "login";
     inside.item.clear();

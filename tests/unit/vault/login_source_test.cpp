@@ -8,6 +8,7 @@
 #include "vault/retirement.hpp"
 #include "vault/sources/login.hpp"
 
+#include <deque>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -51,11 +52,11 @@ protected:
         service.login = make_login();
         service.captures_login = true;
         service.implied = {"fetch", "login", "push"};
+        EXPECT_TRUE(journal_.add_mission({mission_.id, clock_.wall().unix_ms, clock_.wall().unix_ms + kTtlMs, false}));
         begin();
     }
 
     void begin() {
-        EXPECT_TRUE(journal_.add_mission({mission_.id, clock_.wall().unix_ms, clock_.wall().unix_ms + kTtlMs, false}));
         profiles::Account account;
         account.name = "team";
         account.catalog = "agent";
@@ -224,6 +225,55 @@ TEST_F(Logins, WhatALoginMadeIsNeverLent) {
     leases_->need(need);
     EXPECT_EQ(heard_.held_messages.back().second, "at_real-1");
     EXPECT_FALSE(leases_->used({exchange_, "l1", 200})) << "the login's own lease";
+}
+
+// A provider that answers when the test says so.
+struct SlowProvider final : HttpClient {
+    void send(HttpRequest request, Completion<Result<HttpResponse>> done) override {
+        bodies.emplace_back(request.body.reveal());
+        asked.push_back(std::move(done));
+    }
+    void will_answer(const std::string& body) {
+        HttpResponse response;
+        response.status = 200;
+        response.headers = {{"content-type", "application/json"}};
+        response.body = Secret(body);
+        const auto done = std::move(asked.front());
+        asked.pop_front();
+        done(std::move(response));
+    }
+    std::deque<Completion<Result<HttpResponse>>> asked;
+    std::vector<std::string> bodies;
+};
+
+TEST(LoginSource, ARenewalUnderWayIsWaitedForBeforeTheLoginIsTakenBack) {
+    SlowProvider provider;
+    const ManualClock clock;
+    profiles::Account account;
+    account.name = "team";
+    LoginSource source(provider, clock, account, make_login(), nullptr);
+    std::optional<Credential> made;
+    source.login({true, {{"code", "c"}}}, [&](LoginOutcome outcome) {
+        made = std::move(std::get<LoginReply>(outcome).made);
+    });
+    provider.will_answer(answer("1", 60));
+    ASSERT_TRUE(made);
+    int renewed = 0;
+    for (int i = 0; i < 2; ++i) source.acquire({}, [&](const Fetched& fetched) { renewed += fetched ? 1 : 0; });
+    ASSERT_EQ(provider.bodies.size(), 2U) << "one flight for both";
+
+    std::optional<RetireOutcome> retired;
+    bool is_over = false;
+    source.retire(*made, RetireCause::MissionEnd, [&](const RetireOutcome& outcome) { retired = outcome; });
+    source.end_mission([&] { is_over = true; });
+    EXPECT_EQ(provider.bodies.size(), 2U);
+    EXPECT_FALSE(retired || is_over);
+    provider.will_answer(answer("2"));
+    EXPECT_EQ(renewed, 2);
+    EXPECT_TRUE(is_over);
+    EXPECT_THAT(provider.bodies.back(), HasSubstr("rt_real-2"));
+    provider.will_answer("{}");
+    EXPECT_EQ(retired->end, End::Gone);
 }
 
 // --- placeholders -------------------------------------------------------------------------------------------------
