@@ -71,7 +71,7 @@ class TmuxShell:
                 assert data, f"tmux ended before {pattern!r} showed; the screen showed:\n{shown}"
 
     def close(self):
-        """Ends the server, and waits for the shell that it hangs up on: on a busy machine that takes a moment longer."""
+        """Ends the server, and waits for the shell that it hangs up on: on a busy machine that takes a moment."""
         with contextlib.ExitStack() as stack:
             shells = []
             for pid in self._run("list-panes", "-a", "-F", "#{pane_pid}").stdout.split():
