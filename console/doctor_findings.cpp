@@ -119,7 +119,7 @@ void examine_clients(const MachineFacts& facts, Group group) {
     }
     std::string names;
     for (const std::string& name : facts.certificate_variables) names += (names.empty() ? "" : ", ") + name;
-    group.warn("set here, not passed to agents: " + names, "nothing to do; Sanctum's own bundle takes their place");
+    group.good("set here, not passed to agents, whom Sanctum's own bundle serves: " + names);
 }
 
 void examine_state(const MachineFacts& facts, Group group) {
@@ -159,7 +159,7 @@ void examine_secrets(const MachineFacts& facts, Group group) {
     if (!facts.configuration_fault.empty()) group.bad(facts.configuration_fault, "mend the file");
     else if (facts.has_configuration) group.good("configuration " + facts.configuration);
     else group.warn("no configuration (" + facts.configuration + "): only plain hosts can be used",
-                    "write one as in step 3 of README.md, or take over what `sanctum init --agent NAME` prints");
+                    "write one (`man sanctum-config`), or take over what `sanctum init --agent NAME` prints");
     for (const std::string& folder : facts.writable_by_others) {
         group.bad(folder + " can be changed by others", "chmod go-w " + folder);
     }

@@ -4,6 +4,8 @@
 #include "console/commands.hpp"
 #include "console/run_program.hpp"
 
+#include <algorithm>
+
 namespace sanctum::console {
 
 Exit run_leases(Console& console, const LeasesOptions& options) {
@@ -13,7 +15,15 @@ Exit run_leases(Console& console, const LeasesOptions& options) {
     const Result<ProgramEnd> end =
         run_program(console.places.vault(), arguments, ErrorStream::Inherited, kReapOutputBytesMax);
     if (!end) return fail(console, end.error().what, Exit::Unreachable);
-    console.out << end->output;
+    // One line is one document; the vault's program says what is in it, this one which format that is.
+    for (std::size_t begin = 0; begin < end->output.size();) {
+        const std::size_t next = std::min(end->output.find('\n', begin), end->output.size() - 1) + 1;
+        const std::string_view line = std::string_view(end->output).substr(begin, next - begin);
+        const bool is_document = options.format == Format::Json && line.starts_with('{');
+        if (is_document) console.out << R"({"schema":"sanctum.leases/1",)" << line.substr(1);
+        else console.out << line;
+        begin = next;
+    }
     return end->code == 0 ? Exit::Ok : Exit::Failed;
 }
 

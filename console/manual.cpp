@@ -64,7 +64,7 @@ std::string options_of(const CommandFacts& command) {
             out += (i == 0 ? "" : ", ") + ("\\fB" + plain(option.names[i]) + "\\fR");
         }
         if (!option.value.empty()) out += " \\fI" + plain(option.value) + "\\fR";
-        out += "\n" + plain(option.what) + (option.repeats ? " (more than once)" : "");
+        out += "\n" + plain(option.what);
         for (const std::string& choice : option.choices) {
             out += (choice == option.choices.front() ? "; one of " : ", ") + plain(choice);
         }

@@ -51,7 +51,7 @@ void describe(CLI::App& app, Options& options, bool& is_quiet, bool& is_verbose)
     app.add_option("-w,--workdir", options.working_directory, "Working directory of the command")->type_name("DIR");
     app.add_option("--status-fd", options.status_fd, "Write JSON lines about start and end to this descriptor")
         ->type_name("N")
-        ->check(CLI::Range(0, 1 << 20));
+        ->check(CLI::Range(0, 1 << 20).description(""));
     app.add_flag("--new-session", options.new_session, "Give the command a session of its own (no job control)");
     app.add_flag("-q,--quiet", is_quiet, "Say nothing but errors");
     app.add_flag("-v,--verbose", is_verbose, "Say more, also when stderr is no terminal");

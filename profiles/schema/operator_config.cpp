@@ -359,9 +359,13 @@ Result<OperatorConfig> load_operator_config(const std::string& path, Missing mis
     Result<std::string> text = read_owned_file(path, Secrecy::Ordinary);
     if (!text && text.error().code == Errc::NotFound && missing == Missing::IsEmpty) return OperatorConfig{};
     if (!text) return std::move(text).error();
+    return read_operator_config(path, *text);
+}
+
+Result<OperatorConfig> read_operator_config(const std::string& path, const std::string& text) {
     Diagnostics diagnostics;
-    const std::uint32_t source = diagnostics.add_file(path, *text);
-    const std::optional<TomlValue> tree = parse_toml(*text, source, diagnostics);
+    const std::uint32_t source = diagnostics.add_file(path, text);
+    const std::optional<TomlValue> tree = parse_toml(text, source, diagnostics);
     if (!tree) return diagnostics.to_error();
     OperatorConfig config = ConfigReader(*tree, {.source = source, .line = 1, .column = 1}, path, diagnostics).read();
     if (!diagnostics.empty()) return diagnostics.to_error();

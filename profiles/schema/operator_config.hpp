@@ -274,6 +274,10 @@ struct OperatorConfig {
 enum class Missing { IsEmpty, IsAnError };
 [[nodiscard]] Result<OperatorConfig> load_operator_config(const std::string& path, Missing missing);
 
+/// The same of a text that was read already; `path` says where it stands and where relative paths begin. Files that it
+/// names are read. Errors: InvalidProfile with every place.
+[[nodiscard]] Result<OperatorConfig> read_operator_config(const std::string& path, const std::string& text);
+
 /// The JSON Schema of the configuration, for editors. What only the machine can say (whether a file is there and who
 /// may read it) and what two keys say together is the loader's alone.
 [[nodiscard]] std::string configuration_json_schema();

@@ -15,6 +15,7 @@ import re
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
@@ -36,7 +37,10 @@ GOALS = {
     "startup_vs_exec_ms_added": (8.0, "below", "ms that `sanctum-run -- true` adds to plain exec, p50"),
     "startup_vs_bubblewrap": (1.0, "below", "times bubblewrap with equivalent mounts"),
     "connect_vs_native": (1.7, "below", "times a native connect, watch on"),
+    "system_calls_vs_native": (1.01, "below", "times the time of a million reads and writes outside"),
+    "revocation_ms": (100.0, "below", "ms from the start of `sanctum revoke` to the first refused request, p50"),
     "h1_keepalive_rps_vs_nginx": (1.0, "above", "times nginx, requests/s over 16 kept connections"),
+    "h1_keepalive_rps_vs_mitmproxy": (25.0, "above", "times mitmproxy, requests/s over 16 kept connections"),
     "h1_new_connections_vs_nginx": (1.0, "above", "times nginx, new TLS connections/s"),
     "body_10mib_vs_nginx": (0.9, "above", "times nginx, 10 MiB bodies"),
     "latency_added_p50_ms": (0.3, "below", "ms over direct, 32 connections below saturation, p50"),
@@ -67,6 +71,27 @@ catalog = "http-bearer"
 account = "api"
 grant = ["read"]
 """
+
+# Prints "served" after the first answer, and when it was refused.
+ASK_UNTIL_REFUSED = """
+import http.client, sys, time
+connection, status, served = None, 200, False
+while status != 403:
+    try:
+        connection = connection or http.client.HTTPSConnection(sys.argv[1])
+        connection.request("GET", "/1k")
+        answer = connection.getresponse()
+        answer.read()
+        status = answer.status
+    except (OSError, http.client.HTTPException):
+        connection = None  # what is under way is cut
+        continue
+    if not served:
+        print("served", flush=True)
+        served = True
+print(time.monotonic(), flush=True)
+"""
+
 
 def cpu_seconds(pids):
     total = 0
@@ -229,6 +254,36 @@ class Bench:
         self.ratios["connect_vs_native"] = values[1] / values[0]
         self.row("connect without the watch vs native", values[2] / values[0], "x")
 
+    # ---- other calls, and the end of a permission ---------------------------------------------------------------
+    def system_calls(self):
+        """dd(1) says how long its reads and writes of one byte took."""
+        command = ["dd", "if=/dev/zero", "of=/dev/null", "bs=1", "count=500000"]
+        native, inside = [], []
+        for _ in range(self.rounds):
+            done = subprocess.run(command, check=True, stderr=subprocess.PIPE, text=True,
+                                  env=dict(os.environ, LC_ALL="C"))
+            outcome = self.rig.run(*command, profile=self.profile, environment={"LC_ALL": "C"},
+                                   options=["-e", "LC_ALL"])
+            for text, into in ((done.stderr, native), (outcome.errors, inside)):
+                into.append(float(re.search(r"copied, ([\d.]+) s", text).group(1)))
+        self.row("a million reads and writes, outside", statistics.median(native) * 1000, "ms")
+        self.row("a million reads and writes, inside", statistics.median(inside) * 1000, "ms")
+        self.ratios["system_calls_vs_native"] = statistics.median(inside) / statistics.median(native)
+
+    def revocation(self):
+        """Both sides read the same clock; the client asks again as soon as it was answered."""
+        times = []
+        for _ in range(self.rounds):
+            running = self.rig.start("/usr/bin/python3", "-c", ASK_UNTIL_REFUSED, API,
+                                     profile=self.profile).wait_until_started()
+            assert running.read_line() == "served"
+            before = time.monotonic()
+            done = self.rig.sanctum("revoke", running.mission, "--service", "api")
+            assert done.returncode == 0, done.stderr
+            times.append((float(running.read_line()) - before) * 1000)
+            running.finish()
+        self.ratios["revocation_ms"] = statistics.median(times)
+
     # ---- requests ----------------------------------------------------------------------------------------------
     def load(self, name, options, path):
         """The same load all ways, interleaved; medians per way of each figure, and CPU per request."""
@@ -273,7 +328,8 @@ class Bench:
                     self.row(f"{name}, {way}, CPU", values["cpu_us"], "us/request")
             self.compare_loads(f"{name}, requests/s", result, "rps")
             self.compare_loads(f"{name}, CPU per request", result, "cpu_us")
-        self.ratios["h1_keepalive_rps_vs_nginx"] = kept["sanctum"]["rps"] / kept["nginx"]["rps"]
+        for peer in {"nginx", "mitmproxy"} & set(kept):
+            self.ratios[f"h1_keepalive_rps_vs_{peer}"] = kept["sanctum"]["rps"] / kept[peer]["rps"]
         self.ratios["h1_new_connections_vs_nginx"] = fresh["sanctum"]["rps"] / fresh["nginx"]["rps"]
         self.row("CPU per request vs nginx", kept["sanctum"]["cpu_us"] / kept["nginx"]["cpu_us"], "x")
         self.row("CPU per new connection vs nginx", fresh["sanctum"]["cpu_us"] / fresh["nginx"]["cpu_us"], "x")
@@ -405,8 +461,8 @@ def measure(quick, present, whole):
     bench = Bench(quick, present)
     whole.update({"ratios": bench.ratios, "against": bench.against, "rows": bench.rows, "failed": bench.failed})
     try:
-        for part in (bench.startup, bench.connect, bench.requests, bench.bodies, bench.latency, bench.memory,
-                     bench.decisions):
+        for part in (bench.startup, bench.connect, bench.system_calls, bench.revocation, bench.requests, bench.bodies,
+                     bench.latency, bench.memory, bench.decisions):
             try:
                 part()
             except Exception as error:  # one part that fails must not lose the others' figures

@@ -12,6 +12,7 @@ import collections
 import contextlib
 import ctypes
 import datetime
+import hashlib
 import os
 import re
 import shlex
@@ -31,7 +32,8 @@ import processes  # noqa: E402
 from authority import Authority  # noqa: E402
 from rig import API, BIN, SOURCE, Rig  # noqa: E402
 from test_clients import CLIENTS  # noqa: E402
-from test_runtimes import INSTALLED, SEEN, WORKS  # noqa: E402
+from test_runtimes import APT_CONFIGURATION, CARGO_MANIFEST, INSTALLED, SEEN, WORKS, answer_json  # noqa: E402
+from test_runtimes import make_tar_gz, make_wheel  # noqa: E402
 from upstream import RecordingUpstream, describe  # noqa: E402
 
 ADDRESS = "11.22.33.44"       # public, so that no peer refuses to dial it; here it is local (see own_network)
@@ -42,9 +44,19 @@ URL = f"https://{API}/describe"
 GIT_ROWS = {"git": ["git", "ls-remote", f"https://{API}/demo.git"]}
 PLACEHOLDER_ROWS = {"curl, sending the placeholder that it was given": [
     "sh", "-c", f'exec curl -fsS -H "Authorization: Bearer ${{API_TOKEN-none}}" {URL}']}
+# Tools are called by their program's name; each fetches anew, whoever ran before.
+DONE = "the tool is content"
+TOOL_ROWS = {name: ["sh", "-ec", f"{script}\necho {DONE}"] for name, script in {
+    "pip": f"/usr/bin/python3 -m pip download -q --no-cache-dir --no-deps -d $(mktemp -d -p .) "
+           f"-i https://{API}/simple/ demo",
+    "npm": f"npm view demo version --registry https://{API}/ --cache $(mktemp -d -p .) --fetch-retries 0",
+    "cargo": "cd crate; rm -f Cargo.lock; export CARGO_HOME=$(mktemp -d -p $PWD); cargo fetch --quiet",
+    "apt": "export APT_CONFIG=$PWD/apt.conf; rm -rf lists; mkdir -p lists/partial; "
+           "apt-get -o APT::Update::Error-Mode=any update",
+}.items()}
 RUNTIMES = "./runtimes"       # in the workspace, which every peer shows
 ROWS = {name: [word.replace(SEEN, RUNTIMES, 1) if word.startswith(SEEN) else word for word in command]
-        for name, command in {**CLIENTS, **GIT_ROWS, **WORKS, **PLACEHOLDER_ROWS}.items()}
+        for name, command in {**CLIENTS, **GIT_ROWS, **WORKS, **TOOL_ROWS, **PLACEHOLDER_ROWS}.items()}
 INJECTED, PLAIN, FAILED = "injected", "without", "fails"
 BY_HAND = ", set up by hand"
 
@@ -126,6 +138,37 @@ def git_listing(exchange):
     exchange.respond(200, body, [("Content-Type", "application/x-git-upload-pack-advertisement")])
 
 
+def packages():
+    """What a registry of each kind says of one package: path → route."""
+    def text(body):
+        return lambda exchange: exchange.respond(200, body, [("Content-Type", "text/html")])
+
+    def told(value):
+        return lambda exchange: answer_json(exchange, value)
+    crate = make_tar_gz({"demo-1.0.0/Cargo.toml": b'[package]\nname = "demo"\nversion = "1.0.0"\n',
+                         "demo-1.0.0/src/lib.rs": b""})
+    line = {"name": "demo", "vers": "1.0.0", "deps": [], "features": {}, "yanked": False,
+            "cksum": hashlib.sha256(crate).hexdigest()}
+    wheel = "demo-1.0-py3-none-any.whl"
+    return {"/simple/demo/": text(f'<a href="/files/{wheel}">{wheel}</a>'), f"/files/{wheel}": text(make_wheel()),
+            "/demo": told({"name": "demo", "dist-tags": {"latest": "1.0.0"}, "versions": {"1.0.0": {
+                "name": "demo", "version": "1.0.0", "dist": {"tarball": f"https://{API}/demo/-/demo-1.0.0.tgz"}}}}),
+            "/index/config.json": told({"dl": f"https://{API}/crates"}), "/index/de/mo/demo": told(line),
+            "/crates/demo/1.0.0/download": text(crate),
+            "/debian/dists/stable/main/binary-amd64/Packages": text("Package: demo\nVersion: 1.0\nArchitecture: all\n")}
+
+
+def write_for_tools(rig):
+    """What cargo and apt are told by files of the workspace."""
+    rig.write(rig.make("home/work/crate/src") / "main.rs", "fn main() {}\n")
+    rig.write(rig.work / "crate" / "Cargo.toml", CARGO_MANIFEST)
+    rig.write(rig.make("home/work/crate/.cargo") / "config.toml",
+              f'[registries.named]\nindex = "sparse+https://{API}/index/"\n')
+    rig.write(rig.work / "apt.conf", APT_CONFIGURATION.replace("@", str(rig.work)))
+    rig.write(rig.work / "sources.list", f"deb [trusted=yes] https://{API}/debian stable main\n")
+    rig.write(rig.work / "status", "")
+
+
 def describe_and_close(exchange):
     """Some clients read until the connection ends, and say so; the recording server does not listen to that."""
     describe(exchange)
@@ -150,7 +193,7 @@ class World:
         self.rig.folder.chmod(0o755)
         self.authority = Authority(self.rig.folder / "authority")
         self.upstream = RecordingUpstream(*self.authority.issue(API), at=(ADDRESS, 443), routes={
-            "/describe": describe_and_close, "/demo.git/info/refs": git_listing})
+            "/describe": describe_and_close, "/demo.git/info/refs": git_listing, **packages()})
         answer_dns()
         trust(self.rig, self.authority)
         peers.furnish_machine(self.rig, f"127.0.0.1 localhost\n{ADDRESS} {API}\n")
@@ -162,6 +205,7 @@ class World:
         self.rig.configure()
         self.profile = self.rig.profile(PROFILE)
         build_go_client(self.rig)
+        write_for_tools(self.rig)
         self.rig.write(self.rig.work / "static_client", (BIN / "static_client").read_bytes(), 0o755)
         self.rig.write(self.rig.work / "Client.java", (SOURCE / "tests/e2e/Client.java").read_text())
         if INSTALLED.exists():
@@ -301,7 +345,7 @@ def run_client(world, way, command):
         end_what_is_left(children)
     text = done.stdout.decode(errors="replace")
     arrived = world.upstream.exchanges[before:]
-    if not ('"has_authorization"' in text or "refs/heads/main" in text) or not arrived:
+    if not any(sign in text for sign in ('"has_authorization"', "refs/heads/main", DONE)) or not arrived:
         why = reason_of(done.stderr.decode(errors="replace") + "\n" + text)
         return FAILED, why or f"exit {done.returncode} without a word"
     injected = arrived[-1].header("authorization") == f"Bearer {peers.TOKEN}"
@@ -311,7 +355,7 @@ def run_client(world, way, command):
 def absent_programs(rig):
     """Rows whose client is not on this machine."""
     return {name for name, command in ROWS.items()
-            if not (shutil.which(command[0]) or (rig.work / command[0]).exists())}
+            if not (shutil.which(name if name in TOOL_ROWS else command[0]) or (rig.work / command[0]).exists())}
 
 
 def measure(present, whole):

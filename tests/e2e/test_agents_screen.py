@@ -12,6 +12,10 @@ from rig import BIN
 from tmux import TmuxShell
 
 INPUT_LINE = {"claude": r"^❯\s*$", "codex": r"^› Ask Codex to do anything"}
+# What it asks for besides its work, as README says: hosts that are refused, operations that are known
+REFUSED = {"claude": {"downloads.claude.ai", "github.com"},
+           "codex": {"github.com", "api.github.com", "chatgpt.com", "raw.githubusercontent.com"}}
+KNOWN = {"claude": {"housekeeping/settings", "housekeeping/policy-limits"}, "codex": set()}
 FULL_SCREEN = {"claude": "Claude Code v", "codex": r"OpenAI Codex \(v"}
 
 
@@ -54,8 +58,13 @@ def test_it_starts_takes_input_works_and_ends(shell, rig, agent):
 
     shell.type("echo code $?\n")
     shell.wait_for("^code 0$")
-    ended = [record for record in records_of_the_mission(rig) if record["type"] == "mission.ended"]
-    assert [record["reason"] for record in ended] == ["exit"]
+    records = records_of_the_mission(rig)
+    assert [record["reason"] for record in records if record["type"] == "mission.ended"] == ["exit"]
+    refused = {record["host"] for record in records if record["type"] == "exchange.refused"}
+    known = {record["operation"] for record in records if record["type"] == "exchange.intent"}
+    assert refused and refused <= REFUSED[agent.name], refused
+    housekeeping = {operation for operation in known if operation.startswith("housekeeping/")}
+    assert housekeeping == KNOWN[agent.name], known
 
 
 def test_it_follows_the_size_of_the_terminal(shell, rig, agent):

@@ -24,7 +24,7 @@ RECORDS = {
     "head.signed": {"head_seq", "head", "signature"},
     "mission.ended": {"reason", "code", "leases", "held_files", "repaired"},
 }
-SCRIPTS = ["setup", "quickstart", "test", "bench", "check"]
+SCRIPTS = ["setup", "quickstart", "test", "bench", "check", "reproducible"]
 
 
 @pytest.mark.parametrize("program", ["sanctum-run", "sanctum", "sanctum-interceptor", "sanctum-vault"])
@@ -48,7 +48,7 @@ def test_each_script_refuses_an_option_that_it_does_not_know(script):
 
 
 COMMANDS = ["init", "check", "explain", "schema", "trust", "vault", "connect", "accounts", "ps", "show", "revoke",
-            "accept", "audit", "reap", "prune", "doctor", "completion", "manual", "version"]
+            "accept", "audit", "reap", "leases", "prune", "doctor", "completion", "manual", "version"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -67,7 +67,8 @@ def test_each_reading_command_speaks_json_with_a_schema(rig, service):
     commands = [["version"], ["doctor"], ["ps", "--all"], ["vault", "list"], ["show", "last"],
                 ["audit", "show", "last"], ["audit", "verify"], ["check", str(service)], ["explain", str(service)],
                 ["explain", str(service), *request], ["explain", f"{refused['mission']}-{refused['exchange']}"],
-                ["trust", "--list"], ["accept", "last", "--dry-run"], ["accounts"]]
+                ["trust", "--list"], ["accept", "last", "--dry-run"], ["accounts"], ["audit", "list"],
+                ["leases", "--all"]]
     for command in commands:
         shown = rig.sanctum(*command, "--json")
 

@@ -179,9 +179,10 @@ def test_manual_pages_are_understood_by_man_without_a_warning(whole, page):
 
 @pytest.mark.parametrize("page, file", [("sanctum-profile.5", "mission-1.json"),
                                         ("sanctum-config.5", "configuration-1.json")])
-def test_a_page_of_a_format_has_every_key_of_its_schema(whole, page, file):
+def test_a_page_of_a_format_has_every_key_of_its_schema(whole, options, page, file):
     text = read_page(whole, page)
-    schema = json.loads((whole / "share/sanctum/schema" / file).read_text())
+    schema_text = (whole / "share/sanctum/schema" / file).read_text()
+    schema = json.loads(schema_text)
 
     def keys(node):
         for name, inner in node.get("properties", {}).items():
@@ -193,6 +194,11 @@ def test_a_page_of_a_format_has_every_key_of_its_schema(whole, page, file):
     assert len(names) > 25
     for name in names:
         assert re.search(rf"[.\[ ]{re.escape(name)}(\]|\.NAME\]|\n)", text), name
+    assert "See the schema." not in text, "each key has words of its own"
+    for words in re.findall(r'"description": "(.*?[^\\])"', schema_text):
+        assert words.endswith(".") and words.count("[") == words.count("]"), f"cut off: {words}"
+    for command, option in re.findall(r"`(sanctum(?:-run| [a-z]+)) (--[a-z-]+)", schema_text):
+        assert option in options[command], f"{command} has no {option}"
 
 
 def complete(whole, *words):

@@ -2,6 +2,7 @@
 """Inside a mission ordinary work goes on as on any machine: builds, git, temporary files, many processes, large trees,
 workspaces of every kind. What a mission takes away has its own twin beside what it leaves."""
 
+import json
 import os
 import subprocess
 import textwrap
@@ -160,6 +161,9 @@ def test_a_day_long_mission_starts_like_any_other(rig, service):
     outcome = script(rig, service, "echo day", "--ttl", "24h")
 
     assert outcome.code == 0 and outcome.text == "day\n", outcome
+    noted = json.loads((outcome.folder / "mission.json").read_text())
+    lasts = noted["ends_unix_ms"] - noted["started_unix_ms"]
+    assert 0 <= lasts - 24 * 3600 * 1000 < 60_000, "and would have ended a day later, not after its profile's minutes"
 
 
 # ---- workspaces -----------------------------------------------------------------------------------------------------

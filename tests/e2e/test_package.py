@@ -81,6 +81,7 @@ def test_it_holds_what_belongs_in_and_nothing_with_more_rights(packages):
 
 
 LIFE = r"""
+fails() { if "$@" >/dev/null 2>&1; then echo "worked and must not: $*" >&2; exit 1; fi; }  # `!` never ends a script
 dpkg -i /packages/sanctum_*-1_*.deb >/dev/null
 /usr/bin/sanctum doctor --plain | grep 'all programs'
 test "$(dpkg-query -W -f '${Status}' sanctum)" = 'install ok installed'
@@ -88,11 +89,12 @@ mkdir -p /etc/sanctum/profiles /workspace && chown 1000:1000 /workspace
 printf 'schema = 1\n[mission]\nname = "m"\nttl = "1m"\n[sandbox]\nworkspace = "."\n' >/etc/sanctum/profiles/m.toml
 cd /workspace
 sanctum-run --quiet --profile m -- sh -c 'echo ran as $(id -u)'
-! sanctum-run --quiet --profile m -- cat /etc/shadow 2>/dev/null
+fails sanctum-run --quiet --profile m -- cat /etc/shadow
 sanctum audit verify
 systemd-analyze verify --man=no sanctum-reap.timer sanctum-reap.service sanctum-recover.service
 systemd-tmpfiles --dry-run --create sanctum.conf 2>/dev/null || systemd-tmpfiles --create sanctum.conf
 test -L /etc/systemd/system/timers.target.wants/sanctum-reap.timer
+test -L /etc/systemd/system/multi-user.target.wants/sanctum-recover.service
 MANPATH=/usr/share/man man -w sanctum sanctum-run sanctum-profile sanctum-config >/dev/null
 bash -c '. /usr/share/bash-completion/completions/sanctum; complete -p sanctum sanctum-run' >/dev/null
 
@@ -102,13 +104,14 @@ sanctum audit verify
 sanctum-run --quiet --profile m -- echo ran after the upgrade
 
 dpkg -r sanctum >/dev/null
-! command -v sanctum-run >/dev/null
+test ! -e /usr/bin/sanctum-run && test ! -e /usr/bin/sanctum
 test ! -e /usr/libexec/sanctum && test ! -e /usr/share/sanctum
 test -d /var/lib/sanctum
 dpkg -P sanctum
-test ! -e /etc/systemd/system/timers.target.wants/sanctum-reap.timer
-test -s /var/lib/sanctum/state/receipts.jsonl
-! dpkg-query -W sanctum 2>/dev/null
+test ! -L /etc/systemd/system/timers.target.wants/sanctum-reap.timer
+test ! -L /etc/systemd/system/multi-user.target.wants/sanctum-recover.service
+test -s /var/lib/sanctum/state/receipts.jsonl && test -s /etc/sanctum/profiles/m.toml
+fails dpkg-query -W sanctum
 test -z "$(find /usr /lib/systemd /etc -path '*sanctum*' -not -path '/etc/sanctum*' -not -path '/usr/src/*')"
 echo the end
 """

@@ -3,9 +3,14 @@
 
 import json
 import re
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 
+import identity as identities
+import test_clients
 from rig import BIN, SOURCE
 from terminal import Terminal
 
@@ -70,6 +75,22 @@ def test_the_five_steps_work_as_they_are_written(rig, typed):
     assert verified[0] == 0 and "sealed" in verified[1], verified
 
 
+def test_the_quickstart_shows_the_main_job_and_leaves_nothing(identity):
+    identities.require((SOURCE / "build/servers/usr/sbin/lighttpd").exists(), "no lighttpd (scripts/setup test)")
+    folder = Path(identities.make_folder(identity, "sanctum-e2e-"))  # a short path: sockets are made below it
+    environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(folder), "LANG": "C.UTF-8",
+                   "TMPDIR": str(folder), "SANCTUM_BIN": str(BIN)}
+    try:
+        done = subprocess.run([SOURCE / "scripts/quickstart"], env=environment, stdin=subprocess.DEVNULL, text=True,
+                              capture_output=True, check=False, timeout=100, **identity.popen)
+        left = list(folder.iterdir())
+    finally:
+        shutil.rmtree(folder)
+
+    assert done.returncode == 0 and left == [], done.stdout + done.stderr
+    assert "\n  yes  the push to main was refused\n" in done.stdout and "  NO  " not in done.stdout, done.stdout
+
+
 # Rows of README's tables of costs: what is compared → what scripts/bench calls it
 PROXIED = {
     "requests/s, kept connections": "keep-alive, 16 connections, requests/s",
@@ -102,3 +123,41 @@ def test_the_figures_beside_the_peers_are_those_of_the_last_run():
     assert {"bubblewrap", "sandlock", "nono", "firejail", "codex", "sandbox-runtime"} <= set(against["start-up"])
     assert {"nginx", "haproxy", "squid", "mitmproxy"} == set(proxies)
     assert starts in README and work in README, f"README lacks these tables:\n{starts}\n\n{work}"
+
+
+def test_the_figures_in_sentences_are_those_of_the_last_run():
+    run = json.loads((SOURCE / "bench/results/last.json").read_text())
+    ratios, rows = run["ratios"], {row["name"]: row["value"] for row in run["rows"]}
+    costs = " ".join(README.split("\n## What it costs\n")[1].split("\n## ")[0].split())
+    (start,), (times,), (wait,), (memory,) = (re.findall(pattern, costs) for pattern in (
+        r"starts in about (\d+) ms more", r"without attribution and (\w+) times that with it",
+        r"waits (\d+) µs longer", r"together use (\d+) MB"))
+
+    assert int(start) == pytest.approx(ratios["startup_vs_exec_ms_added"], rel=0.1)
+    assert times == {3: "three", 4: "four", 5: "five", 6: "six"}[round(ratios["connect_vs_native"])]
+    assert rows["connect without the watch vs native"] == pytest.approx(1, rel=0.1)
+    assert int(wait) == round(rows["latency added, one connection, p50 us"])
+    assert int(memory) == round(ratios["pss_idle_mb"])
+
+
+def test_each_client_of_the_first_table_is_run_by_the_test_that_it_names():
+    rows = re.findall(r"(?m)^\| (.+) \| `(test_\w+)` \|$", README)
+    clients = ", ".join(client for client, _ in rows)
+
+    assert len(rows) >= 5 and [test for _, test in rows if not hasattr(test_clients, test)] == []
+    for client in test_clients.CLIENTS:
+        first, _, library = client.replace("(own TLS)", "").strip().partition(" ")
+        assert first in clients and library in clients.replace("`", ""), f"README has no row for {client}"
+
+
+def test_the_versions_of_agents_are_those_that_are_tested():
+    tested = json.loads((SOURCE / "tests/agents/package.json").read_text())["dependencies"]
+    for agent, package in (("Claude Code", "@anthropic-ai/claude-code"), ("Codex", "@openai/codex")):
+        assert f"\n| {agent} | {tested[package]} |" in README
+
+
+def test_every_test_that_a_document_names_exists():
+    for document in ("README.md", "SECURITY.md", "ARCHITECTURE.md", "CONTRIBUTING.md"):
+        text = (SOURCE / document).read_text()
+        paths = re.findall(r"`((?:tests|scripts|package|bench)/[\w./-]+)", text)
+        assert paths and [path for path in paths if not (SOURCE / path).exists()] == [], document

@@ -285,14 +285,17 @@ def test_a_grpc_client_gets_a_clear_refusal_and_leaves_nothing_upstream(rig, ser
               "try:\n"
               "    channel.unary_unary('/demo.Service/Call')(b'', timeout=10)\n"
               "except grpc.RpcError as error:\n"
-              "    print(error.code().name)\n")
+              "    print(error.code().name, error.details())\n")
     identities.require(subprocess.run(["/usr/bin/python3", "-c", "import grpc"], check=False,
                                       stderr=subprocess.DEVNULL).returncode == 0, "python3-grpcio (scripts/setup test)")
 
     outcome = rig.run("/usr/bin/python3", "-c", script, profile=service)
 
-    assert outcome.code == 0 and "UNAVAILABLE" in outcome.text, outcome
-    assert upstream.connections == 0
+    assert outcome.code == 0 and outcome.text.startswith("UNAVAILABLE"), outcome
+    assert "no application protocol" in outcome.text, "the client is told why"
+    assert [record["name"] for record in outcome.of_type("connection.opened")] == [API]
+    assert "tls_handshake" in [record["reason"] for record in outcome.of_type("connection.refused")]
+    assert outcome.of_type("exchange.intent") == [] and upstream.connections == 0
 
 
 def test_readme_has_the_table_that_these_tests_show():

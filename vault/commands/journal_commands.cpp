@@ -121,7 +121,11 @@ void print_words(const LeaseRow& row) {
 }
 
 Status list(const std::string& state, bool lists_all, bool as_json) {
-    if (::access((state + "/state.db").c_str(), F_OK) != 0) return {};  // no vault ever ran here
+    const auto nothing = [&] {
+        if (!as_json) std::puts(lists_all ? "No lease is on record." : "No credential is out.");
+        return Status();
+    };
+    if (::access((state + "/state.db").c_str(), F_OK) != 0) return nothing();  // no vault ever ran here
     const SystemClock clock;
     SANCTUM_TRY(Journal journal, Journal::open(state, kJournalBusyTimeout));
     SANCTUM_TRY(const std::vector<std::string> missions, journal.missions());
@@ -134,8 +138,7 @@ Status list(const std::string& state, bool lists_all, bool as_json) {
             as_json ? print_json(lease) : print_words(lease);
         }
     }
-    if (shown == 0 && !as_json) std::puts(lists_all ? "No lease is on record." : "No credential is out.");
-    return {};
+    return shown == 0 ? nothing() : Status();
 }
 
 }  // namespace

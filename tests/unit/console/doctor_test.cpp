@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 
 namespace sanctum::console::test {
@@ -104,7 +105,6 @@ TEST(Doctor, EachThingThatIsMissingNamesItsRemedy) {
         {"folder of others", [](auto& f) { f.writable_by_others = {"/x"}; }, Health::Bad, "chmod go-w /x"},
         {"half an installation", [](auto& f) { f.missing_programs = {"/x/sanctum-vault"}; }, Health::Bad, "install"},
         {"no cgroups", [](auto& f) { f.cgroup2_delegated.clear(); }, Health::Warning, "Delegate=yes"},
-        {"foreign bundle", [](auto& f) { f.certificate_variables = {"SSL_CERT_FILE"}; }, Health::Warning, "bundle"},
     };
     for (const Row& row : rows) {
         SCOPED_TRACE(row.name);
@@ -114,6 +114,19 @@ TEST(Doctor, EachThingThatIsMissingNamesItsRemedy) {
         EXPECT_EQ(worst_of(findings), row.worst);
         EXPECT_THAT(mends_of(findings), ::testing::HasSubstr(row.mend));
     }
+}
+
+TEST(Doctor, AVariableThatPointsClientsAtAnotherBundleIsToldAndNothingToMend) {
+    MachineFacts facts = good_machine();
+    facts.certificate_variables = {"SSL_CERT_FILE"};
+
+    const std::vector<Finding> findings = examine(facts);
+
+    EXPECT_EQ(worst_of(findings), Health::Good) << mends_of(findings);
+    EXPECT_TRUE(std::any_of(findings.begin(), findings.end(), [](const Finding& finding) {
+        return finding.what.find("not passed to agents") != std::string::npos &&
+               finding.what.find("SSL_CERT_FILE") != std::string::npos;
+    }));
 }
 
 TEST(Doctor, ForRootTheSwitchesOfOrdinaryUsersDoNotMatter) {
