@@ -149,6 +149,12 @@ inline constexpr std::size_t kCommandsAtOnceMax = 8;
 inline constexpr minutes kLeaseLifeMax{60};
 /// A credential for one request; long enough for a slow upload to begin.
 inline constexpr minutes kSingleUseLifeMax{10};
+/// A login's access token with less than this left is renewed before it is handed out.
+inline constexpr minutes kLoginRenewBefore{2};
+/// An agent that wants its login renewed again so soon gets what there is: one in a loop would use its owner's up.
+inline constexpr seconds kLoginRenewPause{30};
+/// What an agent is told by its token endpoint: placeholders as long as the tokens, and what the catalog keeps.
+inline constexpr std::size_t kLoginReplyBytesMax = 48 * 1024;
 /// How long a credential whose answer was lost is counted as possibly alive when its source cannot say.
 inline constexpr std::chrono::hours kOrphanLifeMax{24};
 /// A provider may still make what was asked for this long after it was asked; longer than any exchange waits for it.
@@ -321,6 +327,12 @@ inline constexpr std::size_t kRecordQueueBytesMax = 1024 * 1024;
 inline constexpr seconds kRecordTimeout{10};
 /// How long an exchange waits for a credential; command sources may ask a remote service.
 inline constexpr seconds kLeaseTimeout{60};
+/// Requests to token endpoints that the vault answers, at once; an agent has one.
+inline constexpr std::size_t kLoginsAtOnceMax = 16;
+/// Body of an agent's request to its token endpoint: a code, a verifier, an address.
+inline constexpr std::size_t kLoginBodyBytesMax = 16 * 1024;
+/// How much longer than the mission an agent's files say that its login lasts: clients renew one that ends soon.
+inline constexpr std::chrono::hours kLoginShownLonger{1};
 /// Leases in use at once.
 inline constexpr std::size_t kLeasesMax = 1024;
 /// Credentials that are looked for in responses after their lease has ended; services that fetch one for every exchange

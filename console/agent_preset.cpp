@@ -4,6 +4,7 @@
 #include "base/standard_path.hpp"
 #include "base/wire/archive.hpp"
 
+#include <algorithm>
 #include <array>
 #include <string_view>
 
@@ -31,13 +32,34 @@ constexpr std::array kCodexHome = {HomeFile{".codex/config.toml",
                                             "[analytics]\n"
                                             "enabled = false\n"}};
 
+constexpr std::array kClaudeLoginHome = {
+    HomeFile{".claude/settings.json", "{\"sandbox\": {\"enabled\": false}}\n"},
+    HomeFile{".claude.json", "{\"hasCompletedOnboarding\": true, "
+                             "\"projects\": {@workspace@: {\"hasTrustDialogAccepted\": true}}}\n"}};
+constexpr std::array kCodexLoginHome = {HomeFile{".codex/config.toml",
+                                                 "sandbox_mode = \"danger-full-access\"\n"
+                                                 "check_for_update_on_startup = false\n"
+                                                 "cli_auth_credentials_store = \"file\"\n"
+                                                 "model_provider = \"chatgpt-http\"\n\n"
+                                                 "[model_providers.chatgpt-http]\n"
+                                                 "name = \"ChatGPT over HTTP\"\n"
+                                                 "base_url = \"https://chatgpt.com/backend-api/codex\"\n"
+                                                 "requires_openai_auth = true\n"
+                                                 "wire_api = \"responses\"\n"
+                                                 "supports_websockets = false\n\n"
+                                                 "[analytics]\n"
+                                                 "enabled = false\n"}};
+constexpr AgentLogin kClaudeLogin = {"claude", R"(["messages", "housekeeping", "login"])", kClaudeLoginHome};
+constexpr AgentLogin kCodexLogin = {"codex", R"(["responses", "login"])", kCodexLoginHome};
+
 constexpr std::array<AgentPreset, 4> kPresets = {{
     {"claude", "claude", "claude-code", "Work in this folder with Claude Code", "2h", "anthropic", "model",
      R"(["messages", "housekeeping"])", "present = { ANTHROPIC_API_KEY = true }\n",
      R"(CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC = "1", DISABLE_AUTOUPDATER = "1")", true,
      "# Besides messages it asks its API whether it is there, for settings and policy limits: `housekeeping`.\n"
      "# Its own sandbox cannot start inside this one and is switched off in the kept home.\n",
-     "[budget]\ncalls = 5000\n", kClaudeHome, "sanctum-run -- claude"},
+     "[budget]\ncalls = 5000\n", kClaudeHome, "sanctum-run -- claude",
+     &kClaudeLogin},
     {"codex", "codex", "codex", "Work in this folder with Codex", "2h", "openai", "model", R"(["responses"])",
      "present = { OPENAI_API_KEY = true, CODEX_API_KEY = true }\n", "", true,
      "# At start it asks github.com, api.github.com, raw.githubusercontent.com and chatgpt.com for plugins and news:\n"
@@ -46,7 +68,7 @@ constexpr std::array<AgentPreset, 4> kPresets = {{
      "#   name  = \"api.github.com\"\n"
      "#   match = [\"GET /repos/openai/plugins\"]\n"
      "# Its own sandbox cannot start inside this one; the kept home switches it off, and its WebSocket.\n",
-     "[budget]\ncalls = 5000\n", kCodexHome, "sanctum-run -- codex"},
+     "[budget]\ncalls = 5000\n", kCodexHome, "sanctum-run -- codex", &kCodexLogin},
     {"git", "git", "git", "Clone, commit and push to branches below agent/", "30m", "git-http", "git",
      R"(["fetch", "push"])", "resources = { ref = [\"agent/**\"] }\n", "", false, "", "", {},
      "sanctum-run -- git clone https://HOST/REPO"},
@@ -74,21 +96,36 @@ std::string commented(const std::string& lines) {
     return out;
 }
 
+// How an account for it is made; a comment carries no secret and asks for none: an account names where it lies.
+std::string account_text(const AgentPreset& preset) {
+    const std::string catalog = preset.catalog;
+    const bool is_git = catalog == "git-http";
+    const std::string hosts = is_git ? "  hosts = [\"git.example.com\"]\n  username = \"agent\"\n" : "";
+    std::string text = "# No account for this yet. Put the credential into the store and name it in your "
+                       "configuration:\n#   sanctum vault add " + catalog + "\n" +
+                       commented("  [[account]]\n  name = " + quote(catalog) + "\n  catalog = " + quote(catalog) +
+                                 "\n  source = \"local\"\n  item = " + quote(catalog) + "\n" + hosts);
+    if (preset.login == nullptr) return text;
+    const std::string login = preset.login->catalog;
+    return text + "# With a subscription instead of a key, before `sanctum init`: sanctum connect " + login +
+           ", for\n" +
+           commented("  [[account]]\n  name = " + quote(login) + "\n  catalog = " + quote(login) +
+                     "\n  source = \"login\"\n  item = " + quote(login) + "\n");
+}
+
 std::string service_text(const AgentPreset& preset, const profiles::OperatorConfig& config) {
     if (preset.catalog == nullptr) return {};
-    const std::string account = account_for(preset, config);
-    const std::string catalog = preset.catalog;
-    std::string lines = "[[service]]\nname    = " + quote(preset.service) + "\ncatalog = " + quote(catalog) +
-                        "\naccount = " + quote(account.empty() ? catalog : account) + "\ngrant   = " + preset.grant +
-                        "\n" + preset.more_service;
-    if (!account.empty()) return lines + "\n";
-    // A comment carries no secret and asks for none: an account names where the credential lies.
-    const std::string hosts = catalog == "git-http" ? "  hosts = [\"git.example.com\"]\n  username = \"agent\"\n" : "";
-    return "# No account for this yet. Put the credential into the store and name it in your configuration:\n"
-           "#   sanctum vault add " + catalog + "\n" +
-           commented("  [[account]]\n  name = " + quote(catalog) + "\n  catalog = " + quote(catalog) +
-                     "\n  source = \"local\"\n  item = " + quote(catalog) + "\n" + hosts) +
-           "# then take the comment signs away here:\n" + commented(lines) + "\n";
+    const AgentChoice choice = choose_account(preset, config);
+    const std::string catalog = choice.login != nullptr ? choice.login->catalog : preset.catalog;
+    const std::string grant = choice.login != nullptr ? choice.login->grant : preset.grant;
+    const std::string more = choice.login == nullptr ? preset.more_service
+                             : choice.is_captured    ? "login   = \"capture\"\n"
+                                                     : "";
+    const std::string lines = "[[service]]\nname    = " + quote(preset.service) + "\ncatalog = " + quote(catalog) +
+                              "\naccount = " + quote(choice.account.empty() ? catalog : choice.account) +
+                              "\ngrant   = " + grant + "\n" + more;
+    if (!choice.account.empty()) return lines + "\n";
+    return account_text(preset) + "# then take the comment signs away here:\n" + commented(lines) + "\n";
 }
 
 std::string environment_text(const AgentPreset& preset, const std::vector<std::string>& path_folders) {
@@ -119,11 +156,16 @@ std::string home_file_text(const HomeFile& file, const std::string& workspace) {
     return text;
 }
 
-std::string account_for(const AgentPreset& preset, const profiles::OperatorConfig& config) {
-    for (const profiles::Account& account : config.accounts) {
-        if (preset.catalog != nullptr && account.catalog == preset.catalog) return account.name;
-    }
-    return {};
+AgentChoice choose_account(const AgentPreset& preset, const profiles::OperatorConfig& config) {
+    const auto find = [&](const char* catalog) {
+        return std::find_if(config.accounts.begin(), config.accounts.end(), [&](const profiles::Account& account) {
+            return catalog != nullptr && account.catalog == catalog;
+        });
+    };
+    if (const auto found = find(preset.catalog); found != config.accounts.end()) return {found->name};
+    const auto found = find(preset.login == nullptr ? nullptr : preset.login->catalog);
+    if (found == config.accounts.end()) return {};
+    return {found->name, preset.login, found->source == "login" && found->item.empty()};
 }
 
 std::string profile_text(const AgentPreset& preset, const FoundProgram& found,

@@ -18,6 +18,13 @@ struct HomeFile {
     const char* content;  ///< `@workspace@` stands for the quoted path of the workspace
 };
 
+/// The same agent with a subscription instead of an API key: an account whose source is a login.
+struct AgentLogin {
+    const char* catalog;
+    const char* grant;  ///< TOML array
+    std::span<const HomeFile> home_files;
+};
+
 struct AgentPreset {
     const char* name;          ///< of --agent
     const char* program;       ///< nullptr: any command
@@ -34,7 +41,16 @@ struct AgentPreset {
     const char* tail;          ///< further tables
     std::span<const HomeFile> home_files;
     const char* example;       ///< command to try
+    const AgentLogin* login = nullptr;  ///< nullptr: it has no subscription
 };
+
+/// What of a preset fits the operator's accounts: the API key's where there is one, else the login's.
+struct AgentChoice {
+    std::string account;              ///< empty: there is none for it
+    const AgentLogin* login = nullptr;
+    bool is_captured = false;         ///< nobody logs in outside: the agent does it within the mission
+};
+[[nodiscard]] AgentChoice choose_account(const AgentPreset& preset, const profiles::OperatorConfig& config);
 
 /// nullptr for an unknown name.
 [[nodiscard]] const AgentPreset* find_preset(const std::string& name);
@@ -46,8 +62,5 @@ struct AgentPreset {
 
 /// What is written into a file of the agent's home.
 [[nodiscard]] std::string home_file_text(const HomeFile& file, const std::string& workspace);
-
-/// The account of the operator that serves the preset; empty: there is none.
-[[nodiscard]] std::string account_for(const AgentPreset& preset, const profiles::OperatorConfig& config);
 
 }  // namespace sanctum::console

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "console/doctor.hpp"
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstring>
 #include <utility>
@@ -163,6 +165,30 @@ void examine_secrets(const MachineFacts& facts, Group group) {
     }
 }
 
+// How each agent can log in within a mission, and what of its own cannot be captured.
+struct AgentLogins {
+    std::string_view catalog;
+    std::string_view possible;
+    std::string_view impossible;
+};
+constexpr std::array<AgentLogins, 2> kAgentLogins = {{
+    {"claude", "`claude auth login`: a person opens the address it prints and pastes the code",
+     "a browser that comes back by itself: the port it comes back to is inside"},
+    {"codex", "`codex login --device-auth`: a person types the code that it prints",
+     "`codex login` with a browser, which comes back to a port inside"},
+}};
+
+void examine_logins(const MachineFacts& facts, Group group) {
+    for (const AgentLogins& agent : kAgentLogins) {
+        const auto& used = facts.login_catalogs;
+        if (std::find(used.begin(), used.end(), agent.catalog) == used.end()) continue;
+        const std::string name(agent.catalog);
+        group.good(name + " logs in outside by `sanctum connect`, and within a mission (login = \"capture\") by " +
+                   std::string(agent.possible));
+        group.good(name + ": not captured can be " + std::string(agent.impossible));
+    }
+}
+
 void examine_installation(const MachineFacts& facts, Group group) {
     for (const std::string& program : facts.missing_programs) {
         group.bad(program + " is missing", "install Sanctum as a whole");
@@ -192,6 +218,7 @@ std::vector<Finding> examine(const MachineFacts& facts) {
     examine_clients(facts, {findings, "Clients"});
     examine_state(facts, {findings, "State"});
     examine_secrets(facts, {findings, "Secrets"});
+    examine_logins(facts, {findings, "Logins"});
     examine_installation(facts, {findings, "Installation"});
     return findings;
 }

@@ -36,10 +36,10 @@ Status give_to_owner_of(const std::string& workspace, const std::string& path) {
 }
 
 // The agent's own settings in its kept home; what is there already stays.
-Status prepare_home(const AgentPreset& preset, const profiles::Mission& mission) {
+Status prepare_home(std::span<const HomeFile> files, const profiles::Mission& mission) {
     const std::string& home = mission.sandbox.home_store;
     if (home.empty()) return {};
-    for (const HomeFile& file : preset.home_files) {
+    for (const HomeFile& file : files) {
         const std::string path = home + "/" + file.path;
         const std::string folder = path.substr(0, path.rfind('/'));
         SANCTUM_CHECK(make_folders(folder, 0700));
@@ -59,7 +59,7 @@ void say_next(Console& console, const AgentPreset& preset, const FoundProgram& f
     } else if (!found.path.empty()) {
         console.out << "found " << printable(found.path) << "\n";
     }
-    if (preset.catalog != nullptr && account_for(preset, config).empty()) {
+    if (preset.catalog != nullptr && choose_account(preset, config).account.empty()) {
         console.out << "next: sanctum vault add " << preset.catalog << ", then an [[account]] in "
                     << printable(console.places.configuration) << " (mission.toml says how)\n";
     }
@@ -85,7 +85,9 @@ Exit run_init(Console& console, const InitOptions& options) {
         return Exit::Ok;
     }
     if (const Status written = write_new_file(path, text, 0644); !written) return fail(console, written.error());
-    if (const Status ready = prepare_home(*preset, loaded->mission); !ready) return fail(console, ready.error());
+    const AgentLogin* login = choose_account(*preset, *config).login;
+    const std::span<const HomeFile> files = login != nullptr ? login->home_files : preset->home_files;
+    if (const Status ready = prepare_home(files, loaded->mission); !ready) return fail(console, ready.error());
     const Result<profiles::ProfileFile> file = profiles::read_profile_file(path);
     if (!file) return fail(console, file.error());
     if (const Status pinned = profiles::pin_trust(*file, console.places); !pinned) return fail(console, pinned.error());

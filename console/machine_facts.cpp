@@ -8,6 +8,7 @@
 #include "profiles/schema/operator_config.hpp"
 
 #include <array>
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <sstream>
@@ -136,6 +137,10 @@ void look_at_configuration(MachineFacts& facts, const Places& places) {
         return;
     }
     facts.unlock = config->unlock;
+    for (const profiles::Account& account : config->accounts) {
+        if (account.source == "login") facts.login_catalogs.push_back(account.catalog);
+    }
+    std::sort(facts.login_catalogs.begin(), facts.login_catalogs.end());
     static constexpr std::string_view kKeyFile = "key-file:";
     if (facts.unlock.starts_with(kKeyFile)) {
         facts.can_read_key_file = ::access(facts.unlock.c_str() + kKeyFile.size(), R_OK) == 0;

@@ -63,6 +63,7 @@ struct MachineFacts {
     std::string configuration;
     bool has_configuration = false;
     std::string configuration_fault;
+    std::vector<std::string> login_catalogs;  ///< of the configuration's accounts whose source is a login; sorted
     std::vector<std::string> missing_programs;
     bool has_catalog = false;
     std::vector<std::string> writable_by_others;  ///< trusted folders that another user could change

@@ -3,12 +3,14 @@
 // of one of them. Everything else in this folder is a step that is called from here.
 #include "base/limits.hpp"
 #include "interceptor/http/git_push_commands.hpp"
+#include "interceptor/http/http1_encoder.hpp"
 #include "interceptor/policy/exchange_record.hpp"
 #include "interceptor/policy/names.hpp"
 #include "interceptor/relay.hpp"
 #include "interceptor/rewrite/form_guard.hpp"
 #include "interceptor/rewrite/forward_request.hpp"
 #include "interceptor/rewrite/inject.hpp"
+#include "interceptor/rewrite/login_request.hpp"
 #include "interceptor/services.hpp"
 
 #include <algorithm>
@@ -41,6 +43,8 @@ public:
     [[nodiscard]] net::awaitable<MaybeRefusal> classify();
     [[nodiscard]] MaybeRefusal decide();
     [[nodiscard]] net::awaitable<MaybeRefusal> hold_unsigned_body();
+    [[nodiscard]] bool is_login() const { return operation_.is_login; }
+    [[nodiscard]] net::awaitable<Next> answer_login();
     [[nodiscard]] net::awaitable<MaybeRefusal> take_lease();
     [[nodiscard]] net::awaitable<MaybeRefusal> open_upstream(Upstreams::Pool pool);
     [[nodiscard]] net::awaitable<MaybeRefusal> record_intent();
@@ -50,6 +54,9 @@ public:
 private:
     [[nodiscard]] net::awaitable<MaybeRefusal> read_push();
     [[nodiscard]] MaybeRefusal read_signed_request();
+    [[nodiscard]] net::awaitable<MaybeRefusal> hold_body(std::size_t bytes_max);
+    [[nodiscard]] net::awaitable<MaybeRefusal> read_login(wire::LoginNeed& need);
+    [[nodiscard]] std::string finish_login(const Result<wire::LoginAnswered>& answer, bool closes);
     [[nodiscard]] bool is_signed() const { return endpoint_ != nullptr && endpoint_->form == AuthForm::Sigv4; }
     [[nodiscard]] bool is_proved() const { return endpoint_ != nullptr && endpoint_->form == AuthForm::Dpop; }
     [[nodiscard]] std::string origin() const;
@@ -127,6 +134,8 @@ net::awaitable<Next> serve_exchange(RequestHead head, const AgentConnection& con
     if (!refusal) refusal = co_await exchange.classify();
     if (!refusal) refusal = exchange.decide();
     if (!refusal) refusal = co_await exchange.hold_unsigned_body();
+    // SECURITY: what answers a token endpoint's request holds tokens. No such request leaves here: the vault asks.
+    if (!refusal && exchange.is_login()) co_return co_await exchange.answer_login();
     // From here on nothing about the request changes: what was decided is what is recorded, digested and sent.
     if (!refusal) refusal = co_await exchange.take_lease();
     if (!refusal) refusal = co_await exchange.open_upstream(Upstreams::Pool::MayReuse);
@@ -201,28 +210,101 @@ MaybeRefusal Exchange::read_signed_request() {
 /// A body whose digest has to stand in the head is read before the head can be signed.
 net::awaitable<MaybeRefusal> Exchange::hold_unsigned_body() {
     if (payload_.kind != PayloadKind::Unknown) co_return std::nullopt;
+    if (head_.framing != Framing::Length || head_.content_length > kSignedBodyBytesMax) {
+        co_return Refusal{.reason = "request_invalid",
+                          .explanation =
+                              "a long or chunked body can only be signed with its SHA-256 in x-amz-content-sha256"};
+    }
+    MaybeRefusal refusal = co_await hold_body(kSignedBodyBytesMax);
+    if (!refusal) payload_ = {PayloadKind::Hashed, sigv4::hex_digest(held_body_)};
+    co_return refusal;
+}
+
+/// Reads the whole body into held_body_.
+net::awaitable<MaybeRefusal> Exchange::hold_body(std::size_t bytes_max) {
     const auto invalid = [](std::string why) {
         return Refusal{.reason = "request_invalid", .explanation = std::move(why)};
     };
-    if (head_.framing != Framing::Length || head_.content_length > kSignedBodyBytesMax) {
-        co_return invalid("a long or chunked body can only be signed with its SHA-256 in x-amz-content-sha256");
-    }
     const Status continued = co_await send_continue();
     if (!continued.has_value()) co_return invalid("the body did not come");
-    while (held_body_.size() < head_.content_length) {
+    while (true) {
         Result<RequestEvent> event = agent_.poll_body();
         if (!event.has_value()) co_return invalid(std::move(event).error().what);
+        if (std::holds_alternative<EndOfMessage>(*event)) co_return std::nullopt;
         if (const auto* chunk = std::get_if<BodyChunk>(&*event)) {
             const std::string_view bytes(chunk->bytes.data(), chunk->bytes.size());
             if (!guard_.passes(bytes)) co_return invalid("a form's field overrides the method");
+            if (held_body_.size() + bytes.size() > bytes_max) co_return invalid("the body is too long");
             held_body_.append(bytes);
-            continue;
         }
+        if (!std::holds_alternative<NeedMore>(*event)) continue;
         const Status more = co_await agent_.more_body();
         if (!more.has_value()) co_return invalid("the body broke off");
     }
-    payload_ = {PayloadKind::Hashed, sigv4::hex_digest(held_body_)};
+}
+
+/// What the agent asks its token endpoint for, as far as the vault may know it.
+net::awaitable<MaybeRefusal> Exchange::read_login(wire::LoginNeed& need) {
+    MaybeRefusal refusal = co_await hold_body(kLoginBodyBytesMax);
+    if (refusal) co_return refusal;
+    const profiles::Service& service = services_.mission.services[static_cast<std::size_t>(operation_.service)];
+    auto asked = read_login_request(head_, held_body_, *service.login);
+    if (!asked.has_value()) {
+        co_return Refusal{.reason = "request_invalid", .explanation = std::move(asked).error().what};
+    }
+    if (asked->grant == kCodeGrant && !service.captures_login) {
+        co_return Refusal{.reason = "operation_unknown",
+                          .rule = "login",
+                          .explanation = "an agent of this mission cannot log in by itself",
+                          .detail = "the service does not say login = \"capture\""};
+    }
+    need.exchange = record_.id();
+    need.service = operation_.name;
+    need.grant = std::move(asked->grant);
+    need.members = std::move(asked->members);
     co_return std::nullopt;
+}
+
+/// The whole answer to a login; the caller has an intent on record.
+std::string encode_login(const wire::LoginAnswered& answer, bool closes) {
+    ResponseHead head;
+    head.status = answer.status;
+    head.reason = answer.status == 200 ? "OK" : "Refused";
+    head.fields = {{"content-type", "application/json"}, {"cache-control", "no-store"}};
+    const ResponseFraming framing{.framing = Framing::Length, .content_length = answer.body.size(), .closes = closes};
+    return encode_response_head(head, framing) + answer.body;
+}
+
+/// A request to the token endpoint: the vault asks there itself, and no byte of its answer comes by here.
+net::awaitable<Next> Exchange::answer_login() {
+    wire::LoginNeed need;
+    MaybeRefusal refusal = co_await read_login(need);
+    if (!refusal) refusal = co_await record_intent();
+    if (refusal) co_return co_await refuse(*refusal);
+    const auto answer = co_await services_.leases.login(need);
+    const bool closes = head_.wants_close || services_.is_ending;
+    std::string told = finish_login(answer, closes);
+    co_return co_await answer_refusal(agent_, std::move(told), closes ? Next::Close : Next::KeepAlive);
+}
+
+/// Closes the record; what the agent is told. (No coroutine, as encode_break.)
+std::string Exchange::finish_login(const Result<wire::LoginAnswered>& answer, bool closes) {
+    wire::ExchangeOutcome outcome;
+    outcome.evidence["answered_by"] = "vault";
+    outcome.body = Sha256().finish();  // nothing of the agent's body was sent
+    std::string told;
+    if (answer.has_value()) {
+        outcome.status = answer->status;
+        outcome.outcome = "complete";
+        outcome.received = answer->body.size();
+        told = encode_login(*answer, closes);
+    } else {
+        outcome.outcome = services_.is_ending ? "mission_ended" : "login_failed";
+        outcome.evidence["reason"] = answer.error().what;
+        told = encode_refusal(no_credential(answer.error().what), decision_id(), refusal_options(closes));
+    }
+    record_.finish(std::move(outcome));
+    return told;
 }
 
 /// Reads a push's command list into held_body_ and request_.ref_updates.
@@ -320,7 +402,7 @@ net::awaitable<MaybeRefusal> Exchange::record_intent() {
     const std::string lease = lease_ ? lease_->id : std::string();
     const Status recorded = co_await record_.intent(operation_, decision_, lease, head);
     if (recorded.has_value()) co_return std::nullopt;
-    services_.upstreams.park(upstream_->release());
+    if (upstream_) services_.upstreams.park(upstream_->release());
     upstream_.reset();
     co_return Refusal{.reason = "record_unavailable", .detail = recorded.error().what};
 }

@@ -32,6 +32,12 @@ struct LeaseBook::Asking {
     std::optional<Result<LeasePtr>> answer;
 };
 
+struct LeaseBook::LoggingIn {
+    explicit LoggingIn(Loop& loop) : answered(loop) {}
+    Event answered;
+    std::optional<wire::LoginAnswered> answer;
+};
+
 LeaseBook::LeaseBook(Loop& loop, WirePort& vault, const profiles::Mission& mission, const Clock& clock,
                      std::function<void(const std::string&)> on_gone)
     : loop_(loop), vault_(vault), mission_(mission), clock_(clock), on_gone_(std::move(on_gone)) {}
@@ -77,6 +83,32 @@ net::awaitable<Result<LeaseBook::LeasePtr>> LeaseBook::wait_for(std::shared_ptr<
     co_return *asking->answer;
 }
 
+net::awaitable<Result<wire::LoginAnswered>> LeaseBook::login(const wire::LoginNeed& need) {
+    if (is_closed_) co_return Error{Errc::Cancelled, "mission_ending: nobody logs in any more"};
+    if (logging_in_.size() >= kLoginsAtOnceMax) co_return Error{Errc::Limit, "too many logins at the same time"};
+    const auto waiting = std::make_shared<LoggingIn>(loop_);
+    if (!logging_in_.emplace(need.exchange, waiting).second) co_return Error{Errc::Internal, "asked to log in twice"};
+    const Result<std::uint64_t> sent = vault_.send(need);
+    Status waited;
+    if (sent) waited = co_await waiting->answered.wait(kLeaseTimeout);
+    logging_in_.erase(need.exchange);
+    if (is_closed_ || !sent) co_return Error{Errc::Cancelled, "mission_ending: the vault is gone"};
+    if (!waited || !waiting->answer) co_return Error{Errc::Timeout, "source_failed: no answer to the login in time"};
+    wire::LoginAnswered& answer = *waiting->answer;
+    if (answer.reason.empty()) co_return std::move(answer);
+    co_return Error{Errc::Denied, answer.reason + (answer.detail.empty() ? "" : ": " + answer.detail)};
+}
+
+Status LeaseBook::answered(wire::LoginAnswered message) {
+    const bool is_answer = message.status >= 200 && message.status <= 599;
+    if (message.reason.empty() && !is_answer) return Error{Errc::Protocol, "vault: a login's answer without a status"};
+    const auto found = logging_in_.find(message.exchange);
+    if (found == logging_in_.end()) return {};  // nobody waits any more
+    found->second->answer = std::move(message);
+    found->second->answered.notify_all();
+    return {};
+}
+
 void LeaseBook::used(const wire::LeaseUsed& use) {
     // A vault that is gone keeps no count; the launcher ends the mission for it.
     const Result<std::uint64_t> sent = vault_.send(use);
@@ -106,6 +138,10 @@ Status LeaseBook::take(wire::Packet packet) {
             SANCTUM_TRY(const wire::LeaseGone message, packet.as<wire::LeaseGone>());
             gone(message.lease);
             return {};
+        }
+        case wire::Kind::LoginAnswered: {
+            SANCTUM_TRY(wire::LoginAnswered message, packet.as<wire::LoginAnswered>());
+            return answered(std::move(message));
         }
         default: return Error{Errc::Protocol, std::string("vault: unexpected ") + wire::name_of(packet.kind)};
     }
@@ -221,6 +257,7 @@ void LeaseBook::close() {
     for (const std::string& id : ids) gone(id);
     remembered_.clear();
     for (const auto& [exchange, asking] : asking_) asking->answered.notify_all();
+    for (const auto& [exchange, waiting] : logging_in_) waiting->answered.notify_all();
 }
 
 }  // namespace sanctum::interceptor

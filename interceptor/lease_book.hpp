@@ -20,11 +20,12 @@ public:
               std::function<void(const std::string&)> on_gone);
 
     net::awaitable<Result<std::shared_ptr<HeldLease>>> need(const wire::LeaseNeed& need) override;
+    net::awaitable<Result<wire::LoginAnswered>> login(const wire::LoginNeed& need) override;
     void used(const wire::LeaseUsed& use) override;
     std::vector<std::shared_ptr<HeldLease>> known() const override;
 
-    /// LeaseHeld, LeaseFailed, LeaseGone from the vault. Errors: Protocol (anything else, or an answer nobody asked
-    /// for): the vault is broken and the mission must end.
+    /// LeaseHeld, LeaseFailed, LeaseGone, LoginAnswered from the vault. Errors: Protocol (anything else, or an answer
+    /// nobody asked for): the vault is broken and the mission must end.
     [[nodiscard]] Status take(wire::Packet packet);
     [[nodiscard]] bool is_live(const std::string& lease) const;
     /// Wipes every lease; every wait and later need ends with Cancelled.
@@ -32,12 +33,14 @@ public:
 
 private:
     struct Asking;
+    struct LoggingIn;
     using LeasePtr = std::shared_ptr<HeldLease>;
     [[nodiscard]] LeasePtr reusable(const std::string& key);
     [[nodiscard]] net::awaitable<Result<LeasePtr>> ask(wire::LeaseNeed need, std::string key, std::string question);
     [[nodiscard]] net::awaitable<Result<LeasePtr>> wait_for(std::shared_ptr<Asking> asking);
     [[nodiscard]] Status held(const wire::LeaseHeld& message, Secret secret);
     [[nodiscard]] Status failed(const wire::LeaseFailed& message);
+    [[nodiscard]] Status answered(wire::LoginAnswered message);
     void remember(const HeldLease& lease);
     void gone(const std::string& lease);
     void sweep();
@@ -54,6 +57,7 @@ private:
     std::vector<LeasePtr> remembered_;                                    ///< never injected: only looked for
     std::unordered_map<std::uint64_t, std::shared_ptr<Asking>> asking_;   ///< by exchange
     std::unordered_map<std::string, std::shared_ptr<Asking>> questions_;  ///< one at a time per reusable need
+    std::unordered_map<std::uint64_t, std::shared_ptr<LoggingIn>> logging_in_;  ///< by exchange
 };
 
 }  // namespace sanctum::interceptor

@@ -68,6 +68,8 @@ public:
     /// A live lease for this need; with `instead_of` another one than that. Errors: Denied or NotFound or Cancelled,
     /// with the vault's reason in the text (no secret); all are `credential_unavailable` to the agent.
     [[nodiscard]] virtual net::awaitable<Result<std::shared_ptr<HeldLease>>> need(const wire::LeaseNeed& need) = 0;
+    /// What the vault answers in the place of the agent's token endpoint. Errors: as need().
+    [[nodiscard]] virtual net::awaitable<Result<wire::LoginAnswered>> login(const wire::LoginNeed& need) = 0;
     virtual void used(const wire::LeaseUsed& use) = 0;
     /// What the scrubber removes from all that the agent receives: every credential that this mission has had.
     [[nodiscard]] virtual std::vector<std::shared_ptr<HeldLease>> known() const = 0;

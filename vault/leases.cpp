@@ -43,6 +43,7 @@ struct Leases::Lease {
     std::uint64_t refusals = 0;          ///< uses that the upstream answered with 401 and that did not end it
     bool was_handed_out = false;
     bool is_dirty = false;               ///< uses that the journal does not have yet
+    bool is_login = false;               ///< what a login of the agent's made: given to nobody
 
     [[nodiscard]] bool is_open() const { return !is_end(row.state) && row.state != LeaseState::Failed; }
     /// The source gave the very credential that the upstream had refused.
@@ -187,9 +188,10 @@ Leases::LeasePtr Leases::find_shared(const Key& key) const {
     return nullptr;
 }
 
-void Leases::acquire(const wire::LeaseNeed& need, std::size_t service, Key key) {
+// The lease of a need that no source was asked for yet, with its intent in the journal.
+Result<Leases::LeasePtr> Leases::begin(const wire::LeaseNeed& need, std::size_t service, Key key) {
     if (waiters_ >= kLeaseWaitersMax || open_ >= kLeasesHeldMax) {
-        return refuse(need, "source_failed", "too many leases at the same time");
+        return Error{Errc::Limit, "too many leases at the same time"};
     }
     const std::string& account = mission_.services[service].account;
     AccountSource& from = accounts_.at(account);
@@ -222,15 +224,144 @@ void Leases::acquire(const wire::LeaseNeed& need, std::size_t service, Key key) 
     // Write-ahead: no source is asked for anything that a crash could make us forget. One that makes nothing outside
     // needs no disk: its intent becomes durable with its handle.
     const auto durable = can.mints ? Journal::Durable::Now : Journal::Durable::Later;
-    if (Status written = journal_.add_lease(row, durable); !written) {
-        return refuse(need, "source_failed", written.error().what);
-    }
+    SANCTUM_CHECK(journal_.add_lease(row, durable));
     leases_[lease->number] = lease;
     ++open_;
-    lease->refused = refused_thumbprint(lease->key);
-    lease->waiters.push_back({need.exchange, !need.instead_of.empty()});
+    return lease;
+}
+
+void Leases::acquire(const wire::LeaseNeed& need, std::size_t service, Key key) {
+    const Result<LeasePtr> lease = begin(need, service, std::move(key));
+    if (!lease) return refuse(need, "source_failed", lease.error().what);
+    (*lease)->refused = refused_thumbprint((*lease)->key);
+    (*lease)->waiters.push_back({need.exchange, !need.instead_of.empty()});
     ++waiters_;
-    ask_source(lease, need);
+    ask_source(*lease, need);
+}
+
+// SECURITY: judged here as if the interceptor had not: what a login may bring, and whether the agent may log in.
+std::string Leases::login_problem(const wire::LoginNeed& need, std::size_t service) const {
+    const profiles::Service& asked = mission_.services[service];
+    const auto has_scope = std::binary_search(asked.implied.begin(), asked.implied.end(), profiles::kLoginScope);
+    if (!asked.login || !has_scope) return need.service + " takes no login in this mission";
+    const bool is_new = need.grant == "authorization_code";
+    if (!is_new && need.grant != "refresh_token") return "no such way to log in";
+    if (is_new && !asked.captures_login) return "the agent may not log in to " + need.service;
+    std::size_t bytes = 0;
+    for (const auto& [name, value] : need.members) {
+        bytes += name.size() + value.size();
+        const auto& sends = asked.login->sends;
+        if (!is_new || !std::binary_search(sends.begin(), sends.end(), name)) return "a login does not bring " + name;
+    }
+    return bytes > kLoginBodyBytesMax ? "a login that is too long" : "";
+}
+
+void Leases::login(const wire::LoginNeed& need) {
+    const auto refuse = [&](const char* reason, const std::string& detail) {
+        listener_.answered({need.exchange, 0, "", reason, detail});
+    };
+    if (is_ending_) return refuse("mission_ending", "the mission is ending");
+    if (logins_asked_ >= kLoginsAtOnceMax) return refuse("source_failed", "too many logins at the same time");
+    const auto found = std::find_if(mission_.services.begin(), mission_.services.end(),
+                                    [&](const profiles::Service& one) { return one.name == need.service; });
+    if (found == mission_.services.end()) return refuse("outside_mission", "no service " + need.service);
+    const auto service = static_cast<std::size_t>(found - mission_.services.begin());
+    if (revoked_.contains(service)) return refuse("service_revoked", "the operator took the service back");
+    if (const std::string why = login_problem(need, service); !why.empty()) return refuse("outside_mission", why);
+    const auto account = accounts_.find(found->account);
+    if (account == accounts_.end()) return refuse("not_found", need.service + " has no account with a source");
+    LeasePtr lease;
+    if (need.grant == "authorization_code") {
+        const wire::LeaseNeed made{need.exchange, need.service, {std::string(profiles::kLoginScope)}, {}, "medium", ""};
+        Result<LeasePtr> begun = begin(made, service, Key{service, made.scopes, {}, made.risk, false});
+        if (!begun) return refuse("source_failed", begun.error().what);
+        lease = std::move(*begun);
+        lease->is_login = true;
+    }
+    const std::uint64_t exchange = need.exchange;
+    ++logins_asked_;
+    account->second.source->login({lease != nullptr, need.members},
+                                  [this, lease, exchange, account = found->account](LoginOutcome outcome) {
+                                      take_login(lease, exchange, account, std::move(outcome));
+                                  });
+}
+
+// `lease`: of a new login; null for a renewal.
+void Leases::take_login(const LeasePtr& lease, std::uint64_t exchange, const std::string& account,
+                        LoginOutcome outcome) {
+    const auto refuse = [&](std::string_view reason, const std::string& detail) {
+        listener_.answered({exchange, 0, "", std::string(reason), detail});
+    };
+    --logins_asked_;
+    auto* reply = std::get_if<LoginReply>(&outcome);
+    if (lease && lease->row.state != LeaseState::Wanted) {
+        // Given up on long ago, and recorded so. What came is given back all the same.
+        if (reply != nullptr && reply->made) {
+            lease->source->retire(*reply->made, RetireCause::MissionEnd, [](const RetireOutcome&) {});
+        }
+        return refuse("mission_ending", "the mission is ending");
+    }
+    if (reply == nullptr) {
+        const auto& failure = std::get<SourceFailure>(outcome);
+        if (lease) take_failure(lease, failure);
+        return refuse(name_of(failure.fault), failure.what);
+    }
+    if (lease && !reply->made) take_failure(lease, {SourceFault::Failed, "the provider refused the login"});
+    Status held;
+    if (lease && reply->made) held = hold_login(lease, std::move(*reply->made));
+    else if (!lease) held = seal_logins_again(account);
+    if (!held) return refuse("source_failed", held.error().what);
+    listener_.answered({exchange, static_cast<std::uint16_t>(reply->status), std::move(reply->body), "", ""});
+}
+
+// Write-ahead: what takes the login back is durable before anybody hears of it.
+Status Leases::hold_login(const LeasePtr& lease, Credential made) {
+    LeaseRow& row = lease->row;
+    lease->expires = end_.boot;
+    row.received = made.scopes.received;
+    row.narrowed_by = made.scopes.narrowed_by;
+    row.retire = made.retire;
+    row.handle = made.handle;
+    row.thumbprint = wire::to_hex(sha256(made.secret.reveal()));
+    if (const auto retirement = lease->source->retirement(made)) row.retirement = seal_.seal(*retirement);
+    row.state = LeaseState::Held;
+    lease->credential = std::move(made);
+    if (Status written = journal_.update_leases({row}, Journal::Durable::Now); !written) {
+        retire(lease, LeaseState::Gone, RetireCause::Used, "never used: the journal could not be written");
+        return written;
+    }
+    if (is_ending_ || revoked_.contains(lease->key.service)) {
+        retire(lease, LeaseState::Gone, RetireCause::MissionEnd, "never used: it came too late");
+        return Error{Errc::Cancelled, "the mission is ending"};
+    }
+    listener_.changed(to_record(row));
+    std::vector<LeasePtr> older;
+    for (const auto& [number, other] : leases_) {
+        const bool is_older = other->is_login && other != lease && other->key.service == lease->key.service;
+        if (is_older && other->row.state == LeaseState::Held) older.push_back(other);
+    }
+    for (const LeasePtr& other : older) {
+        retire(other, LeaseState::Gone, RetireCause::Used, "the agent logged in again");
+    }
+    return {};
+}
+
+Status Leases::seal_logins_again(const std::string& account) {
+    const std::vector<LeaseRow> rows = logins_sealed_again(account);
+    return rows.empty() ? Status() : journal_.update_leases(rows, Journal::Durable::Now);
+}
+
+// A renewal gives a login another refresh token: the journal's request to take it back follows, before it is used.
+std::vector<LeaseRow> Leases::logins_sealed_again(const std::string& account) {
+    std::vector<LeaseRow> rows;
+    for (const auto& [number, lease] : leases_) {
+        if (!lease->is_login || lease->row.state != LeaseState::Held || lease->row.account != account) continue;
+        if (const auto retirement = lease->source->retirement(lease->credential)) {
+            lease->row.retirement = seal_.seal(*retirement);
+            rows.push_back(lease->row);
+        }
+    }
+    return rows;
 }
 
 void Leases::ask_source(const LeasePtr& lease, const wire::LeaseNeed& need) {
@@ -310,7 +441,9 @@ void Leases::hold(const LeasePtr& lease, Credential credential) {
     advance(row.state, LeaseEvent::Issued);
     lease->credential = std::move(credential);
     // Write-ahead: the handle is durable before the credential leaves this process.
-    const Status written = journal_.update_leases({row}, Journal::Durable::Now);
+    std::vector<LeaseRow> rows = logins_sealed_again(row.account);
+    rows.push_back(row);
+    const Status written = journal_.update_leases(rows, Journal::Durable::Now);
     if (!fault.empty()) {
         fail_waiters(*lease, "illegal_bytes", "the credential of account " + row.account + " cannot be used: " + fault);
         return retire(lease, LeaseState::Gone, RetireCause::Used, "never used: " + fault);

@@ -33,6 +33,7 @@ public:
     virtual void failed(const wire::LeaseFailed& message) = 0;
     virtual void gone(const wire::LeaseGone& message) = 0;
     virtual void changed(const wire::LeaseChanged& message) = 0;
+    virtual void answered(const wire::LoginAnswered& message) = 0;
 };
 
 /// The source of one account and the words that belong to it.
@@ -59,6 +60,9 @@ public:
 
     /// Answers with held or failed, now or later; exactly one per need.
     void need(const wire::LeaseNeed& need);
+    /// Answers with `answered`, now or later; exactly one per need. What a login makes is a lease that nobody is given
+    /// and that ends with the mission, or with the next login of its service.
+    void login(const wire::LoginNeed& need);
     /// A use that the upstream answered with 401 ends its lease, once per need and kRefusedRest: the next need gets
     /// another credential. Errors: Protocol (a lease that was never handed out): whoever says so is broken or hostile.
     [[nodiscard]] Status used(const wire::LeaseUsed& use);
@@ -93,6 +97,12 @@ private:
     [[nodiscard]] RetireCause cause_of_revoking(std::size_t service) const;
     [[nodiscard]] LeasePtr find_shared(const Key& key) const;
     void acquire(const wire::LeaseNeed& need, std::size_t service, Key key);
+    [[nodiscard]] Result<LeasePtr> begin(const wire::LeaseNeed& need, std::size_t service, Key key);
+    [[nodiscard]] std::string login_problem(const wire::LoginNeed& need, std::size_t service) const;
+    void take_login(const LeasePtr& lease, std::uint64_t exchange, const std::string& account, LoginOutcome outcome);
+    [[nodiscard]] Status hold_login(const LeasePtr& lease, Credential made);
+    [[nodiscard]] Status seal_logins_again(const std::string& account);
+    [[nodiscard]] std::vector<LeaseRow> logins_sealed_again(const std::string& account);
     void ask_source(const LeasePtr& lease, const wire::LeaseNeed& need);
     void take_answer(const LeasePtr& lease, Fetched answer);
     void take_failure(const LeasePtr& lease, const SourceFailure& failure);
@@ -124,6 +134,7 @@ private:
     std::uint64_t counted_ = 0;                 ///< `l1` is the first
     std::size_t open_ = 0;                      ///< leases without an end
     std::size_t waiters_ = 0;
+    std::size_t logins_asked_ = 0;              ///< without an answer of their source
     std::set<std::size_t> revoked_;             ///< services, by index
     bool is_ending_ = false;
     std::size_t sources_ending_ = 0;            ///< asked to end the mission, and not done

@@ -15,6 +15,7 @@
 #include "vault/sources/google.hpp"
 #include "vault/sources/kubernetes.hpp"
 #include "vault/sources/local.hpp"
+#include "vault/sources/login.hpp"
 #include "vault/sources/oauth.hpp"
 #include "vault/sources/openbao.hpp"
 #include "vault/sources/rotate.hpp"
@@ -219,7 +220,22 @@ Result<const profiles::IdentityClient*> client_of(const profiles::VaultConfig& c
     return Error{Errc::InvalidProfile, "account " + account.name + ": its tenant or provider is missing"};
 }
 
-Result<std::vector<ProviderHost>> provider_hosts(const profiles::VaultConfig& config, const Accounts& accounts) {
+// How an account whose source is a login logs in: as the catalog entry of its services says.
+Result<const profiles::Login*> login_of(const profiles::Mission& mission, const Account& account) {
+    for (const profiles::Service& service : mission.services) {
+        if (service.account == account.name && service.login) return &*service.login;
+    }
+    return Error{Errc::InvalidProfile, "account " + account.name + ": its catalog entry names no token endpoint"};
+}
+
+bool captures_login(const profiles::Mission& mission, const Account& account) {
+    return std::any_of(mission.services.begin(), mission.services.end(), [&](const profiles::Service& service) {
+        return service.account == account.name && service.captures_login;
+    });
+}
+
+Result<std::vector<ProviderHost>> provider_hosts(const MissionStart& start, const Accounts& accounts) {
+    const profiles::VaultConfig& config = start.config;
     std::set<std::pair<std::string, std::uint16_t>> hosts;
     const auto add = [&](const std::string& url) {
         if (url.empty()) return;
@@ -232,6 +248,11 @@ Result<std::vector<ProviderHost>> provider_hosts(const profiles::VaultConfig& co
             add(std::string(kGoogleTokenEndpoint));
             add(std::string(kGoogleRevocationEndpoint));
             if (!account->provider.boundary.empty()) add(std::string(kGoogleExchangeEndpoint));
+        }
+        if (account->source == "login") {
+            SANCTUM_TRY(const profiles::Login* login, login_of(start.mission, *account));
+            add(login->token_endpoint);
+            add(login->revocation_endpoint);
         }
         if (!has_client(*account)) continue;
         SANCTUM_TRY(const profiles::IdentityClient* client, client_of(config, *account));
@@ -295,6 +316,7 @@ public:
         else if (account.source == "openbao") added = add_server_source<OpenbaoSource>(account);
         else if (account.source == "kubernetes") added = add_server_source<KubernetesSource>(account);
         else if (account.source == "google") added = add_google(account);
+        else if (account.source == "login") added = add_login(account);
         if (!added) return std::move(added).error().in("account " + account.name);
         return {};
     }
@@ -325,6 +347,22 @@ private:
             out_.replaces_items = true;
         }
         keep(account, std::make_unique<OauthSource>(provider, account, std::move(subject)));
+        return {};
+    }
+
+    // Where the agent may log in by itself, nobody needs to have done it before.
+    Status add_login(const Account& account) {
+        SANCTUM_TRY(const profiles::Login* login, login_of(start_.mission, account));
+        const Result<Secret> item = store_.item(account.item);
+        if (!item && !captures_login(start_.mission, account)) {
+            return Error{Errc::NotFound, item.error().what + "; or log in with `sanctum connect " + account.name + "`"};
+        }
+        std::shared_ptr<SubjectToken> stored;
+        if (item) {
+            stored = std::make_shared<SubjectToken>(store_.changing(account.item), loop_, clock_);
+            out_.replaces_items = true;
+        }
+        keep(account, std::make_unique<LoginSource>(*out_.providers, clock_, account, *login, std::move(stored)));
         return {};
     }
 
@@ -402,7 +440,7 @@ private:
 
 Status start_providers(const MissionStart& start, const Accounts& accounts, PollLoop& loop, const Clock& clock,
                        MissionSources& sources) {
-    SANCTUM_TRY(const std::vector<ProviderHost> hosts, provider_hosts(start.config, accounts));
+    SANCTUM_TRY(const std::vector<ProviderHost> hosts, provider_hosts(start, accounts));
     if (hosts.empty()) return {};
     const network::RootCertificates roots = network::find_root_certificates();
     SANCTUM_TRY(sources.providers, ProviderClient::start(hosts, start.config.upstream, roots, loop, clock));
@@ -421,8 +459,18 @@ Result<MissionSources> make_sources(const MissionStart& start, int launcher_fd, 
     SANCTUM_CHECK(HelperSources(start, clock, sources.accounts).add_all(accounts, loop));
     SANCTUM_CHECK(start_providers(start, accounts, loop, clock, sources));
     SANCTUM_CHECK(add_handed_over(start, accounts, sources.accounts));
-    const auto needs_store = [](const Account* account) {
-        return !HelperSources::is_for(*account) && !is_handed_over(*account);
+    const auto is_login_without_item = [](const Account* account) {
+        return account->source == "login" && account->item.empty();
+    };
+    for (const Account* account : accounts) {
+        if (!is_login_without_item(account)) continue;
+        SANCTUM_TRY(const profiles::Login* login, login_of(start.mission, *account));
+        sources.accounts[account->name] = {
+            account->source, account->username,
+            std::make_unique<LoginSource>(*sources.providers, clock, *account, *login, nullptr)};
+    }
+    const auto needs_store = [&](const Account* account) {
+        return !HelperSources::is_for(*account) && !is_handed_over(*account) && !is_login_without_item(account);
     };
     if (std::none_of(accounts.begin(), accounts.end(), needs_store)) return sources;
     SANCTUM_TRY(const OpenedStore store, OpenedStore::open(start, launcher_fd));

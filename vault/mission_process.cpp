@@ -41,6 +41,7 @@ public:
     void failed(const wire::LeaseFailed& message) override { to_interceptor(message, nullptr); }
     void gone(const wire::LeaseGone& message) override { to_interceptor(message, nullptr); }
     void changed(const wire::LeaseChanged& message) override { to_launcher(message); }
+    void answered(const wire::LoginAnswered& message) override { to_interceptor(message, nullptr); }
 
 private:
     Status prepare();
@@ -184,13 +185,18 @@ void Vault::take_from_interceptor() {
 }
 
 Status Vault::answer(const wire::Packet& packet) {
-    // SECURITY: the interceptor parses hostile bytes. It may say two things; neither brings secrets or descriptors.
+    // SECURITY: the interceptor parses hostile bytes. It may say three things; none brings secrets or descriptors.
     if (!packet.descriptors.empty() || !packet.secret.is_empty()) {
         return Error{Errc::Protocol, "the interceptor sent what it must not have"};
     }
     if (packet.kind == wire::Kind::LeaseNeed) {
         SANCTUM_TRY(const wire::LeaseNeed need, packet.as<wire::LeaseNeed>());
         leases_->need(need);
+        return {};
+    }
+    if (packet.kind == wire::Kind::LoginNeed) {
+        SANCTUM_TRY(const wire::LoginNeed need, packet.as<wire::LoginNeed>());
+        leases_->login(need);
         return {};
     }
     SANCTUM_TRY(const wire::LeaseUsed use, packet.as<wire::LeaseUsed>());

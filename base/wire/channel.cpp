@@ -14,13 +14,13 @@
 namespace sanctum::wire {
 namespace {
 
-constexpr std::array<const char*, 37> kKindNames = {
+constexpr std::array<const char*, 39> kKindNames = {
     "", "hello", "start.interceptor", "start.vault", "ready.interceptor", "ready.vault", "connection.opened",
     "connection.refused", "exchange.intent", "recorded", "exchange.refused", "exchange.outcome", "ask",
     "answer", "withdraw", "approved", "lease.need", "lease.held", "lease.failed", "lease.used", "lease.gone",
     "lease.changed", "dial", "dialled", "stop", "stopped", "retire", "retired", "failed",
     "service.revoke", "budget.share", "budget.shared", "child.offered", "child.admitted", "child.refused",
-    "child.ended", "child.end"};
+    "child.ended", "child.end", "login.need", "login.answered"};
 
 bool is_known_kind(std::uint16_t kind) { return kind >= 1 && kind < kKindNames.size(); }
 

@@ -54,6 +54,8 @@ enum class Kind : std::uint16_t {
     ChildRefused,
     ChildEnded,
     EndChild,
+    LoginNeed,
+    LoginAnswered,
 };
 [[nodiscard]] const char* name_of(Kind kind);
 
@@ -278,7 +280,7 @@ struct ExchangeOutcome {
     std::uint64_t exchange = 0;
     std::uint16_t status = 0;     ///< upstream's status, 0 when none came
     /// complete | agent_closed | request_invalid | upstream_closed |
-    /// upstream_protocol | timeout | scrub_stopped | mission_ended
+    /// upstream_protocol | timeout | scrub_stopped | login_failed | mission_ended
     std::string outcome;
     std::uint64_t sent = 0;       ///< request body bytes
     std::uint64_t received = 0;   ///< response body bytes
@@ -422,6 +424,43 @@ struct LeaseFailed {
         archive("reason", self.reason);
         archive("detail", self.detail);
         archive("retry_after_ms", self.retry_after_ms);
+    }
+};
+
+/// I → V: the agent asks its token endpoint; the vault asks there in its place.
+struct LoginNeed {
+    static constexpr Kind kind = Kind::LoginNeed;
+    static constexpr bool is_json = false;
+    std::uint64_t exchange = 0;
+    std::string service;
+    std::string grant;  ///< authorization_code | refresh_token
+    /// What the catalog lets through of the agent's request (its code); never one of the vault's own credentials.
+    std::map<std::string, std::string> members;
+    template <class Self, class Archive>
+    static void fields(Self& self, Archive& archive) {
+        archive("exchange", self.exchange);
+        archive("service", self.service);
+        archive("grant", self.grant);
+        archive("members", self.members);
+    }
+};
+
+/// V → I: what the agent gets, in which the tokens are placeholders; or `reason`, and nothing else.
+struct LoginAnswered {
+    static constexpr Kind kind = Kind::LoginAnswered;
+    static constexpr bool is_json = false;
+    std::uint64_t exchange = 0;
+    std::uint16_t status = 0;
+    std::string body;    ///< JSON
+    std::string reason;  ///< as of LeaseFailed; empty: there is an answer
+    std::string detail;  ///< for the operator, no secret
+    template <class Self, class Archive>
+    static void fields(Self& self, Archive& archive) {
+        archive("exchange", self.exchange);
+        archive("status", self.status);
+        archive("body", self.body);
+        archive("reason", self.reason);
+        archive("detail", self.detail);
     }
 };
 

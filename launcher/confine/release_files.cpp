@@ -8,6 +8,7 @@
 #include "launcher/plan/fixed_places.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <fcntl.h>
 #include <memory>
@@ -37,6 +38,16 @@ Status write_new(const std::string& path, const std::string& content) {
     if (!file) return io_error("create " + path);
     SANCTUM_CHECK(write_all(file.get(), content));
     return {};
+}
+
+// The old one is unlinked and not written to: what it is may be the choice of an earlier agent's.
+Status place_home_file(const std::string& home, const HomeFile& file) {
+    const std::string path = home + "/" + file.path;
+    SANCTUM_CHECK(make_folders(path.substr(0, path.rfind('/')), 0700));
+    if (::unlink(path.c_str()) != 0 && errno != ENOENT) return io_error("replace " + path);
+    const UniqueFd opened(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    if (!opened) return io_error("create " + path);
+    return write_all(opened.get(), file.text);
 }
 
 Status append_to(const std::string& path, const std::string& content) {
@@ -101,6 +112,9 @@ Status place_release_files(const ReleaseFiles& files, const SandboxPlan& plan) {
         SANCTUM_TRY(const std::string roots, read_file(kTrustBundle, kTrustBundleBytesMax));
         SANCTUM_TRY(const std::string store, make_java_trust_store(roots));
         SANCTUM_CHECK(append_to(kJavaTrustStore, store));
+    }
+    for (const HomeFile& file : plan.home_files) {
+        SANCTUM_CHECK(place_home_file(plan.home, file));
     }
     return write_new(kPolicyFile, files.policy);
 }

@@ -25,8 +25,8 @@ struct ReleaseFiles {
 /// The inverse, in the held agent. Errors: Protocol, Limit, Io.
 [[nodiscard]] Result<ReleaseFiles> read_release_files(int memfd);
 
-/// Writes them to their places below the new root, which must still be writable, and the trust store of Java if the
-/// plan has a place for it. Errors: Io; Protocol (the machine's trust bundle is damaged).
+/// Writes them to their places below the new root, which must still be writable, the trust store of Java if the plan
+/// has a place for it, and the plan's files of the home. Errors: Io; Protocol (the machine's trust bundle is damaged).
 [[nodiscard]] Status place_release_files(const ReleaseFiles& files, const SandboxPlan& plan);
 
 }  // namespace sanctum::launcher

@@ -73,6 +73,9 @@ void render_mounts(std::ostream& out, const SandboxPlan& plan) {
         if (step.idmapped) out << " (root's files shown as the agent's)";
         out << "  # " << step.reason << "\n";
     }
+    for (const HomeFile& file : plan.home_files) {
+        out << "  written  " << printable(plan.home + "/" + file.path) << "  # a login of placeholders\n";
+    }
 }
 
 void render_network(std::ostream& out, const SandboxPlan& plan) {

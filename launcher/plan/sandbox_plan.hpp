@@ -94,6 +94,12 @@ struct MountStep {
     std::string reason;           ///< for explain
 };
 
+/// A file of ours in the agent's home, which it may change. One that a kept home has already is replaced.
+struct HomeFile {
+    std::string path;  ///< below the home
+    std::string text;
+};
+
 /// Which mechanism enforces a limit.
 enum class LimitMeans : std::uint8_t { None, Cgroup2, Cgroup1, Rlimits };
 
@@ -127,6 +133,7 @@ struct SandboxPlan {
     std::string working_directory;
     std::vector<MountStep> mounts;         ///< in order
     std::vector<std::string> runs_later_existing;  ///< files that run later, bound read-only
+    std::vector<HomeFile> home_files;      ///< written when the new root is the root
     // network
     std::vector<std::uint16_t> ports;      ///< TCP listeners inside, besides DNS
     bool has_ipv6 = true;                  ///< IPv6 sockets and routes too

@@ -2,10 +2,12 @@
 #include "launcher/run/preparation.hpp"
 
 #include "base/mission_id.hpp"
+#include "launcher/plan/login_files.hpp"
 #include "launcher/plan/plan_mounts.hpp"
 #include "launcher/run/preparation_parts.hpp"
 #include "launcher/run/secret_variables.hpp"
 #include "launcher/run/trust_question.hpp"
+#include "profiles/schema/consent_record.hpp"
 #include "profiles/schema/owned_file.hpp"
 #include "profiles/schema/resolve.hpp"
 
@@ -145,6 +147,27 @@ void gather_operators_files(PreparedMission& prepared) {
     }
 }
 
+namespace {
+
+// What `sanctum connect` noted of an account's login; without a note the agent does not take itself for logged in.
+Status add_login_files(PreparedMission& prepared, WallTime now) {
+    const WallTime end{now.unix_ms + prepared.mission.ttl_ms};
+    for (const profiles::Service& service : prepared.mission.services) {
+        if (!service.login) continue;
+        const auto record = profiles::read_consent_record(prepared.places.store(), service.account);
+        if (!record && record.error().code == Errc::NotFound) continue;
+        if (!record) return record.error();
+        if (!record->shown) continue;
+        const auto& scopes = record->received ? *record->received : record->asked;
+        for (HomeFile& file : login_files(*service.login, *record->shown, scopes, now, end)) {
+            prepared.plan.home_files.push_back(std::move(file));
+        }
+    }
+    return {};
+}
+
+}  // namespace
+
 Result<PreparedMission> prepare_mission(const Options& options, const Clock& clock) {
     PreparedMission prepared;
     prepared.environment = environment_of_this_process();
@@ -174,6 +197,7 @@ Result<PreparedMission> prepare_mission(const Options& options, const Clock& clo
     SANCTUM_TRY(prepared.facts, gather_host_facts(prepared.mission));
     gather_operators_files(prepared);
     SANCTUM_TRY(prepared.plan, plan_of(options, prepared, folder));
+    SANCTUM_CHECK(add_login_files(prepared, clock.wall()));
     SANCTUM_TRY(prepared.witness, find_witness(prepared));
     if (!options.dry_run) {
         SANCTUM_TRY(prepared.variables, seal_secret_variables(secrets, prepared.mission, prepared.config));

@@ -51,6 +51,8 @@ public:
     /// Names of resources (`repo`, `ref`), sorted.
     [[nodiscard]] std::vector<std::string_view> resource_names() const;
     [[nodiscard]] std::vector<std::string_view> operation_ids() const;
+    /// How an agent logs in by itself; absent: the entry has no [login].
+    [[nodiscard]] std::optional<Login> login() const;
     /// The placeholder that `present = { X = true }` shows.
     [[nodiscard]] std::string_view placeholder() const;
     /// The most specific operation for method and path below an endpoint; nullopt when the entry knows none. One that

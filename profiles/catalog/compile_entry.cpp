@@ -256,6 +256,27 @@ void write_operations(Writer& writer, EntryText& entry) {
     }
 }
 
+// Lists under keys; CompiledEntry::login() is the inverse.
+void write_login(Writer& writer, const Login& login) {
+    const auto write = [&](std::string_view key, const std::vector<std::string>& texts) {
+        const Range range = writer.list(texts);
+        writer.row(Logins, {writer.string(key), range.first, range.count});
+    };
+    write("one", {login.operation, login.token_endpoint, login.revocation_endpoint, login.authorization_endpoint,
+                  login.redirect, login.client_id, login.body, login.revocation_body});
+    write("scopes", login.scopes);
+    write("parameters", login.parameters);
+    write("sends", login.sends);
+    write("keeps", login.keeps);
+    write("claims", login.claims);
+    std::vector<std::string> tokens;
+    for (const auto& [name, beginning] : login.tokens) tokens.insert(tokens.end(), {name, beginning});
+    write("tokens", tokens);
+    std::vector<std::string> files;
+    for (const LoginFile& file : login.files) files.insert(files.end(), {file.path, file.text});
+    write("files", files);
+}
+
 }  // namespace
 
 Result<std::string> compile_entry(const std::string& file_name, std::string_view toml) {
@@ -269,6 +290,7 @@ Result<std::string> compile_entry(const std::string& file_name, std::string_view
         const Range range = writer.list(closure(entry.implies, scope));
         writer.row(Implied, {writer.string(scope), range.first, range.count});
     }
+    if (entry.login) write_login(writer, *entry.login);
     const Range scopes = writer.list(entry.scopes);
     const Range resources = writer.list(entry.resource_names);
     return writer.finish(name, placeholder, scopes, resources);

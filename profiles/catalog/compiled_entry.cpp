@@ -128,6 +128,10 @@ private:
             if (!is_string(b_.at(Implied, i, 0))) return false;
             if (!is_range(Lists, b_.at(Implied, i, 1), b_.at(Implied, i, 2))) return false;
         }
+        for (std::uint32_t i = 0; i < b_.count[Logins]; ++i) {
+            if (!is_string(b_.at(Logins, i, 0))) return false;
+            if (!is_range(Lists, b_.at(Logins, i, 1), b_.at(Logins, i, 2))) return false;
+        }
         for (std::uint32_t i = 0; i < b_.count[Segments]; ++i) {
             if (b_.at(Segments, i, 0) > Capture || !is_string(b_.at(Segments, i, 1))) return false;
         }
@@ -364,6 +368,40 @@ std::vector<Endpoint> CompiledEntry::endpoints() const {
         out.push_back(std::move(endpoint));
     }
     return out;
+}
+
+std::optional<Login> CompiledEntry::login() const {
+    if (bytes_->count[Logins] == 0) return std::nullopt;
+    const auto list = [&](std::string_view key) {
+        std::vector<std::string> out;
+        for (std::uint32_t i = 0; i < bytes_->count[Logins]; ++i) {
+            if (bytes_->text(bytes_->at(Logins, i, 0)) != key) continue;
+            const auto texts = bytes_->texts(bytes_->at(Logins, i, 1), bytes_->at(Logins, i, 2));
+            out.assign(texts.begin(), texts.end());
+        }
+        return out;
+    };
+    Login login;
+    std::vector<std::string> one = list("one");
+    one.resize(8);
+    login.operation = std::move(one[0]);
+    login.token_endpoint = std::move(one[1]);
+    login.revocation_endpoint = std::move(one[2]);
+    login.authorization_endpoint = std::move(one[3]);
+    login.redirect = std::move(one[4]);
+    login.client_id = std::move(one[5]);
+    login.body = std::move(one[6]);
+    login.revocation_body = std::move(one[7]);
+    login.scopes = list("scopes");
+    login.parameters = list("parameters");
+    login.sends = list("sends");
+    login.keeps = list("keeps");
+    login.claims = list("claims");
+    const std::vector<std::string> tokens = list("tokens");
+    for (std::size_t i = 0; i + 1 < tokens.size(); i += 2) login.tokens[tokens[i]] = tokens[i + 1];
+    std::vector<std::string> files = list("files");
+    for (std::size_t i = 0; i + 1 < files.size(); i += 2) login.files.push_back({files[i], files[i + 1]});
+    return login;
 }
 
 std::vector<std::string_view> CompiledEntry::scopes() const {

@@ -14,7 +14,7 @@
 namespace sanctum::profiles::flat {
 
 inline constexpr std::string_view kMagic = "SNCTENT\x1a";
-inline constexpr std::uint32_t kSchema = 2;
+inline constexpr std::uint32_t kSchema = 3;
 
 enum TableId : std::uint32_t {
     Strings,     // byte offset from the start of the file, bytes
@@ -27,9 +27,10 @@ enum TableId : std::uint32_t {
     Operations,  // OperationWord, sorted by endpoint, method and how specific they are
     Groups,      // endpoint, method, first in Operations, count
     Implied,     // scope, first in Lists, count
+    Logins,      // key, first in Lists, count: [login] of the entry, empty where it has none
     kTables
 };
-inline constexpr std::array<std::uint32_t, kTables> kWords = {2, 1, 2, 2, 3, 2, 12, 23, 4, 3};
+inline constexpr std::array<std::uint32_t, kTables> kWords = {2, 1, 2, 2, 3, 2, 12, 23, 4, 3, 3};
 
 enum HeaderWord : std::uint32_t {
     HeadSchema, HeadBytes, HeadName, HeadPlaceholder, HeadScopes, HeadScopesCount, HeadResources, HeadResourcesCount,

@@ -3,6 +3,7 @@
 #include "profiles/catalog/entry_text.hpp"
 
 #include "base/limits.hpp"
+#include "profiles/catalog/login_text.hpp"
 #include "profiles/policy/patterns.hpp"
 #include "profiles/schema/toml_reader.hpp"
 #include "profiles/schema/values.hpp"
@@ -63,6 +64,7 @@ public:
         read_operations();
         read_implies();
         check_host_resources();
+        read_login(top_, entry_);
         top_.finish();
         entry_.scopes.assign(scopes_.begin(), scopes_.end());
         entry_.resource_names.assign(resources_.begin(), resources_.end());

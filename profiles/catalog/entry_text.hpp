@@ -47,6 +47,7 @@ struct EntryText {
     std::vector<EndpointText> endpoints;
     std::vector<OperationText> operations;
     std::map<std::string, std::vector<std::string>> implies;
+    std::optional<Login> login;
     std::vector<std::string> scopes;          ///< sorted
     std::vector<std::string> resource_names;  ///< sorted
 };

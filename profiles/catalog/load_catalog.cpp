@@ -69,6 +69,21 @@ Result<CompiledEntry> open_own(const std::string& name, const std::string& sourc
 
 }  // namespace
 
+Result<CompiledEntry> load_entry(const std::string& name, const Places& places) {
+    const std::string shipped_file = places.shipped + "/catalog/" + name + std::string(kCompiled);
+    const std::string own_file = places.own_catalog + "/" + name + std::string(kSource);
+    const bool is_shipped = ::access(shipped_file.c_str(), F_OK) == 0;
+    const bool is_own = ::access(own_file.c_str(), F_OK) == 0;
+    if (is_shipped && is_own) {
+        return Error{
+            Errc::InvalidProfile,
+            own_file + ": a shipped entry has this name and cannot be replaced (rename the file and its entry)"};
+    }
+    if (is_shipped) return map_file(shipped_file);
+    if (is_own) return open_own(name, own_file, places);
+    return Error{Errc::NotFound, "there is no catalog entry `" + name + "`"};
+}
+
 Result<CatalogSet> load_catalog(const Profile& profile, const Places& places) {
     const Profile::Written& written = profile.written();
     Diagnostics diagnostics = written.sources;
@@ -78,16 +93,8 @@ Result<CatalogSet> load_catalog(const Profile& profile, const Places& places) {
     for (const ServiceText& service : written.text.services) {
         const std::string& name = service.catalog.value;
         if (!seen.insert(name).second) continue;
-        const std::string shipped_file = shipped + "/" + name + std::string(kCompiled);
-        const std::string own_file = places.own_catalog + "/" + name + std::string(kSource);
-        const bool is_shipped = ::access(shipped_file.c_str(), F_OK) == 0;
-        const bool is_own = ::access(own_file.c_str(), F_OK) == 0;
-        if (is_shipped && is_own) {
-            return Error{
-                Errc::InvalidProfile,
-                own_file + ": a shipped entry has this name and cannot be replaced (rename the file and its entry)"};
-        }
-        if (!is_shipped && !is_own) {
+        Result<CompiledEntry> entry = load_entry(name, places);
+        if (!entry && entry.error().code == Errc::NotFound) {
             std::vector<std::string> known = names_in(shipped, kCompiled);
             for (std::string& own : names_in(places.own_catalog, kSource)) known.push_back(std::move(own));
             diagnostics.error(
@@ -95,8 +102,8 @@ Result<CatalogSet> load_catalog(const Profile& profile, const Places& places) {
                 known.empty() ? "looked in " + shipped + " and " + places.own_catalog : suggest(name, known));
             continue;
         }
-        SANCTUM_TRY(CompiledEntry entry, is_shipped ? map_file(shipped_file) : open_own(name, own_file, places));
-        set.add(std::move(entry));
+        if (!entry) return std::move(entry).error();
+        set.add(std::move(*entry));
     }
     if (!diagnostics.empty()) return diagnostics.to_error();
     return set;

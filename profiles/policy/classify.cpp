@@ -96,6 +96,7 @@ Operation classify(const Mission& mission, const CatalogSet& catalog, const Requ
     if (entry == nullptr || path.empty()) return operation;
     if (endpoint.kind == EndpointKind::Git) classify_git(service, endpoint, *entry, request, path, operation);
     else classify_http(endpoint, *entry, request, path, operation);
+    operation.is_login = service.login && !operation.id.empty() && operation.id == service.login->operation;
     return operation;
 }
 

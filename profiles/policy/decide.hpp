@@ -51,6 +51,7 @@ struct Operation {
     Risk risk = Risk::High;
     std::string says;
     std::vector<std::string> redact;
+    bool is_login = false;             ///< a request to the token endpoint: the vault answers it
     bool needs_push_commands = false;  ///< git push: read the command list, fill Request::ref_updates, classify again
 };
 

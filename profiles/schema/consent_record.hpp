@@ -8,6 +8,7 @@
 #include "base/result.hpp"
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -24,6 +25,8 @@ struct ConsentRecord {
     std::int64_t connected_unix_ms = 0;
     std::vector<std::string> asked;                    ///< in the provider's words, sorted
     std::optional<std::vector<std::string>> received;  ///< null: the provider did not say
+    /// Of an agent's login: what its files may show (login_files); placeholders and claims, no token. Null: no login.
+    std::optional<std::map<std::string, std::string>> shown;
     template <class Self, class Archive>
     static void fields(Self& self, Archive& archive) {
         archive("v", self.v);
@@ -35,6 +38,7 @@ struct ConsentRecord {
         archive("connected_unix_ms", self.connected_unix_ms);
         archive("asked", self.asked);
         archive("received", self.received);
+        archive("shown", self.shown);
     }
 };
 

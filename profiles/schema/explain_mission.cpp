@@ -113,6 +113,11 @@ void explain_services(const Mission& mission, Page& page) {
             page.line("agent sees", variable + "=" + placeholder);
         }
         if (!service.reuse) page.line("credential", "fetched anew for every exchange");
+        if (service.login) {
+            page.line("login", service.captures_login
+                                   ? "the agent may log in by itself; the vault keeps the tokens until the mission ends"
+                                   : "of the account (sanctum connect); the agent cannot log in by itself");
+        }
         if (service.warm) page.line("credential", "one for reading is fetched at start");
         explain_git(service, page);
     }

@@ -87,6 +87,59 @@ struct Endpoint {
     }
 };
 
+/// The scope of a request to a token endpoint, in every catalog entry that has a [login].
+inline constexpr std::string_view kLoginScope = "login";
+
+/// A file of the agent's home by which it takes itself for logged in. `{NAME}` in its text is what it is shown of that
+/// name (LoginShown).
+struct LoginFile {
+    std::string path;  ///< below the home
+    std::string text;
+    template <class Self, class Archive>
+    static void fields(Self& self, Archive& archive) {
+        archive("path", self.path);
+        archive("text", self.text);
+    }
+};
+
+/// How an agent logs in by itself at its provider (OAuth 2.0), and what of the token endpoint's answers is whose. No
+/// request of the operation ever leaves as the agent made it: the vault asks in its place.
+struct Login {
+    std::string operation;
+    std::string token_endpoint;          ///< https
+    std::string revocation_endpoint;     ///< https (RFC 7009); empty: the provider has none
+    std::string authorization_endpoint;  ///< https, for `sanctum connect`
+    std::string redirect;                ///< where a browser comes back to, `http://localhost:{port}/callback`
+    std::string client_id;
+    std::string body;                     ///< json | form: how the token endpoint is asked
+    std::string revocation_body;          ///< json | form: how the revocation endpoint is asked
+    std::vector<std::string> scopes;      ///< that a login asks for
+    std::vector<std::string> parameters;  ///< further ones of the authorization request, `NAME=VALUE`
+    std::vector<std::string> sends;       ///< members of the agent's request that go on, sorted
+    std::map<std::string, std::string> tokens;  ///< members of the answer that are credentials → how they begin
+    std::vector<std::string> keeps;       ///< members of the answer that the agent sees as they are, sorted
+    std::vector<std::string> claims;      ///< of a token that is a JWT: what the agent sees of it, sorted
+    std::vector<LoginFile> files;
+    template <class Self, class Archive>
+    static void fields(Self& self, Archive& archive) {
+        archive("operation", self.operation);
+        archive("token_endpoint", self.token_endpoint);
+        archive("revocation_endpoint", self.revocation_endpoint);
+        archive("authorization_endpoint", self.authorization_endpoint);
+        archive("redirect", self.redirect);
+        archive("client_id", self.client_id);
+        archive("body", self.body);
+        archive("revocation_body", self.revocation_body);
+        archive("scopes", self.scopes);
+        archive("parameters", self.parameters);
+        archive("sends", self.sends);
+        archive("tokens", self.tokens);
+        archive("keeps", self.keeps);
+        archive("claims", self.claims);
+        archive("files", self.files);
+    }
+};
+
 /// A service of the profile, bounded by its account, with the catalog's endpoints.
 struct Service {
     std::string name;
@@ -99,6 +152,8 @@ struct Service {
     std::map<std::string, std::string> present;  ///< environment variable → placeholder that the agent sees
     bool reuse = true;
     bool warm = false;
+    std::optional<Login> login;       ///< the entry's, where it has one
+    bool captures_login = false;      ///< the agent may log in by itself; what comes of it is the vault's
     std::vector<Endpoint> endpoints;
     std::string place;                ///< `triage.toml:14` for explain
     template <class Self, class Archive>
@@ -113,6 +168,8 @@ struct Service {
         archive("present", self.present);
         archive("reuse", self.reuse);
         archive("warm", self.warm);
+        archive("login", self.login);
+        archive("captures_login", self.captures_login);
         archive("endpoints", self.endpoints);
         archive("place", self.place);
     }

@@ -186,7 +186,7 @@ struct Account {
     std::vector<std::uint16_t> ports;  ///< of `hosts`; empty: 443
     std::string base_path;
     std::string source;                ///< local | command | rotate | file | environment | systemd | auth0 | oauth |
-                                       ///< github-app | google | openbao | kubernetes | aws-sts
+                                       ///< github-app | google | openbao | kubernetes | aws-sts | login
     std::string region;                ///< of AWS, for entries whose requests are signed
     std::string item;                  ///< name in the store: the credential itself, a subject token, a private key, or
                                        ///< what logs us in

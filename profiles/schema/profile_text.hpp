@@ -38,6 +38,7 @@ struct ServiceText {
     std::vector<PresentText> present;
     bool reuse = true;
     bool warm = false;
+    std::optional<Place> captures_login;  ///< where `login = "capture"` stands
 };
 
 struct HostText {

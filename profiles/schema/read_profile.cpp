@@ -156,8 +156,13 @@ void read_service(const TomlValue& table, Diagnostics& diagnostics, ProfileText&
     service.present = read_present(reader);
     if (const auto reuse = reader.boolean("reuse")) service.reuse = reuse->value;
     if (const auto warm = reader.boolean("warm")) service.warm = warm->value;
-    reader.refuse("login", "`login` is not supported by this version",
-                  "give the account an API key or token with `sanctum vault add`");
+    if (const auto login = reader.text("login", Need::Optional, "capture")) {
+        service.captures_login = login->at;
+        if (login->value != "capture") {
+            diagnostics.error(login->at, "`login` cannot be `" + login->value + "`",
+                              "\"capture\", or leave it out: then only `sanctum connect` logs in");
+        }
+    }
     reader.refuse("hosts", "a profile never decides where a credential goes",
                   "hosts belong to the account in the operator's configuration, or to the catalog entry");
     reader.finish();
@@ -392,8 +397,7 @@ ProfileText read_profile_tree(const TomlValue& tree, std::uint32_t source, Diagn
     read_approval(top, out);
     read_budget(top, out);
     top.refuse("delegate", "`delegate` is said of the mission", "write it under [mission]");
-    top.refuse("login", "`login` is not supported by this version",
-               "give the account an API key or token with `sanctum vault add`");
+    top.refuse("login", "`login` belongs to a [[service]]", "write it there");
     top.refuse("account", "accounts belong to the operator's configuration",
                "a profile names them: account = \"alice\"");
     top.finish();

@@ -53,6 +53,7 @@ const std::vector<SourceKeys>& sources() {
         {"google",
          {"grant_type", "item", "client_id", "client_secret", "user", "boundary", "ask_scopes", "scope_names",
           "wider"}},
+        {"login", {"item"}},
     };
     return all;
 }
@@ -190,6 +191,7 @@ void SourceReader::read_account(TableReader& reader, Account& account) {
     else if (source->value == "openbao") read_openbao(reader, account);
     else if (source->value == "kubernetes") read_kubernetes(reader, account);
     else if (source->value == "google") read_google(reader, account);
+    else if (source->value == "login") read_login(reader, account);
     else {
         std::vector<std::string> names;
         for (const SourceKeys& known : sources()) names.emplace_back(known.name);
@@ -212,6 +214,12 @@ void SourceReader::refuse_foreign_keys(TableReader& reader, const Account& accou
 
 void SourceReader::read_local(TableReader& reader, Account& account) {
     read_item(reader, account, Need::Required, "the name in the store");
+    read_on_exit(reader, account, false);
+}
+
+// Without an item there is only what an agent captures within its mission.
+void SourceReader::read_login(TableReader& reader, Account& account) {
+    read_item(reader, account, Need::Optional, "where `sanctum connect` keeps the login");
     read_on_exit(reader, account, false);
 }
 

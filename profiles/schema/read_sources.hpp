@@ -34,6 +34,7 @@ private:
     };
 
     void read_local(TableReader& reader, Account& account);
+    void read_login(TableReader& reader, Account& account);
     void read_command(TableReader& reader, Account& account);
     void read_rotate(TableReader& reader, Account& account);
     void read_secret_file(TableReader& reader, Account& account);

@@ -55,6 +55,9 @@ struct Caller {
 /// Errors: InvalidProfile (unknown entry, with the nearest name), Io.
 [[nodiscard]] Result<CatalogSet> load_catalog(const Profile& profile, const Places& places);
 
+/// One entry by its name, shipped or the operator's own. Errors: NotFound, InvalidProfile, Io.
+[[nodiscard]] Result<CompiledEntry> load_entry(const std::string& name, const Places& places);
+
 /// The complete mission, or every mistake that stands between. Errors: InvalidProfile, Denied (above the operator's
 /// bounds). `id`: the mission's ULID.
 [[nodiscard]] Result<Mission> resolve_mission(const Profile& profile, const OperatorConfig& config,

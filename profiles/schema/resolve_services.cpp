@@ -306,6 +306,41 @@ void resolve_endpoints(const ServiceText& text, const CompiledEntry& entry, cons
     }
 }
 
+// What an agent does at a token endpoint is the vault's, which needs an account whose source is a login.
+void resolve_login(const ServiceText& text, const CompiledEntry& entry, const Account& account, Service& service,
+                   Resolving& to) {
+    service.login = entry.login();
+    const std::string whose = "account `" + account.name + "` (" + account.place + ")";
+    const bool is_login = account.source == "login";
+    if (is_login && !service.login) {
+        to.diagnostics.error(text.account.at, whose + " logs in, and `" + service.catalog + "` names no token endpoint",
+                             "name an entry with a [login], as in catalog = \"claude\", or another source");
+    } else if (is_login && account.item.empty() && !text.captures_login) {
+        to.diagnostics.error(text.account.at, whose + " has no login: it names no `item`",
+                             "write item = \"" + account.name + "\" there and run `sanctum connect " + account.name +
+                                 "`, or let the agent log in: login = \"capture\" in the service");
+    }
+    if (!text.captures_login) return;
+    if (!service.login) {
+        to.diagnostics.error(*text.captures_login,
+                             "`" + service.catalog + "` names no token endpoint, so that no login can be captured",
+                             "remove `login`; entries that have one: claude, codex");
+    } else if (!is_login) {
+        to.diagnostics.error(*text.captures_login, whose + " takes no login",
+                             "write source = \"login\" there, or remove `login`");
+    } else if (account.grant && !contains(with_implied(*account.grant, entry), kLoginScope)) {
+        to.diagnostics.denied(*text.captures_login,
+                              "scope `login` is outside the grant of account `" + account.name + "`",
+                              "remove `login`, or add the scope to the account (" + account.place + ")");
+    } else {
+        service.captures_login = true;
+        for (Texts* scopes : {&service.grant, &service.implied}) {
+            scopes->emplace_back(kLoginScope);
+            sort_unique(*scopes);
+        }
+    }
+}
+
 void resolve_present(const ServiceText& text, const CompiledEntry* entry, Service& service) {
     const std::string placeholder(entry == nullptr ? std::string_view() : entry->placeholder());
     for (const PresentText& present : text.present) {
@@ -331,6 +366,7 @@ void resolve_service(const ServiceText& text, Resolving& to) {
         bind_to_key(text, *account, service, to);
         resolve_grant(text, *entry, *account, service, to);
         resolve_resources(text, *entry, *account, service, to);
+        resolve_login(text, *entry, *account, service, to);
         check_boundary(text, *account, service, to);
     }
     resolve_present(text, entry, service);

@@ -21,6 +21,7 @@ from aws_double import AwsDouble  # noqa: E402
 from github_double import GitHubDouble  # noqa: E402
 from google_double import GoogleDouble  # noqa: E402
 from kubernetes_double import KubernetesDouble  # noqa: E402
+from login_double import CLAUDE, CODEX, LoginDouble  # noqa: E402,F401
 from openbao_double import OpenBaoDouble  # noqa: E402
 
 auth0_double, aws_double, github_double = Auth0Double, AwsDouble, GitHubDouble

@@ -23,7 +23,7 @@ bool has_control(std::string_view text) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const std::string_view head(reinterpret_cast<const char*>(data), size);
-    const auto read = sanctum::vault::read_loopback_request(head, kPort);
+    const auto read = sanctum::vault::read_loopback_request(head, {.port = kPort});
     const auto* query = std::get_if<sanctum::vault::LoopbackQuery>(&read);
     if (query == nullptr) {
         if (std::get<sanctum::vault::LoopbackPage>(read).status < 400) std::abort();

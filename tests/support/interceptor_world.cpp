@@ -131,6 +131,35 @@ risk = "low"
 says = "Call {name}"
 )";
 
+constexpr std::string_view kLoginEntry = R"(schema = 1
+name = "login-test"
+[[endpoint]]
+name = "api"
+hosts = ["agent.test"]
+auth = { form = "bearer" }
+[[endpoint]]
+name = "login"
+hosts = ["login.test"]
+[[operation]]
+id = "login/token"
+endpoint = "login"
+method = "POST"
+path = "/token"
+any_of = [["login"]]
+risk = "medium"
+says = "Log in"
+[login]
+operation = "login/token"
+token_endpoint = "https://login.test/token"
+authorization_endpoint = "https://login.test/authorize"
+redirect = "http://localhost:{port}/callback"
+client_id = "CID"
+body = "form"
+sends = ["code", "code_verifier", "redirect_uri"]
+tokens = { access_token = "", refresh_token = "rt_" }
+keeps = ["expires_in"]
+)";
+
 profiles::CompiledEntry entry_of(std::string_view name, std::string_view toml) {
     Result<std::string> bytes = profiles::compile_entry(std::string(name), toml);
     if (!bytes.has_value()) std::fprintf(stderr, "%s\n", bytes.error().what.c_str());
@@ -177,11 +206,15 @@ World::World() {
     catalog.add(entry_of("api-test.toml", kApiEntry));
     catalog.add(entry_of("git-test.toml", kGitEntry));
     catalog.add(entry_of("aws-test.toml", kAwsEntry));
+    catalog.add(entry_of("login-test.toml", kLoginEntry));
     mission.id = "01kaaaaaaaaaaaaaaaaaaaaaaa";
     mission.services.push_back(service_of("api", catalog.entries()[0], {"read", "write"}));
     mission.services.push_back(service_of("git", catalog.entries()[1], {"fetch", "push"}));
     mission.services[1].resources = {{"repo", {"team/app.git"}}, {"ref", {"refs/heads/agent/**"}}};
     mission.services.push_back(service_of("aws", catalog.entries()[2], {"read", "write"}));
+    mission.services.push_back(service_of("agent", catalog.entries()[3], {"login"}));
+    mission.services[3].login = catalog.entries()[3].login();
+    mission.services[3].captures_login = true;
     mission.hosts.push_back(Host{"www.test", {443}, {{"GET", "/**"}, {"HEAD", "/**"}, {"POST", "/open"}}, false, ""});
     mission.hosts.push_back(Host{"plain.test", {80}, {{"GET", "/**"}}, true, ""});
     entries = profiles::dial_entries(mission);

@@ -52,6 +52,11 @@ struct FakeLeases final : Leases {
         if (!other) co_return Error{Errc::Denied, "credential_refused: its source gave the same credential again"};
         co_return other;
     }
+    net::awaitable<Result<wire::LoginAnswered>> login(const wire::LoginNeed& need) override {
+        logins.push_back(need);
+        if (is_failing) co_return Error{Errc::Denied, "no_answer: the provider is silent"};
+        co_return login_answer;
+    }
     void used(const wire::LeaseUsed& use) override { uses.push_back(use); }
     std::vector<std::shared_ptr<HeldLease>> known() const override {
         if (other) return {lease, other};
@@ -63,6 +68,8 @@ struct FakeLeases final : Leases {
     std::shared_ptr<HeldLease> other;  ///< for a need that names a lease which was refused; null: there is none
     std::function<void()> on_another;  ///< called before it is given
     std::vector<wire::LeaseNeed> needs;
+    std::vector<wire::LoginNeed> logins;
+    wire::LoginAnswered login_answer;
     std::vector<wire::LeaseUsed> uses;
 };
 
@@ -99,8 +106,9 @@ struct FakeUpstreams final : Upstreams {
 };
 
 /// Services: `api` (bearer, api.test, scopes read and write), `git` (basic, git.test, fetch and push of agent/**),
-/// `aws` (signed: s3.test for S3 and function.test for execute-api; sign_with_keys()), the
-/// plain host www.test (GET /**, POST /open) and the http:// host plain.test.
+/// `aws` (signed: s3.test for S3 and function.test for execute-api; sign_with_keys()), `agent` (bearer, agent.test, and
+/// a login of client CID that is captured at login.test), the plain host www.test (GET /**, POST /open) and the http://
+/// host plain.test.
 struct World {
     World();
     /// There is another credential, kOtherSecret of lease `l2`, for whom `l1` was refused.

@@ -9,11 +9,13 @@
 #include "vault/commands/consent_flows.hpp"
 #include "vault/mission_lock.hpp"
 #include "vault/oauth/connected_account.hpp"
+#include "vault/oauth/login_exchange.hpp"
 #include "vault/oauth/scope_check.hpp"
 
 #include <CLI/CLI.hpp>
 
 #include <cstdio>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -48,18 +50,21 @@ private:
     void announce() const;
     Status unlock();
     Status connect_provider();
+    Status connect_login();
     Status connect_token_vault();
     [[nodiscard]] Result<Secret> my_account_token();
     [[nodiscard]] Result<TokenAnswer> consent(const ConsentQuestion& question);
     [[nodiscard]] Result<TokenAnswer> consent_and_keep(const ConsentQuestion& question);
+    [[nodiscard]] Status keep(const TokenAnswer& answer);
     Status write_item(const Secret& token);
-    void note_consent(const std::string& flow, const std::optional<std::vector<std::string>>& received);
+    void note_consent(const std::string& flow, const std::optional<std::vector<std::string>>& received,
+                      std::optional<std::map<std::string, std::string>> shown = std::nullopt);
     void take_back(const Secret& token, std::string_view hint);
     void report(const std::optional<std::vector<std::string>>& received) const;
     [[nodiscard]] ConsentParts parts(const ConsentQuestion& question) {
         return {talk_, *endpoint_, plan_.client, plan_.metadata, question, plan_.account.name};
     }
-    [[nodiscard]] BrowserChoice browser() const { return {!options_.has_no_browser, options_.port}; }
+    [[nodiscard]] BrowserChoice browser() const { return {!options_.has_no_browser, plan_.place}; }
 
     const ConnectOptions& options_;
     StoreContext context_;
@@ -80,6 +85,7 @@ Status Connecting::run(const OperatorConfig& config) {
     if (options_.is_dry) return {};
     // The dialler of this process is made; from here on there are secrets in it.
     SANCTUM_CHECK(unlock());
+    if (plan_.login) return connect_login();
     return plan_.is_token_vault() ? connect_token_vault() : connect_provider();
 }
 
@@ -139,6 +145,25 @@ Status Connecting::connect_provider() {
     return {};
 }
 
+// The agent's own login, done outside: what it would have kept is sealed, and the note has what it will see instead.
+Status Connecting::connect_login() {
+    const profiles::Login& login = *plan_.login;
+    const ConsentParts asked = parts(plan_.question);
+    std::optional<BrowserGrant> grant;
+    SANCTUM_TRY(const Secret code, wait_for_browser(asked, browser(), AnswerIn::Query, grant, [&](BrowserGrant& made) {
+        return Result<std::string>(login_address(login, made, plan_.question.scopes));
+    }));
+    SANCTUM_TRY(const HttpResponse response, ask_provider(talk_, plan_.title(), code_request(login, *grant, code)));
+    auto read = read_login_answer(response, login, {plan_.title(), plan_.account.name, "", SourceFault::ConsentLost});
+    if (const auto* failure = std::get_if<SourceFailure>(&read)) return consent_error(asked, *failure);
+    auto& tokens = std::get<LoginTokens>(read);
+    SANCTUM_CHECK(keep(tokens.answer));
+    note_consent("browser", tokens.answer.scopes, std::move(tokens.shown));
+    say("Connected: account " + plan_.account.name + " is logged in; missions get the login without its tokens.");
+    report(tokens.answer.scopes);
+    return {};
+}
+
 // The user's token of the My Account API first, then the connection's consent, which only a browser can bring back.
 Status Connecting::connect_token_vault() {
     SANCTUM_TRY(const Secret token, my_account_token());
@@ -189,6 +214,11 @@ Result<TokenAnswer> Connecting::consent(const ConsentQuestion& question) {
 
 Result<TokenAnswer> Connecting::consent_and_keep(const ConsentQuestion& question) {
     SANCTUM_TRY(TokenAnswer answer, consent(question));
+    SANCTUM_CHECK(keep(answer));
+    return answer;
+}
+
+Status Connecting::keep(const TokenAnswer& answer) {
     if (answer.refresh_token.is_empty()) {
         take_back(answer.access_token, "access_token");
         return Error{Errc::Denied, plan_.title() + " gave no refresh token, so nothing was stored: switch refresh "
@@ -199,7 +229,7 @@ Result<TokenAnswer> Connecting::consent_and_keep(const ConsentQuestion& question
         take_back(answer.refresh_token, "refresh_token");
         return std::move(kept).error().in("the new refresh token was not stored");
     }
-    return answer;
+    return {};
 }
 
 // Under the lock that every user of the token takes: a mission that is using the old one would write its successor
@@ -223,7 +253,8 @@ Status Connecting::write_item(const Secret& token) {
 }
 
 // The account works without it; only `sanctum accounts` knows less.
-void Connecting::note_consent(const std::string& flow, const std::optional<std::vector<std::string>>& received) {
+void Connecting::note_consent(const std::string& flow, const std::optional<std::vector<std::string>>& received,
+                              std::optional<std::map<std::string, std::string>> shown) {
     profiles::ConsentRecord record;
     record.account = plan_.account.name;
     record.provider = plan_.title();
@@ -233,6 +264,7 @@ void Connecting::note_consent(const std::string& flow, const std::optional<std::
     record.connected_unix_ms = clock_.wall().unix_ms;
     record.asked = plan_.question.scopes;
     record.received = received;
+    record.shown = std::move(shown);
     const Status written = profiles::write_consent_record(context_.path(), record);
     if (!written) std::fprintf(stderr, "sanctum connect: note: %s\n", written.error().what.c_str());
 }
@@ -268,7 +300,8 @@ void Connecting::report(const std::optional<std::vector<std::string>>& received)
 
 void describe(CLI::App& app, ConnectOptions& options) {
     app.footer("Example:\n  sanctum connect calendar --flow device");
-    app.add_option("ACCOUNT", options.account, "An account with source = \"oauth\" or \"auth0\"")->required();
+    app.add_option("ACCOUNT", options.account, "An account with source = \"oauth\", \"auth0\" or \"login\"")
+        ->required();
     app.add_option("--scopes", options.scopes, "What to ask for, instead of the account's `grant`")
         ->delimiter(',')
         ->allow_extra_args(false);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vault/commands/connect_plan.hpp"
 
+#include "base/places.hpp"
+#include "profiles/schema/resolve.hpp"
 #include "vault/commands/consent_flows.hpp"
 #include "vault/commands/start_browser.hpp"
 #include "vault/http/json_answer.hpp"
@@ -8,6 +10,7 @@
 #include "vault/oauth/scope_check.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <set>
 #include <utility>
 
@@ -33,6 +36,10 @@ std::string why_not(const Account& account) {
                "\" does without: the user connects `" + account.provider.connection +
                "` in an application of the tenant that uses Connected Accounts";
     }
+    if (account.source == "login") {
+        if (!account.item.empty()) return {};
+        return "it names no `item` to keep the login in: write item = \"" + account.name + "\"";
+    }
     if (account.source == "github-app") return "install the app for the repositories in its settings at GitHub";
     return "its source is `" + account.source + "`, which knows no consent";
 }
@@ -42,7 +49,8 @@ std::string connectable(const OperatorConfig& config) {
     for (const Account& account : config.accounts) {
         if (why_not(account).empty()) names += (names.empty() ? "" : ", ") + account.name;
     }
-    return names.empty() ? "no account of the configuration can be connected: one needs source = \"oauth\" or \"auth0\""
+    return names.empty() ? "no account of the configuration can be connected: one needs source = \"oauth\", \"auth0\" "
+                           "or \"login\""
                          : "accounts that can be connected: " + names;
 }
 
@@ -52,6 +60,12 @@ Result<Account> find_connectable(const OperatorConfig& config, const std::string
     if (found == config.accounts.end()) {
         std::string shown;
         wire::append_json_string(shown, name);
+        const Result<profiles::CompiledEntry> entry = profiles::load_entry(name, places_of_this_process());
+        if (entry && entry->login()) {
+            return Error{Errc::InvalidProfile, "there is no account " + shown + "; add to the configuration: "
+                                                   "[[account]] name = " + shown + ", catalog = " + shown +
+                                                   ", source = \"login\", item = " + shown};
+        }
         return Error{Errc::InvalidProfile, "there is no account " + shown + "; " + connectable(config)};
     }
     const std::string problem = why_not(*found);
@@ -118,6 +132,54 @@ Result<ConsentFlow> choose_flow(const ConnectOptions& options, const ConnectPlan
     return has_code && (can_start || !has_device) ? ConsentFlow::Browser : ConsentFlow::Device;
 }
 
+// --- the login of an agent ----------------------------------------------------------------------------------------
+
+// As the client has it registered: only `{port}` is ours to choose.
+Result<LoopbackPlace> place_of(const profiles::Login& login, std::uint16_t port) {
+    constexpr std::string_view kScheme = "http://";
+    constexpr std::string_view kPort = "{port}";
+    const std::string_view rest = std::string_view(login.redirect).substr(kScheme.size());
+    const std::size_t colon = rest.find(':');
+    const std::size_t slash = std::min(rest.find('/'), rest.size());
+    LoopbackPlace place{std::string(rest.substr(0, colon)), port, std::string(rest.substr(slash))};
+    const std::string_view written = rest.substr(colon + 1, slash - colon - 1);
+    if (written == kPort) return place;
+    std::uint16_t fixed = 0;
+    const auto [end, error] = std::from_chars(written.data(), written.data() + written.size(), fixed);
+    if (error != std::errc() || end != written.data() + written.size()) {
+        return Error{Errc::InvalidProfile, "the catalog's redirect address has no port: " + login.redirect};
+    }
+    if (port != 0 && port != fixed) {
+        return Error{Errc::InvalidProfile, "--port: this client comes back to port " + std::to_string(fixed) + " only"};
+    }
+    place.port = fixed;
+    return place;
+}
+
+Result<ConnectPlan> plan_login(const ConnectOptions& options, ConnectPlan plan) {
+    const Places places = places_of_this_process();
+    SANCTUM_TRY(const profiles::CompiledEntry entry, profiles::load_entry(plan.account.catalog, places));
+    plan.login = entry.login();
+    const std::string whose = "account " + plan.account.name;
+    if (!plan.login) {
+        return Error{Errc::InvalidProfile, whose + ": catalog entry `" + plan.account.catalog + "` has no login"};
+    }
+    if (options.flow == "device") {
+        return Error{Errc::InvalidProfile, whose + ": its provider has no device flow for others than its own client; "
+                                                   "take --flow browser, or let the agent log in within a mission"};
+    }
+    plan.client.name = plan.account.catalog;
+    plan.client.token_endpoint = plan.login->token_endpoint;
+    plan.client.revocation_endpoint = plan.login->revocation_endpoint;
+    plan.client.authorization_endpoint = plan.login->authorization_endpoint;
+    plan.client.client_id = plan.login->client_id;
+    plan.flow = ConsentFlow::Browser;
+    plan.question.scopes = options.scopes.empty() ? plan.login->scopes : options.scopes;
+    std::sort(plan.question.scopes.begin(), plan.question.scopes.end());
+    SANCTUM_TRY(plan.place, place_of(*plan.login, options.port));
+    return plan;
+}
+
 // --- what is asked ------------------------------------------------------------------------------------------------
 
 Result<ConsentQuestion> make_question(const ConnectOptions& options, const ConnectPlan& plan) {
@@ -158,6 +220,12 @@ ConsentQuestion login_question(const ConnectPlan& plan) {
 Result<ConnectPlan> plan_connection(const ConnectOptions& options, const OperatorConfig& config, ProviderTalk& talk) {
     ConnectPlan plan;
     SANCTUM_TRY(plan.account, find_connectable(config, options.account));
+    if (plan.account.source == "login") {
+        SANCTUM_TRY(plan, plan_login(options, std::move(plan)));
+        SANCTUM_CHECK(talk.reach(hosts_of(plan.client), config.upstream));
+        return plan;
+    }
+    plan.place.port = options.port;
     plan.client = client_of(config, plan.account);
     if (!plan.client.issuer.empty()) {
         SANCTUM_CHECK(talk.reach({provider_host(plan.client.issuer)}, config.upstream));

@@ -5,11 +5,13 @@
 #include "base/result.hpp"
 #include "profiles/schema/operator_config.hpp"
 #include "vault/commands/store_context.hpp"
+#include "vault/http/loopback_listener.hpp"
 #include "vault/http/provider_talk.hpp"
 #include "vault/oauth/consent_question.hpp"
 #include "vault/oauth/server_metadata.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,6 +36,8 @@ struct ConnectPlan {
     /// What is asked of the provider behind the account: by this provider itself, or (auth0) by its connection.
     ConsentQuestion question;
     ConsentFlow flow = ConsentFlow::Device;
+    LoopbackPlace place;                   ///< where a browser comes back to
+    std::optional<profiles::Login> login;  ///< of an account whose source is a login
 
     [[nodiscard]] bool is_token_vault() const { return account.source == "auth0"; }
     /// `provider corp`, `tenant acme`.

@@ -161,7 +161,7 @@ Result<Secret> wait_for_browser(const ConsentParts& parts, const BrowserChoice& 
                                 std::optional<BrowserGrant>& grant, const MakeAddress& make_address) {
     std::optional<CallbackAnswer> answer;
     SANCTUM_TRY(const auto listener,
-                LoopbackListener::open(choice.port, where, parts.talk.loop(),
+                LoopbackListener::open(choice.place, where, parts.talk.loop(),
                                        [&](const LoopbackQuery& query, bool& is_done) {
                                            const LoopbackPage page = judge(query, *grant, answer);
                                            is_done = answer.has_value();

@@ -29,7 +29,7 @@ struct ConsentParts {
 /// How a browser comes to the provider and back.
 struct BrowserChoice {
     bool starts_browser = true;
-    std::uint16_t port = 0;  ///< of our listener; 0: one that is free
+    LoopbackPlace place;  ///< of our listener
 };
 
 /// Prints what the person does, waits until it is done, and gives the tokens.

@@ -100,6 +100,12 @@ std::optional<std::int64_t> JsonAnswer::number(std::string_view name) const {
     return value;
 }
 
+std::string JsonAnswer::json_text_of(std::string_view name) const {
+    const auto found = state_->json.find(name);
+    if (found == state_->json.end()) return {};
+    return found->dump(-1, ' ', /*ensure_ascii=*/true, nlohmann::json::error_handler_t::replace);
+}
+
 std::vector<std::string> JsonAnswer::names() const {
     std::vector<std::string> names;
     for (const auto& [name, value] : state_->json.items()) names.push_back(name);

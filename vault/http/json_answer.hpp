@@ -32,6 +32,8 @@ public:
     [[nodiscard]] std::string text(std::string_view name) const;
     /// A whole number, or the text of one.
     [[nodiscard]] std::optional<std::int64_t> number(std::string_view name) const;
+    /// The member as JSON text; empty when there is none. The caller knows that it is no secret.
+    [[nodiscard]] std::string json_text_of(std::string_view name) const;
     /// Each member's name, in order of the letters.
     [[nodiscard]] std::vector<std::string> names() const;
     /// True or false; absent: there is no such member.

@@ -16,8 +16,6 @@
 namespace sanctum::vault {
 namespace {
 
-constexpr std::string_view kPath = "/callback";
-
 int digit_of(char c) {
     if (c >= '0' && c <= '9') return c - '0';
     if (c >= 'a' && c <= 'f') return c - 'a' + 10;
@@ -95,6 +93,8 @@ std::string fragment_page() {
 Result<UniqueFd> listen_on(std::uint16_t port) {
     UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!socket) return io_error("listener on 127.0.0.1");
+    const int again = 1;  // a fixed port is to be had again while old connections of it fade
+    ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &again, sizeof again);
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(port);
@@ -131,7 +131,7 @@ std::string_view LoopbackQuery::text(std::string_view name) const {
     return found == parameters_.end() ? std::string_view() : found->second.reveal();
 }
 
-std::variant<LoopbackQuery, LoopbackPage> read_loopback_request(std::string_view head, std::uint16_t port) {
+std::variant<LoopbackQuery, LoopbackPage> read_loopback_request(std::string_view head, const LoopbackPlace& place) {
     const std::size_t end = head.find("\r\n");
     const std::string_view line = head.substr(0, end);
     const std::string_view fields = end == std::string_view::npos ? std::string_view() : head.substr(end + 2);
@@ -142,29 +142,30 @@ std::variant<LoopbackQuery, LoopbackPage> read_loopback_request(std::string_view
     }
     if (line.substr(0, first) != "GET") return LoopbackPage{405, "Nothing is to be sent here."};
     // A page of another name that resolves to this machine is kept out (DNS rebinding).
-    const bool is_for_us = host_of(fields) == "127.0.0.1:" + std::to_string(port);
+    const bool is_for_us = host_of(fields) == place.host + ":" + std::to_string(place.port);
     if (!is_for_us) return LoopbackPage{421, "Nobody of this name is here."};
     const std::string_view target = line.substr(first + 1, second - first - 1);
     const std::size_t mark = target.find('?');
-    if (target.substr(0, mark) != kPath) return LoopbackPage{404, "There is nothing here."};
+    if (target.substr(0, mark) != place.path) return LoopbackPage{404, "There is nothing here."};
     Result<LoopbackQuery> query =
         LoopbackQuery::parse(mark == std::string_view::npos ? std::string_view() : target.substr(mark + 1));
     if (!query) return LoopbackPage{400, "This answer is not understood."};
     return std::move(*query);
 }
 
-Result<std::unique_ptr<LoopbackListener>> LoopbackListener::open(std::uint16_t port, AnswerIn where, PollLoop& loop,
+Result<std::unique_ptr<LoopbackListener>> LoopbackListener::open(LoopbackPlace place, AnswerIn where, PollLoop& loop,
                                                                  Judge judge) {
-    SANCTUM_TRY(UniqueFd socket, listen_on(port));
+    SANCTUM_TRY(UniqueFd socket, listen_on(place.port));
     sockaddr_in address{};
     socklen_t size = sizeof address;
     if (::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) return io_error("getsockname");
+    place.port = ntohs(address.sin_port);
     return std::unique_ptr<LoopbackListener>(
-        new LoopbackListener(std::move(socket), ntohs(address.sin_port), where, loop, std::move(judge)));
+        new LoopbackListener(std::move(socket), std::move(place), where, loop, std::move(judge)));
 }
 
-LoopbackListener::LoopbackListener(UniqueFd socket, std::uint16_t port, AnswerIn where, PollLoop& loop, Judge judge)
-    : socket_(std::move(socket)), port_(port), where_(where), loop_(loop), judge_(std::move(judge)) {
+LoopbackListener::LoopbackListener(UniqueFd socket, LoopbackPlace place, AnswerIn where, PollLoop& loop, Judge judge)
+    : socket_(std::move(socket)), place_(std::move(place)), where_(where), loop_(loop), judge_(std::move(judge)) {
     loop_.watch(socket_.get(), [this] { accept_visitors(); });
 }
 
@@ -174,7 +175,7 @@ LoopbackListener::~LoopbackListener() {
 }
 
 std::string LoopbackListener::redirect_uri() const {
-    return "http://127.0.0.1:" + std::to_string(port_) + std::string(kPath);
+    return "http://" + place_.host + ":" + std::to_string(place_.port) + place_.path;
 }
 
 void LoopbackListener::accept_visitors() {
@@ -205,7 +206,7 @@ void LoopbackListener::serve(int fd) {
 }
 
 std::string LoopbackListener::answer_of(std::string_view head) {
-    std::variant<LoopbackQuery, LoopbackPage> request = read_loopback_request(head, port_);
+    std::variant<LoopbackQuery, LoopbackPage> request = read_loopback_request(head, place_);
     if (const auto* refusal = std::get_if<LoopbackPage>(&request)) return plain_page(*refusal);
     if (is_done_) return plain_page({410, "The answer is here already."});
     const auto& query = std::get<LoopbackQuery>(request);

@@ -40,9 +40,16 @@ struct LoopbackPage {
     std::string sentence;  ///< plain words of ours; never what the request brought
 };
 
-/// The query of a GET for /callback at 127.0.0.1:`port`, or the page that refuses. `head`: until its empty line. Pure.
+/// Where a browser comes back to on this machine, as the provider has it registered.
+struct LoopbackPlace {
+    std::string host = "127.0.0.1";  ///< or `localhost`, the name of the same place
+    std::uint16_t port = 0;          ///< 0: one that is free
+    std::string path = "/callback";
+};
+
+/// The query of a GET for `place`, or the page that refuses. `head`: until its empty line. Pure.
 [[nodiscard]] std::variant<LoopbackQuery, LoopbackPage> read_loopback_request(std::string_view head,
-                                                                              std::uint16_t port);
+                                                                              const LoopbackPlace& place);
 
 /// Where the provider puts its answer into the address that the browser comes back to.
 enum class AnswerIn : std::uint8_t {
@@ -55,14 +62,14 @@ public:
     /// Says what the page tells, and through `is_answer` whether this was what was waited for.
     using Judge = std::function<LoopbackPage(const LoopbackQuery& query, bool& is_answer)>;
 
-    /// Listens on `port`, 0: one that is free. `loop` must outlive it. Errors: Io (the port is taken).
-    [[nodiscard]] static Result<std::unique_ptr<LoopbackListener>> open(std::uint16_t port, AnswerIn where,
+    /// Listens on 127.0.0.1, whatever the place is called. `loop` must outlive it. Errors: Io (the port is taken).
+    [[nodiscard]] static Result<std::unique_ptr<LoopbackListener>> open(LoopbackPlace place, AnswerIn where,
                                                                         PollLoop& loop, Judge judge);
     ~LoopbackListener();
     LoopbackListener(const LoopbackListener&) = delete;
     LoopbackListener& operator=(const LoopbackListener&) = delete;
 
-    /// `http://127.0.0.1:PORT/callback`.
+    /// `http://127.0.0.1:PORT/callback`, with the place's own name and path.
     [[nodiscard]] std::string redirect_uri() const;
     /// True once there was an answer; from then on nobody is listened to.
     [[nodiscard]] bool is_done() const { return is_done_; }
@@ -72,7 +79,7 @@ private:
         UniqueFd socket;
         std::string received;
     };
-    LoopbackListener(UniqueFd socket, std::uint16_t port, AnswerIn where, PollLoop& loop, Judge judge);
+    LoopbackListener(UniqueFd socket, LoopbackPlace place, AnswerIn where, PollLoop& loop, Judge judge);
     void accept_visitors();
     void serve(int fd);
     void answer(Visitor& visitor, std::string_view head);
@@ -80,7 +87,7 @@ private:
     void drop(int fd);
 
     UniqueFd socket_;
-    std::uint16_t port_;
+    LoopbackPlace place_;
     AnswerIn where_;
     PollLoop& loop_;
     Judge judge_;

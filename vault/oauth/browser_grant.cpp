@@ -5,24 +5,15 @@
 #include "base/files.hpp"
 #include "base/limits.hpp"
 #include "vault/http/json_answer.hpp"
+#include "vault/oauth/base64url.hpp"
 #include "vault/oauth/token_answer.hpp"
 
 #include <algorithm>
-#include <sodium.h>
 
 namespace sanctum::vault {
 namespace {
 
 constexpr std::size_t kNonceBytes = 32;
-
-std::string base64url(std::string_view bytes) {
-    constexpr int kVariant = sodium_base64_VARIANT_URLSAFE_NO_PADDING;
-    std::string text(sodium_base64_encoded_len(bytes.size(), kVariant), '\0');
-    ::sodium_bin2base64(text.data(), text.size(), reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
-                        kVariant);
-    text.pop_back();  // the terminating zero
-    return text;
-}
 
 }  // namespace
 

@@ -157,6 +157,20 @@ using Completion = std::function<void(T)>;
 /// answer may have made is gone with it; then nothing may be out any more. Not given back: may_be_out.
 [[nodiscard]] SourceFailure after_clean_up(SourceFailure failure, const RetireOutcome& outcome, bool reaches_all);
 
+/// What an agent asks its token endpoint for.
+struct LoginQuestion {
+    bool is_new = false;                         ///< with a code; else it wants its login renewed
+    std::map<std::string, std::string> members;  ///< of the request, as far as the catalog lets them through
+};
+
+/// What the agent is told in the place of the provider's answer.
+struct LoginReply {
+    int status = 200;
+    std::string body;                ///< JSON, in which the tokens are placeholders
+    std::optional<Credential> made;  ///< what the login made, to be given back when the mission ends
+};
+using LoginOutcome = std::variant<LoginReply, SourceFailure>;
+
 struct Retirement;
 
 class Source {
@@ -179,6 +193,12 @@ public:
     /// acquire(); the default says that it cannot.
     virtual void refresh(const SourceNeed& /*need*/, const Credential& /*old*/, Completion<Fetched> done) {
         done(Error{Errc::Unsupported, "this source cannot refresh"});
+    }
+
+    /// Logs in, or renews the login, as the agent wanted to do it. What the provider refuses is a reply. Only for
+    /// accounts whose source is a login; the default says that this one is not.
+    virtual void login(const LoginQuestion& /*question*/, Completion<LoginOutcome> done) {
+        done(SourceFailure{SourceFault::Failed, "this account's source takes no login", Milliseconds(0)});
     }
 
     /// False: what acquire() gave then is another one now. Its lease ends, and the next need is answered anew. Asked

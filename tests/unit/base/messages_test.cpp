@@ -24,7 +24,7 @@ using Messages = ::testing::Types<Hello, StartInterceptor, StartVault, Intercept
                                   ExchangeOutcome, Ask, Answer, Withdraw, Approved, LeaseNeed, LeaseHeld, LeaseFailed,
                                   LeaseUsed, LeaseGone, LeaseChanged, Dial, Dialled, Stop, Stopped, Retire, Retired,
                                   RevokeService, ShareBudget, BudgetShared, ChildOffered, ChildAdmitted, ChildRefused,
-                                  ChildEnded, EndChild>;
+                                  ChildEnded, EndChild, LoginNeed, LoginAnswered>;
 TYPED_TEST_SUITE(EveryMessage, Messages);
 
 TYPED_TEST(EveryMessage, ComesBackAsItWasSent) {
@@ -56,7 +56,7 @@ TYPED_TEST(EveryMessage, ShortenedAnywhereIsRefused) {
 
 TEST(Messages, EveryKindHasItsOwnName) {
     std::set<std::string> names;
-    const auto last = static_cast<std::uint16_t>(Kind::EndChild);
+    const auto last = static_cast<std::uint16_t>(Kind::LoginAnswered);
     for (auto kind = static_cast<std::uint16_t>(Kind::Hello); kind <= last; ++kind) {
         EXPECT_TRUE(names.insert(name_of(static_cast<Kind>(kind))).second);
     }

@@ -31,6 +31,20 @@ MachineFacts good_machine() {
     return facts;
 }
 
+TEST(Doctor, SaysWhichLoginsOfAnAgentCannotBeCaptured) {
+    MachineFacts facts = good_machine();
+    const auto about_logins = [&] {
+        std::string said;
+        for (const Finding& finding : examine(facts)) said += finding.group == "Logins" ? finding.what + "\n" : "";
+        return said;
+    };
+    EXPECT_EQ(about_logins(), "") << "nobody has one";
+    facts.login_catalogs = {"codex"};
+    EXPECT_THAT(about_logins(), ::testing::HasSubstr("codex login --device-auth"));
+    EXPECT_THAT(about_logins(), ::testing::HasSubstr("codex: not captured can be `codex login` with a browser"));
+    EXPECT_THAT(about_logins(), ::testing::Not(::testing::HasSubstr("claude")));
+}
+
 struct Row {
     const char* name;
     std::function<void(MachineFacts&)> change;

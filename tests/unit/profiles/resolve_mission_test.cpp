@@ -89,6 +89,36 @@ TEST(ResolveMission, WhatTheAgentSendsAsACredentialIsAlwaysStripped) {
               (std::vector<std::string>{"authorization", "cookie", "proxy-authorization", "x-api-key"}));
 }
 
+constexpr std::string_view kLogin = R"(
+[[service]]
+name = "model"
+catalog = "claude"
+account = "subscription"
+grant = ["messages"]
+)";
+
+TEST(ResolveMission, ACapturedLoginIsAScopeOfItsOwn) {
+    const World world(profile(std::string(kLogin) + "login = \"capture\"\n"));
+    const Service& service = world.mission.services[0];
+
+    EXPECT_TRUE(service.captures_login);
+    ASSERT_TRUE(service.login);
+    EXPECT_EQ(service.login->token_endpoint, "https://platform.claude.com/v1/oauth/token");
+    EXPECT_EQ(service.grant, (std::vector<std::string>{"login", "messages"}));
+    const Operation operation = world.classify(request("POST", "https://platform.claude.com/v1/oauth/token"));
+    EXPECT_TRUE(operation.is_login);
+    EXPECT_EQ(world.decide(request("POST", "https://platform.claude.com/v1/oauth/token")).verdict, Verdict::Allow);
+}
+
+TEST(ResolveMission, WithoutCapturingATokenEndpointIsOutOfReachAndStillNoOrdinaryOperation) {
+    const World world{profile(std::string(kLogin))};
+
+    EXPECT_FALSE(world.mission.services[0].captures_login);
+    EXPECT_TRUE(world.classify(request("POST", "https://platform.claude.com/v1/oauth/token")).is_login);
+    EXPECT_FALSE(world.classify(request("POST", "https://platform.claude.com/v1/oauth/other")).is_login);
+    EXPECT_EQ(world.decide(request("POST", "https://platform.claude.com/v1/oauth/token")).reason, "scope_missing");
+}
+
 TEST(ResolveMission, ShortRefsMeanBranches) {
     std::string service(kGit);
     service.replace(service.find("\"agent/**\""), 10, "\"agent/**\", \"refs/tags/v*\"");

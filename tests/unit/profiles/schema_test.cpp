@@ -195,7 +195,7 @@ TEST(JsonSchemaOfConfigurations, AcceptsEveryKeyOfEverySourceAsTheLoaderDoes) {
     ASSERT_TRUE(loaded.has_value()) << loaded.error().what;
     std::set<std::string> used;
     for (const Account& account : loaded->accounts) used.insert(account.source);
-    EXPECT_EQ(used.size(), 13U) << "a source is not shown";
+    EXPECT_EQ(used.size(), 14U) << "a source is not shown";
 
     corpus.write("whole.toml", text);
     const std::map<std::string, bool> accepted = validate(corpus, configuration_json_schema());

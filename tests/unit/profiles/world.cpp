@@ -88,6 +88,14 @@ OperatorConfig operator_config() {
     variable.source = "environment";
     variable.variable = "CORP_API";
     variable.hosts = {"api.exported.test"};
+    account("subscription", "claude").source = "login";
+    account("long-lived", "claude");
+    Account& inside = account("inside", "codex");
+    inside.source = "login";
+    inside.item.clear();
+    Account& narrow = account("narrow", "codex");
+    narrow.source = "login";
+    narrow.grant = {"responses"};
     config.upstream.plain_http = {"metrics.corp.test"};
     return config;
 }

@@ -222,7 +222,7 @@ TEST(ScopeDifference, TellsPermissionsFromRequestsForTokens) {
 // --- what a browser, or anybody, sends to loopback ----------------------------------------------------------------
 
 int status_of_request(const std::string& head) {
-    const auto read = read_loopback_request(head, 4711);
+    const auto read = read_loopback_request(head, {.port = 4711});
     const auto* page = std::get_if<LoopbackPage>(&read);
     return page == nullptr ? 200 : page->status;
 }

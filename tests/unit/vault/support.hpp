@@ -85,6 +85,8 @@ struct Heard final : LeaseListener {
     void failed(const wire::LeaseFailed& message) override { failures.push_back(message); }
     void gone(const wire::LeaseGone& message) override { gone_leases.push_back(message.lease); }
     void changed(const wire::LeaseChanged& message) override { changes.push_back(message); }
+    std::vector<wire::LoginAnswered> answers;
+    void answered(const wire::LoginAnswered& message) override { answers.push_back(message); }
 };
 
 }  // namespace sanctum::vault::test

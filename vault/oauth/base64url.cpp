@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vault/oauth/base64url.hpp"
+
+#include <sodium.h>
+
+namespace sanctum::vault {
+
+std::string base64url(std::string_view bytes) {
+    constexpr int kVariant = sodium_base64_VARIANT_URLSAFE_NO_PADDING;
+    std::string text(sodium_base64_encoded_len(bytes.size(), kVariant), '\0');
+    ::sodium_bin2base64(text.data(), text.size(), reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
+                        kVariant);
+    text.pop_back();  // the terminating zero
+    return text;
+}
+
+std::optional<std::string> from_base64url(std::string_view text) {
+    constexpr int kVariant = sodium_base64_VARIANT_URLSAFE_NO_PADDING;
+    std::string bytes(text.size(), '\0');
+    std::size_t size = 0;
+    const int failed =
+        ::sodium_base642bin(reinterpret_cast<unsigned char*>(bytes.data()), bytes.size(), text.data(), text.size(),
+                            nullptr, &size, nullptr, kVariant);
+    if (failed != 0) return std::nullopt;
+    bytes.resize(size);
+    return bytes;
+}
+
+}  // namespace sanctum::vault
