@@ -53,6 +53,15 @@ Status SubjectToken::Use::answered(const Secret& next) {
 
 Status SubjectToken::Use::not_taken() { return is_noted_ ? write_note(kFree) : Status(); }
 
+SourceFailure unusable_now(const std::string& account, const Error& why) {
+    std::string what = "account " + account + ": " + why.what;
+    if (why.code != Errc::Denied) return {SourceFault::Failed, std::move(what), Milliseconds(0)};
+    what += " (a mission was killed just then, or the connection broke); the provider may have replaced it, and would "
+            "end the whole consent if the old one came again, so it is not used any more: run `sanctum connect ";
+    what += account + "`";
+    return {SourceFault::ConsentLost, std::move(what), Milliseconds(0)};
+}
+
 void SubjectToken::use(Completion<Result<Use>> done) {
     try_lock(clock_.boot().plus(Milliseconds(kSubjectLockTimeout)), std::move(done));
 }

@@ -61,4 +61,7 @@ private:
     const Clock& clock_;
 };
 
+/// What an account's owner is told when sending() or answered() fails.
+[[nodiscard]] SourceFailure unusable_now(const std::string& account, const Error& why);
+
 }  // namespace sanctum::vault

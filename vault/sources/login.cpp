@@ -119,10 +119,7 @@ void LoginSource::renew(Renewed done) {
     if (waiting_.size() > 1) return;
     if (!active_.empty()) {
         // Not stored: the journal's sealed retirement is what a crash needs of it, and is written before it is used.
-        return renew_with(captured_.at(active_), [this, handle = active_](const Secret& next) {
-            if (const auto found = captured_.find(handle); found != captured_.end()) found->second = next.duplicate();
-            return Status();
-        });
+        return renew_with(captured_.at(active_), nullptr);
     }
     stored_->use([this](Result<SubjectToken::Use> use) {
         if (!use) {
@@ -130,19 +127,31 @@ void LoginSource::renew(Renewed done) {
             return finish_renewal(&failed.failure());
         }
         const auto held = std::make_shared<SubjectToken::Use>(std::move(*use));
-        // Durable before the access token is used: the old one may be dead already.
-        renew_with(held->token(), [held](const Secret& next) { return held->replace(next); });
+        if (Status ready = held->sending(); !ready) {
+            const SourceFailure unusable = unusable_now(account_.name, ready.error());
+            return finish_renewal(&unusable);
+        }
+        renew_with(held->token(), held);
     });
 }
 
-void LoginSource::renew_with(const Secret& token, std::function<Status(const Secret&)> keep) {
+// Durable before the access token is used: the old refresh token may be dead already.
+Status LoginSource::keep(const std::string& handle, const std::shared_ptr<SubjectToken::Use>& held, const Secret& next) {
+    if (held) return held->answered(next);
+    const auto found = captured_.find(handle);
+    if (found != captured_.end() && !next.is_empty()) found->second = next.duplicate();
+    return {};
+}
+
+void LoginSource::renew_with(const Secret& token, const std::shared_ptr<SubjectToken::Use>& held) {
     ask(login_request(login_, "refresh_token", {{"refresh_token", token.reveal()}}),
-        [this, keep = std::move(keep), was = active_](std::variant<LoginTokens, SourceFailure> outcome) {
-            if (const auto* failure = std::get_if<SourceFailure>(&outcome)) return finish_renewal(failure);
+        [this, held, was = active_](std::variant<LoginTokens, SourceFailure> outcome) {
+            if (const auto* failure = std::get_if<SourceFailure>(&outcome)) {
+                if (held && !failure->leaves_an_orphan()) static_cast<void>(held->not_taken());
+                return finish_renewal(failure);
+            }
             auto& tokens = std::get<LoginTokens>(outcome);
-            Status kept;
-            if (!tokens.answer.refresh_token.is_empty()) kept = keep(tokens.answer.refresh_token);
-            if (!kept) {
+            if (const Status kept = keep(was, held, tokens.answer.refresh_token); !kept) {
                 const SourceFailure lost{SourceFault::Failed,
                                          "account " + account_.name + ": the new refresh token is lost: " +
                                              kept.error().what,

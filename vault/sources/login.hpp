@@ -52,7 +52,10 @@ private:
     [[nodiscard]] std::string title() const { return "login at " + account_.catalog; }
     void log_in(const LoginQuestion& question, Completion<LoginOutcome> done);
     void renew(Renewed done);
-    void renew_with(const Secret& token, std::function<Status(const Secret&)> keep);
+    /// `held`: the stored token's use; null: the token is of a login within the mission.
+    void renew_with(const Secret& token, const std::shared_ptr<SubjectToken::Use>& held);
+    [[nodiscard]] Status keep(const std::string& handle, const std::shared_ptr<SubjectToken::Use>& held,
+                              const Secret& next);
     void finish_renewal(const SourceFailure* failure);
     void take_back(const std::string& handle, Completion<RetireOutcome> done);
     void ask(HttpRequest request, Completion<std::variant<LoginTokens, SourceFailure>> done);

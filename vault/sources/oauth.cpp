@@ -68,7 +68,9 @@ void OauthSource::acquire(const SourceNeed& need, Completion<Fetched> done) {
     subject_->use([this, need, done = std::move(done)](Result<SubjectToken::Use> use) {
         if (!use) return done(std::move(use).error());
         const auto held = std::make_shared<SubjectToken::Use>(std::move(*use));
-        if (Status ready = rotates() ? held->sending() : Status(); !ready) return done(not_sent(ready.error()));
+        if (Status ready = rotates() ? held->sending() : Status(); !ready) {
+            return done(unusable_now(account_.name, ready.error()));
+        }
         ask(need, held->token(), uses_refresh_token() ? held : nullptr, [held, done](Fetched fetched) {
             held->release();
             done(std::move(fetched));
@@ -78,16 +80,6 @@ void OauthSource::acquire(const SourceNeed& need, Completion<Fetched> done) {
 
 // Google's stay what they are for ever; of others nobody knows before their first answer.
 bool OauthSource::rotates() const { return uses_refresh_token() && account_.source != "google"; }
-
-SourceFailure OauthSource::not_sent(const Error& why) const {
-    const std::string account = "account " + account_.name + ": ";
-    if (why.code != Errc::Denied) return {SourceFault::Failed, account + why.what, Milliseconds(0)};
-    return {SourceFault::ConsentLost,
-            account + why.what + " (a mission was killed just then, or the connection broke); the provider may have "
-                                 "replaced it, and would end the whole consent if the old one came again, so it is not "
-                                 "used any more: run `sanctum connect " + account_.name + "`",
-            Milliseconds(0)};
-}
 
 TokenQuestion OauthSource::question() const {
     TokenQuestion question{provider_->identity().title(), account_.name, "", SourceFault::SubjectExpired};
@@ -114,7 +106,7 @@ void OauthSource::ask(const SourceNeed& need, const Secret& subject,
         auto& answer = std::get<TokenAnswer>(outcome);
         // Durable before the access token is used: the old one may be dead already.
         if (Status kept = held ? held->answered(answer.refresh_token) : Status(); !kept) {
-            SourceFailure lost = not_sent(kept.error());
+            SourceFailure lost = unusable_now(account_.name, kept.error());
             lost.what += "; the new refresh token is lost";
             return done(that_may_be_out(std::move(lost)));
         }

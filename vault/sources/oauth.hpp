@@ -32,7 +32,6 @@ private:
     [[nodiscard]] RetireClass retire_class() const;
     [[nodiscard]] Result<Form> make_form(const SourceNeed& need, const Secret& subject) const;
     [[nodiscard]] bool rotates() const;
-    [[nodiscard]] SourceFailure not_sent(const Error& why) const;
     /// `held`: a refresh token that the answer may replace; null: the answer has none for us.
     void ask(const SourceNeed& need, const Secret& subject, const std::shared_ptr<SubjectToken::Use>& held,
              Completion<Fetched> done);
