@@ -272,7 +272,11 @@ void Leases::login(const wire::LoginNeed& need) {
     if (account == accounts_.end()) return refuse("not_found", need.service + " has no account with a source");
     LeasePtr lease;
     if (need.grant == "authorization_code") {
-        const wire::LeaseNeed made{need.exchange, need.service, {std::string(profiles::kLoginScope)}, {}, "medium", "", ""};
+        wire::LeaseNeed made{};
+        made.exchange = need.exchange;
+        made.service = need.service;
+        made.scopes = {std::string(profiles::kLoginScope)};
+        made.risk = "medium";
         Result<LeasePtr> begun = begin(made, service, Key{service, made.scopes, {}, made.risk, false});
         if (!begun) return refuse("source_failed", begun.error().what);
         lease = std::move(*begun);

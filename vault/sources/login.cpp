@@ -136,7 +136,8 @@ void LoginSource::renew(Renewed done) {
 }
 
 // Durable before the access token is used: the old refresh token may be dead already.
-Status LoginSource::keep(const std::string& handle, const std::shared_ptr<SubjectToken::Use>& held, const Secret& next) {
+Status LoginSource::keep(const std::string& handle, const std::shared_ptr<SubjectToken::Use>& held,
+                         const Secret& next) {
     if (held) return held->answered(next);
     const auto found = captured_.find(handle);
     if (found != captured_.end() && !next.is_empty()) found->second = next.duplicate();

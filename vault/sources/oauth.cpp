@@ -175,11 +175,7 @@ void OauthSource::refuse(const TokenAnswer& answer, SourceFailure failure, Compl
     if (retire_class() != RetireClass::Self) return done(that_may_be_out(std::move(failure)));
     provider_->revoke(answer.access_token, "access_token",
                       [failure = std::move(failure), done = std::move(done)](const RetireOutcome& outcome) {
-                          SourceFailure told = after_clean_up(failure, outcome, /*reaches_all=*/true);
-                          // Each try would leave another one alive that nobody can revoke.
-                          const bool leaves_one = told.fault == SourceFault::NoAnswer && told.retry_after.count() == 0;
-                          if (leaves_one) told.retry_after = kConsentRest;
-                          done(std::move(told));
+                          done(after_clean_up(failure, outcome, /*reaches_all=*/true));
                       });
 }
 

@@ -206,7 +206,7 @@ TEST_F(ProviderSources, WhatCameTooWideAndIsOursIsRevokedBeforeItIsRefused) {
     EXPECT_EQ(provider_.seen.at(1).parameter("token"), "t-1");
 }
 
-TEST_F(ProviderSources, WhatCameTooWideAndCannotBeRevokedIsCountedAndNotAskedForAgainAtOnce) {
+TEST_F(ProviderSources, WhatCameTooWideAndCannotBeRevokedIsCounted) {
     account_.provider.how = "client-credentials";
     OauthSource source(endpoint(false), account_, nullptr);
     provider_.will_answer(200, R"({"access_token":"t-1","scope":"read admin"})");
@@ -214,9 +214,9 @@ TEST_F(ProviderSources, WhatCameTooWideAndCannotBeRevokedIsCountedAndNotAskedFor
 
     const Fetched fetched = acquire(source, need({"read"}));
 
-    EXPECT_EQ(fetched.failure().fault, SourceFault::NoAnswer);
+    EXPECT_EQ(fetched.failure().fault, SourceFault::ScopeTooWide);
+    EXPECT_TRUE(fetched.failure().leaves_an_orphan());
     EXPECT_THAT(fetched.failure().what, AllOf(HasSubstr("nobody asked for"), HasSubstr("may be alive")));
-    EXPECT_GT(fetched.failure().retry_after.count(), 0);
 }
 
 TEST_F(ProviderSources, WithoutARevocationEndpointATokenExpires) {
