@@ -162,7 +162,7 @@ TEST_F(ChildMissionsTest, ABudgetIsSharedByTheInterceptorOrTheChildIsRefused) {
     prepared.mission.budgets.resize(1);
     prepared.mission.budgets[0].limit = 5;
     std::ofstream(folder + "/offer") << offer({3});
-    start("dd if=" + folder + "/offer bs=64k count=1 status=none >&3; read x <&3");
+    start("dd if=" + folder + "/offer bs=64k count=1 status=none >&3; exec sleep 60");
     const UniqueFd client = connect();
     std::optional<wire::Packet> asked;
     for (int turn = 0; turn < 200 && !asked; ++turn) {
@@ -182,7 +182,7 @@ TEST_F(ChildMissionsTest, ABudgetIsSharedByTheInterceptorOrTheChildIsRefused) {
 
 TEST_F(ChildMissionsTest, AnOfferThatIsNoneEndsThatChildAlone) {
     std::ofstream(folder + "/offer") << datagram_of(wire::encode(wire::ChildOffered{"../..", "x", "", {}, {}}));
-    start("dd if=" + folder + "/offer bs=64k count=1 status=none >&3; read x <&3");
+    start("dd if=" + folder + "/offer bs=64k count=1 status=none >&3; exec sleep 60");
     const UniqueFd client = connect();
 
     serve_until_records(1);
