@@ -48,7 +48,9 @@ Result<ChildRequest> request_of(const Options& options, const std::map<std::stri
     if (request.profile_name.empty()) request.profile_name = "mission.toml";
     Result<std::string> text = read_file(request.profile_name, kSmallFileBytesMax);
     if (!text) {
-        return std::move(text).error().in("profile (inside a mission it is a file: --profile FILE, or ./mission.toml)");
+        std::string what = "profile (inside a mission it is a file: --profile FILE, or ./mission.toml): ";
+        what += text.error().what;
+        return Error{text.error().code, std::move(what)};
     }
     request.profile = std::move(*text);
     request.ttl = options.ttl;

@@ -54,8 +54,9 @@ Commands commands_of(const StandbyStart& start) {
                             "--state",                                start.places.state};
     commands.reap_all = {start.places.console(), "reap", "--background"};
     commands.child_mission = {start.places.launcher(), std::string(kChildMissionOption)};
-    commands.umask = ::umask(077);
-    ::umask(commands.umask);
+    // What is no mask (umask(2) cannot fail, but may be forbidden) must not become one that takes everything away.
+    const mode_t before = ::umask(077);
+    if (before <= 0777) ::umask(commands.umask = before);
     for (const char* name : kReaperVariables) {
         if (const auto found = start.environment.find(name); found != start.environment.end()) {
             commands.environment.push_back(found->first + "=" + found->second);
