@@ -342,12 +342,14 @@ def test_signals_are_passed_on_and_the_code_comes_back(machine):
 
 
 def test_when_the_client_is_killed_the_child_ends(machine):
-    running = start_pair(machine, around="{}; echo code $?")
+    """The parent goes on until the child has ended: else it might end the child first."""
+    running = start_pair(machine, around="{}; echo code $?; read -r word; true")
     os.kill(client_of(running), signal.SIGKILL)
-    outcome = running.finish()
+    assert running.read_line() == "code 137"
     expect_child_gone(running)
+    outcome = running.finish()
 
-    assert outcome.text.splitlines()[-1] == "code 137" and outcome.code == 0, outcome
+    assert outcome.code == 0, outcome
     assert receipt_of(outcome.folder)["children"][0]["reason"] == "signal"
 
 
