@@ -282,10 +282,17 @@ Result<std::string> without_new_executing_variables(std::string_view before, std
         kept = variable.end;
     }
     text += after.substr(kept);
-    for (const GitVariable& variable : executing_without(old, current)) {
-        if (!text.empty() && text.back() != '\n') text += '\n';
+    const std::vector<GitVariable> gone = executing_without(old, current);
+    // An empty line besides: a backslash at the end of the last one would take in what follows.
+    if (!gone.empty() && !text.empty()) text += text.back() == '\n' ? "\n" : "\n\n";
+    for (const GitVariable& variable : gone) {
         const std::string below = variable.subsection.empty() ? "" : " " + quote(variable.subsection);
         text += "[" + variable.section + below + "]\n\t" + variable.name + " = " + quote(variable.value) + "\n";
+    }
+    // FAIL-CLOSED: read once more; whoever calls trusts nothing of a file that does not come out as it should.
+    SANCTUM_TRY(const std::vector<GitVariable> made, parse_git_configuration(text));
+    if (!executing_without(made, old).empty() || !executing_without(old, made).empty()) {
+        return Error{Errc::Protocol, "git's configuration cannot be put back in part"};
     }
     return text;
 }

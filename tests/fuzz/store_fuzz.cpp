@@ -21,7 +21,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     add_u32(1);
     add_u32(size);
     bytes += header;
-    const Sha256 digest = sha256(bytes);
+    const Digest digest = sha256(bytes);
     bytes.append(reinterpret_cast<const char*>(digest.data()), digest.size());
     bytes.append(64, '\x5a');
     const auto parsed = vault::parse_store(bytes);

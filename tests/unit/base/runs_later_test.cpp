@@ -298,6 +298,17 @@ TEST(GitConfiguration, WhatGitWouldRefuseIsAnError) {
     }
 }
 
+TEST(GitConfiguration, WhatIsPutBackIsNoPartOfALineThatGoesOn) {
+    const std::string before = "[core]\n\thooksPath = /safe\n[alias]\n\tx = !sh\n";
+    const std::string after = "[alias]\n\tx = !sh\\\n";
+
+    const auto text = without_new_executing_variables(before, after);
+
+    ASSERT_TRUE(text.has_value());
+    EXPECT_TRUE(new_executing_variables(before, *text)->empty());
+    EXPECT_TRUE(new_executing_variables(*text, before)->empty());
+}
+
 TEST(GitConfiguration, ChangedExecutingValuesAreTurnedBack) {
     const auto text = without_new_executing_variables("[core]\n\teditor = vi\n", "[core]\n\teditor = evil\n\tx = 1\n");
     ASSERT_TRUE(text.has_value());
