@@ -322,13 +322,14 @@ void Leases::take_login(const LeasePtr& lease, std::uint64_t exchange, const std
 Status Leases::hold_login(const LeasePtr& lease, Credential made) {
     LeaseRow& row = lease->row;
     lease->expires = end_.boot;
+    lease->dead_at.reset();  // a login's own end is not known here
     row.received = made.scopes.received;
     row.narrowed_by = made.scopes.narrowed_by;
     row.retire = made.retire;
     row.handle = made.handle;
     row.thumbprint = wire::to_hex(sha256(made.secret.reveal()));
     if (const auto retirement = lease->source->retirement(made)) row.retirement = seal_.seal(*retirement);
-    row.state = LeaseState::Held;
+    advance(row.state, LeaseEvent::Issued);
     lease->credential = std::move(made);
     if (Status written = journal_.update_leases({row}, Journal::Durable::Now); !written) {
         retire(lease, LeaseState::Gone, RetireCause::Used, "never used: the journal could not be written");
