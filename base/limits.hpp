@@ -17,6 +17,9 @@ using std::chrono::seconds;
 inline constexpr int kJsonDepthMax = 32;
 /// One datagram between our processes: 128 KiB passes through SOCK_SEQPACKET, 256 KiB does not; half of the first.
 inline constexpr std::size_t kWireDatagramBytesMax = 64 * 1024;
+/// Messages that go to another process at the same time are joined up to this size and this many.
+inline constexpr std::size_t kWireJoinedBytesMax = 16 * 1024;
+inline constexpr std::size_t kWireJoinedMessagesMax = 128;
 /// Descriptors in one datagram; the kernel allows 253, nothing of ours needs more.
 inline constexpr std::size_t kWireDescriptorsMax = 64;
 /// How long one of our processes waits for room in another's socket before it calls that one broken.
@@ -63,6 +66,8 @@ inline constexpr std::size_t kRunsLaterFileBytesMax = 1024 * 1024;
 /// Records waiting for the ledger thread: a quarter of a second at the fastest rate the proxy reaches, so that one
 /// slow fsync does not hold it up, and at most some 10 MB.
 inline constexpr std::size_t kLedgerQueueRecordsMax = 16384;
+/// Records handed to the ledger thread at once: what a few exchanges of one turn bring.
+inline constexpr std::size_t kLedgerGatheredMax = 256;
 /// One ledger line. A datagram of 64 KiB grows at most six times when every byte is escaped, and lists are cut below.
 inline constexpr std::size_t kLedgerLineBytesMax = 1024 * 1024;
 /// Serialised size of a list that the agent or the caller chooses (command, held files); the rest is counted.

@@ -11,6 +11,7 @@
 #include "ledger/refusal_counter.hpp"
 #include "ledger/seal.hpp"
 
+#include <atomic>
 #include <cerrno>
 #include <condition_variable>
 #include <csignal>
@@ -44,6 +45,7 @@ public:
 
     void append(Record record) override { push(std::move(record), std::nullopt); }
     void append_durable(Record record, std::uint64_t token) override { push(std::move(record), token); }
+    void gather() override { is_gathering_ = true; }
     int durable_fd() const override { return event_.get(); }
 
     std::vector<Durable> poll_durable() override {
@@ -54,6 +56,7 @@ public:
     }
 
     bool flush() override {
+        hand_over();
         std::unique_lock lock(mutex_);
         const std::uint64_t wanted = ++flush_asked_;
         wake_.notify_one();
@@ -61,13 +64,24 @@ public:
         return !has_failed_;
     }
 
-    bool has_failed() const override {
-        const std::lock_guard lock(mutex_);
-        return has_failed_;
+    bool has_failed() const override { return has_failed_; }
+
+    void hand_over() override {
+        is_gathering_ = false;
+        if (gathered_.empty()) return;
+        std::unique_lock lock(mutex_);
+        room_.wait(lock, [&] { return queue_.size() < kLedgerQueueRecordsMax || has_failed_; });
+        for (Entry& entry : gathered_) {
+            if (has_failed_) refuse(std::move(entry));
+            else queue_.push_back(std::move(entry));
+        }
+        gathered_.clear();
+        if (is_waiting_) wake_.notify_one();
     }
 
     Result<Sealed> seal(MissionEnded ended) override {
         SANCTUM_ASSERT(!is_stopping_);  // a ledger is sealed once
+        hand_over();
         is_sealing_ = true;
         stop_thread();
         if (!has_failed_) {
@@ -100,11 +114,12 @@ private:
         const BootTime boot = clock_.boot();
         Entry entry{line_record(std::move(record), key_id_, boot_id_, boot), wall, boot, durable};
         bound_record(entry.record);
-        std::unique_lock lock(mutex_);
-        room_.wait(lock, [&] { return queue_.size() < kLedgerQueueRecordsMax || has_failed_; });
-        if (has_failed_) return refuse(std::move(entry));
-        queue_.push_back(std::move(entry));
-        if (is_waiting_) wake_.notify_one();
+        gathered_.push_back(std::move(entry));
+        if (!is_gathering_) hand_over();
+        else if (gathered_.size() >= kLedgerGatheredMax) {
+            hand_over();
+            gather();
+        }
     }
 
     // The thread. Waits for records, a flush, the end of a second of counted refusals, or the next head.
@@ -263,7 +278,10 @@ private:
     std::chrono::steady_clock::time_point head_due_;  // the thread's
     bool is_begun_ = false;                           // the thread's: mission.json is on disk
 
-    mutable std::mutex mutex_;
+    std::vector<Entry> gathered_;  // the launcher's thread's, as is_gathering_
+    bool is_gathering_ = false;
+
+    std::mutex mutex_;
     std::condition_variable wake_, room_, done_;
     std::vector<Entry> queue_;
     std::vector<Durable> answered_;
@@ -271,7 +289,8 @@ private:
     std::uint64_t flush_asked_ = 0, flush_done_ = 0;
     std::uint64_t records_lost_ = 0;
     std::string failure_;
-    bool is_waiting_ = false, is_stopping_ = false, has_failed_ = false, is_disk_full_ = false;
+    std::atomic<bool> has_failed_ = false;  // read without the mutex too
+    bool is_waiting_ = false, is_stopping_ = false, is_disk_full_ = false;
     bool is_sealing_ = false;  // set before the thread is asked to stop
 
     std::thread thread_;  // last: it uses everything above

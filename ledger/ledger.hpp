@@ -138,6 +138,10 @@ public:
 
     /// Queues a record; blocks only when the queue is at its bound.
     virtual void append(Record record) = 0;
+    /// From here on records are kept together (kLedgerGatheredMax at most) until hand_over(), flush() or seal(): the
+    /// writer is woken once for what came at once. See Gathering.
+    virtual void gather() = 0;
+    virtual void hand_over() = 0;
     /// Queues a record whose durability is reported under `token`.
     virtual void append_durable(Record record, std::uint64_t token) = 0;
     /// Readable when poll_durable() has something, and when writing has failed (ask has_failed()).
@@ -148,6 +152,18 @@ public:
     [[nodiscard]] virtual bool has_failed() const = 0;
     /// Appends mission.ended, signs the last head, writes the receipt and appends to receipts.jsonl; ends the thread.
     [[nodiscard]] virtual Result<Sealed> seal(MissionEnded ended) = 0;
+};
+
+/// While it lives, records are gathered. Nothing may be waited for meanwhile: they are on no disk.
+class Gathering {
+public:
+    explicit Gathering(Ledger& ledger) : ledger_(ledger) { ledger_.gather(); }
+    ~Gathering() { ledger_.hand_over(); }
+    Gathering(const Gathering&) = delete;
+    Gathering& operator=(const Gathering&) = delete;
+
+private:
+    Ledger& ledger_;
 };
 
 }  // namespace sanctum::ledger

@@ -45,6 +45,41 @@ Result<Packet> parse_json_head(std::string_view head) {
     return packet;
 }
 
+Result<Packet> parse_head(std::string_view head) {
+    if (head.size() < 2) return Error{Errc::Protocol, "wire: empty head"};
+    if (head.front() == '{') return parse_json_head(head);
+    const auto number = static_cast<std::uint16_t>(static_cast<std::uint8_t>(head[0]) |
+                                                   (static_cast<std::uint8_t>(head[1]) << 8U));
+    if (!is_known_kind(number)) return Error{Errc::Protocol, "wire: unknown message kind"};
+    Packet packet;
+    packet.kind = static_cast<Kind>(number);
+    packet.body = std::string(head.substr(2));
+    return packet;
+}
+
+/// In a head's length: behind this head comes another message.
+constexpr std::uint32_t kMoreFollows = 0x8000'0000;
+
+std::uint32_t read_length(std::string_view datagram) {
+    std::uint32_t length = 0;
+    for (std::size_t i = 4; i-- > 0;) length = (length << 8U) | static_cast<std::uint8_t>(datagram[i]);
+    return length;
+}
+
+std::array<char, 4> length_bytes(std::uint32_t length) {
+    std::array<char, 4> bytes{};
+    for (std::size_t i = 0; i < 4; ++i) bytes[i] = static_cast<char>((length >> (8 * i)) & 0xffU);
+    return bytes;
+}
+
+Result<bool> send_datagram(int fd, const msghdr& message) {
+    while (::sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+        if (errno == EAGAIN) return false;
+        if (errno != EINTR) return io_error("wire: send");
+    }
+    return true;
+}
+
 Status wait_for(int fd, short events, std::chrono::milliseconds timeout) {
     pollfd wait{fd, events, 0};
     const int ready = ::poll(&wait, 1, static_cast<int>(timeout.count()));
@@ -88,27 +123,22 @@ std::string binary_head(Kind kind, std::string body) {
     return head;
 }
 
-Result<Packet> parse_datagram(std::string_view datagram) {
-    if (datagram.size() < 4) return Error{Errc::Protocol, "wire: datagram without a head length"};
-    std::uint32_t head_size = 0;
-    for (std::size_t i = 4; i-- > 0;) head_size = (head_size << 8U) | static_cast<std::uint8_t>(datagram[i]);
-    const std::string_view rest = datagram.substr(4);
-    if (head_size > rest.size()) return Error{Errc::Protocol, "wire: head longer than its datagram"};
-    const std::string_view head = rest.substr(0, head_size);
-    if (head.size() < 2) return Error{Errc::Protocol, "wire: empty head"};
-
-    Packet packet;
-    if (head.front() == '{') {
-        SANCTUM_TRY(packet, parse_json_head(head));
-    } else {
-        const auto number = static_cast<std::uint16_t>(static_cast<std::uint8_t>(head[0]) |
-                                                       (static_cast<std::uint8_t>(head[1]) << 8U));
-        if (!is_known_kind(number)) return Error{Errc::Protocol, "wire: unknown message kind"};
-        packet.kind = static_cast<Kind>(number);
-        packet.body = std::string(head.substr(2));
+Result<std::vector<Packet>> parse_datagram(std::string_view datagram) {
+    std::vector<Packet> packets;
+    for (;;) {
+        if (datagram.size() < 4) return Error{Errc::Protocol, "wire: datagram without a head length"};
+        const std::uint32_t length = read_length(datagram);
+        datagram.remove_prefix(4);
+        const std::size_t head_size = length & ~kMoreFollows;
+        if (head_size > datagram.size()) return Error{Errc::Protocol, "wire: head longer than its datagram"};
+        SANCTUM_TRY(Packet packet, parse_head(datagram.substr(0, head_size)));
+        if (packets.size() == kWireJoinedMessagesMax) return Error{Errc::Protocol, "wire: too many messages at once"};
+        packets.push_back(std::move(packet));
+        datagram.remove_prefix(head_size);
+        if ((length & kMoreFollows) == 0) break;
     }
-    packet.secret = Secret(rest.substr(head_size));
-    return packet;
+    packets.back().secret = Secret(datagram);
+    return packets;
 }
 
 Result<bool> Channel::try_send_head(std::string_view head, std::span<const int> descriptors, const Secret* secret) {
@@ -116,8 +146,7 @@ Result<bool> Channel::try_send_head(std::string_view head, std::span<const int> 
     if (4 + head.size() + tail.size() > kWireDatagramBytesMax || descriptors.size() > kWireDescriptorsMax) {
         return Error{Errc::Limit, "wire: message larger than a datagram may be"};
     }
-    std::array<char, 4> length{};
-    for (std::size_t i = 0; i < 4; ++i) length[i] = static_cast<char>((head.size() >> (8 * i)) & 0xffU);
+    std::array<char, 4> length = length_bytes(static_cast<std::uint32_t>(head.size()));
     std::array<iovec, 3> parts = {iovec{length.data(), length.size()},
                                   iovec{const_cast<char*>(head.data()), head.size()},
                                   iovec{const_cast<char*>(tail.data()), tail.size()}};
@@ -134,11 +163,35 @@ Result<bool> Channel::try_send_head(std::string_view head, std::span<const int> 
         rights->cmsg_len = CMSG_LEN(sizeof(int) * descriptors.size());
         std::memcpy(CMSG_DATA(rights), descriptors.data(), sizeof(int) * descriptors.size());
     }
-    while (::sendmsg(socket_.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
-        if (errno == EAGAIN) return false;
-        if (errno != EINTR) return io_error("wire: send");
+    return send_datagram(socket_.get(), message);
+}
+
+Result<std::size_t> Channel::try_send_joined(const std::deque<std::string>& heads) {
+    std::size_t count = 0, size = 0;
+    for (const std::string& head : heads) {
+        const bool is_full = size + 4 + head.size() > kWireJoinedBytesMax || count == kWireJoinedMessagesMax;
+        if (is_full && count > 0) break;
+        size += 4 + head.size();
+        ++count;
     }
-    return true;
+    if (count <= 1) {
+        if (count == 0) return std::size_t{0};
+        SANCTUM_TRY(const bool is_away, try_send_head(heads.front(), {}, nullptr));
+        return std::size_t{is_away ? 1U : 0U};
+    }
+    std::string datagram;
+    datagram.reserve(size);
+    for (std::size_t i = 0; i < count; ++i) {
+        const std::uint32_t more = i + 1 < count ? kMoreFollows : 0;
+        const std::array<char, 4> length = length_bytes(static_cast<std::uint32_t>(heads[i].size()) | more);
+        datagram.append(length.data(), length.size()).append(heads[i]);
+    }
+    iovec part{datagram.data(), datagram.size()};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    SANCTUM_TRY(const bool is_away, send_datagram(socket_.get(), message));
+    return is_away ? count : 0;
 }
 
 Status Channel::send_head(std::string_view head, std::span<const int> descriptors, const Secret* secret) {
@@ -149,7 +202,15 @@ Status Channel::send_head(std::string_view head, std::span<const int> descriptor
     }
 }
 
+std::optional<Packet> Channel::take_unread() {
+    if (unread_.empty()) return std::nullopt;
+    Packet packet = std::move(unread_.back());
+    unread_.pop_back();
+    return packet;
+}
+
 Result<std::optional<Packet>> Channel::receive() {
+    if (std::optional<Packet> packet = take_unread()) return packet;
     // One buffer per thread, wiped after each datagram that carried a secret: no allocation per message.
     thread_local std::array<char, kWireDatagramBytesMax> buffer;
     iovec part{buffer.data(), buffer.size()};
@@ -181,12 +242,14 @@ Result<std::optional<Packet>> Channel::receive() {
     if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
         return Error{Errc::Protocol, "wire: datagram larger than allowed"};
     }
-    Result<Packet> packet = parse_datagram({buffer.data(), static_cast<std::size_t>(size)});
-    const bool carried_secret = packet.has_value() && !packet->secret.is_empty();
+    Result<std::vector<Packet>> packets = parse_datagram({buffer.data(), static_cast<std::size_t>(size)});
+    const bool carried_secret = packets.has_value() && !packets->back().secret.is_empty();
     if (carried_secret) wipe({buffer.data(), static_cast<std::size_t>(size)});
-    if (!packet) return std::move(packet).error();
-    packet->descriptors = std::move(descriptors);
-    return std::optional<Packet>(std::move(*packet));
+    if (!packets) return std::move(packets).error();
+    packets->back().descriptors = std::move(descriptors);
+    std::reverse(packets->begin(), packets->end());
+    unread_ = std::move(*packets);
+    return take_unread();
 }
 
 Result<Packet> Channel::receive_within(std::chrono::milliseconds timeout) {

@@ -93,6 +93,8 @@ void Loop::spawn(net::awaitable<void> work) {
     net::co_spawn(state_->context, std::move(work), report);
 }
 
+void Loop::post(std::function<void()> work) { net::post(state_->context, std::move(work)); }
+
 net::awaitable<void> Loop::yield_turn() { co_await net::post(state_->context, net::use_awaitable); }
 
 net::awaitable<void> Loop::rest(std::chrono::milliseconds time) {

@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <memory>
 
 namespace boost::asio {
@@ -50,6 +51,8 @@ public:
     /// ends only this coroutine and is logged.
     void spawn(net::awaitable<void> work);
 
+    /// Calls `work` once when what is ready now has run.
+    void post(std::function<void()> work);
     /// Lets every other ready coroutine run first.
     [[nodiscard]] net::awaitable<void> yield_turn();
 

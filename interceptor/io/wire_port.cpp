@@ -22,43 +22,53 @@ net::awaitable<Result<wire::Packet>> WirePort::receive() {
 
 Result<std::uint64_t> WirePort::send_head(std::string head) {
     if (!channel_.is_open() || is_broken_) return Error{Errc::Io, "wire: the other process is gone"};
-    if (queue_.empty()) {
-        SANCTUM_TRY(const bool is_away, channel_.try_send_head(head, {}, nullptr));
-        if (is_away) {
-            sent_ = ++accepted_;
-            return accepted_;
-        }
-    }
+    if (4 + head.size() > kWireDatagramBytesMax) return Error{Errc::Limit, "wire: message larger than a datagram may be"};
     queued_bytes_ += head.size();
     queue_.push_back(std::move(head));
     ++accepted_;
     if (queued_bytes_ > kRecordQueueBytesMax) {
         SANCTUM_CHECK(flush());
     }
-    if (!queue_.empty() && !is_draining_) {
-        is_draining_ = true;
-        loop_.spawn(drain());
+    if (!std::exchange(is_turn_begun_, true)) {
+        loop_.post([this, is_here = std::weak_ptr<bool>(is_here_)] {
+            if (!is_here.expired()) end_turn();
+        });
     }
     return accepted_;
 }
 
+void WirePort::end_turn() {
+    is_turn_begun_ = false;
+    if (is_draining_ || !channel_.is_open()) return;
+    const Result<bool> is_empty = send_queued();
+    is_broken_ = !is_empty.has_value();
+    if (is_broken_) return moved_.notify_all();
+    if (*is_empty) return;
+    is_draining_ = true;
+    loop_.spawn(drain());
+}
+
 Result<bool> WirePort::send_queued() {
     while (!queue_.empty()) {
-        SANCTUM_TRY(const bool is_away, channel_.try_send_head(queue_.front(), {}, nullptr));
-        if (!is_away) return false;
+        SANCTUM_TRY(const std::size_t count, channel_.try_send_joined(queue_));
+        if (count == 0) return false;
+        pop(count);
+    }
+    return true;
+}
+
+void WirePort::pop(std::size_t count) {
+    for (; count > 0; --count) {
         queued_bytes_ -= queue_.front().size();
         queue_.pop_front();
         ++sent_;
     }
-    return true;
 }
 
 Status WirePort::flush() {
     while (!queue_.empty()) {
         SANCTUM_CHECK(channel_.send_head(queue_.front(), {}, nullptr));
-        queued_bytes_ -= queue_.front().size();
-        queue_.pop_front();
-        ++sent_;
+        pop(1);
     }
     moved_.notify_all();
     return {};
@@ -66,17 +76,18 @@ Status WirePort::flush() {
 
 net::awaitable<void> WirePort::drain() {
     for (;;) {
+        const Status waited = co_await waits_.wait(Descriptor::For::Writing);
+        if (!waited) break;
         const Result<bool> is_empty = send_queued();
         is_broken_ = !is_empty.has_value();
         moved_.notify_all();
         if (is_broken_ || *is_empty) break;
-        const Status waited = co_await waits_.wait(Descriptor::For::Writing);
-        if (!waited) break;
     }
     is_draining_ = false;
 }
 
 net::awaitable<Status> WirePort::wait_sent(std::uint64_t number) {
+    if (!is_sent(number)) co_await loop_.yield_turn();
     while (!is_sent(number)) {
         if (is_broken_ || !channel_.is_open()) co_return Error{Errc::Io, "wire: the other process is gone"};
         SANCTUM_CO_CHECK(co_await moved_.wait(kRecordTimeout));
@@ -85,6 +96,7 @@ net::awaitable<Status> WirePort::wait_sent(std::uint64_t number) {
 }
 
 void WirePort::close() {
+    if (channel_.is_open() && !is_broken_) static_cast<void>(send_queued().has_value());
     channel_.close();
     waits_.close();
     moved_.notify_all();

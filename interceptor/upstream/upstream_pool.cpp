@@ -89,7 +89,7 @@ std::unique_ptr<ByteStream> UpstreamPool::take(const std::string& key) {
 
 void UpstreamPool::park(Upstream upstream) {
     const std::string lease = lease_of(upstream.pool_key);
-    if (is_closed_ || !upstream.stream || !is_quiet(*upstream.stream)) return;
+    if (is_closed_ || !upstream.stream) return;
     if (!lease.empty() && !is_live_(lease)) return;
     upstream.stream->set_deadline(kUpstreamIdleTime);
     parked_.push_front({std::move(upstream.pool_key), std::move(upstream.stream)});

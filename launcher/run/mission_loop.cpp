@@ -85,7 +85,12 @@ void MissionLoop::end_if_failed(Status status) {
 }
 
 void MissionLoop::on_peer(Peer& peer) {
-    for (std::size_t turn = 0; turn < kPacketsPerTurnMax && peer.process.channel.is_open(); ++turn) {
+    // What is left of a datagram belongs to this turn: nothing would wake us for it.
+    const auto may_go_on = [&](std::size_t turn) {
+        return peer.process.channel.is_open() && (turn < kPacketsPerTurnMax || peer.process.channel.has_unread());
+    };
+    const ledger::Gathering gathering = parts_.record.gather();
+    for (std::size_t turn = 0; may_go_on(turn); ++turn) {
         const Result<bool> took = take_one_packet(peer);
         if (!took) {
             // Out of order, damaged or failed: nothing more is taken from this peer, and no mission goes on without it.

@@ -48,6 +48,8 @@ public:
     [[nodiscard]] Status child_started(ledger::ChildStarted child);
     [[nodiscard]] Status child_refused(ledger::ChildRefused refused);
     [[nodiscard]] Status child_ended(ledger::ChildEnded ended);
+    /// While the answer lives, what is recorded waits for the rest of a turn; see ledger::Gathering.
+    [[nodiscard]] ledger::Gathering gather() { return ledger::Gathering(*ledger_); }
     /// Error while records cannot be written any more.
     [[nodiscard]] Status check_ledger() const;
 

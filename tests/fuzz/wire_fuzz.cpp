@@ -25,8 +25,8 @@ void check_round_trip(const Packet& packet) {
     if (!message) return;
     const std::string head = encode(*message);
     const auto again = parse_datagram(framed(head));
-    if (!again) std::abort();
-    const auto same = again->template as<Message>();
+    if (!again || again->size() != 1) std::abort();
+    const auto same = again->front().template as<Message>();
     if (!same || encode(*same) != head) std::abort();
 }
 
@@ -38,11 +38,14 @@ void check_each(const Packet& packet) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    const auto packet = parse_datagram({reinterpret_cast<const char*>(data), size});
-    if (!packet) return 0;
-    check_each<Hello, StartInterceptor, StartVault, InterceptorReady, VaultReady, ConnectionOpened, ConnectionRefused,
-               ExchangeIntent, Recorded, ExchangeRefused, ExchangeOutcome, Ask, Answer, Withdraw, Approved, LeaseNeed,
-               LeaseHeld, LeaseFailed, LeaseUsed, LeaseGone, LeaseChanged, Dial, Dialled, Stop, Stopped, Retire,
-               Retired, Failed>(*packet);
+    const auto packets = parse_datagram({reinterpret_cast<const char*>(data), size});
+    if (!packets) return 0;
+    if (packets->empty()) std::abort();
+    for (const Packet& packet : *packets) {
+        check_each<Hello, StartInterceptor, StartVault, InterceptorReady, VaultReady, ConnectionOpened, ConnectionRefused,
+                   ExchangeIntent, Recorded, ExchangeRefused, ExchangeOutcome, Ask, Answer, Withdraw, Approved, LeaseNeed,
+                   LeaseHeld, LeaseFailed, LeaseUsed, LeaseGone, LeaseChanged, Dial, Dialled, Stop, Stopped, Retire,
+                   Retired, Failed, LoginNeed, LoginAnswered>(packet);
+    }
     return 0;
 }

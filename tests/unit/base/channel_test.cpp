@@ -78,6 +78,36 @@ TEST_F(ChannelTest, MessagesKeepTheirOrderAndBorders) {
     EXPECT_FALSE(two_.receive().value()) << "nothing more";
 }
 
+TEST_F(ChannelTest, JoinedMessagesArriveOneByOne) {
+    std::deque<std::string> heads;
+    EXPECT_EQ(one_.try_send_joined(heads).value(), 0U);
+    for (std::uint64_t i = 1; i <= 300; ++i) heads.push_back(encode(Withdraw{i}));
+    heads[100] = encode(Retire{std::string(kWireJoinedBytesMax + 1, 'x')});  // larger than what is joined
+    std::size_t datagrams = 0;
+    while (!heads.empty()) {
+        const std::size_t count = one_.try_send_joined(heads).value();
+        ASSERT_GE(count, 1U);
+        heads.erase(heads.begin(), heads.begin() + static_cast<std::ptrdiff_t>(count));
+        ++datagrams;
+    }
+    EXPECT_LE(datagrams, 300 / kWireJoinedMessagesMax + 3);
+    for (std::uint64_t i = 1; i <= 300; ++i) {
+        const Packet packet = two_.receive_within(kGenerous).value();
+        if (i == 101) EXPECT_EQ(packet.as<Retire>()->reason.size(), kWireJoinedBytesMax + 1);
+        else EXPECT_EQ(packet.as<Withdraw>()->exchange, i);
+    }
+    EXPECT_FALSE(two_.has_unread());
+    EXPECT_FALSE(two_.receive().value()) << "nothing more";
+}
+
+TEST_F(ChannelTest, NothingOfADatagramIsReadAfterTheEndIsClosed) {
+    ASSERT_EQ(one_.try_send_joined({encode(Withdraw{1}), encode(Withdraw{2})}).value(), 2U);
+    EXPECT_EQ(two_.receive_within(kGenerous)->as<Withdraw>()->exchange, 1U);
+    EXPECT_TRUE(two_.has_unread());
+    two_.close();
+    EXPECT_FALSE(two_.has_unread());
+}
+
 TEST_F(ChannelTest, NothingToReadIsNotTheEnd) {
     EXPECT_EQ(two_.receive().value().has_value(), false);
     EXPECT_EQ(two_.receive_within(kNow).error().code, Errc::Timeout);

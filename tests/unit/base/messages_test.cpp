@@ -2,6 +2,8 @@
 // Every message survives its way, and nothing else is taken for one.
 #include "base/wire/channel.hpp"
 
+#include "base/limits.hpp"
+
 #include <gtest/gtest.h>
 
 #include <random>
@@ -14,6 +16,13 @@ std::string datagram_of(const std::string& head, const std::string& secret = {})
     std::string out;
     for (int i = 0; i < 4; ++i) out.push_back(static_cast<char>((head.size() >> (8 * i)) & 0xffU));
     return out + head + secret;
+}
+
+Result<Packet> only_message(const std::string& datagram) {
+    Result<std::vector<Packet>> packets = parse_datagram(datagram);
+    if (!packets) return std::move(packets).error();
+    if (packets->size() != 1) return Error{Errc::Protocol, "more than one message"};
+    return std::move(packets->front());
 }
 
 template <class Message>
@@ -29,14 +38,14 @@ TYPED_TEST_SUITE(EveryMessage, Messages);
 
 TYPED_TEST(EveryMessage, ComesBackAsItWasSent) {
     const TypeParam message{};
-    const Packet packet = parse_datagram(datagram_of(encode(message), "secret")).value();
+    const Packet packet = only_message(datagram_of(encode(message), "secret")).value();
     EXPECT_EQ(packet.kind, TypeParam::kind);
     EXPECT_EQ(packet.secret.reveal(), "secret");
     EXPECT_EQ(encode(packet.as<TypeParam>().value()), encode(message));
 }
 
 TYPED_TEST(EveryMessage, IsNotTakenForAnother) {
-    const Packet packet = parse_datagram(datagram_of(encode(TypeParam{}))).value();
+    const Packet packet = only_message(datagram_of(encode(TypeParam{}))).value();
     if constexpr (TypeParam::kind != Kind::Retire) {
         const Result<Retire> other = packet.as<Retire>();
         ASSERT_FALSE(other);
@@ -49,7 +58,7 @@ TYPED_TEST(EveryMessage, IsNotTakenForAnother) {
 TYPED_TEST(EveryMessage, ShortenedAnywhereIsRefused) {
     const std::string head = encode(TypeParam{});
     for (std::size_t size = 0; size < head.size(); ++size) {
-        const Result<Packet> packet = parse_datagram(datagram_of(head.substr(0, size)));
+        const Result<Packet> packet = only_message(datagram_of(head.substr(0, size)));
         EXPECT_FALSE(packet && packet->template as<TypeParam>()) << "cut at " << size;
     }
 }
@@ -69,15 +78,15 @@ TEST(Messages, FieldsKeepTheirValues) {
     need.exchange = 7;
     need.scopes = {"fetch", "push"};
     need.resources = {{"repo", {"team/app.git"}}};
-    const LeaseNeed read = parse_datagram(datagram_of(encode(need)))->as<LeaseNeed>().value();
+    const LeaseNeed read = only_message(datagram_of(encode(need)))->as<LeaseNeed>().value();
     EXPECT_EQ(read.exchange, 7U);
     EXPECT_EQ(read.scopes, need.scopes);
     EXPECT_EQ(read.resources, need.resources);
 
     LeaseChanged changed;
-    EXPECT_EQ(parse_datagram(datagram_of(encode(changed)))->as<LeaseChanged>()->received, std::nullopt);
+    EXPECT_EQ(only_message(datagram_of(encode(changed)))->as<LeaseChanged>()->received, std::nullopt);
     changed.received = std::vector<std::string>{};
-    EXPECT_TRUE(parse_datagram(datagram_of(encode(changed)))->as<LeaseChanged>()->received.has_value());
+    EXPECT_TRUE(only_message(datagram_of(encode(changed)))->as<LeaseChanged>()->received.has_value());
 }
 
 TEST(Datagram, WhatHasNoHeadIsRefused) {
@@ -109,9 +118,33 @@ TEST(Datagram, WhatHasNoHeadIsRefused) {
     EXPECT_TRUE(parse_datagram(datagram_of(R"({"type":"hello"})")));
 }
 
+TEST(Datagram, MessagesBehindOneAnotherAreReadInTheirOrder) {
+    std::string first = datagram_of(encode(Withdraw{1}));
+    first[3] = static_cast<char>(0x80);  // another follows
+    const auto packets = parse_datagram(first + datagram_of(encode(LeaseGone{"l2"}), "secret"));
+    ASSERT_TRUE(packets);
+    ASSERT_EQ(packets->size(), 2U);
+    EXPECT_EQ(packets->front().as<Withdraw>()->exchange, 1U);
+    EXPECT_TRUE(packets->front().secret.is_empty());
+    EXPECT_EQ(packets->back().as<LeaseGone>()->lease, "l2");
+    EXPECT_EQ(packets->back().secret.reveal(), "secret");
+    EXPECT_FALSE(parse_datagram(first)) << "the one that follows is missing";
+    EXPECT_FALSE(parse_datagram(first + datagram_of("{}"))) << "one that cannot be read takes all with it";
+}
+
+TEST(Datagram, MoreMessagesThanAllowedAreRefused) {
+    std::string one = datagram_of(encode(Withdraw{1}));
+    std::string more = one;
+    more[3] = static_cast<char>(0x80);
+    std::string many;
+    for (std::size_t i = 0; i + 1 < kWireJoinedMessagesMax; ++i) many += more;
+    EXPECT_TRUE(parse_datagram(many + one));
+    EXPECT_FALSE(parse_datagram(many + more + one));
+}
+
 TEST(Datagram, AHeadWithMembersTwiceIsRefused) {
     const Result<Packet> packet =
-        parse_datagram(datagram_of(R"({"type":"retire","reason":"exit","reason":"revoked"})"));
+        only_message(datagram_of(R"({"type":"retire","reason":"exit","reason":"revoked"})"));
     EXPECT_FALSE(packet && packet->as<Retire>());
 }
 
@@ -129,7 +162,7 @@ TEST(Datagram, RandomDamageIsRefusedOrReadWithoutHarm) {
         for (unsigned damage = random() % 4; damage > 0 && !bytes.empty(); --damage) {
             bytes[random() % bytes.size()] = static_cast<char>(random());
         }
-        const Result<Packet> packet = parse_datagram(bytes);
+        const Result<Packet> packet = only_message(bytes);
         if (!packet) continue;
         static_cast<void>(packet->as<LeaseNeed>());
         static_cast<void>(packet->as<Hello>());

@@ -30,6 +30,8 @@ public:
         const std::uint64_t one = 1;
         static_cast<void>(!::write(event_.get(), &one, sizeof one));
     }
+    void gather() override {}
+    void hand_over() override {}
     int durable_fd() const override { return event_.get(); }
     std::vector<ledger::Durable> poll_durable() override {
         std::uint64_t count = 0;

@@ -89,6 +89,49 @@ TEST(Ledger, ADurableRecordIsOnDiskWhenItIsAnswered) {
     EXPECT_THAT(read(scratch.ledger()), ::testing::HasSubstr("\"e2\""));
 }
 
+TEST(Ledger, WhatIsGatheredIsHandedOverTogetherAndInOrder) {
+    const Scratch scratch;
+    const ManualClock clock;
+    const auto ledger = create(scratch, clock);
+    const auto bytes = [&] { return std::filesystem::file_size(scratch.mission() + "/ledger.jsonl"); };
+    ledger->append(started());
+    ASSERT_TRUE(ledger->flush());
+    const auto before = bytes();
+    {
+        const Gathering gathering(*ledger);
+        ledger->append(intent(1));
+        ledger->append(outcome(1));
+        ledger->append_durable(intent(2), 7);
+        EXPECT_EQ(bytes(), before) << "the writer has not been told";
+    }
+    ASSERT_EQ(wait_for_durable(*ledger, 1).size(), 1U);
+    EXPECT_GT(bytes(), before);
+    ASSERT_TRUE(ledger->seal(ended()));
+
+    using ::testing::ElementsAre;
+    EXPECT_THAT(types_in(scratch), ElementsAre("mission.started", "head.signed", "exchange.intent", "exchange.outcome",
+                                               "exchange.intent", "mission.ended", "head.signed"));
+}
+
+TEST(Ledger, NothingThatWasGatheredIsMissingFromAFlushOrASeal) {
+    const Scratch scratch;
+    const ManualClock clock;
+    const auto ledger = create(scratch, clock);
+    ledger->append(started());
+    const Gathering gathering(*ledger);
+    ledger->append(intent(1));
+    ASSERT_TRUE(ledger->flush());
+    EXPECT_EQ(types_in(scratch).back(), "exchange.intent");
+    ledger->gather();
+    for (std::uint64_t i = 2; i < 2 + kLedgerGatheredMax; ++i) ledger->append(intent(i));
+    ledger->append(outcome(1));
+    ASSERT_TRUE(ledger->seal(ended()));
+
+    const std::vector<std::string> types = types_in(scratch);
+    EXPECT_EQ(std::count(types.begin(), types.end(), "exchange.intent"), 1 + kLedgerGatheredMax);
+    EXPECT_EQ(std::count(types.begin(), types.end(), "exchange.outcome"), 1);
+}
+
 TEST(Ledger, OrdinaryRecordsAreNotAnswered) {
     const Scratch scratch;
     const ManualClock clock;
