@@ -9,6 +9,7 @@
 
 #include <csignal>
 #include <fcntl.h>
+#include <malloc.h>
 #include <memory>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -16,6 +17,8 @@
 
 namespace sanctum::interceptor {
 namespace {
+
+constexpr int kHeapKeptBytes = 1024 * 1024;
 
 SelfConfinement interceptor_confinement(const network::RootCertificates& roots) {
     SelfConfinement confinement;
@@ -98,6 +101,8 @@ Status close_others(int kept) {
 
 int run_interceptor(UniqueFd launcher_channel) {
     if (!close_others(launcher_channel.get())) return 1;
+    // TLS takes its record buffers anew for each record: without this the heap's end goes back to the system each time.
+    ::mallopt(M_TRIM_THRESHOLD, kHeapKeptBytes);
     network::initialise_openssl();
     wire::Channel launcher(std::move(launcher_channel));
     // A second descriptor of the channel, for the one sentence that a failed start leaves.
