@@ -425,6 +425,8 @@ inline constexpr std::size_t kClaimTextBytesMax = 512;
 // --- interceptor: HTTP, policy, rewriting ---------------------------------------------------------------------------
 /// One read of a body and the buffer behind it: the largest TLS record.
 inline constexpr std::size_t kReadBytes = 16 * 1024;
+/// Such buffers that are kept while nobody reads into them.
+inline constexpr std::size_t kReadBuffersKeptMax = 16;
 /// Header section of a request or response, start line included; common servers stop at 8 to 64 KiB.
 inline constexpr std::size_t kHeadBytesMax = 32 * 1024;
 /// Fields of one header or trailer section; common servers stop at 100.

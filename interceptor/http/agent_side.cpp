@@ -7,11 +7,17 @@
 
 namespace sanctum::interceptor {
 
-AgentSide::AgentSide(std::unique_ptr<ByteStream> stream) : stream_(std::move(stream)), buffer_(kReadBytes) {}
+AgentSide::AgentSide(std::unique_ptr<ByteStream> stream) : stream_(std::move(stream)) {}
 
 net::awaitable<void> AgentSide::receive() {
     while (true) {
-        const Result<std::size_t> count = co_await stream_->read_some(buffer_);
+        buffer_.release();
+        const Status ready = co_await stream_->wait_to_read();
+        if (!ready.has_value()) {
+            end_with(ready.error());
+            co_return;
+        }
+        const Result<std::size_t> count = co_await stream_->read_some(buffer_.take());
         if (!count.has_value() || *count == 0) {
             end_with(count.has_value() ? Error{Errc::Cancelled, "the agent closed its connection"} : count.error());
             co_return;
@@ -52,7 +58,7 @@ net::awaitable<Status> AgentSide::wait_for_bytes() {
     }
     state_ = Buffer::Used;
     window_bytes_ += filled_;
-    decoder_.feed(std::span(buffer_).first(filled_));
+    decoder_.feed(buffer_.filled(filled_));
     co_return Status{};
 }
 

@@ -7,11 +7,11 @@
 #include "interceptor/http/concurrency.hpp"
 #include "interceptor/http/http1_decoder.hpp"
 #include "interceptor/io/byte_stream.hpp"
+#include "interceptor/io/read_buffer.hpp"
 
 #include <functional>
 #include <memory>
 #include <optional>
-#include <vector>
 
 namespace sanctum::interceptor {
 
@@ -56,7 +56,7 @@ private:
 
     std::unique_ptr<ByteStream> stream_;
     RequestDecoder decoder_;
-    std::vector<char> buffer_;
+    ReadBuffer buffer_;
     std::size_t filled_ = 0;
     enum class Buffer : std::uint8_t { Reading, Arrived, Used } state_ = Buffer::Reading;
     Signal arrived_;

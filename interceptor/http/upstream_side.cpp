@@ -5,8 +5,7 @@
 
 namespace sanctum::interceptor {
 
-UpstreamSide::UpstreamSide(Upstream upstream, ResponseTo request)
-    : upstream_(std::move(upstream)), buffer_(kReadBytes) {
+UpstreamSide::UpstreamSide(Upstream upstream, ResponseTo request) : upstream_(std::move(upstream)) {
     decoder_.expect(request);
 }
 
@@ -17,7 +16,13 @@ net::awaitable<Status> UpstreamSide::write(std::string_view bytes) {
 
 net::awaitable<Status> UpstreamSide::more() {
     upstream_.stream->set_deadline(kUpstreamSilenceTime);
-    Result<std::size_t> count = co_await upstream_.stream->read_some(buffer_);
+    buffer_.release();  // the decoder asks for more, so it has used or copied all
+    Status ready = co_await upstream_.stream->wait_to_read();
+    if (!ready.has_value()) {
+        has_ended_ = true;
+        co_return ready;
+    }
+    Result<std::size_t> count = co_await upstream_.stream->read_some(buffer_.take());
     if (!count.has_value()) {
         has_ended_ = true;
         co_return std::move(count).error();
@@ -28,7 +33,7 @@ net::awaitable<Status> UpstreamSide::more() {
         if (!ended.has_value()) co_return Error{Errc::Io, ended.error().what};
         co_return Status{};
     }
-    decoder_.feed(std::span(buffer_).first(*count));
+    decoder_.feed(buffer_.filled(*count));
     co_return Status{};
 }
 

@@ -3,10 +3,10 @@
 #pragma once
 
 #include "interceptor/http/http1_decoder.hpp"
+#include "interceptor/io/read_buffer.hpp"
 #include "interceptor/services.hpp"
 
 #include <optional>
-#include <vector>
 
 namespace sanctum::interceptor {
 
@@ -34,7 +34,7 @@ public:
 private:
     Upstream upstream_;
     ResponseDecoder decoder_;
-    std::vector<char> buffer_;
+    ReadBuffer buffer_;
     bool has_ended_ = false;
 };
 

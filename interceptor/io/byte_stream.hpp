@@ -25,6 +25,10 @@ public:
     /// Errors: Timeout, Cancelled, Io (reset), Protocol (TLS: also a missing close_notify).
     [[nodiscard]] virtual net::awaitable<Result<std::size_t>> read_some(std::span<char> into) = 0;
 
+    /// Completes when read_some() is likely not to wait: so that nobody holds memory for bytes that do not come. A
+    /// stream may complete at once. Errors: Timeout, Cancelled.
+    [[nodiscard]] virtual net::awaitable<Status> wait_to_read() = 0;
+
     /// Completes when all bytes were handed to the kernel, or on error. Errors: as read_some.
     [[nodiscard]] virtual net::awaitable<Status> write_all(std::string_view bytes) = 0;
 

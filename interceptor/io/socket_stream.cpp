@@ -88,6 +88,18 @@ Result<std::size_t> SocketStream::Reading::done(Result<std::size_t> result) {
     return result;
 }
 
+net::awaitable<Status> SocketStream::wait_as_reader() {
+    Reading reading(*this);
+    Status waited = co_await wait(Descriptor::For::Reading);
+    if (!waited) static_cast<void>(reading.done(waited.error()).has_value());
+    co_return waited;
+}
+
+net::awaitable<Status> PlainStream::wait_to_read() {
+    if (!is_drained()) co_return Status{};
+    co_return co_await wait_as_reader();
+}
+
 net::awaitable<Result<std::size_t>> PlainStream::read_some(std::span<char> into) {
     Reading reading(*this);
     Result<std::size_t> size = co_await read(into);
@@ -99,7 +111,10 @@ net::awaitable<Result<std::size_t>> PlainStream::read(std::span<char> into) {
     for (;;) {
         if (std::optional<Error> error = ended()) co_return std::move(*error);
         const ssize_t size = ::recv(fd(), into.data(), into.size(), MSG_DONTWAIT);
-        if (size >= 0) co_return static_cast<std::size_t>(size);
+        if (size >= 0) {
+            note_read(static_cast<std::size_t>(size), into.size());
+            co_return static_cast<std::size_t>(size);
+        }
         if (errno == EINTR) continue;
         if (errno != EAGAIN) co_return io_error("read");
         SANCTUM_CO_CHECK(co_await wait(Descriptor::For::Reading));

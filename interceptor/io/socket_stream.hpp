@@ -40,6 +40,11 @@ protected:
     /// FIN, then waits until the other side is done too, so that it sees what we said before we closed. Reads and
     /// throws away what still comes, unless a read is pending: then its caller is the one who goes on reading.
     [[nodiscard]] net::awaitable<void> linger();
+    /// To be told of every read: one that filled less than its buffer took all there was.
+    void note_read(std::size_t size, std::size_t room) { is_drained_ = size < room; }
+    [[nodiscard]] bool is_drained() const { return is_drained_; }
+    /// wait() for a reader. Errors: Timeout, Cancelled.
+    [[nodiscard]] net::awaitable<Status> wait_as_reader();
     /// Brackets every read_some: linger() must know whether one is pending, and when the stream has ended.
     class Reading {
     public:
@@ -66,6 +71,7 @@ private:
     Event end_seen_;
     bool has_ended_ = false;  ///< a read has reported the end or an error
     bool is_timed_out_ = false;
+    bool is_drained_ = false;
     unsigned reads_pending_ = 0;
     unsigned reads_in_turn_ = 0;
 };
@@ -75,6 +81,7 @@ class PlainStream final : public SocketStream {
 public:
     using SocketStream::SocketStream;
     net::awaitable<Result<std::size_t>> read_some(std::span<char> into) override;
+    net::awaitable<Status> wait_to_read() override;
     net::awaitable<Status> write_all(std::string_view bytes) override;
     net::awaitable<void> finish() override;
 

@@ -51,6 +51,11 @@ net::awaitable<Result<std::size_t>> TlsStream::read_some(std::span<char> into) {
     co_return reading.done(std::move(size));
 }
 
+net::awaitable<Status> TlsStream::wait_to_read() {
+    if (!is_drained() || SSL_has_pending(ssl_.get()) == 1) co_return Status{};
+    co_return co_await wait_as_reader();
+}
+
 net::awaitable<Result<std::size_t>> TlsStream::read(std::span<char> into) {
     if (is_turn_over()) co_await share_turn();
     for (;;) {
@@ -58,7 +63,10 @@ net::awaitable<Result<std::size_t>> TlsStream::read(std::span<char> into) {
         ERR_clear_error();
         std::size_t size = 0;
         const int returned = SSL_read_ex(ssl_.get(), into.data(), into.size(), &size);
-        if (returned == 1) co_return size;
+        if (returned == 1) {
+            note_read(size, into.size());
+            co_return size;
+        }
         if ((SSL_get_shutdown(ssl_.get()) & SSL_RECEIVED_SHUTDOWN) != 0) co_return std::size_t{0};
         SANCTUM_CO_CHECK(co_await wait_or_fail(returned));
     }

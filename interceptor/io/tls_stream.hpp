@@ -21,6 +21,7 @@ public:
     [[nodiscard]] bool is_certificate_refused() const { return is_certificate_refused_; }
 
     net::awaitable<Result<std::size_t>> read_some(std::span<char> into) override;
+    net::awaitable<Status> wait_to_read() override;
     net::awaitable<Status> write_all(std::string_view bytes) override;
     net::awaitable<void> finish() override;
     [[nodiscard]] bool is_quiet() const override;

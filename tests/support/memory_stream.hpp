@@ -63,6 +63,7 @@ public:
         : wire_(std::move(wire)), faults_(std::move(faults)) {}
     ~MemoryStream() override { wire_->is_closed = true; }
 
+    net::awaitable<Status> wait_to_read() override { co_return Status{}; }
     net::awaitable<Result<std::size_t>> read_some(std::span<char> into) override {
         if (faults_->strikes()) wire_->is_broken = true;
         wire_->bytes_read_max = std::max(wire_->bytes_read_max, into.size());
