@@ -4,6 +4,7 @@
 #include "base/mission_id.hpp"
 #include "console/load_mission.hpp"
 #include "console/mission_file.hpp"
+#include "console/missions.hpp"
 #include "ledger/printable.hpp"
 #include "ledger/read_ledger.hpp"
 #include "profiles/policy/decide.hpp"
@@ -17,14 +18,15 @@ using ledger::ReadRecord;
 using ledger::printable;
 
 struct DecisionId {
-    std::string mission;
+    std::string mission;  ///< or `last`
     std::uint64_t exchange = 0;
 };
 
 std::optional<DecisionId> parse_id(std::string_view text) {
     const std::size_t dash = text.find("-e");
-    if (dash == std::string_view::npos || !is_ulid(text.substr(0, dash))) return std::nullopt;
+    if (dash == std::string_view::npos) return std::nullopt;
     DecisionId id{std::string(text.substr(0, dash)), 0};
+    if (id.mission != "last" && !is_ulid(id.mission)) return std::nullopt;
     const std::string_view digits = text.substr(dash + 2);
     const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), id.exchange);
     if (parsed.ec != std::errc{} || parsed.ptr != digits.data() + digits.size() || id.exchange == 0) return {};
@@ -165,7 +167,12 @@ void print_json(Console& console, const std::string& id, const Found& found) {
 bool is_decision_id(std::string_view text) { return parse_id(text).has_value(); }
 
 Exit explain_decision(Console& console, const std::string& text, Format format) {
-    const DecisionId id = *parse_id(text);
+    DecisionId id = *parse_id(text);
+    if (id.mission == "last") {
+        Result<std::string> mission = find_mission(console.places, id.mission);
+        if (!mission) return fail(console, mission.error());
+        id.mission = std::move(*mission);
+    }
     const std::string folder = console.places.mission(id.mission);
     const Result<Found> found = search(folder, id.exchange);
     if (!found) return fail(console, found.error());
@@ -173,7 +180,7 @@ Exit explain_decision(Console& console, const std::string& text, Format format) 
         return fail(console, "mission " + id.mission + " has no exchange e" + std::to_string(id.exchange));
     }
     if (format == Format::Json) {
-        print_json(console, text, *found);
+        print_json(console, id.mission + "-e" + std::to_string(id.exchange), *found);
         return Exit::Ok;
     }
     if (found->refused) print_refused(console, folder, *found->refused);

@@ -9,7 +9,7 @@
 
 namespace sanctum::console {
 
-/// True for `ULID-eN`.
+/// True for `ULID-eN`, and for `last-eN`: of the newest mission.
 [[nodiscard]] bool is_decision_id(std::string_view text);
 
 /// Prints what the ledger knows about it, for the operator: reason, rule, its place in the profile when that is

@@ -55,6 +55,11 @@ void examine_kernel(const MachineFacts& facts, Group group) {
     else group.bad("Landlock is " + facts.landlock_why, "add `landlock` to the kernel's lsm= option and boot again");
 }
 
+// Each engine's own word for it.
+std::string unmasking(const MachineFacts& facts) {
+    return facts.container == "podman" ? "--security-opt unmask=ALL" : "--security-opt systempaths=unconfined";
+}
+
 // The likely reason first: it decides what helps.
 std::string mend_namespaces(const MachineFacts& facts) {
     if (facts.max_user_namespaces == 0) return "sysctl -w user.max_user_namespaces=15000";
@@ -65,7 +70,7 @@ std::string mend_namespaces(const MachineFacts& facts) {
                "kernel.apparmor_restrict_unprivileged_userns=0";
     }
     if (facts.is_container && facts.trial.failed_at == "mounting /proc") {
-        return "the container masks /proc: start it with --security-opt systempaths=unconfined";
+        return "the container masks /proc: start it with " + unmasking(facts);
     }
     if (facts.is_container) {
         return "the container forbids it: start it with --security-opt seccomp=unconfined --security-opt "
@@ -96,7 +101,7 @@ void examine_container(const MachineFacts& facts, Group group) {
         else group.warn("another system call filter is active", "--security-opt seccomp=unconfined may help");
     }
     if (facts.has_masked_proc && !facts.trial.proc) {
-        group.warn("parts of /proc are masked", "--security-opt systempaths=unconfined");
+        group.warn("parts of /proc are masked", unmasking(facts));
     }
     if (facts.has_no_new_privileges) group.good("no_new_privs is set; Sanctum needs no privileges");
 }

@@ -20,6 +20,7 @@ struct NamespaceTrial {
     bool mount = false;
     bool network = false;
     bool pid = false;
+    bool host_name = false;  ///< a host name of its own could be set (container engines' filters may forbid it)
     bool proc = false;    ///< a new /proc could be mounted in it (masked ones forbid it)
     std::string failed_at;  ///< empty: everything worked
     int sys_errno = 0;

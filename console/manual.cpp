@@ -5,6 +5,7 @@
 #include "console/completion.hpp"
 
 #include <algorithm>
+#include <array>
 
 namespace sanctum::console {
 namespace {
@@ -12,8 +13,34 @@ namespace {
 using wire::JsonNode;
 using wire::JsonText;
 
-constexpr const char* kSeeAlso =
-    ".BR sanctum (1),\n.BR sanctum\\-run (1),\n.BR sanctum\\-profile (5),\n.BR sanctum\\-config (5)\n";
+struct PageName {
+    std::string_view name;
+    std::string_view section;
+};
+constexpr std::array<PageName, 4> kPages = {
+    {{"sanctum", "1"}, {"sanctum-run", "1"}, {"sanctum-profile", "5"}, {"sanctum-config", "5"}}};
+
+// As base/places.hpp has them, without the variables that move them.
+struct Place {
+    std::string_view of_root;
+    std::string_view of_a_user;  ///< empty: the same for everybody
+    std::string_view what;
+};
+constexpr std::array<Place, 8> kPlaces = {{
+    {"/etc/sanctum/config.toml", "~/.config/sanctum/config.toml",
+     "What the operator lets missions use: sanctum-config(5)."},
+    {"/etc/sanctum/profiles/", "~/.config/sanctum/profiles/",
+     "Profiles that are called by their name: sanctum-profile(5)."},
+    {"/etc/sanctum/catalog.d/", "~/.config/sanctum/catalog.d/", "Catalog entries of the operator's own."},
+    {"/var/lib/sanctum/store.sealed", "~/.local/share/sanctum/store.sealed", "Credentials, sealed."},
+    {"/var/lib/sanctum/ledger.key", "~/.local/share/sanctum/ledger.key",
+     "What records are signed with; ledger.pub beside it is for everybody."},
+    {"/var/lib/sanctum/state/", "~/.local/state/sanctum/",
+     "Records and receipts (missions, receipts.jsonl), the journal of leases (state.db), trust in profiles "
+     "(trust.json)."},
+    {"/run/sanctum/", "$XDG_RUNTIME_DIR/sanctum/", "Control sockets of missions that run."},
+    {"PREFIX/share/sanctum/", "", "Catalog, profiles and schemas as they are shipped."},
+}};
 
 // Text as it is: no word of it is a macro, an escape or a typographic hyphen.
 std::string plain(std::string_view text) {
@@ -136,6 +163,28 @@ void write_keys(std::string& out, const JsonNode& root, const JsonNode& table, c
     out += tables;
 }
 
+std::string files() {
+    std::string out =
+        ".SH FILES\nThe first place is root's, the second a user's; XDG_CONFIG_HOME, XDG_DATA_HOME, XDG_STATE_HOME and "
+        "XDG_RUNTIME_DIR move either.\n";
+    for (const Place& place : kPlaces) {
+        out += ".TP\n.I " + plain(place.of_root);
+        if (!place.of_a_user.empty()) out += ", " + plain(place.of_a_user);
+        out += "\n" + plain(place.what) + "\n";
+    }
+    return out;
+}
+
+std::string see_also(std::string_view own) {
+    std::string out;
+    for (const PageName& page : kPages) {
+        if (page.name == own) continue;
+        out += out.empty() ? ".SH SEE ALSO\n" : ",\n";
+        out += ".BR " + plain(page.name) + " (" + std::string(page.section) + ")";
+    }
+    return out + "\n";
+}
+
 }  // namespace
 
 std::string manual_of_program(const CommandFacts& program) {
@@ -148,7 +197,7 @@ std::string manual_of_program(const CommandFacts& program) {
     if (has_commands) out += ".SH COMMANDS\n";
     write_commands(out, program.name, program);
     out += ".SH NOTES\n" + verbatim(program.footer);
-    return out + ".SH SEE ALSO\n" + kSeeAlso;
+    return out + files() + see_also(program.name);
 }
 
 Result<std::string> manual_of_format(const FormatPage& page) {
@@ -158,7 +207,7 @@ Result<std::string> manual_of_format(const FormatPage& page) {
                       "\n.SH DESCRIPTION\n" + plain(words_of(root)) +
                       "\nThe file is TOML. Every key that is not listed here is a mistake.\n.SH KEYS\n";
     write_keys(out, root, root, "");
-    return out + ".SH SEE ALSO\n" + kSeeAlso;
+    return out + files() + see_also(page.name);
 }
 
 }  // namespace sanctum::console

@@ -116,9 +116,11 @@ private:
             command(app_, "explain", "Say what a profile permits, what a request would get, or why one was refused",
                     "sanctum explain mission.toml\n"
                     "  sanctum explain mission.toml POST https://api.github.com/repos/acme/api/issues\n"
-                    "  sanctum explain 01kabcdefghjkmnpqrstvwxyz0-e12",
+                    "  sanctum explain 01kabcdefghjkmnpqrstvwxyz0-e12\n"
+                    "  sanctum explain last-e1",
                     [this] { return run_explain(console_, explain_); });
-        explain->add_option("FILE|DECISION", explain_.subject, "Profile, or a decision's id")->required();
+        explain->add_option("FILE|DECISION", explain_.subject, "Profile, or a decision's id; `last-eN` as well")
+            ->required();
         CLI::Option* method = explain->add_option("METHOD", explain_.method, "Such as GET");
         CLI::Option* url = explain->add_option("URL", explain_.url, "Such as https://api.github.com/user");
         method->needs(url);

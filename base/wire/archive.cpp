@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/wire/archive.hpp"
 
-#include "base/limits.hpp"
+#include "base/wire/json_depth.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -35,27 +35,6 @@ std::size_t utf8_sequence_length(std::string_view text) {
         return 4;
     }
     return 0;
-}
-
-// Counted before the library sees the text: what it does with half a million brackets takes it seconds. Up to the
-// first byte that is no JSON this is exact, and there the library stops.
-bool is_too_deep(std::string_view text) {
-    int depth = 0;
-    bool is_in_string = false;
-    for (std::size_t at = 0; at < text.size(); ++at) {
-        const char c = text[at];
-        if (is_in_string) {
-            if (c == '\\') ++at;
-            else if (c == '"') is_in_string = false;
-        } else if (c == '"') {
-            is_in_string = true;
-        } else if (c == '[' || c == '{') {
-            if (++depth > kJsonDepthMax) return true;
-        } else if (c == ']' || c == '}') {
-            --depth;
-        }
-    }
-    return false;
 }
 
 // Refuses what the library would accept silently: duplicate keys.

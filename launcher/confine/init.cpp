@@ -110,7 +110,11 @@ Status leave_group(Walk& walk) {
 
 Status name_machine(Walk&) {
     const std::string name = kHostName;
-    if (::sethostname(name.data(), name.size()) != 0) return io_error("sethostname");
+    if (::sethostname(name.data(), name.size()) != 0) {
+        Error error = io_error("sethostname");
+        error.what += " (a container's filter of system calls forbids this: see `sanctum doctor`)";
+        return error;
+    }
     if (::setdomainname("", 0) != 0) return io_error("setdomainname");
     return {};
 }

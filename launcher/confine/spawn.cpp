@@ -58,7 +58,8 @@ Result<Ends> make_ends() {
 
 Error namespaces_refused(int sys_errno) {
     Error error = io_error("namespaces: clone3", sys_errno);
-    if (sys_errno == EPERM || sys_errno == EACCES) {
+    // ENOSYS: what container engines' filters answer to a clone3 that they cannot look into.
+    if (sys_errno == EPERM || sys_errno == EACCES || sys_errno == ENOSYS) {
         error.code = Errc::NotPermitted;
         error.what += " (this machine or container forbids user namespaces: see `sanctum doctor`)";
     } else if (sys_errno == ENOSPC || sys_errno == EUSERS) {

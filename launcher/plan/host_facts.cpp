@@ -34,6 +34,21 @@ std::string environment_value(const char* name) {
     return value == nullptr ? "" : value;
 }
 
+// locale(7), gettext(3). LOCPATH, which names folders, is none of them.
+constexpr std::array<const char*, 15> kLocaleVariables = {
+    "LANG",     "LANGUAGE",          "LC_ALL",         "LC_ADDRESS",  "LC_COLLATE",
+    "LC_CTYPE", "LC_IDENTIFICATION", "LC_MEASUREMENT", "LC_MESSAGES", "LC_MONETARY",
+    "LC_NAME",  "LC_NUMERIC",        "LC_PAPER",       "LC_TELEPHONE", "LC_TIME"};
+
+// `de_AT.UTF-8@euro`, `de:en`: a name and no path.
+bool is_locale(std::string_view text) {
+    constexpr std::size_t kLocaleBytesMax = 64;
+    return !text.empty() && text.size() <= kLocaleBytesMax && std::all_of(text.begin(), text.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
+               c == '.' || c == '@' || c == ':';
+    });
+}
+
 std::string real_path(const std::string& path) {
     const std::unique_ptr<char, decltype(&std::free)> resolved(::realpath(path.c_str(), nullptr), &std::free);
     return resolved ? resolved.get() : "";
@@ -56,6 +71,10 @@ void gather_caller(HostFacts& facts) {
     while (facts.home.size() > 1 && facts.home.ends_with('/')) facts.home.pop_back();
     facts.terminal_type = environment_value("TERM");
     facts.time_zone = environment_value("TZ");
+    for (const char* name : kLocaleVariables) {
+        std::string value = environment_value(name);
+        if (is_locale(value)) facts.locale[name] = std::move(value);
+    }
     const UniqueFd terminal(::open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC));
     if (!terminal) return;
     for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {

@@ -100,6 +100,7 @@ void choose_environment(SandboxPlan& plan, const profiles::Mission& mission, con
                    {"TERM", facts.terminal_type.empty() ? "dumb" : facts.terminal_type},
                    {"TMPDIR", "/tmp"}};
     if (!facts.time_zone.empty()) environment["TZ"] = facts.time_zone;
+    for (const auto& [name, value] : facts.locale) environment[name] = value;
     for (const auto& [name, value] : mission.sandbox.environment) environment[name] = value;
     environment["HOME"] = plan.home;
     environment["SANCTUM_MISSION"] = mission.id;

@@ -45,6 +45,7 @@ struct HostFacts {
     std::vector<std::string> existing_roots;   ///< of /usr /bin /sbin /lib* /opt and the /etc files: those that exist
     std::map<std::string, std::string> root_links;  ///< `/bin` → `usr/bin` where the machine has a symlink
     std::string time_zone;
+    std::map<std::string, std::string> locale;  ///< the caller's LANG, LANGUAGE and LC_*, those that are set
     std::string ca_bundle;           ///< system bundle path, e.g. /etc/ssl/certs/ca-certificates.crt
     std::vector<std::string> java_trust_stores;  ///< files of roots that JVMs of the machine read, real paths
     std::vector<std::string> sanctum_folders;  ///< data, state, runtime, configuration: never part of a grant

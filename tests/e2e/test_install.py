@@ -177,6 +177,16 @@ def test_manual_pages_are_understood_by_man_without_a_warning(whole, page):
     assert len(done.stdout) > 1000
 
 
+@pytest.mark.parametrize("page", ["sanctum.1", "sanctum-run.1", "sanctum-profile.5", "sanctum-config.5"])
+def test_a_page_names_the_files_and_every_other_page_but_not_itself(whole, page):
+    text = read_page(whole, page)
+    files, _, others = text.partition(".SH FILES\n")[2].partition(".SH SEE ALSO\n")
+    assert "~/.config/sanctum/config.toml" in files and "/var/lib/sanctum/state/" in files
+    named = re.findall(r"^\.BR (\S+) \((\d)\)", others, re.MULTILINE)
+    assert {f"{name}.{section}" for name, section in named} == \
+        {"sanctum.1", "sanctum-run.1", "sanctum-profile.5", "sanctum-config.5"} - {page}
+
+
 @pytest.mark.parametrize("page, file", [("sanctum-profile.5", "mission-1.json"),
                                         ("sanctum-config.5", "configuration-1.json")])
 def test_a_page_of_a_format_has_every_key_of_its_schema(whole, options, page, file):

@@ -104,14 +104,29 @@ def test_ps_shows_the_tree_and_nothing_else(rig, service):
 
 
 @pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York"])
-def test_locale_and_time_zone_are_those_of_the_caller(rig, service, zone):
-    rig.environment["TZ"] = zone
-    expected = subprocess.run(["date", "+%H %Z"], env=dict(rig.environment, LC_ALL="C.UTF-8"), check=True,
-                              capture_output=True, text=True).stdout
+@pytest.mark.parametrize("variable", ["LANG", "LC_ALL", "LC_CTYPE"])
+def test_locale_and_time_zone_are_those_of_the_caller(rig, service, zone, variable):
+    rig.environment.pop("LANG")
+    rig.environment.update({"TZ": zone, variable: "C.UTF-8"})
+    work = "date '+%H %Z'; locale charmap; printf 'ä' | wc -m; python3 -c 'print(open(0).encoding.lower())' </dev/null"
+    expected = subprocess.run(["bash", "-c", work], env=rig.environment, check=True, capture_output=True, text=True)
+    assert expected.stdout.split()[2:] == ["UTF-8", "1", "utf-8"]
 
-    outcome = script(rig, service, "date '+%H %Z'; locale charmap; printf 'ä' | wc -m", "-e", "LC_ALL=C.UTF-8")
+    outcome = script(rig, service, work)
 
-    assert outcome.code == 0 and outcome.text == f"{expected}UTF-8\n1\n", outcome
+    assert outcome.code == 0 and outcome.text == expected.stdout, outcome
+
+
+def test_what_only_looks_like_a_locale_is_not_passed(rig, service):
+    """The twin: a caller without one has none inside, and neither a path nor a variable of another name arrives."""
+    rig.environment.pop("LANG")
+    rig.environment.update({"LC_ALL": "../../secret/C.UTF-8", "LOCPATH": "/tmp", "LC_SECRET": "C.UTF-8",
+                            "TZDIR": "/tmp", "NLSPATH": "/tmp/%N"})
+
+    outcome = script(rig, service, "locale charmap; date +%Z; env | grep -E 'LC_|LANG|LOCPATH|TZ|NLS' || echo none")
+
+    machine = subprocess.run(["date", "+%Z"], env={"PATH": "/usr/bin"}, check=True, capture_output=True, text=True)
+    assert outcome.code == 0 and outcome.text == f"ANSI_X3.4-1968\n{machine.stdout}none\n", outcome
 
 
 # ---- size -----------------------------------------------------------------------------------------------------------

@@ -12,9 +12,7 @@ from pathlib import Path
 import pytest
 
 import identity as identities
-from rig import BIN
-
-BUILD = BIN.parent
+from packages import build_package
 
 # Makes the throw-away root and becomes it; then runs the script on standard input.
 ENTER = r"""
@@ -28,14 +26,6 @@ export HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteract
 unset XDG_CONFIG_HOME XDG_DATA_HOME XDG_STATE_HOME XDG_RUNTIME_DIR SANCTUM_CONFIG SANCTUM_PROFILE
 cd /; exec bash -euo pipefail -s
 """
-
-
-def build_package(folder, release, umask=-1, **environment):
-    done = subprocess.run(["cpack", "-B", folder, "-D", f"CPACK_DEBIAN_PACKAGE_RELEASE={release}"], cwd=BUILD,
-                          capture_output=True, text=True, check=False, umask=umask, env={**os.environ, **environment})
-    assert done.returncode == 0, done.stdout + done.stderr
-    package, = folder.glob(f"sanctum_*-{release}_*.deb")
-    return package
 
 
 @pytest.fixture(scope="module")

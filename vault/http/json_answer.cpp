@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vault/http/json_answer.hpp"
 
+#include "base/wire/json_depth.hpp"
+
 #include <nlohmann/json.hpp>
 
 #include <charconv>
 #include <set>
+#include <utility>
 
 namespace sanctum::vault {
 
@@ -65,6 +68,7 @@ Result<JsonAnswer> JsonAnswer::parse(const HttpResponse& response) {
 }
 
 Result<JsonAnswer> JsonAnswer::parse_text(std::string_view text, const std::string& what) {
+    if (wire::is_too_deep(text)) return Error{Errc::Protocol, what + " is JSON nested too deeply"};
     Members members;
     auto state = std::make_unique<State>();
     state->json = json::parse(
@@ -91,6 +95,7 @@ std::string JsonAnswer::text(std::string_view name) const {
 std::optional<std::int64_t> JsonAnswer::number(std::string_view name) const {
     const auto found = state_->json.find(name);
     if (found == state_->json.end()) return std::nullopt;
+    if (found->is_number_unsigned() && !std::in_range<std::int64_t>(found->get<std::uint64_t>())) return std::nullopt;
     if (found->is_number_integer()) return found->get<std::int64_t>();
     if (!found->is_string()) return std::nullopt;
     const auto& text = found->get_ref<const std::string&>();

@@ -18,8 +18,8 @@ namespace sanctum::vault {
 /// Move-only; its texts are wiped with it.
 class JsonAnswer {
 public:
-    /// Errors: Protocol (not JSON by its content type or its text, not one object, a member twice). Nothing of the
-    /// answer is in the sentence.
+    /// Errors: Protocol (not JSON by its content type or its text, not one object, a member twice, nested deeper
+    /// than kJsonDepthMax). Nothing of the answer is in the sentence.
     [[nodiscard]] static Result<JsonAnswer> parse(const HttpResponse& response);
     /// The same for a text of another kind, which the sentence calls `what` ("the key file").
     [[nodiscard]] static Result<JsonAnswer> parse_text(std::string_view text, const std::string& what);
@@ -30,7 +30,7 @@ public:
     /// Members of the top object. A member of another kind is as good as absent.
     [[nodiscard]] bool has(std::string_view name) const;
     [[nodiscard]] std::string text(std::string_view name) const;
-    /// A whole number, or the text of one.
+    /// A whole number, or the text of one; absent too where 64 bits do not hold it.
     [[nodiscard]] std::optional<std::int64_t> number(std::string_view name) const;
     /// The member as JSON text; empty when there is none. The caller knows that it is no secret.
     [[nodiscard]] std::string json_text_of(std::string_view name) const;

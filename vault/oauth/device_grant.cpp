@@ -43,7 +43,7 @@ Result<DeviceAuthorization> read_device_authorization(const HttpResponse& respon
     if (!answer.verification_uri_complete.empty() && !is_address(answer.verification_uri_complete)) {
         return Error{Errc::Protocol, "its verification_uri_complete is no https address"};
     }
-    answer.life = std::min(Milliseconds(life * 1000), Milliseconds(kConsentTimeout));
+    answer.life = Milliseconds(std::min<std::int64_t>(life, std::chrono::seconds(kConsentTimeout).count()) * 1000);
     answer.interval = Milliseconds(std::min<std::int64_t>(interval, kDeviceIntervalMax.count()) * 1000);
     return answer;
 }

@@ -98,7 +98,12 @@ TEST_F(Explain, ADecisionIsFoundInItsLedgerAndShownSafely) {
     EXPECT_THAT(out(), Not(HasSubstr("\x1b")));
     EXPECT_EQ(run({"explain", std::string(kMission) + "-e2"}), Exit::Failed);
     EXPECT_EQ(run({"explain", "--json", std::string(kMission) + "-e1"}), Exit::Ok);
-    EXPECT_TRUE(wire::JsonText::parse(out()));
+    const std::string by_id = out();
+    EXPECT_TRUE(wire::JsonText::parse(by_id));
+    EXPECT_EQ(run({"explain", "--json", "last-e1"}), Exit::Ok) << err();
+    EXPECT_EQ(out(), by_id);
+    EXPECT_EQ(run({"explain", "last-e2"}), Exit::Failed);
+    EXPECT_THAT(err(), HasSubstr(kMission));
 }
 
 using Trust = ConsoleTest;

@@ -16,7 +16,7 @@ MachineFacts good_machine() {
     facts.uid = 1000;
     facts.kernel_release = "6.12.5-amd64";
     facts.max_user_namespaces = 15000;
-    facts.trial = {true, true, true, true, true, "", 0};
+    facts.trial = {true, true, true, true, true, true, "", 0};
     facts.has_seccomp_notify = true;
     facts.landlock_abi = 7;
     facts.has_cgroup2 = true;
@@ -91,6 +91,12 @@ TEST(Doctor, EachThingThatIsMissingNamesItsRemedy) {
         {"container with masked /proc",
          [](auto& f) { no_namespaces(f, "mounting /proc"); f.is_container = true; f.container = "docker"; },
          Health::Bad, "systempaths=unconfined"},
+        {"podman with masked /proc",
+         [](auto& f) { no_namespaces(f, "mounting /proc"); f.is_container = true; f.container = "podman"; },
+         Health::Bad, "unmask=ALL"},
+        {"container that forbids a host name",
+         [](auto& f) { no_namespaces(f, "setting a host name"); f.is_container = true; f.container = "podman"; },
+         Health::Bad, "seccomp=unconfined"},
         {"container that forbids namespaces",
          [](auto& f) { no_namespaces(f, "user namespace"); f.is_container = true; f.container = "docker"; },
          Health::Bad, "seccomp=unconfined"},

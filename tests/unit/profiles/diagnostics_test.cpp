@@ -79,6 +79,9 @@ TEST(Diagnostics, AreBounded) {
 
 TEST(Suggestions, NameTheNearestOrElseWhatThereIs) {
     EXPECT_EQ(suggest("wrkspace", {"read", "workspace"}), "did you mean `workspace`?");
+    EXPECT_EQ(suggest("nmae", {"agent", "name", "ttl"}), "did you mean `name`?");
+    EXPECT_EQ(suggest("tlt", {"agent", "name", "ttl"}), "did you mean `ttl`?");
+    EXPECT_EQ(suggest("eamn", {"agent", "name", "ttl"}), "known are: agent, name, ttl") << "not any order";
     EXPECT_EQ(suggest("zzz", {"read", "write"}), "known are: read, write");
     EXPECT_EQ(suggest("zzz", {}), "");
 }

@@ -82,6 +82,11 @@ TEST(DeviceGrant, ReadsTheAnswerAndItsDefaults) {
     read = read_device_authorization(json_response(200, std::string(kDevice) + R"(,"interval":"2"})"));
     ASSERT_TRUE(read);
     EXPECT_EQ(read->interval, Milliseconds(2000));
+    read = read_device_authorization(json_response(
+        200, R"({"device_code":"dc","user_code":"A","verification_uri":"https://l.test/d","expires_in":)" +
+                 std::to_string(INT64_MAX) + "}"));
+    ASSERT_TRUE(read);
+    EXPECT_EQ(read->life, Milliseconds(kConsentTimeout)) << "whatever a provider writes there";
 }
 
 TEST(DeviceGrant, WhatMustNotBeShownIsRefused) {

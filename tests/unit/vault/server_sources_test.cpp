@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // OpenBao and Kubernetes: what is asked, in which order, and what each answer means.
+#include "base/limits.hpp"
 #include "tests/unit/vault/provider_script.hpp"
 #include "tests/unit/vault/support.hpp"
 #include "vault/http/json_answer.hpp"
@@ -50,6 +51,25 @@ TEST(JsonAnswer, GivesObjectsAndListsOfTextsAndNothingForOtherKinds) {
     EXPECT_THAT(auth.text_elements("policies"), ElementsAre("a", "b"));
     EXPECT_EQ(auth.take_secret("token").reveal(), "t");
     EXPECT_TRUE(json->take_object("auth").text("token").empty()) << "it was taken out";
+}
+
+TEST(JsonAnswer, WhatIsNestedDeeperThanTheLimitIsRefusedBeforeItIsRead) {
+    const auto nested = [](std::size_t depth) {
+        return "{\"a\":" + std::string(depth - 1, '[') +
+               std::string(depth - 1, ']') + "}";
+    };
+    EXPECT_TRUE(JsonAnswer::parse_text(nested(kJsonDepthMax), "it"));
+    const Result<JsonAnswer> deep = JsonAnswer::parse_text(nested(kProviderAnswerBytesMax / 2), "it");
+    ASSERT_FALSE(deep) << "a walk through it needs more stack than there is";
+    EXPECT_EQ(deep.error().what, "it is JSON nested too deeply");
+}
+
+TEST(JsonAnswer, ANumberThatDoesNotFitIsNone) {
+    const Result<JsonAnswer> json = JsonAnswer::parse_text(
+        R"({"most":9223372036854775807,"more":9223372036854775808,"text":"9223372036854775808","real":1.0})", "it");
+    ASSERT_TRUE(json);
+    EXPECT_EQ(json->number("most"), INT64_MAX);
+    for (const char* name : {"more", "text", "real", "none"}) EXPECT_FALSE(json->number(name)) << name;
 }
 
 // --- retirements of several requests --------------------------------------------------------------------------------
