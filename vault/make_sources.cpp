@@ -12,6 +12,7 @@
 #include "vault/sources/command.hpp"
 #include "vault/sources/file.hpp"
 #include "vault/sources/github_app.hpp"
+#include "vault/sources/github_user.hpp"
 #include "vault/sources/google.hpp"
 #include "vault/sources/kubernetes.hpp"
 #include "vault/sources/local.hpp"
@@ -203,7 +204,13 @@ Status add_handed_over(const MissionStart& start, const Accounts& accounts, Sour
     return {};
 }
 
-bool has_client(const Account& account) { return account.source == "auth0" || account.source == "oauth"; }
+bool is_github_user(const Account& account) {
+    return account.source == "github-app" && !account.provider.client.empty();
+}
+
+bool has_client(const Account& account) {
+    return account.source == "auth0" || account.source == "oauth" || is_github_user(account);
+}
 
 // Of the sources that have one server and no client of the operator's; empty for the others.
 std::string server_of(const Account& account) {
@@ -311,6 +318,7 @@ public:
         if (account.source == "local") added = add_local(account);
         else if (account.source == "auth0") added = add_auth0(account);
         else if (account.source == "oauth") added = add_oauth(account);
+        else if (is_github_user(account)) added = add_github_user(account);
         else if (account.source == "github-app") added = add_github_app(account);
         else if (account.source == "aws-sts") added = add_aws_sts(account);
         else if (account.source == "openbao") added = add_server_source<OpenbaoSource>(account);
@@ -363,6 +371,16 @@ private:
             out_.replaces_items = true;
         }
         keep(account, std::make_unique<LoginSource>(*out_.providers, clock_, account, *login, std::move(stored)));
+        return {};
+    }
+
+    Status add_github_user(const Account& account) {
+        SANCTUM_TRY(const auto github, endpoint_of(account));
+        SANCTUM_TRY(const Secret value, store_.item(account.item));  // missing ones are found at the start
+        out_.replaces_items = true;
+        keep(account, std::make_unique<GithubUserSource>(
+                          *out_.providers, github, account,
+                          std::make_shared<SubjectToken>(store_.changing(account.item), loop_, clock_)));
         return {};
     }
 

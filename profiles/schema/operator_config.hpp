@@ -78,17 +78,21 @@ struct AuthorizationDetail {
 /// What an account of `auth0`, `oauth`, `github-app` or `google` says beyond its name, and what the scopes of `command`
 /// are called. Empty texts: not said.
 struct ProviderAccount {
-    std::string client;      ///< the IdentityClient; github-app has none
+    std::string client;      ///< the IdentityClient; github-app: then tokens are a user's, else the installation's
     std::string how;         ///< auth0: refresh-token | access-token | worker; oauth: refresh-token |
                              ///< client-credentials | token-exchange; google: refresh-token | service-account
     std::string connection;  ///< auth0
     std::string login_hint;  ///< auth0: which of several accounts of one connection
+    /// auth0 refresh-token: `subject_token_type` of the tenant's Custom Token Exchange that gives each mission a
+    /// refresh token of its own; empty: none does.
+    std::string mission_token_type;
     std::string user;        ///< auth0 worker: the user's id; google service-account: for whom it acts
     std::string audience;    ///< oauth
     std::string resource;    ///< oauth (RFC 8707)
     std::vector<AuthorizationDetail> details;  ///< oauth; empty: tokens are narrowed by scopes alone
     std::string app_id;        ///< github-app
     std::string installation;  ///< github-app
+    std::string target;        ///< github-app, of a user: whose installation; empty: the repositories' owner
     std::string client_id;           ///< google refresh-token
     std::string client_secret_item;  ///< google refresh-token: its name in the store
     std::map<std::string, std::string> boundary;  ///< google: the catalog's scope → role of Cloud Storage; empty: none
@@ -104,12 +108,14 @@ struct ProviderAccount {
         archive("how", self.how);
         archive("connection", self.connection);
         archive("login_hint", self.login_hint);
+        archive("mission_token_type", self.mission_token_type);
         archive("user", self.user);
         archive("audience", self.audience);
         archive("resource", self.resource);
         archive("details", self.details);
         archive("app_id", self.app_id);
         archive("installation", self.installation);
+        archive("target", self.target);
         archive("api", self.api);
         archive("client_id", self.client_id);
         archive("client_secret_item", self.client_secret_item);

@@ -103,7 +103,9 @@ void Connecting::announce() const {
             "sealed, as " + place + " where there is none that works");
         say("  by         a browser on this machine; a login before it by " + flow);
     } else {
-        say("  stores     the refresh token, sealed, as " + place + " (what is there is replaced)");
+        const std::string what = plan_.is_github_user() ? "the user's refresh token, or token that does not run out"
+                                                        : "the refresh token";
+        say("  stores     " + what + ", sealed, as " + place + " (what is there is replaced)");
         say("  by         " + flow);
     }
     say("  notes      when and with which scopes, without any secret, in " +
@@ -140,7 +142,8 @@ Status Connecting::unlock() {
 Status Connecting::connect_provider() {
     SANCTUM_TRY(const TokenAnswer answer, consent_and_keep(plan_.question));
     note_consent(plan_.flow == ConsentFlow::Device ? "device" : "browser", answer.scopes);
-    say("Connected: account " + plan_.account.name + " has its refresh token.");
+    say("Connected: account " + plan_.account.name + " has its " +
+        (answer.refresh_token.is_empty() ? "token." : "refresh token."));
     report(answer.scopes);
     return {};
 }
@@ -219,6 +222,8 @@ Result<TokenAnswer> Connecting::consent_and_keep(const ConsentQuestion& question
 }
 
 Status Connecting::keep(const TokenAnswer& answer) {
+    // An app whose users' tokens do not run out gives no other.
+    if (plan_.is_github_user() && answer.refresh_token.is_empty()) return write_item(answer.access_token);
     if (answer.refresh_token.is_empty()) {
         take_back(answer.access_token, "access_token");
         return Error{Errc::Denied, plan_.title() + " gave no refresh token, so nothing was stored: switch refresh "
@@ -300,7 +305,8 @@ void Connecting::report(const std::optional<std::vector<std::string>>& received)
 
 void describe(CLI::App& app, ConnectOptions& options) {
     app.footer("Example:\n  sanctum connect calendar --flow device");
-    app.add_option("ACCOUNT", options.account, "An account with source = \"oauth\", \"auth0\" or \"login\"")
+    app.add_option("ACCOUNT", options.account,
+                   "An account with source = \"oauth\", \"auth0\", \"login\" or \"github-app\"")
         ->required();
     app.add_option("--scopes", options.scopes, "What to ask for, instead of the account's `grant`")
         ->delimiter(',')

@@ -40,7 +40,10 @@ std::string why_not(const Account& account) {
         if (!account.item.empty()) return {};
         return "it names no `item` to keep the login in: write item = \"" + account.name + "\"";
     }
-    if (account.source == "github-app") return "install the app for the repositories in its settings at GitHub";
+    if (account.source == "github-app") {
+        if (!account.provider.client.empty()) return {};
+        return "install the app for the repositories in its settings at GitHub";
+    }
     return "its source is `" + account.source + "`, which knows no consent";
 }
 
@@ -49,8 +52,8 @@ std::string connectable(const OperatorConfig& config) {
     for (const Account& account : config.accounts) {
         if (why_not(account).empty()) names += (names.empty() ? "" : ", ") + account.name;
     }
-    return names.empty() ? "no account of the configuration can be connected: one needs source = \"oauth\", \"auth0\" "
-                           "or \"login\""
+    return names.empty() ? "no account of the configuration can be connected: one needs source = \"oauth\", \"auth0\", "
+                           "\"login\", or \"github-app\" with a provider"
                          : "accounts that can be connected: " + names;
 }
 
@@ -186,11 +189,16 @@ Result<ConsentQuestion> make_question(const ConnectOptions& options, const Conne
     const Account& account = plan.account;
     const profiles::ProviderAccount& provider = account.provider;
     std::vector<std::string> scopes = options.scopes;
-    if (scopes.empty() && account.grant && provider.asks_scopes) scopes = *account.grant;
-    if (scopes.empty() && provider.asks_scopes) {
+    // What a user may let an app of GitHub's do stands in the app.
+    const bool asks_scopes = provider.asks_scopes && !plan.is_github_user();
+    if (!asks_scopes && plan.is_github_user() && !scopes.empty()) {
+        return Error{Errc::InvalidProfile, "--scopes: a GitHub App has permissions instead, in its own settings"};
+    }
+    if (scopes.empty() && account.grant && asks_scopes) scopes = *account.grant;
+    if (scopes.empty() && asks_scopes) {
         for (const auto& [ours, theirs] : provider.scope_names) scopes.push_back(ours);
     }
-    if (scopes.empty() && provider.asks_scopes) {
+    if (scopes.empty() && asks_scopes) {
         return Error{Errc::InvalidProfile, "account " + account.name + " does not say which scopes it may have: name "
                                                "them with --scopes, or as `grant` of the account"};
     }

@@ -40,6 +40,7 @@ struct ConnectPlan {
     std::optional<profiles::Login> login;  ///< of an account whose source is a login
 
     [[nodiscard]] bool is_token_vault() const { return account.source == "auth0"; }
+    [[nodiscard]] bool is_github_user() const { return account.source == "github-app"; }
     /// `provider corp`, `tenant acme`.
     [[nodiscard]] std::string title() const { return (client.is_tenant ? "tenant " : "provider ") + client.name; }
 };

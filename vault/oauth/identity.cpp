@@ -97,10 +97,12 @@ std::string Identity::why_no_reaper() const {
     return "the reaper does not have the key of " + title() + "'s client";
 }
 
+Secret Identity::basic_authorization() const { return basic(client_.client_id, secret_.reveal()); }
+
 Status Identity::authenticate(Form& form, HttpRequest& request, WallTime now) const {
     switch (client_.authentication) {
         case ClientAuthentication::SecretBasic:
-            request.authorization = basic(client_.client_id, secret_.reveal());
+            request.authorization = basic_authorization();
             return {};
         case ClientAuthentication::SecretPost:
             form.add("client_id", client_.client_id);
