@@ -238,7 +238,7 @@ void Leases::acquire(const wire::LeaseNeed& need, std::size_t service, Key key) 
     const Capabilities can = accounts_.at(mission_.services[service].account).source->capabilities();
     const Result<LeasePtr> lease = begin(need, service, std::move(key), can);
     if (!lease) return refuse(need, "source_failed", lease.error().what);
-    (*lease)->refused = refused_thumbprint((*lease)->key);
+    (*lease)->refused = (*lease)->source_need.refused = refused_thumbprint((*lease)->key);
     (*lease)->waiters.push_back({need.exchange, !need.instead_of.empty()});
     ++waiters_;
     if ((*lease)->source->lacks_mission_token()) return ask_for_mission_token(*lease);

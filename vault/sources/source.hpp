@@ -67,6 +67,9 @@ struct SourceNeed {
     /// name in a map, that one does not bound it.
     std::map<std::string, std::vector<std::string>> service_bounds;
     std::map<std::string, std::vector<std::string>> account_bounds;
+    /// Thumbprint (hex SHA-256) of the credential that the API refused with 401 and that this one replaces; empty: none
+    /// was. A source that can get another one does.
+    std::string refused{};
 };
 
 /// What was asked, what came, and who narrowed.
