@@ -24,7 +24,8 @@ struct IdentityClient {
     std::string name;
     bool is_tenant = false;
     std::string issuer;               ///< of assertions' `aud`; a tenant's is https://DOMAIN/, with its slash
-    std::string token_endpoint;       ///< https
+    std::string resource;             ///< https: the API whose metadata names the issuer (RFC 9728); empty: none
+    std::string token_endpoint;       ///< https; empty: the provider's metadata says it (RFC 8414)
     std::string revocation_endpoint;  ///< https; empty: the provider has none
     std::string introspection_endpoint;  ///< https (RFC 7662); empty: nobody is asked about a token
     std::string authorization_endpoint;         ///< https; empty: the provider's metadata says it (RFC 8414)
@@ -39,11 +40,14 @@ struct IdentityClient {
     std::string certificate_pem;      ///< tls_client_auth: content of `certificate`
     bool dpop = false;                ///< its tokens are bound to a key of the mission (RFC 9449)
     bool reaps_with_secret = false;   ///< what the reaper sends may hold the client's secret, sealed to its key
+    /// `tenant acme` or `provider corp`: for sentences.
+    [[nodiscard]] std::string title() const { return (is_tenant ? "tenant " : "provider ") + name; }
     template <class Self, class Archive>
     static void fields(Self& self, Archive& archive) {
         archive("name", self.name);
         archive("is_tenant", self.is_tenant);
         archive("issuer", self.issuer);
+        archive("resource", self.resource);
         archive("token_endpoint", self.token_endpoint);
         archive("revocation_endpoint", self.revocation_endpoint);
         archive("introspection_endpoint", self.introspection_endpoint);
@@ -282,6 +286,7 @@ struct Approver {
 struct Bounds {
     std::optional<std::int64_t> ttl_ms;
     std::optional<Verdict> low, medium, high, critical;  ///< the mildest verdict allowed per risk
+    bool delegate = true;                                ///< false: no agent may start child missions
 };
 
 struct OperatorConfig {

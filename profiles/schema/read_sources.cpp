@@ -808,7 +808,14 @@ void SourceReader::read_endpoints(TableReader& reader, IdentityClient& client) {
     }
     if (!client.is_tenant) {
         client.issuer = read_url(reader, "issuer", Need::Optional, "https://login.example.org");
-        client.token_endpoint = read_url(reader, "token_endpoint", Need::Required, "https://login.example.org/token");
+        client.resource = read_url(reader, "resource", Need::Optional, "https://api.example.org");
+        client.token_endpoint = read_url(reader, "token_endpoint", Need::Optional, "https://login.example.org/token");
+        const bool is_findable = reader.peek("issuer") != nullptr || reader.peek("resource") != nullptr;
+        if (!is_findable && reader.peek("token_endpoint") == nullptr) {
+            diagnostics_.error(reader.at(), "[provider." + client.name + "] does not say where tokens come from",
+                               "write token_endpoint = \"https://login.example.org/token\", or the `issuer` or "
+                               "`resource` whose metadata says it");
+        }
         client.revocation_endpoint =
             read_url(reader, "revocation_endpoint", Need::Optional, "https://login.example.org/revoke");
         if (const auto dpop = reader.boolean("dpop")) client.dpop = dpop->value;
