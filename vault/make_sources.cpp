@@ -4,6 +4,8 @@
 #include "base/limits.hpp"
 #include "profiles/schema/owned_file.hpp"
 #include "vault/changing_item.hpp"
+#include "vault/http/provider_talk.hpp"
+#include "vault/oauth/discovery.hpp"
 #include "vault/oauth/identity.hpp"
 #include "vault/oauth/subject_token.hpp"
 #include "vault/oauth/token_endpoint.hpp"
@@ -24,6 +26,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <optional>
 #include <set>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -219,10 +222,14 @@ std::string server_of(const Account& account) {
     return account.source == "kubernetes" ? account.kubernetes.server : "";
 }
 
+bool is_client_of(const profiles::IdentityClient& client, const Account& account) {
+    return client.name == account.provider.client && client.is_tenant == (account.source == "auth0");
+}
+
 // The client that an account of auth0 or oauth names; the configuration's reader has seen to it that there is one.
 Result<const profiles::IdentityClient*> client_of(const profiles::VaultConfig& config, const Account& account) {
     for (const profiles::IdentityClient& client : config.clients) {
-        if (client.name == account.provider.client && client.is_tenant == (account.source == "auth0")) return &client;
+        if (is_client_of(client, account)) return &client;
     }
     return Error{Errc::InvalidProfile, "account " + account.name + ": its tenant or provider is missing"};
 }
@@ -354,7 +361,9 @@ private:
             subject = std::make_shared<SubjectToken>(store_.changing(account.item), loop_, clock_);
             out_.replaces_items = true;
         }
-        keep(account, std::make_unique<OauthSource>(provider, account, std::move(subject)));
+        Account asking = account;
+        if (asking.provider.resource.empty()) asking.provider.resource = provider->identity().client().resource;
+        keep(account, std::make_unique<OauthSource>(provider, std::move(asking), std::move(subject)));
         return {};
     }
 
@@ -469,6 +478,26 @@ Status start_providers(const MissionStart& start, const Accounts& accounts, Poll
 std::string folder_of(const std::string& path) { return path.substr(0, std::max<std::size_t>(path.rfind('/'), 1)); }
 
 }  // namespace
+
+Status find_providers(MissionStart& start, int launcher_fd, const Clock& clock) {
+    SANCTUM_TRY(const Accounts accounts, accounts_in_use(start));
+    std::optional<ProviderTalk> talk;
+    for (profiles::IdentityClient& client : start.config.clients) {
+        const bool is_used = std::any_of(accounts.begin(), accounts.end(), [&](const Account* account) {
+            return has_client(*account) && is_client_of(client, *account);
+        });
+        if (!is_used || !client.token_endpoint.empty()) continue;
+        if (!talk) talk.emplace(clock).cancel_on(launcher_fd);
+        Result<Discovered> found = discover(*talk, start.config.upstream, client);
+        if (!found) {
+            Error error = std::move(found).error();
+            error.code = Errc::InvalidProfile;  // nothing of it is about the store
+            return error;
+        }
+        client = std::move(found->client);
+    }
+    return {};
+}
 
 Result<MissionSources> make_sources(const MissionStart& start, int launcher_fd, PollLoop& loop, const Clock& clock) {
     SANCTUM_TRY(const Accounts accounts, accounts_in_use(start));

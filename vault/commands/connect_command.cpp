@@ -60,6 +60,7 @@ private:
     void note_consent(const std::string& flow, const std::optional<std::vector<std::string>>& received,
                       std::optional<std::map<std::string, std::string>> shown = std::nullopt);
     void take_back(const Secret& token, std::string_view hint);
+    void report_details(const std::optional<std::vector<DetailMembers>>& received) const;
     void report(const std::optional<std::vector<std::string>>& received) const;
     [[nodiscard]] ConsentParts parts(const ConsentQuestion& question) {
         return {talk_, *endpoint_, plan_.client, plan_.metadata, question, plan_.account.name};
@@ -98,6 +99,7 @@ void Connecting::announce() const {
         plan_.client.client_id);
     say("  asks for   " + words_of(plan_.question.scopes) +
         (plan_.is_token_vault() ? " of connection " + account.provider.connection : ""));
+    for (const DetailMembers& detail : plan_.question.details) say("  and for    " + detail.words());
     if (plan_.is_token_vault()) {
         say("  stores     the provider's tokens in the tenant's Token Vault, and the user's Auth0 refresh token, "
             "sealed, as " + place + " where there is none that works");
@@ -145,6 +147,7 @@ Status Connecting::connect_provider() {
     say("Connected: account " + plan_.account.name + " has its " +
         (answer.refresh_token.is_empty() ? "token." : "refresh token."));
     report(answer.scopes);
+    report_details(answer.details);
     return {};
 }
 
@@ -283,6 +286,15 @@ void Connecting::take_back(const Secret& token, std::string_view hint) {
     if (is_gone) return;
     std::fprintf(stderr, "sanctum connect: note: the token that was made could not be revoked; it ends at its own "
                          "time, or when the consent is withdrawn at the provider\n");
+}
+
+// Missions compare again, each for what it needs.
+void Connecting::report_details(const std::optional<std::vector<DetailMembers>>& received) const {
+    if (plan_.question.details.empty()) return;
+    if (!received) return say("The provider did not say which authorization_details it gave.");
+    for (const DetailMembers& detail : *received) say("Given is " + provider_words(detail.words()));
+    const auto difference = check_details(plan_.account, plan_.question.details, received);
+    if (difference) say("That is not what was asked for: " + provider_words(difference->what));
 }
 
 void Connecting::report(const std::optional<std::vector<std::string>>& received) const {

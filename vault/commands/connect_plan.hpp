@@ -42,7 +42,7 @@ struct ConnectPlan {
     [[nodiscard]] bool is_token_vault() const { return account.source == "auth0"; }
     [[nodiscard]] bool is_github_user() const { return account.source == "github-app"; }
     /// `provider corp`, `tenant acme`.
-    [[nodiscard]] std::string title() const { return (client.is_tenant ? "tenant " : "provider ") + client.name; }
+    [[nodiscard]] std::string title() const { return client.title(); }
 };
 
 /// Asks the provider about itself (RFC 8414), and lets `talk` reach what it named. Errors: InvalidProfile (no such

@@ -82,7 +82,7 @@ Result<Identity> Identity::create(profiles::IdentityClient client, const ItemLoo
     return identity;
 }
 
-std::string Identity::title() const { return (client_.is_tenant ? "tenant " : "provider ") + client_.name; }
+std::string Identity::title() const { return client_.title(); }
 
 std::string Identity::why_no_reaper() const {
     switch (client_.authentication) {
