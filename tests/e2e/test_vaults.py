@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 import identity as identities
 import processes
 from rig import API, mission_head
+from test_connect import Connecting
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "doubles"))
 
@@ -501,12 +502,12 @@ def github_user(rig, github):
     the profile."""
     rig.host("api.github.com", github, github.ca_file).host("github.com", github)
 
-    def configure(item, reaps=False):
+    def configure(item, reaps=False, more=""):
         rig.account("octocat", GITHUB_USER, secret=item, item="octocat")
         rig.secrets["app-secret"] = github.client_secret
         rig.extra('[provider.app]\ntoken_endpoint = "https://github.com/login/oauth/access_token"\n'
                   f'client_id = "{github.client_id}"\nclient_secret = {{ item = "app-secret" }}\n'
-                  f'reap_with_secret = {str(reaps).lower()}')
+                  f'reap_with_secret = {str(reaps).lower()}\n{more}')
         return rig.configure().profile(GITHUB_PROFILE)
     return configure
 
@@ -534,6 +535,22 @@ def test_a_users_token_of_an_app_is_narrowed_to_the_mission_and_only_that_ends(r
         assert len([entry for entry in github.log() if entry["path"].endswith("/access_token")]) == 1, "one refresh"
         again = rig.run("curl", "-sS", "--fail", ISSUES, profile=profile)
         assert again.code == 0, "and its successor is in the store"
+
+
+def test_a_user_who_was_asked_is_what_the_next_mission_narrows(rig, github, github_user):
+    """`sanctum connect` by GitHub's device flow, with its errors in answers of status 200."""
+    profile = github_user(None, more='device_authorization_endpoint = "https://github.com/login/device/code"\n')
+    github.fail("fields", fields={"interval": 1}, path="/login/device/code", times=0)
+    connecting = Connecting(rig, "octocat", "--flow", "device")
+    github.approve_device(connecting.user_code())
+    assert connecting.finish() == 0, connecting.errors
+
+    outcome = rig.run("curl", "-sS", "--fail", ISSUES, profile=profile)
+
+    assert outcome.code == 0, outcome
+    assert set(github.issued("scoped_token")) <= set(github.revoked()) and github.issued("scoped_token")
+    scopes = Connecting(rig, "octocat", "--flow", "device", "--scopes", "issues:read")
+    assert scopes.finish() == 2 and "permissions instead" in scopes.errors
 
 
 def test_a_narrowed_token_that_is_wider_than_asked_is_taken_back_and_refused(rig, github, github_user):
