@@ -52,7 +52,8 @@ struct AccountView {
 };
 
 std::string provider_of(const Account& account) {
-    if (account.source == "oauth") return "provider " + account.provider.client;
+    const bool is_github_user = account.source == "github-app" && !account.provider.client.empty();
+    if (account.source == "oauth" || is_github_user) return "provider " + account.provider.client;
     if (account.source == "auth0") return "tenant " + account.provider.client;
     return account.source == "github-app" ? account.provider.api : std::string();
 }

@@ -44,6 +44,7 @@ struct Leases::Lease {
     bool was_handed_out = false;
     bool is_dirty = false;               ///< uses that the journal does not have yet
     bool is_login = false;               ///< what a login of the agent's made: given to nobody
+    bool is_mission_token = false;       ///< stands for the account's owner in this mission: given to nobody
 
     [[nodiscard]] bool is_open() const { return !is_end(row.state) && row.state != LeaseState::Failed; }
     /// The source gave the very credential that the upstream had refused.
@@ -189,18 +190,19 @@ Leases::LeasePtr Leases::find_shared(const Key& key) const {
 }
 
 // The lease of a need that no source was asked for yet, with its intent in the journal.
-Result<Leases::LeasePtr> Leases::begin(const wire::LeaseNeed& need, std::size_t service, Key key) {
+Result<Leases::LeasePtr> Leases::begin(const wire::LeaseNeed& need, std::size_t service, Key key,
+                                       const Capabilities& can) {
     if (waiters_ >= kLeaseWaitersMax || open_ >= kLeasesHeldMax) {
         return Error{Errc::Limit, "too many leases at the same time"};
     }
     const std::string& account = mission_.services[service].account;
     AccountSource& from = accounts_.at(account);
-    const Capabilities can = from.source->capabilities();
     const WallTime now = clock_.wall();
     auto lease = std::make_shared<Lease>();
     lease->number = ++counted_;
     lease->key = std::move(key);
     lease->source = from.source.get();
+    const profiles::Service& asked = mission_.services[service];
     LeaseRow& row = lease->row;
     row.correlation = make_ulid(now);
     row.mission = mission_.id;
@@ -215,6 +217,8 @@ Result<Leases::LeasePtr> Leases::begin(const wire::LeaseNeed& need, std::size_t 
     row.mints = can.mints;
     row.wanted_unix_ms = now.unix_ms;
     row.expires_unix_ms = end_.wall.unix_ms;
+    lease->source_need = {mission_.id,    row.correlation, account,          need.scopes,
+                          need.resources, end_.wall,       asked.resources, asked.account_resources};
     if (can.mints) {
         // Counted from the last moment at which the provider may make it, not from when it was asked.
         const Milliseconds life = can.life_max.count() > 0 ? can.life_max : Milliseconds(kOrphanLifeMax);
@@ -231,12 +235,79 @@ Result<Leases::LeasePtr> Leases::begin(const wire::LeaseNeed& need, std::size_t 
 }
 
 void Leases::acquire(const wire::LeaseNeed& need, std::size_t service, Key key) {
-    const Result<LeasePtr> lease = begin(need, service, std::move(key));
+    const Capabilities can = accounts_.at(mission_.services[service].account).source->capabilities();
+    const Result<LeasePtr> lease = begin(need, service, std::move(key), can);
     if (!lease) return refuse(need, "source_failed", lease.error().what);
-    (*lease)->refused = refused_thumbprint((*lease)->key);
+    (*lease)->refused = (*lease)->source_need.refused = refused_thumbprint((*lease)->key);
     (*lease)->waiters.push_back({need.exchange, !need.instead_of.empty()});
     ++waiters_;
-    ask_source(*lease, need);
+    if ((*lease)->source->lacks_mission_token()) return ask_for_mission_token(*lease);
+    ask_source(*lease);
+}
+
+// What is given to nobody and lasts as long as the mission.
+wire::LeaseNeed own_need(const std::string& service, std::string_view scope) {
+    wire::LeaseNeed need{};
+    need.service = service;
+    need.scopes = {std::string(scope)};
+    need.risk = "medium";
+    return need;
+}
+
+// One token for all that wait for it; its lease is of the service that needed it first.
+void Leases::ask_for_mission_token(const LeasePtr& lease) {
+    const std::string account = lease->row.account;
+    std::vector<LeasePtr>& waiting = awaiting_token_[account];
+    waiting.push_back(lease);
+    if (waiting.size() > 1) return;
+    const wire::LeaseNeed need = own_need(lease->row.service, kMissionTokenScope);
+    Capabilities can;
+    can.mints = true;
+    can.retire = RetireClass::Self;
+    const Result<LeasePtr> token =
+        begin(need, lease->key.service, Key{lease->key.service, need.scopes, {}, need.risk, false}, can);
+    if (!token) {
+        const SourceFailure failure{SourceFault::Failed, token.error().what, Milliseconds(0)};
+        return go_on_with_mission_token(account, &failure);
+    }
+    (*token)->is_mission_token = true;
+    lease->source->make_mission_token((*token)->source_need, [this, token = *token](Fetched made) {
+        take_mission_token(token, std::move(made));
+    });
+}
+
+void Leases::take_mission_token(const LeasePtr& token, Fetched made) {
+    const std::string account = token->row.account;
+    if (token->row.state != LeaseState::Wanted) {
+        // Given up on long ago, and recorded so. What came is given back all the same.
+        if (made) token->source->retire(*made, RetireCause::MissionEnd, [](const RetireOutcome&) {});
+        awaiting_token_.erase(account);
+        return;
+    }
+    if (!made) {
+        SourceFailure failure = made.failure();
+        take_failure(token, failure);
+        // Who waits mints nothing of its own, and would be asked again at once.
+        if (failure.leaves_an_orphan()) failure.retry_after = std::max(failure.retry_after, Milliseconds(kOrphanRest));
+        return go_on_with_mission_token(account, &failure);
+    }
+    if (const Status held = hold_for_mission(token, std::move(*made)); !held) {
+        const SourceFailure failure{SourceFault::Failed, held.error().what, Milliseconds(0)};
+        return go_on_with_mission_token(account, &failure);
+    }
+    go_on_with_mission_token(account, nullptr);
+}
+
+// `failure`: there is no token; null: it is held.
+void Leases::go_on_with_mission_token(const std::string& account, const SourceFailure* failure) {
+    const auto found = awaiting_token_.find(account);
+    const std::vector<LeasePtr> waiting = std::move(found->second);
+    awaiting_token_.erase(found);
+    for (const LeasePtr& lease : waiting) {
+        if (lease->row.state != LeaseState::Wanted) continue;  // given up on meanwhile
+        if (failure == nullptr) ask_source(lease);
+        else take_failure(lease, *failure);
+    }
 }
 
 // SECURITY: judged here as if the interceptor had not: what a login may bring, and whether the agent may log in.
@@ -272,12 +343,9 @@ void Leases::login(const wire::LoginNeed& need) {
     if (account == accounts_.end()) return refuse("not_found", need.service + " has no account with a source");
     LeasePtr lease;
     if (need.grant == "authorization_code") {
-        wire::LeaseNeed made{};
-        made.exchange = need.exchange;
-        made.service = need.service;
-        made.scopes = {std::string(profiles::kLoginScope)};
-        made.risk = "medium";
-        Result<LeasePtr> begun = begin(made, service, Key{service, made.scopes, {}, made.risk, false});
+        const wire::LeaseNeed made = own_need(need.service, profiles::kLoginScope);
+        Result<LeasePtr> begun = begin(made, service, Key{service, made.scopes, {}, made.risk, false},
+                                       account->second.source->capabilities());
         if (!begun) return refuse("source_failed", begun.error().what);
         lease = std::move(*begun);
         lease->is_login = true;
@@ -318,28 +386,35 @@ void Leases::take_login(const LeasePtr& lease, std::uint64_t exchange, const std
     listener_.answered({exchange, static_cast<std::uint16_t>(reply->status), std::move(reply->body), "", ""});
 }
 
-// Write-ahead: what takes the login back is durable before anybody hears of it.
-Status Leases::hold_login(const LeasePtr& lease, Credential made) {
+// Write-ahead: what takes it back is durable before anybody hears of it.
+Status Leases::hold_for_mission(const LeasePtr& lease, Credential made) {
     LeaseRow& row = lease->row;
     lease->expires = end_.boot;
-    lease->dead_at.reset();  // a login's own end is not known here
+    lease->dead_at.reset();  // its own end is not known here
     row.received = made.scopes.received;
     row.narrowed_by = made.scopes.narrowed_by;
     row.retire = made.retire;
     row.handle = made.handle;
     row.thumbprint = wire::to_hex(sha256(made.secret.reveal()));
-    if (const auto retirement = lease->source->retirement(made)) row.retirement = seal_.seal(*retirement);
+    row.detail = lease->remark = made.remark;
+    seal_retirement(*lease, made);
     advance(row.state, LeaseEvent::Issued);
     lease->credential = std::move(made);
     if (Status written = journal_.update_leases({row}, Journal::Durable::Now); !written) {
         retire(lease, LeaseState::Gone, RetireCause::Used, "never used: the journal could not be written");
         return written;
     }
-    if (is_ending_ || revoked_.contains(lease->key.service)) {
+    const bool is_late = lease->is_mission_token ? is_over(lease->key.service) : revoked_.contains(lease->key.service);
+    if (is_ending_ || is_late) {
         retire(lease, LeaseState::Gone, RetireCause::MissionEnd, "never used: it came too late");
         return Error{Errc::Cancelled, "the mission is ending"};
     }
     listener_.changed(to_record(row));
+    return {};
+}
+
+Status Leases::hold_login(const LeasePtr& lease, Credential made) {
+    SANCTUM_CHECK(hold_for_mission(lease, std::move(made)));
     std::vector<LeasePtr> older;
     for (const auto& [number, other] : leases_) {
         const bool is_older = other->is_login && other != lease && other->key.service == lease->key.service;
@@ -369,11 +444,7 @@ std::vector<LeaseRow> Leases::logins_sealed_again(const std::string& account) {
     return rows;
 }
 
-void Leases::ask_source(const LeasePtr& lease, const wire::LeaseNeed& need) {
-    const profiles::Service& service = mission_.services[lease->key.service];
-    lease->source_need = {mission_.id, lease->row.correlation, lease->row.account,
-                          need.scopes, need.resources,         end_.wall,
-                          service.resources, service.account_resources};
+void Leases::ask_source(const LeasePtr& lease) {
     lease->source->acquire(lease->source_need, [this, lease](Fetched fetched) {
         if (!fetched || lease->row.state != LeaseState::Wanted) return take_answer(lease, std::move(fetched));
         lease->source->attenuate(lease->source_need, std::move(*fetched), [this, lease](Fetched narrowed) {
@@ -424,6 +495,16 @@ BootTime Leases::expiry_of(const Lease& lease, const Credential& credential) con
     return credential.expires ? std::min(expires, boot_at(*credential.expires)) : expires;
 }
 
+// What a reaper could do about it, or why it could not.
+void Leases::seal_retirement(Lease& lease, const Credential& credential) {
+    LeaseRow& row = lease.row;
+    if (const auto retirement = lease.source->retirement(credential)) {
+        row.retirement = seal_.seal(*retirement);
+    } else if (const std::string why = lease.source->why_no_retirement(credential); !why.empty()) {
+        row.detail += (row.detail.empty() ? "" : "; ") + why;
+    }
+}
+
 void Leases::hold(const LeasePtr& lease, Credential credential) {
     LeaseRow& row = lease->row;
     const std::string fault = credential_fault(credential.secret.reveal());
@@ -439,10 +520,7 @@ void Leases::hold(const LeasePtr& lease, Credential credential) {
         row.alive_until_unix_ms = credential.expires->unix_ms;
         lease->dead_at = boot_at(*credential.expires);
     }
-    if (const auto retirement = lease->source->retirement(credential)) row.retirement = seal_.seal(*retirement);
-    if (const std::string why = lease->source->why_no_retirement(credential); row.retirement.empty() && !why.empty()) {
-        row.detail += (row.detail.empty() ? "" : "; ") + why;
-    }
+    seal_retirement(*lease, credential);
     advance(row.state, LeaseEvent::Issued);
     lease->credential = std::move(credential);
     // Write-ahead: the handle is durable before the credential leaves this process.
@@ -662,11 +740,16 @@ std::optional<BootTime> Leases::next_tick() const {
 // What belongs to the account and not to one lease (a user's token of this mission) ends with the last service that
 // needs it.
 RetireCause Leases::cause_of_revoking(std::size_t service) const {
+    return is_over(service) ? RetireCause::MissionEnd : RetireCause::Used;
+}
+
+// True when every service of this one's account was taken back.
+bool Leases::is_over(std::size_t service) const {
     const std::string& account = mission_.services[service].account;
     for (std::size_t other = 0; other < mission_.services.size(); ++other) {
-        if (!revoked_.contains(other) && mission_.services[other].account == account) return RetireCause::Used;
+        if (!revoked_.contains(other) && mission_.services[other].account == account) return false;
     }
-    return RetireCause::MissionEnd;
+    return true;
 }
 
 Status Leases::revoke_service(const std::string& service) {
@@ -677,7 +760,8 @@ Status Leases::revoke_service(const std::string& service) {
     if (!revoked_.insert(index).second || is_ending_) return {};
     std::vector<LeasePtr> held;
     for (const auto& [number, lease] : leases_) {
-        if (lease->key.service != index) continue;
+        const bool is_of_account = lease->is_mission_token && lease->row.account == found->account;
+        if (is_of_account ? !is_over(index) : lease->key.service != index) continue;
         fail_waiters(*lease, "service_revoked", "the operator took the service back");
         if (lease->row.state == LeaseState::Held) held.push_back(lease);
     }

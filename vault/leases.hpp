@@ -97,16 +97,23 @@ private:
     [[nodiscard]] RetireCause cause_of_revoking(std::size_t service) const;
     [[nodiscard]] LeasePtr find_shared(const Key& key) const;
     void acquire(const wire::LeaseNeed& need, std::size_t service, Key key);
-    [[nodiscard]] Result<LeasePtr> begin(const wire::LeaseNeed& need, std::size_t service, Key key);
+    [[nodiscard]] Result<LeasePtr> begin(const wire::LeaseNeed& need, std::size_t service, Key key,
+                                         const Capabilities& can);
     [[nodiscard]] std::string login_problem(const wire::LoginNeed& need, std::size_t service) const;
     void take_login(const LeasePtr& lease, std::uint64_t exchange, const std::string& account, LoginOutcome outcome);
     [[nodiscard]] Status hold_login(const LeasePtr& lease, Credential made);
+    [[nodiscard]] Status hold_for_mission(const LeasePtr& lease, Credential made);
+    [[nodiscard]] bool is_over(std::size_t service) const;
+    void ask_for_mission_token(const LeasePtr& lease);
+    void take_mission_token(const LeasePtr& token, Fetched made);
+    void go_on_with_mission_token(const std::string& account, const SourceFailure* failure);
     [[nodiscard]] Status seal_logins_again(const std::string& account);
     [[nodiscard]] std::vector<LeaseRow> logins_sealed_again(const std::string& account);
-    void ask_source(const LeasePtr& lease, const wire::LeaseNeed& need);
+    void ask_source(const LeasePtr& lease);
     void take_answer(const LeasePtr& lease, Fetched answer);
     void take_failure(const LeasePtr& lease, const SourceFailure& failure);
     [[nodiscard]] const SourceFailure* known_failure(const Key& key);
+    void seal_retirement(Lease& lease, const Credential& credential);
     void hold(const LeasePtr& lease, Credential credential);
     void hand_out(Lease& lease, std::uint64_t exchange);
     void fail_waiters(Lease& lease, std::string_view reason, const std::string& detail, Milliseconds retry_after = {});
@@ -143,6 +150,7 @@ private:
     wire::Retired ended_;
     struct Failed;
     std::vector<Failed> failed_;  ///< needs that are not asked for again for a while
+    std::map<std::string, std::vector<LeasePtr>> awaiting_token_;  ///< by account: whose mission token is asked for
     struct Refused;
     std::vector<Refused> refused_;  ///< needs whose credential was replaced a short while ago
 };

@@ -4,6 +4,8 @@
 #include "base/limits.hpp"
 #include "profiles/schema/owned_file.hpp"
 #include "vault/changing_item.hpp"
+#include "vault/http/provider_talk.hpp"
+#include "vault/oauth/discovery.hpp"
 #include "vault/oauth/identity.hpp"
 #include "vault/oauth/subject_token.hpp"
 #include "vault/oauth/token_endpoint.hpp"
@@ -12,6 +14,7 @@
 #include "vault/sources/command.hpp"
 #include "vault/sources/file.hpp"
 #include "vault/sources/github_app.hpp"
+#include "vault/sources/github_user.hpp"
 #include "vault/sources/google.hpp"
 #include "vault/sources/kubernetes.hpp"
 #include "vault/sources/local.hpp"
@@ -23,6 +26,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <optional>
 #include <set>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -203,7 +207,13 @@ Status add_handed_over(const MissionStart& start, const Accounts& accounts, Sour
     return {};
 }
 
-bool has_client(const Account& account) { return account.source == "auth0" || account.source == "oauth"; }
+bool is_github_user(const Account& account) {
+    return account.source == "github-app" && !account.provider.client.empty();
+}
+
+bool has_client(const Account& account) {
+    return account.source == "auth0" || account.source == "oauth" || is_github_user(account);
+}
 
 // Of the sources that have one server and no client of the operator's; empty for the others.
 std::string server_of(const Account& account) {
@@ -212,10 +222,14 @@ std::string server_of(const Account& account) {
     return account.source == "kubernetes" ? account.kubernetes.server : "";
 }
 
+bool is_client_of(const profiles::IdentityClient& client, const Account& account) {
+    return client.name == account.provider.client && client.is_tenant == (account.source == "auth0");
+}
+
 // The client that an account of auth0 or oauth names; the configuration's reader has seen to it that there is one.
 Result<const profiles::IdentityClient*> client_of(const profiles::VaultConfig& config, const Account& account) {
     for (const profiles::IdentityClient& client : config.clients) {
-        if (client.name == account.provider.client && client.is_tenant == (account.source == "auth0")) return &client;
+        if (is_client_of(client, account)) return &client;
     }
     return Error{Errc::InvalidProfile, "account " + account.name + ": its tenant or provider is missing"};
 }
@@ -311,6 +325,7 @@ public:
         if (account.source == "local") added = add_local(account);
         else if (account.source == "auth0") added = add_auth0(account);
         else if (account.source == "oauth") added = add_oauth(account);
+        else if (is_github_user(account)) added = add_github_user(account);
         else if (account.source == "github-app") added = add_github_app(account);
         else if (account.source == "aws-sts") added = add_aws_sts(account);
         else if (account.source == "openbao") added = add_server_source<OpenbaoSource>(account);
@@ -346,7 +361,9 @@ private:
             subject = std::make_shared<SubjectToken>(store_.changing(account.item), loop_, clock_);
             out_.replaces_items = true;
         }
-        keep(account, std::make_unique<OauthSource>(provider, account, std::move(subject)));
+        Account asking = account;
+        if (asking.provider.resource.empty()) asking.provider.resource = provider->identity().client().resource;
+        keep(account, std::make_unique<OauthSource>(provider, std::move(asking), std::move(subject)));
         return {};
     }
 
@@ -363,6 +380,16 @@ private:
             out_.replaces_items = true;
         }
         keep(account, std::make_unique<LoginSource>(*out_.providers, clock_, account, *login, std::move(stored)));
+        return {};
+    }
+
+    Status add_github_user(const Account& account) {
+        SANCTUM_TRY(const auto github, endpoint_of(account));
+        SANCTUM_TRY(const Secret value, store_.item(account.item));  // missing ones are found at the start
+        out_.replaces_items = true;
+        keep(account, std::make_unique<GithubUserSource>(
+                          *out_.providers, github, account,
+                          std::make_shared<SubjectToken>(store_.changing(account.item), loop_, clock_)));
         return {};
     }
 
@@ -451,6 +478,26 @@ Status start_providers(const MissionStart& start, const Accounts& accounts, Poll
 std::string folder_of(const std::string& path) { return path.substr(0, std::max<std::size_t>(path.rfind('/'), 1)); }
 
 }  // namespace
+
+Status find_providers(MissionStart& start, int launcher_fd, const Clock& clock) {
+    SANCTUM_TRY(const Accounts accounts, accounts_in_use(start));
+    std::optional<ProviderTalk> talk;
+    for (profiles::IdentityClient& client : start.config.clients) {
+        const bool is_used = std::any_of(accounts.begin(), accounts.end(), [&](const Account* account) {
+            return has_client(*account) && is_client_of(client, *account);
+        });
+        if (!is_used || !client.token_endpoint.empty()) continue;
+        if (!talk) talk.emplace(clock).cancel_on(launcher_fd);
+        Result<Discovered> found = discover(*talk, start.config.upstream, client);
+        if (!found) {
+            Error error = std::move(found).error();
+            error.code = Errc::InvalidProfile;  // nothing of it is about the store
+            return error;
+        }
+        client = std::move(found->client);
+    }
+    return {};
+}
 
 Result<MissionSources> make_sources(const MissionStart& start, int launcher_fd, PollLoop& loop, const Clock& clock) {
     SANCTUM_TRY(const Accounts accounts, accounts_in_use(start));

@@ -25,6 +25,11 @@ struct MissionSources {
     bool replaces_items = false;            ///< an account's refresh token may change in the store
 };
 
+/// Finds out where those providers of the mission are of which the configuration does not say it, and writes it into
+/// `start`: before make_sources(), for nothing of it needs a secret. `launcher_fd` cancels; waits for the providers.
+/// Errors: InvalidProfile (all that discover() can fail with).
+[[nodiscard]] Status find_providers(MissionStart& start, int launcher_fd, const Clock& clock);
+
 /// Makes them, in the one order that keeps helpers ignorant: the runner of commands and the dialler are forked before
 /// the store is opened. `launcher_fd` cancels a question at the terminal; `loop` and `clock` must outlive the result.
 /// Errors: as unlock_store and load_store; NotFound (an item or program is missing), InvalidProfile.

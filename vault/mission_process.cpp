@@ -105,6 +105,7 @@ Status Vault::greet() {
 // From here to the end of prepare() every step is fatal, and nothing was asked of any source yet.
 Status Vault::prepare() {
     const std::string& state_folder = start_.message.state_folder;
+    SANCTUM_CHECK(find_providers(start_, launcher_.fd(), clock_));
     // The runner of commands is forked in here, before the journal's locks exist: they must not be inherited.
     SANCTUM_TRY(MissionSources sources, make_sources(start_, launcher_.fd(), loop_, clock_));
     providers_ = std::move(sources.providers);

@@ -92,6 +92,7 @@ private:
                 diagnostics_.error(ttl->at, "no mission could run under this bound", "write ttl = \"2h\"");
             }
         }
+        if (const auto delegate = reader.boolean("delegate")) config_.bounds.delegate = delegate->value;
         if (const TomlMember* approval = reader.table("approval", R"({ high = "ask" })")) {
             TableReader risks(approval->value, approval->at, "approval", diagnostics_);
             const auto all = {Verdict::Allow, Verdict::Ask, Verdict::StepUp, Verdict::Deny};

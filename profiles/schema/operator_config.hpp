@@ -24,7 +24,8 @@ struct IdentityClient {
     std::string name;
     bool is_tenant = false;
     std::string issuer;               ///< of assertions' `aud`; a tenant's is https://DOMAIN/, with its slash
-    std::string token_endpoint;       ///< https
+    std::string resource;             ///< https: the API whose metadata names the issuer (RFC 9728); empty: none
+    std::string token_endpoint;       ///< https; empty: the provider's metadata says it (RFC 8414)
     std::string revocation_endpoint;  ///< https; empty: the provider has none
     std::string introspection_endpoint;  ///< https (RFC 7662); empty: nobody is asked about a token
     std::string authorization_endpoint;         ///< https; empty: the provider's metadata says it (RFC 8414)
@@ -39,11 +40,14 @@ struct IdentityClient {
     std::string certificate_pem;      ///< tls_client_auth: content of `certificate`
     bool dpop = false;                ///< its tokens are bound to a key of the mission (RFC 9449)
     bool reaps_with_secret = false;   ///< what the reaper sends may hold the client's secret, sealed to its key
+    /// `tenant acme` or `provider corp`: for sentences.
+    [[nodiscard]] std::string title() const { return (is_tenant ? "tenant " : "provider ") + name; }
     template <class Self, class Archive>
     static void fields(Self& self, Archive& archive) {
         archive("name", self.name);
         archive("is_tenant", self.is_tenant);
         archive("issuer", self.issuer);
+        archive("resource", self.resource);
         archive("token_endpoint", self.token_endpoint);
         archive("revocation_endpoint", self.revocation_endpoint);
         archive("introspection_endpoint", self.introspection_endpoint);
@@ -78,17 +82,21 @@ struct AuthorizationDetail {
 /// What an account of `auth0`, `oauth`, `github-app` or `google` says beyond its name, and what the scopes of `command`
 /// are called. Empty texts: not said.
 struct ProviderAccount {
-    std::string client;      ///< the IdentityClient; github-app has none
+    std::string client;      ///< the IdentityClient; github-app: then tokens are a user's, else the installation's
     std::string how;         ///< auth0: refresh-token | access-token | worker; oauth: refresh-token |
                              ///< client-credentials | token-exchange; google: refresh-token | service-account
     std::string connection;  ///< auth0
     std::string login_hint;  ///< auth0: which of several accounts of one connection
+    /// auth0 refresh-token: `subject_token_type` of the tenant's Custom Token Exchange that gives each mission a
+    /// refresh token of its own; empty: none does.
+    std::string mission_token_type;
     std::string user;        ///< auth0 worker: the user's id; google service-account: for whom it acts
     std::string audience;    ///< oauth
     std::string resource;    ///< oauth (RFC 8707)
     std::vector<AuthorizationDetail> details;  ///< oauth; empty: tokens are narrowed by scopes alone
     std::string app_id;        ///< github-app
     std::string installation;  ///< github-app
+    std::string target;        ///< github-app, of a user: whose installation; empty: the repositories' owner
     std::string client_id;           ///< google refresh-token
     std::string client_secret_item;  ///< google refresh-token: its name in the store
     std::map<std::string, std::string> boundary;  ///< google: the catalog's scope → role of Cloud Storage; empty: none
@@ -104,12 +112,14 @@ struct ProviderAccount {
         archive("how", self.how);
         archive("connection", self.connection);
         archive("login_hint", self.login_hint);
+        archive("mission_token_type", self.mission_token_type);
         archive("user", self.user);
         archive("audience", self.audience);
         archive("resource", self.resource);
         archive("details", self.details);
         archive("app_id", self.app_id);
         archive("installation", self.installation);
+        archive("target", self.target);
         archive("api", self.api);
         archive("client_id", self.client_id);
         archive("client_secret_item", self.client_secret_item);
@@ -276,6 +286,7 @@ struct Approver {
 struct Bounds {
     std::optional<std::int64_t> ttl_ms;
     std::optional<Verdict> low, medium, high, critical;  ///< the mildest verdict allowed per risk
+    bool delegate = true;                                ///< false: no agent may start child missions
 };
 
 struct OperatorConfig {

@@ -38,11 +38,12 @@ const std::vector<SourceKeys>& sources() {
         {"environment", {"variable"}},
         {"systemd", {"credential"}},
         {"auth0",
-         {"tenant", "connection", "exchange", "item", "user", "login_hint", "ask_scopes", "scope_names", "wider"}},
+         {"tenant", "connection", "exchange", "item", "user", "login_hint", "mission_token_type", "ask_scopes",
+          "scope_names", "wider"}},
         {"oauth",
          {"provider", "grant_type", "item", "audience", "resource", "ask_scopes", "scope_names", "wider",
           "authorization_details"}},
-        {"github-app", {"app_id", "installation", "item", "api", "scope_names"}},
+        {"github-app", {"app_id", "installation", "provider", "target", "item", "api", "scope_names"}},
         {"aws-sts", {"role", "external_id", "item", "api", "scope_names", "wider"}},
         {"openbao",
          {"address", "namespace", "login", "auth_mount", "role_id", "item", "wrapped", "engine", "mount", "path",
@@ -63,6 +64,8 @@ bool is_key_of(std::string_view source, std::string_view key) {
         return known.name == source && std::find(known.keys.begin(), known.keys.end(), key) != known.keys.end();
     });
 }
+
+constexpr std::string_view kGithubUser = "github-user";  // how such an account comes to its tokens
 
 std::string owners_of(std::string_view key) {
     std::string owners;
@@ -146,6 +149,17 @@ bool is_role_arn(std::string_view text) {
                         is_number(parts[4]);
     return is_arn && parts[5].starts_with("role/") && parts[5].size() > 5 && !parts[5].ends_with('/') &&
            parts[5].size() < kRoleArnCharsMax && consists_of(parts[5], "/_+=,.@-");
+}
+
+// The subject_token_type of a Custom Token Exchange profile.
+bool is_token_type(std::string_view text) {
+    constexpr std::array<std::string_view, 7> kReserved = {"urn:ietf:",          "urn:auth0:",       "urn:okta:",
+                                                           "https://auth0.com/", "http://auth0.com/", "https://okta.com/",
+                                                           "http://okta.com/"};
+    const bool is_reserved = std::any_of(kReserved.begin(), kReserved.end(),
+                                         [&](std::string_view own) { return text.starts_with(own); });
+    const bool is_uri = text.starts_with("urn:") || text.starts_with("https://") || text.starts_with("http://");
+    return is_uri && !is_reserved && text.size() > 8 && consists_of(text, "-._~:/?#[]@!$&'()*+,;=%");
 }
 
 bool is_external_id(std::string_view text) {
@@ -315,7 +329,25 @@ void SourceReader::read_auth0(TableReader& reader, Account& account) {
                            "remove `item`; the tenant's private_key signs for the user");
     }
     read_scopes(reader, account);
-    read_on_exit(reader, account, provider.how == "refresh-token");
+    read_mission_token(reader, account);
+    if (provider.mission_token_type.empty()) read_on_exit(reader, account, provider.how == "refresh-token");
+    else read_on_exit_of_a_maker(reader, account);
+}
+
+// A name of the operator's own for the exchange that makes it; Auth0 keeps some for itself.
+void SourceReader::read_mission_token(TableReader& reader, Account& account) {
+    const auto type = reader.text("mission_token_type", Need::Optional, "urn:acme:sanctum-mission");
+    if (!type) return;
+    account.provider.mission_token_type = type->value;
+    if (account.provider.how != "refresh-token") {
+        return diagnostics_.error(type->at, "`mission_token_type` belongs to exchange = \"refresh-token\"",
+                                  "remove it; the other exchanges have no token that could end with the mission");
+    }
+    if (!is_token_type(type->value)) {
+        diagnostics_.error(type->at, "`mission_token_type` is the name of an exchange of yours in the tenant, as a URI",
+                           "as in \"urn:acme:sanctum-mission\" or \"https://acme.example/mission\"; Auth0 keeps urn:ietf, "
+                           "urn:auth0, urn:okta and its own domains for itself");
+    }
 }
 
 void SourceReader::read_oauth(TableReader& reader, Account& account) {
@@ -368,11 +400,15 @@ void SourceReader::read_detail(const TomlValue& table, Account& account) {
 
 void SourceReader::read_github_app(TableReader& reader, Account& account) {
     ProviderAccount& provider = account.provider;
+    const bool is_users = reader.peek("provider") != nullptr;
     const auto read_id = [&](std::string_view key, std::string_view example, std::string& to) {
-        const auto id = reader.text(key, Need::Required, example);
+        const auto id = reader.text(key, is_users ? Need::Optional : Need::Required, example);
         if (!id) return;
         to = id->value;
-        if (!is_number(to)) {
+        if (is_users) {
+            diagnostics_.error(id->at, "`" + std::string(key) + "` belongs to tokens of an installation",
+                               "remove it, or `provider`: with that one the tokens are a user's");
+        } else if (!is_number(to)) {
             diagnostics_.error(id->at, "`" + std::string(key) + "` is not a number",
                                "it stands in the app's settings; write " + std::string(key) + " = \"" +
                                    std::string(example) + "\"");
@@ -380,12 +416,29 @@ void SourceReader::read_github_app(TableReader& reader, Account& account) {
     };
     read_id("app_id", "123456", provider.app_id);
     read_id("installation", "7891011", provider.installation);
-    read_item(reader, account, Need::Required, "the app's private key (PEM) in the store");
+    if (is_users) read_github_user(reader, account);
+    if (const auto target = reader.peek("target"); target != nullptr && !is_users) {
+        reader.forgive("target");
+        diagnostics_.error(target->at, "`target` belongs to a user's tokens", "remove it, or name a `provider`");
+    }
+    read_item(reader, account, Need::Required,
+              is_users ? "the user's token or refresh token in the store" : "the app's private key (PEM) in the store");
     provider.api = read_url(reader, "api", Need::Optional, "https://github.example.org/api/v3");
     if (provider.api.empty()) provider.api = "https://api.github.com";
     if (provider.api.ends_with('/')) provider.api.pop_back();
     read_scopes(reader, account);
     read_on_exit(reader, account, true);
+}
+
+void SourceReader::read_github_user(TableReader& reader, Account& account) {
+    account.provider.how = kGithubUser;
+    read_client(reader, "provider", account);
+    const auto target = reader.text("target", Need::Optional, "acme");
+    if (!target) return;
+    account.provider.target = target->value;
+    if (target->value.empty() || !consists_of(target->value, "-_")) {
+        diagnostics_.error(target->at, "`target` is the name of a user or an organisation", "as in target = \"acme\"");
+    }
 }
 
 // The forms are those of the API: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
@@ -755,7 +808,14 @@ void SourceReader::read_endpoints(TableReader& reader, IdentityClient& client) {
     }
     if (!client.is_tenant) {
         client.issuer = read_url(reader, "issuer", Need::Optional, "https://login.example.org");
-        client.token_endpoint = read_url(reader, "token_endpoint", Need::Required, "https://login.example.org/token");
+        client.resource = read_url(reader, "resource", Need::Optional, "https://api.example.org");
+        client.token_endpoint = read_url(reader, "token_endpoint", Need::Optional, "https://login.example.org/token");
+        const bool is_findable = reader.peek("issuer") != nullptr || reader.peek("resource") != nullptr;
+        if (!is_findable && reader.peek("token_endpoint") == nullptr) {
+            diagnostics_.error(reader.at(), "[provider." + client.name + "] does not say where tokens come from",
+                               "write token_endpoint = \"https://login.example.org/token\", or the `issuer` or "
+                               "`resource` whose metadata says it");
+        }
         client.revocation_endpoint =
             read_url(reader, "revocation_endpoint", Need::Optional, "https://login.example.org/revoke");
         if (const auto dpop = reader.boolean("dpop")) client.dpop = dpop->value;
@@ -904,6 +964,12 @@ std::vector<IdentityClient> SourceReader::finish() {
                                "the refresh token of a client that proves nothing is bound to the key that got it, and "
                                "with dpop = true each mission has a key of its own",
                                "write client_secret = { item = \"NAME\" } below " + title + ", or remove `dpop`");
+        }
+        const bool has_secret = found->authentication == ClientAuthentication::SecretPost ||
+                                found->authentication == ClientAuthentication::SecretBasic;
+        if (reference.how == kGithubUser && !has_secret) {
+            diagnostics_.error(reference.at, "a user's token is narrowed and taken back with the app's client secret",
+                               "write client_secret = { item = \"NAME\" } below " + title);
         }
         if (reference.how == "client-credentials" && is_public) {
             diagnostics_.error(reference.at, "`client-credentials` needs a client that proves who it is",

@@ -47,10 +47,12 @@ private:
     std::vector<std::string> read_program(TableReader& reader, std::string_view key, Need need,
                                           std::string_view example, const Account& account);
     void read_auth0(TableReader& reader, Account& account);
+    void read_mission_token(TableReader& reader, Account& account);
     void read_oauth(TableReader& reader, Account& account);
     void read_details(TableReader& reader, Account& account);
     void read_detail(const TomlValue& table, Account& account);
     void read_github_app(TableReader& reader, Account& account);
+    void read_github_user(TableReader& reader, Account& account);
     void read_aws_sts(TableReader& reader, Account& account);
     void read_openbao(TableReader& reader, Account& account);
     void read_bao_login(TableReader& reader, BaoAccount& bao);

@@ -15,6 +15,10 @@ void resolve_life(const ProfileText& text, Resolving& to) {
     to.mission.agent = text.agent ? text.agent->value : to.mission.name;
     to.mission.purpose = text.purpose;
     to.mission.delegate = text.delegate && text.delegate->value;
+    if (to.mission.delegate && !to.config.bounds.delegate) {
+        to.diagnostics.denied(text.delegate->at, "`delegate` is above the operator's bound: no agent starts missions",
+                              "remove it, or [bounds] delegate in " + to.config.path);
+    }
     if (!text.ttl_ms) {
         return to.diagnostics.error(text.mission_at, "[mission] needs `ttl`, the hard end of the run",
                                     "write ttl = \"30m\", or give --ttl 30m");

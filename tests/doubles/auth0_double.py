@@ -143,6 +143,10 @@ class Auth0Double(Provider):
         """An Auth0 refresh token, as after a login."""
         return self.tell("refresh_token", client=client, user=user, scope=scope, audiences=audiences)
 
+    def refresh_tokens(self, user):
+        """The values of all that a user still has."""
+        return self.tell("refresh_tokens", user=user)
+
     def access_token(self, client, user, audience=None, scope=""):
         return self.tell("access_token", client=client, user=user, audience=audience, scope=scope)
 

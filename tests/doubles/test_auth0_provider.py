@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from jwts import sign, to_text
-from providers import DEVICE_GRANT, EXCHANGE_GRANT, HERE, TOKEN_TYPE, VAULT_GRANT, Auth0Double, node, public_jwk
+from providers import (DEVICE_GRANT, EXCHANGE_GRANT, FEDERATED_TOKEN, HERE, TOKEN_TYPE, VAULT_GRANT, Auth0Double, node,
+                       public_jwk)
 
 USER = "auth0|u1"
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -240,6 +241,45 @@ def test_a_user_who_refuses_gives_no_code(auth0, web):
               "scope": "openid"}
     back = browse(web, f"{auth0.url}authorize?{urllib.parse.urlencode(fields)}")
     assert back["error"] == "access_denied" and "code" not in back
+
+
+MISSION = "urn:acme:mission"
+
+
+def test_a_tenants_own_exchange_makes_a_refresh_token_that_ends_alone(auth0, authority, token, web):
+    """Custom Token Exchange, as Auth0's own client asks for it: each answer has a refresh token of its own."""
+    auth0.client("app", secret="s3cret", grants=[VAULT_GRANT, EXCHANGE_GRANT, "refresh_token"])
+    auth0.connection("google-oauth2")
+    auth0.connect(USER, "google-oauth2", ["a"])
+    held = auth0.refresh_token("app", USER)
+    who = {"client_id": "app", "client_secret": "s3cret"}
+    id_token = token(grant_type="refresh_token", refresh_token=held, scope="openid", **who).json()["id_token"]
+    asked = {"subjectToken": id_token, "subjectTokenType": MISSION, "scope": "openid offline_access"}
+
+    assert sdk(auth0, authority, "exchangeToken", asked, clientSecret="s3cret")["status"] != 200, "nobody set it up"
+    auth0.tenant(token_exchange_types=[MISSION])
+    first, second = (sdk(auth0, authority, "exchangeToken", asked, clientSecret="s3cret")["refreshToken"]
+                     for _ in range(2))
+    assert len({held, first, second}) == 3
+    assert web.post(f"{auth0.url}oauth/revoke", data={"token": first, **who}).status_code == 200
+
+    assert [auth0.is_alive(each) for each in (held, first, second)] == [True, False, True]
+    vended = [token(grant_type=VAULT_GRANT, connection="google-oauth2", subject_token=each, **who,
+                    subject_token_type=f"{TOKEN_TYPE}refresh_token", requested_token_type=FEDERATED_TOKEN).status_code
+              for each in (first, second)]
+    assert vended == [403, 200]
+
+
+@pytest.mark.parametrize("subject", ["nothing", "another client's"])
+def test_a_tenants_own_exchange_takes_only_an_id_token_of_who_asks(auth0, token, subject):
+    auth0.tenant(token_exchange_types=[MISSION])
+    for client in ("cli", "other"):
+        auth0.client(client, secret="s", grants=[EXCHANGE_GRANT, "refresh_token"])
+    foreign = token(grant_type="refresh_token", refresh_token=auth0.refresh_token("other", USER), scope="openid",
+                    client_id="other", client_secret="s").json()["id_token"]
+    answer = token(grant_type=EXCHANGE_GRANT, client_id="cli", client_secret="s", scope="openid offline_access",
+                   subject_token_type=MISSION, subject_token="x" if subject == "nothing" else foreign)
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
 
 
 def test_a_token_is_exchanged_for_a_narrower_one_never_a_wider(auth0, token):

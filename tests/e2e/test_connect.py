@@ -61,7 +61,7 @@ grant = ["read"]
 def provider_process(tmp_path_factory, authority):
     identities.require(is_installed(), "the doubles are not installed (scripts/setup doubles)")
     folder = tmp_path_factory.mktemp("corp")
-    tenant = {"profile": "generic", "scopes": [*SCOPES, "mail"]}
+    tenant = {"profile": "generic", "scopes": [*SCOPES, "mail"], "authorization_details_types": ["calendar"]}
     with auth0_double(folder, authority, name=NAME, issuer=ISSUER, tenant=tenant) as double:
         yield double
 
@@ -486,7 +486,7 @@ def test_an_account_that_cannot_be_connected_is_refused_with_what_to_do(rig, ups
 
 
 @pytest.mark.parametrize("fields, words", [
-    ({"issuer": f"https://{NAME}"}, "the configuration says issuer"),
+    ({"issuer": f"https://{NAME}"}, "asked was the issuer"),
     ({"token_endpoint": "https://evil.test/token"}, "correct token_endpoint or issuer"),
     ({"authorization_endpoint": "http://login.example.org/authorize"}, "no plain https address")])
 def test_metadata_that_does_not_fit_the_configuration_is_refused(rig, operator, provider, fields, words):
@@ -519,6 +519,66 @@ def test_metadata_is_found_where_only_openid_puts_it(rig, operator, provider):
                   path="/.well-known/oauth-authorization-server")
     connecting = Connecting(rig, "calendar", "--flow", "device", "--dry-run")
     assert connecting.finish() == 0, connecting.errors
+
+
+def test_a_consent_for_an_api_is_asked_of_the_server_that_the_api_names(rig, upstream, authority, provider):
+    """The configuration says only which API it is for; the mission that follows finds its way by itself."""
+    resource = f"{ISSUER}calendar"
+    provider.tenant(apis={resource: {"scopes": SCOPES, "format": "opaque"}})
+    make_operator(rig, upstream, authority, provider, f'[provider.corp]\nresource = "{resource}"\nclient_id = "desk"\n'
+                  'client_secret = { item = "corp-client" }\n')
+    connecting = Connecting(rig, "calendar", "--flow", "device")
+    provider.approve_device(connecting.user_code())
+    assert connecting.finish() == 0, connecting.errors
+    assert provider.is_alive(use(rig, upstream))
+
+    provider.tenant(apis={})
+    refused = Connecting(rig, "calendar", "--flow", "device")
+    assert refused.finish() == 1 and "check `audience` and `resource`" in refused.errors, "it is named"
+
+
+DETAILED = ACCOUNT + """resource = "https://calendar.test/"
+resources = { calendar = ["team", "rooms"] }
+authorization_details = [
+  { for = ["read"], type = "calendar", actions = ["read"], locations = ["https://calendar.test/{calendar}"] },
+]
+"""
+
+
+@pytest.mark.parametrize("is_pushed", [False, True])
+def test_a_person_is_asked_for_what_the_account_says_in_the_providers_structure(rig, upstream, authority, provider,
+                                                                               browser, is_pushed):
+    text = PROVIDER + ("require_pushed_authorization_requests = true\n" if is_pushed else "")
+    make_operator(rig, upstream, authority, provider, text, DETAILED)
+    provider.client("desk", secret=SECRET, grants=["authorization_code", "refresh_token"],
+                    redirect_uris=["http://127.0.0.1/callback"], application_type="native",
+                    authorization_details_types=["calendar"])
+    provider.tenant(apis={"https://calendar.test/": {"scopes": SCOPES, "format": "opaque"}})
+    connecting = Connecting(rig, "calendar", "--flow", "browser", "--no-browser")
+    address = connecting.address()
+    asked = urllib.parse.parse_qs(urllib.parse.urlsplit(address).query)
+    if is_pushed:
+        assert "authorization_details" not in asked, "the browser carries a reference"
+    else:
+        assert json.loads(asked["authorization_details"][0]) == [{
+            "type": "calendar", "actions": ["read"],
+            "locations": ["https://calendar.test/rooms", "https://calendar.test/team"]}]
+    assert "Sanctum has the answer" in browser.open(address).text
+
+    assert connecting.finish() == 0, connecting.errors
+    words = "calendar actions=read locations=https://calendar.test/rooms,https://calendar.test/team"
+    assert f"  and for    {words}\n" in connecting.text
+    assert f"Given is {words}\n" in connecting.text and "not what was asked" not in connecting.text
+
+
+@pytest.mark.parametrize("account, word", [
+    (DETAILED.replace('"team", "rooms"', '"**"'), "`resources` of the account"),
+    (DETAILED.replace('type = "calendar"', 'type = "unheard"'), "knows no authorization_details of type unheard")])
+def test_details_that_nobody_could_consent_to_are_refused_before_anybody_is_asked(rig, upstream, authority, provider,
+                                                                                 account, word):
+    make_operator(rig, upstream, authority, provider, PROVIDER, account)
+    connecting = Connecting(rig, "calendar", "--flow", "browser", "--no-browser")
+    assert connecting.finish() == 2 and word in connecting.errors, connecting.errors
 
 
 def test_endpoints_that_are_written_need_no_metadata(rig, upstream, authority, provider):

@@ -140,6 +140,20 @@ def test_an_override_is_checked_like_the_profile(machine):
     assert "longer than the parent's" in outcome.errors and outcome.text == "shorter\n", outcome
 
 
+def test_an_operator_who_forbids_delegation_starts_no_mission_that_asks_for_it(machine):
+    plain = machine.profile(parent_profile(delegates=False), "plain")
+    machine.extra("[bounds]\ndelegate = false")
+    machine.configure()
+
+    refused = machine.run("sh", "-c", "echo ran", profile=machine.parent)
+    by_flag = machine.run("sh", "-c", "echo ran", profile=plain, options=["-c", "mission.delegate=true"])
+    allowed = machine.run("sh", "-c", "echo ran", profile=plain)
+
+    for outcome in (refused, by_flag):
+        assert outcome.code == 125 and "above the operator's bound" in outcome.errors and not outcome.text, outcome
+    assert allowed.code == 0 and allowed.text == "ran\n", allowed
+
+
 def test_without_delegate_there_is_no_socket_and_a_second_mission_is_125_with_the_remedy(machine):
     plain = machine.profile(parent_profile(delegates=False), "plain")
     script = f"ls /run/sanctum; {RUN} --profile child.toml -- echo ran; echo code $?"

@@ -209,6 +209,51 @@ def test_a_token_that_is_about_to_end_is_renewed_before_it_is_used(world, double
     assert [entry["credential"] for entry in double.log(method="GET") if entry.get("credential")] == access
 
 
+def api_path(double):
+    return urllib.parse.urlsplit(API[double.name]).path
+
+
+def test_a_token_that_the_api_refuses_is_renewed_once_and_the_agent_never_notices(world, double):
+    world.account()
+    inside = world.start()
+    inside.log_in()
+    double.fail("status", status=401, path=api_path(double))
+    assert inside.ask()["status"] == 200
+    assert inside.ask()["status"] == 200
+    assert inside.end().code == 0
+
+    [renewed] = double.log(grant="refresh_token")
+    [new] = [token["sha256"] for token in renewed["issued"] if token["kind"] == "access_token"]
+    used = [entry["credential"] for entry in double.log(path=api_path(double))]
+    assert used[0] != new and used[1:] == [new, new], "the request was sent again with the new one"
+
+
+def test_an_api_that_refuses_every_token_makes_no_second_renewal(world, double):
+    """The agent gets the API's own answer; the owner's login is not used up."""
+    world.account()
+    inside = world.start()
+    inside.log_in()
+    double.fail("status", status=401, path=api_path(double), times=0)
+    assert [inside.ask()["status"] for _ in range(4)] == [401] * 4
+    assert inside.end().code == 0
+    assert len(double.log(grant="refresh_token")) == 1
+
+
+def test_a_renewal_after_a_refusal_that_fails_has_the_providers_reason(world, double):
+    world.account()
+    inside = world.start()
+    inside.log_in()
+    double.fail("status", status=401, path=api_path(double), times=0)
+    double.fail("status", status=400, body={"error": "invalid_grant", "error_description": "gone"},
+                path=double.dialect.token, times=0)
+    assert inside.ask()["status"] == 401, "the API's own answer"
+    refused = inside.ask()
+    assert refused["status"] == 503 and "consent_lost" in refused["text"], refused
+    outcome = inside.end()
+    assert "invalid_grant" in outcome.of_type("exchange.refused")[-1]["detail"]
+    assert len(double.log(path=double.dialect.token, fault="status")) == 1
+
+
 def test_a_refused_renewal_tells_the_agent_to_log_in_again(world, double):
     world.account()
     double.fail("fields", fields={"expires_in": 60}, path=double.dialect.token)

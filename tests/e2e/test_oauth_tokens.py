@@ -455,3 +455,97 @@ def test_a_client_that_proves_nothing_is_reaped_without_any_secret(rig, make_ope
     [lease] = lease_ends(outcome)
     assert lease["state"] == "gone" and "by the reaper" in lease["detail"], lease
     assert lease["thumbprint"] in corp.revoked()
+
+
+# ---- a provider that is found ---------------------------------------------------------------------------------------
+
+RESOURCE = f"https://{NAME}/things"      # the double describes whatever is below its own name
+GUARDED = f"https://{API}/guarded"       # an API that says by a 401 where its metadata is
+OTHER = "https://other.example.org/"
+SCOPES = ["things.read", "things.write"]
+
+
+@pytest.fixture
+def finder(rig, upstream, authority, corp):
+    """An operator who says of the provider only what a test says; gives a function that makes the profile of it."""
+    corp.tenant(apis={each: {"scopes": SCOPES, "format": "opaque"} for each in (RESOURCE, GUARDED)})
+
+    def guard(exchange):
+        place = f"https://{NAME}/.well-known/oauth-protected-resource/guarded"
+        exchange.respond(401, b"no", [("WWW-Authenticate", f'Bearer realm="x", resource_metadata="{place}"')])
+    upstream.routes["/guarded"] = guard
+    upstream.routes["/.well-known/oauth-protected-resource/guarded"] = lambda exchange: exchange.respond(404, b"no")
+    Things(upstream)
+
+    def configure(where):
+        rig.host(API, upstream, authority.ca_file).host(NAME, corp)
+        rig.account("things", ACCOUNT + 'grant_type = "client-credentials"\n')
+        rig.secrets["corp-client"] = SECRET
+        rig.extra("".join(f'{key} = "{value}"\n' for key, value in where.items()).join(
+            ["[provider.corp]\n", 'client_id = "desk"\n' + WITH_SECRET]))
+        return rig.configure().profile(PROFILE)
+    return configure
+
+
+def describe(corp, **fields):
+    corp.fail("fields", path="/.well-known/oauth-protected-resource", fields=fields, times=0)
+
+
+@pytest.mark.parametrize("where", ["issuer", "resource", "challenge", "one of several"])
+def test_where_tokens_are_asked_for_and_given_back_is_found_from_the_issuer_or_the_api(rig, finder, corp, where):
+    if where == "challenge":
+        describe(corp, resource=GUARDED)
+    if where == "one of several":
+        describe(corp, authorization_servers=[OTHER, ISSUER])
+    profile = finder({"issuer": {"issuer": ISSUER}, "resource": {"resource": RESOURCE},
+                      "challenge": {"resource": GUARDED},
+                      "one of several": {"resource": RESOURCE, "issuer": ISSUER}}[where])
+    outcome = rig.run("sh", "-c", GET, profile=profile)
+
+    assert outcome.code == 0, outcome
+    [asked] = corp.log(path=TOKEN)
+    assert asked["asked"] == ["things.read"] and set(corp.issued()) == set(corp.revoked()) != set()
+    assert [lease["state"] for lease in lease_ends(outcome)] == ["gone"]
+
+
+@pytest.mark.parametrize("fields, word", [
+    ({"resource": f"https://{NAME}/"}, "the configuration says resource"),
+    ({"resource": OTHER}, "the configuration says resource"),
+    ({"authorization_servers": [f"http://{NAME}/"]}, "no plain https address"),
+    ({"authorization_servers": [ISSUER, OTHER]}, "write `issuer`, one of"),
+    ({"authorization_servers": [OTHER]}, "other.example.org"),
+    ({"authorization_servers": []}, "names no authorization server")])
+def test_an_api_whose_metadata_does_not_fit_starts_no_mission(rig, finder, corp, fields, word):
+    describe(corp, **fields)
+    outcome = rig.run("sh", "-c", GET, profile=finder({"resource": RESOURCE}))
+
+    assert outcome.code == 125 and word in outcome.errors and "provider corp" in outcome.errors, outcome
+    assert corp.log(path=TOKEN) == []
+
+
+@pytest.mark.parametrize("fields, word", [
+    ({"issuer": OTHER}, "asked was the issuer"),
+    ({"token_endpoint": f"http://{NAME}/oauth/token"}, "no plain https address"),
+    ({"revocation_endpoint": f"http://{NAME}/oauth/revoke"}, "no plain https address"),
+    ({"token_endpoint": None}, "names no token_endpoint")])
+def test_a_provider_whose_metadata_does_not_fit_starts_no_mission(rig, finder, corp, fields, word):
+    corp.fail("fields", path="/.well-known/oauth-authorization-server", fields=fields, times=0)
+    outcome = rig.run("sh", "-c", GET, profile=finder({"resource": RESOURCE}))
+
+    assert outcome.code == 125 and word in outcome.errors, outcome
+    assert corp.log(path=TOKEN) == []
+
+
+@pytest.mark.parametrize("case, word", [("not among", "does not take tokens of issuer"), ("nowhere", "write `issuer`"),
+                                        ("down", "provider corp")])
+def test_a_provider_that_is_not_found_starts_no_mission(rig, finder, corp, case, word, request):
+    if case == "nowhere":
+        corp.fail("status", status=404, path="/.well-known", times=0)
+    profile = finder({"resource": RESOURCE, **({"issuer": OTHER} if case == "not among" else {})})
+    if case == "down":
+        corp.down()
+        request.addfinalizer(corp.up)
+    outcome = rig.run("sh", "-c", GET, profile=profile)
+
+    assert outcome.code == 125 and word in outcome.errors, outcome
+    assert corp.log(path=TOKEN) == []

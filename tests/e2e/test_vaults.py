@@ -5,13 +5,16 @@ upstream and the record say about it. The providers are the doubles of tests/dou
 import base64
 import contextlib
 import hashlib
+import http.client
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import threading
 import time
+import urllib.parse
 from pathlib import Path
 
 import pytest
@@ -21,10 +24,12 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 import identity as identities
 import processes
 from rig import API, mission_head
+from test_connect import Connecting
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "doubles"))
 
-from providers import VAULT_GRANT, auth0_double, github_double, is_installed  # noqa: E402
+from providers import (EXCHANGE_GRANT, FEDERATED_TOKEN, TOKEN_TYPE, VAULT_GRANT, auth0_double,  # noqa: E402
+                       github_double, is_installed)
 
 TENANT = "acme.auth0.test"
 USER = "auth0|u1"
@@ -284,6 +289,126 @@ def test_on_exit_revoke_ends_the_owners_token_of_the_mission(rig, upstream, auth
     assert json.loads(again.stdout)["rule"] == "subject_expired", again
 
 
+MISSION_TYPE = "urn:acme:sanctum-mission"
+HOLD = f"curl -sS --fail https://{API}/describe >/dev/null; echo held; exec cat"
+
+
+@pytest.fixture
+def mission_tokens(rig, upstream, authority, auth0):
+    """An operator whose tenant gives each mission a refresh token of its own; returns a function that writes the
+    configuration and gives the profile, with the user's token beside it."""
+    auth0.client("sanctum", secret="client-canary-3f1a77", grants=[VAULT_GRANT, EXCHANGE_GRANT, "refresh_token"])
+    auth0.tenant(token_exchange_types=[MISSION_TYPE])
+    user = auth0.refresh_token("sanctum", USER)
+    rig.host(API, upstream, authority.ca_file).host(TENANT, auth0)
+    rig.account("calendar", f'{CALENDAR}mission_token_type = "{MISSION_TYPE}"', secret=user, item="alice")
+    rig.secrets["acme-client"] = "client-canary-3f1a77"
+
+    def configure(reaps=False):
+        rig.extra(f'[tenant.acme]\ndomain = "{TENANT}"\nclient_id = "sanctum"\n'
+                  f'client_secret = {{ item = "acme-client" }}\nreap_with_secret = {str(reaps).lower()}')
+        return rig.configure().profile(PROFILE.split('[[service]]\nname = "github"')[0]), user
+    return configure
+
+
+def vend(auth0, token):
+    """The status of Token Vault's answer to who has this refresh token."""
+    form = urllib.parse.urlencode({
+        "grant_type": VAULT_GRANT, "client_id": "sanctum", "client_secret": "client-canary-3f1a77",
+        "subject_token": token, "subject_token_type": f"{TOKEN_TYPE}refresh_token",
+        "requested_token_type": FEDERATED_TOKEN, "connection": "google-oauth2"})
+    trusted = ssl.create_default_context(cafile=auth0.ca_file)
+    connection = http.client.HTTPSConnection("127.0.0.1", auth0.port, context=trusted, timeout=20)
+    connection.request("POST", "/oauth/token", form, {"Content-Type": "application/x-www-form-urlencoded"})
+    with contextlib.closing(connection):
+        return connection.getresponse().status
+
+
+def taken_away(auth0):
+    """SHA-256 of each refresh token that was revoked, as often as it was."""
+    return [token["sha256"] for entry in auth0.log() for token in entry["revoked"] if token["kind"] == "refresh_token"]
+
+
+def token_of_mission(auth0, count=1):
+    """SHA-256 of the refresh tokens that the tenant's own exchange made, oldest first."""
+    made = [entry for entry in auth0.log(path="/oauth/token") if entry["grant"] == EXCHANGE_GRANT]
+    tokens = [token["sha256"] for entry in made for token in entry["issued"] if token["kind"] == "refresh_token"]
+    assert len(tokens) == count, made
+    return tokens
+
+
+def test_each_mission_has_a_refresh_token_of_its_own_that_ends_with_it(rig, mission_tokens, auth0):
+    """Two missions at one time: the end of the one stops what it could still be given, and nobody else."""
+    profile, user = mission_tokens()
+    first, second = (rig.start("sh", "-c", f"{HOLD}; ", profile=profile).wait_until_started() for _ in range(2))
+    assert first.read_line() == "held" and second.read_line() == "held"
+    tokens = token_of_mission(auth0, 2)
+    exchanges = [entry for entry in auth0.log(path="/oauth/token") if entry["grant"] == VAULT_GRANT]
+    assert sorted(entry["subject"] for entry in exchanges) == sorted(tokens), "never the user's own"
+
+    ended = first.finish()
+
+    [own] = [lease for lease in lease_ends(ended) if lease["asked"] == ["offline_access"]]
+    assert (own["state"], own["retire"]) == ("gone", "self") and "revoked at tenant acme" in own["detail"], own
+    assert taken_away(auth0) == [own["thumbprint"]] and own["uses"] == 0
+    assert auth0.is_alive(user), "and the other mission's lives on"
+    second.finish()
+    assert sorted(taken_away(auth0)) == sorted(tokens), "each once, and nothing else"
+    assert auth0.is_alive(user)
+
+
+def test_a_missions_token_that_was_taken_away_gives_nothing_more(rig, mission_tokens, auth0):
+    """What revoking is worth: with the user's token still good, the tenant refuses the mission's."""
+    profile, user = mission_tokens()
+    running = rig.start("sh", "-c", ASKED, profile=profile).wait_until_started()
+    assert ask(running, f"https://{API}/describe")[-1] == "200"
+    [token] = set(auth0.refresh_tokens(USER)) - {user}
+    assert sha256(token) == token_of_mission(auth0)[0]
+    assert vend(auth0, token) == 200, "as long as the mission lasts"
+
+    rig.expect_ok(rig.sanctum("revoke", running.mission))
+    running.finish()
+
+    assert vend(auth0, token) == 403
+    assert vend(auth0, user) == 200
+
+
+def test_a_mission_whose_token_the_tenant_took_away_is_refused_and_told_so(rig, mission_tokens, auth0):
+    profile, user = mission_tokens()
+    auth0.fail("fields", path="/oauth/token", grant="token-exchange", fields={"refresh_token": "taken-away"})
+    outcome = rig.run("curl", "-sS", f"https://{API}/describe", profile=profile)
+
+    assert json.loads(outcome.stdout)["rule"] == "subject_expired", outcome
+    assert "this mission's own token" in outcome.of_type("exchange.refused")[0]["detail"]
+    assert auth0.is_alive(user)
+
+
+@pytest.mark.parametrize("is_allowed", [True, False])
+def test_a_killed_vaults_mission_token_is_revoked_by_the_reaper_that_may_have_the_secret(rig, mission_tokens, auth0,
+                                                                                         is_allowed):
+    profile, user = mission_tokens(reaps=is_allowed)
+    running = rig.start("sh", "-c", HOLD, profile=profile).wait_until_started()
+    assert running.read_line() == "held"
+    os.kill(running.roles()["vault"], signal.SIGKILL)
+
+    [own] = [lease for lease in lease_ends(running.finish()) if lease["asked"] == ["offline_access"]]
+
+    assert taken_away(auth0) == (token_of_mission(auth0) if is_allowed else []), own
+    assert own["state"] == ("gone" if is_allowed else "parked")
+    assert ("by the reaper" if is_allowed else "reap_with_secret = true") in own["detail"], own
+    assert auth0.is_alive(user)
+
+
+def test_a_tenant_without_the_exchange_is_a_refusal_that_names_the_setting(rig, mission_tokens, auth0, upstream):
+    profile, _ = mission_tokens()
+    auth0.tenant(token_exchange_types=[])
+    outcome = rig.run("curl", "-sS", f"https://{API}/describe", profile=profile)
+
+    assert json.loads(outcome.stdout)["rule"] == "misconfigured", outcome
+    assert f"Custom Token Exchange profile for {MISSION_TYPE}" in outcome.of_type("exchange.refused")[0]["detail"]
+    assert upstream.exchanges == [] and auth0.log(path="/oauth/revoke") == []
+
+
 WAIT = f"""
 set -e
 curl -sS --fail https://api.github.com/repos/acme/api/issues >/dev/null
@@ -353,12 +478,113 @@ def test_what_a_provider_that_is_down_keeps_is_given_back_by_a_later_reap(rig, o
     assert set(github.revoked()) == set(github.issued())
 
 
+# ---- a user's token of a GitHub App ---------------------------------------------------------------------------------
+
+GITHUB_USER = """catalog = "github"
+source = "github-app"
+provider = "app"
+item = "octocat"
+"""
+GITHUB_PROFILE = mission_head("scoped") + """\
+[[service]]
+name = "github"
+catalog = "github"
+account = "octocat"
+grant = ["issues:write"]
+resources = { repo = ["acme/api"] }
+"""
+ISSUES = "https://api.github.com/repos/acme/api/issues"
+
+
+@pytest.fixture
+def github_user(rig, github):
+    """An operator whose account is a user of a GitHub App; returns a function that stores what the user has and gives
+    the profile."""
+    rig.host("api.github.com", github, github.ca_file).host("github.com", github)
+
+    def configure(item, reaps=False, more=""):
+        rig.account("octocat", GITHUB_USER, secret=item, item="octocat")
+        rig.secrets["app-secret"] = github.client_secret
+        rig.extra('[provider.app]\ntoken_endpoint = "https://github.com/login/oauth/access_token"\n'
+                  f'client_id = "{github.client_id}"\nclient_secret = {{ item = "app-secret" }}\n'
+                  f'reap_with_secret = {str(reaps).lower()}\n{more}')
+        return rig.configure().profile(GITHUB_PROFILE)
+    return configure
+
+
+@pytest.mark.parametrize("has_refresh", [False, True])
+def test_a_users_token_of_an_app_is_narrowed_to_the_mission_and_only_that_ends(rig, github, github_user, has_refresh):
+    token, refresh = github.user_token(has_refresh=has_refresh)
+    profile = github_user(refresh if has_refresh else token)
+    other = "https://api.github.com/repos/acme/site/issues"
+    outcome = rig.run("sh", "-c", f"set -e; curl -sS --fail {ISSUES}; curl -sS --fail -d '{{}}' {ISSUES}; "
+                                  f"curl -sS {other}", profile=profile)
+
+    assert outcome.code == 0, outcome
+    narrowed = [entry for entry in github.log() if entry["path"].endswith("/token/scoped")]
+    assert [entry["asked"] for entry in narrowed] == [["issues:read", "repo=api"], ["issues:write", "repo=api"]]
+    children = set(github.issued("scoped_token"))
+    used = {entry["credential"] for entry in github.log() if entry["path"].startswith("/repos/")}
+    assert used == children and len(children) == 2, "never the user's own"
+    assert [reason for reason, _, _ in outcome.refused] == ["resource_outside"]
+    ended = {lease["thumbprint"]: lease["state"] for lease in lease_ends(outcome)}
+    assert ended == {child: "gone" for child in children}
+    own = {sha256(each) for each in (token, refresh) if each}
+    assert children <= set(github.revoked()) and (has_refresh or not own & set(github.revoked()))
+    if has_refresh:
+        assert len([entry for entry in github.log() if entry["path"].endswith("/access_token")]) == 1, "one refresh"
+        again = rig.run("curl", "-sS", "--fail", ISSUES, profile=profile)
+        assert again.code == 0, "and its successor is in the store"
+
+
+def test_a_user_who_was_asked_is_what_the_next_mission_narrows(rig, github, github_user):
+    """`sanctum connect` by GitHub's device flow, with its errors in answers of status 200."""
+    profile = github_user(None, more='device_authorization_endpoint = "https://github.com/login/device/code"\n')
+    github.fail("fields", fields={"interval": 1}, path="/login/device/code", times=0)
+    connecting = Connecting(rig, "octocat", "--flow", "device")
+    github.approve_device(connecting.user_code())
+    assert connecting.finish() == 0, connecting.errors
+
+    outcome = rig.run("curl", "-sS", "--fail", ISSUES, profile=profile)
+
+    assert outcome.code == 0, outcome
+    assert set(github.issued("scoped_token")) <= set(github.revoked()) and github.issued("scoped_token")
+    scopes = Connecting(rig, "octocat", "--flow", "device", "--scopes", "issues:read")
+    assert scopes.finish() == 2 and "permissions instead" in scopes.errors
+
+
+def test_a_narrowed_token_that_is_wider_than_asked_is_taken_back_and_refused(rig, github, github_user):
+    token, _ = github.user_token(has_refresh=False)
+    github.fail("wider", scopes=["contents:write"], path=f"/applications/{github.client_id}/token/scoped", times=0)
+    outcome = rig.run("curl", "-sS", ISSUES, profile=github_user(token))
+
+    assert json.loads(outcome.stdout)["rule"] == "scope_too_wide", outcome
+    assert set(github.revoked()) == set(github.issued("scoped_token")) != set()
+    assert github.is_alive(token) and not github.log(path="/repos/acme/api/issues")
+
+
+@pytest.mark.parametrize("is_allowed", [True, False])
+def test_a_killed_vaults_narrowed_token_is_revoked_by_the_reaper_that_may_have_the_secret(rig, github, github_user,
+                                                                                          is_allowed):
+    token, _ = github.user_token(has_refresh=False)
+    running = rig.start("sh", "-c", f"curl -sS --fail {ISSUES} >/dev/null; echo held; exec cat",
+                        profile=github_user(token, reaps=is_allowed)).wait_until_started()
+    assert running.read_line() == "held"
+    os.kill(running.roles()["vault"], signal.SIGKILL)
+
+    [lease] = lease_ends(running.finish())
+
+    assert set(github.revoked()) == (set(github.issued("scoped_token")) if is_allowed else set())
+    assert lease["state"] == ("gone" if is_allowed else "parked")
+    assert ("by the reaper" if is_allowed else "reap_with_secret = true") in lease["detail"], lease
+    assert github.is_alive(token)
+
+
 # ---- one service taken back -----------------------------------------------------------------------------------------
 
 ASKED = """
 while read -r url; do curl -sS -w ' %{http_code}' "$url" | tr -d '\n'; echo; done
 """
-ISSUES = "https://api.github.com/repos/acme/api/issues"
 
 
 def ask(running, url):

@@ -60,6 +60,7 @@ private:
     void note_consent(const std::string& flow, const std::optional<std::vector<std::string>>& received,
                       std::optional<std::map<std::string, std::string>> shown = std::nullopt);
     void take_back(const Secret& token, std::string_view hint);
+    void report_details(const std::optional<std::vector<DetailMembers>>& received) const;
     void report(const std::optional<std::vector<std::string>>& received) const;
     [[nodiscard]] ConsentParts parts(const ConsentQuestion& question) {
         return {talk_, *endpoint_, plan_.client, plan_.metadata, question, plan_.account.name};
@@ -98,12 +99,15 @@ void Connecting::announce() const {
         plan_.client.client_id);
     say("  asks for   " + words_of(plan_.question.scopes) +
         (plan_.is_token_vault() ? " of connection " + account.provider.connection : ""));
+    for (const DetailMembers& detail : plan_.question.details) say("  and for    " + detail.words());
     if (plan_.is_token_vault()) {
         say("  stores     the provider's tokens in the tenant's Token Vault, and the user's Auth0 refresh token, "
             "sealed, as " + place + " where there is none that works");
         say("  by         a browser on this machine; a login before it by " + flow);
     } else {
-        say("  stores     the refresh token, sealed, as " + place + " (what is there is replaced)");
+        const std::string what = plan_.is_github_user() ? "the user's refresh token, or token that does not run out"
+                                                        : "the refresh token";
+        say("  stores     " + what + ", sealed, as " + place + " (what is there is replaced)");
         say("  by         " + flow);
     }
     say("  notes      when and with which scopes, without any secret, in " +
@@ -140,8 +144,10 @@ Status Connecting::unlock() {
 Status Connecting::connect_provider() {
     SANCTUM_TRY(const TokenAnswer answer, consent_and_keep(plan_.question));
     note_consent(plan_.flow == ConsentFlow::Device ? "device" : "browser", answer.scopes);
-    say("Connected: account " + plan_.account.name + " has its refresh token.");
+    say("Connected: account " + plan_.account.name + " has its " +
+        (answer.refresh_token.is_empty() ? "token." : "refresh token."));
     report(answer.scopes);
+    report_details(answer.details);
     return {};
 }
 
@@ -219,6 +225,8 @@ Result<TokenAnswer> Connecting::consent_and_keep(const ConsentQuestion& question
 }
 
 Status Connecting::keep(const TokenAnswer& answer) {
+    // An app whose users' tokens do not run out gives no other.
+    if (plan_.is_github_user() && answer.refresh_token.is_empty()) return write_item(answer.access_token);
     if (answer.refresh_token.is_empty()) {
         take_back(answer.access_token, "access_token");
         return Error{Errc::Denied, plan_.title() + " gave no refresh token, so nothing was stored: switch refresh "
@@ -280,6 +288,15 @@ void Connecting::take_back(const Secret& token, std::string_view hint) {
                          "time, or when the consent is withdrawn at the provider\n");
 }
 
+// Missions compare again, each for what it needs.
+void Connecting::report_details(const std::optional<std::vector<DetailMembers>>& received) const {
+    if (plan_.question.details.empty()) return;
+    if (!received) return say("The provider did not say which authorization_details it gave.");
+    for (const DetailMembers& detail : *received) say("Given is " + provider_words(detail.words()));
+    const auto difference = check_details(plan_.account, plan_.question.details, received);
+    if (difference) say("That is not what was asked for: " + provider_words(difference->what));
+}
+
 void Connecting::report(const std::optional<std::vector<std::string>>& received) const {
     if (!received) {
         say("The provider did not say which scopes it gave; by RFC 6749 5.1 those that were asked for.");
@@ -300,7 +317,8 @@ void Connecting::report(const std::optional<std::vector<std::string>>& received)
 
 void describe(CLI::App& app, ConnectOptions& options) {
     app.footer("Example:\n  sanctum connect calendar --flow device");
-    app.add_option("ACCOUNT", options.account, "An account with source = \"oauth\", \"auth0\" or \"login\"")
+    app.add_option("ACCOUNT", options.account,
+                   "An account with source = \"oauth\", \"auth0\", \"login\" or \"github-app\"")
         ->required();
     app.add_option("--scopes", options.scopes, "What to ask for, instead of the account's `grant`")
         ->delimiter(',')

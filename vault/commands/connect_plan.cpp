@@ -5,8 +5,8 @@
 #include "profiles/schema/resolve.hpp"
 #include "vault/commands/consent_flows.hpp"
 #include "vault/commands/start_browser.hpp"
-#include "vault/http/json_answer.hpp"
 #include "vault/oauth/connected_account.hpp"
+#include "vault/oauth/discovery.hpp"
 #include "vault/oauth/scope_check.hpp"
 
 #include <algorithm>
@@ -40,7 +40,10 @@ std::string why_not(const Account& account) {
         if (!account.item.empty()) return {};
         return "it names no `item` to keep the login in: write item = \"" + account.name + "\"";
     }
-    if (account.source == "github-app") return "install the app for the repositories in its settings at GitHub";
+    if (account.source == "github-app") {
+        if (!account.provider.client.empty()) return {};
+        return "install the app for the repositories in its settings at GitHub";
+    }
     return "its source is `" + account.source + "`, which knows no consent";
 }
 
@@ -49,8 +52,8 @@ std::string connectable(const OperatorConfig& config) {
     for (const Account& account : config.accounts) {
         if (why_not(account).empty()) names += (names.empty() ? "" : ", ") + account.name;
     }
-    return names.empty() ? "no account of the configuration can be connected: one needs source = \"oauth\", \"auth0\" "
-                           "or \"login\""
+    return names.empty() ? "no account of the configuration can be connected: one needs source = \"oauth\", \"auth0\", "
+                           "\"login\", or \"github-app\" with a provider"
                          : "accounts that can be connected: " + names;
 }
 
@@ -81,24 +84,7 @@ IdentityClient client_of(const OperatorConfig& config, const Account& account) {
     return *found;
 }
 
-// --- what the provider says about itself --------------------------------------------------------------------------
-
-Result<ServerMetadata> discover(ProviderTalk& talk, const std::string& title, const IdentityClient& client) {
-    for (const std::string& url : metadata_urls(client.issuer)) {
-        HttpRequest request;
-        request.method = "GET";
-        request.url = url;
-        request.headers = {{"accept", "application/json"}};
-        request.repeat = Repeat::Safe;
-        SANCTUM_TRY(const HttpResponse response, ask_provider(talk, title, std::move(request)));
-        // Not there, or the page that some servers show for whatever is not there.
-        if (response.status != 200 || !JsonAnswer::parse(response)) continue;
-        Result<ServerMetadata> metadata = read_server_metadata(response, client.issuer);
-        if (!metadata) return std::move(metadata).error().in(title);
-        return metadata;
-    }
-    return ServerMetadata{};
-}
+// --- where and how ------------------------------------------------------------------------------------------------
 
 std::vector<ProviderHost> hosts_of(const IdentityClient& client) {
     std::set<std::pair<std::string, std::uint16_t>> hosts;
@@ -182,19 +168,38 @@ Result<ConnectPlan> plan_login(const ConnectOptions& options, ConnectPlan plan) 
 
 // --- what is asked ------------------------------------------------------------------------------------------------
 
+Status check_types(const ConnectPlan& plan, const ConsentQuestion& question) {
+    const auto& known = plan.metadata.detail_types;
+    for (const DetailMembers& detail : question.details) {
+        const std::string& type = detail.texts.at("type");
+        if (!known || std::find(known->begin(), known->end(), type) != known->end()) continue;
+        return Error{Errc::InvalidProfile, "account " + plan.account.name + ": " + plan.title() +
+                                               " knows no authorization_details of type " + type};
+    }
+    return {};
+}
+
 Result<ConsentQuestion> make_question(const ConnectOptions& options, const ConnectPlan& plan) {
     const Account& account = plan.account;
     const profiles::ProviderAccount& provider = account.provider;
     std::vector<std::string> scopes = options.scopes;
-    if (scopes.empty() && account.grant && provider.asks_scopes) scopes = *account.grant;
-    if (scopes.empty() && provider.asks_scopes) {
+    // What a user may let an app of GitHub's do stands in the app.
+    const bool asks_scopes = provider.asks_scopes && !plan.is_github_user();
+    if (!asks_scopes && plan.is_github_user() && !scopes.empty()) {
+        return Error{Errc::InvalidProfile, "--scopes: a GitHub App has permissions instead, in its own settings"};
+    }
+    if (scopes.empty() && account.grant && asks_scopes) scopes = *account.grant;
+    if (scopes.empty() && asks_scopes) {
         for (const auto& [ours, theirs] : provider.scope_names) scopes.push_back(ours);
     }
-    if (scopes.empty() && provider.asks_scopes) {
+    if (scopes.empty() && asks_scopes) {
         return Error{Errc::InvalidProfile, "account " + account.name + " does not say which scopes it may have: name "
                                                "them with --scopes, or as `grant` of the account"};
     }
-    ConsentQuestion question{provider_scopes(provider, scopes), provider.audience, provider.resource};
+    const std::string& resource = provider.resource.empty() ? plan.client.resource : provider.resource;
+    ConsentQuestion question{provider_scopes(provider, scopes), provider.audience, resource};
+    SANCTUM_TRY(question.details, details_to_consent(account, scopes));
+    SANCTUM_CHECK(check_types(plan, question));
     for (const std::string& scope : question.scopes) {
         const bool is_scope = std::all_of(scope.begin(), scope.end(), [](char c) {
             return c > 0x20 && c < 0x7f && c != '"' && c != '\\';
@@ -227,13 +232,9 @@ Result<ConnectPlan> plan_connection(const ConnectOptions& options, const Operato
     }
     plan.place.port = options.port;
     plan.client = client_of(config, plan.account);
-    if (!plan.client.issuer.empty()) {
-        SANCTUM_CHECK(talk.reach({provider_host(plan.client.issuer)}, config.upstream));
-        SANCTUM_TRY(plan.metadata, discover(talk, plan.title(), plan.client));
-        Result<IdentityClient> complete = complete_client(plan.client, plan.metadata);
-        if (!complete) return std::move(complete).error().in(plan.title());
-        plan.client = std::move(*complete);
-    }
+    SANCTUM_TRY(Discovered found, discover(talk, config.upstream, plan.client));
+    plan.client = std::move(found.client);
+    plan.metadata = std::move(found.metadata);
     SANCTUM_TRY(plan.flow, choose_flow(options, plan));
     SANCTUM_TRY(plan.question, make_question(options, plan));
     SANCTUM_CHECK(talk.reach(hosts_of(plan.client), config.upstream));

@@ -40,8 +40,9 @@ struct ConnectPlan {
     std::optional<profiles::Login> login;  ///< of an account whose source is a login
 
     [[nodiscard]] bool is_token_vault() const { return account.source == "auth0"; }
+    [[nodiscard]] bool is_github_user() const { return account.source == "github-app"; }
     /// `provider corp`, `tenant acme`.
-    [[nodiscard]] std::string title() const { return (client.is_tenant ? "tenant " : "provider ") + client.name; }
+    [[nodiscard]] std::string title() const { return client.title(); }
 };
 
 /// Asks the provider about itself (RFC 8414), and lets `talk` reach what it named. Errors: InvalidProfile (no such

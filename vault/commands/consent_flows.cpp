@@ -186,20 +186,6 @@ Result<Secret> wait_for_browser(const ConsentParts& parts, const BrowserChoice& 
     return std::get<Error>(std::move(*answer)).in(title_of(parts));
 }
 
-Result<HttpResponse> ask_provider(ProviderTalk& talk, const std::string& provider, HttpRequest request) {
-    Result<HttpResponse> response = talk.send(std::move(request));
-    if (response && response->status < 500 && response->status != 429) return response;
-    if (response) {
-        return Error{Errc::Timeout, provider + " answers with status " + std::to_string(response->status) +
-                                        "; try again later"};
-    }
-    Error error = std::move(response).error();
-    if (talk.is_cancelled()) return error;
-    const bool is_out_of_reach = error.code == Errc::Io || error.code == Errc::Cancelled;
-    if (is_out_of_reach) error.code = Errc::Timeout;
-    return std::move(error).in(provider);
-}
-
 Result<TokenAnswer> consent_by_device(const ConsentParts& parts) {
     SANCTUM_TRY(const DeviceAuthorization begun, begin_device(parts));
     tell_device(begun);

@@ -52,7 +52,4 @@ using MakeAddress = std::function<Result<std::string>(BrowserGrant& grant)>;
 /// A failure as the error that ends the command. See consent_by_device.
 [[nodiscard]] Error consent_error(const ConsentParts& parts, const SourceFailure& failure);
 
-/// The whole answer of a provider, whatever it says. Errors: Timeout, Cancelled, Protocol, Denied, as above.
-[[nodiscard]] Result<HttpResponse> ask_provider(ProviderTalk& talk, const std::string& provider, HttpRequest request);
-
 }  // namespace sanctum::vault

@@ -39,7 +39,7 @@ struct HttpRequest {
     std::string url;
     std::vector<std::pair<std::string, std::string>> headers;  ///< no secret; without host, length and authorization
     Secret authorization;                                      ///< the header's value; empty: none is sent
-    Secret body;                                               ///< sent with its length; empty for GET and DELETE
+    Secret body;                                               ///< sent with its length; empty for GET and most DELETE
     Repeat repeat = Repeat::Never;
     const ClientCertificate* certificate = nullptr;  ///< borrowed until the answer; null: none
 };

@@ -43,4 +43,18 @@ Result<bool> ProviderTalk::wait(const std::function<bool()>& is_done, std::optio
     }
 }
 
+Result<HttpResponse> ask_provider(ProviderTalk& talk, const std::string& provider, HttpRequest request) {
+    Result<HttpResponse> response = talk.send(std::move(request));
+    if (response && response->status < 500 && response->status != 429) return response;
+    if (response) {
+        return Error{Errc::Timeout, provider + " answers with status " + std::to_string(response->status) +
+                                        "; try again later"};
+    }
+    Error error = std::move(response).error();
+    if (talk.is_cancelled()) return error;
+    const bool is_out_of_reach = error.code == Errc::Io || error.code == Errc::Cancelled;
+    if (is_out_of_reach) error.code = Errc::Timeout;
+    return std::move(error).in(provider);
+}
+
 }  // namespace sanctum::vault

@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace sanctum::vault {
@@ -53,5 +54,9 @@ private:
     int cancel_fd_ = -1;
     bool is_cancelled_ = false;
 };
+
+/// The whole answer of a provider, whatever it says. Errors: Timeout (out of reach, or it answers 429 or 5xx),
+/// Cancelled (a signal), Protocol, Denied; with the provider's name.
+[[nodiscard]] Result<HttpResponse> ask_provider(ProviderTalk& talk, const std::string& provider, HttpRequest request);
 
 }  // namespace sanctum::vault

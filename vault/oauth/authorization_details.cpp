@@ -135,6 +135,28 @@ Result<std::vector<DetailMembers>> details_for(const profiles::ProviderAccount& 
     return out;
 }
 
+Result<std::vector<DetailMembers>> details_to_consent(const profiles::Account& account,
+                                                      const std::vector<std::string>& scopes) {
+    const std::vector<profiles::AuthorizationDetail>& all = account.provider.details;
+    SourceNeed need;
+    for (const std::string& scope : scopes) {
+        const bool is_named = std::any_of(all.begin(), all.end(), [&](const profiles::AuthorizationDetail& detail) {
+            return std::find(detail.scopes.begin(), detail.scopes.end(), scope) != detail.scopes.end();
+        });
+        if (is_named) need.scopes.push_back(scope);
+    }
+    for (const auto& [name, patterns] : account.resources) {
+        const bool is_literal = std::none_of(patterns.begin(), patterns.end(), [](const std::string& pattern) {
+            return pattern.find('*') != std::string::npos;
+        });
+        if (is_literal) need.resources[name] = patterns;
+    }
+    Result<std::vector<DetailMembers>> details = details_for(account.provider, need);
+    if (details) return details;
+    return Error{Errc::InvalidProfile, "account " + account.name + ": " + details.error().what +
+                                           "; a consent takes them one by one, as `resources` of the account"};
+}
+
 std::string details_json(const std::vector<DetailMembers>& details) {
     std::string out = "[";
     for (const DetailMembers& detail : details) {

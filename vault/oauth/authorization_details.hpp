@@ -29,6 +29,11 @@ struct DetailMembers {
 /// resource that the need does not name or, for a single text, more than one), with the remedy.
 [[nodiscard]] Result<std::vector<DetailMembers>> details_for(const profiles::ProviderAccount& account,
                                                              const SourceNeed& need);
+/// The account's details that a person is asked to consent to, for what missions may need of them later: those of
+/// `scopes` (the catalog's; others have none), filled with the account's own resources. Errors: InvalidProfile (a
+/// resource that the account does not name one by one), with what to write.
+[[nodiscard]] Result<std::vector<DetailMembers>> details_to_consent(const profiles::Account& account,
+                                                                    const std::vector<std::string>& scopes);
 /// True when a detail depends on resources.
 [[nodiscard]] bool names_resources(const profiles::ProviderAccount& account);
 

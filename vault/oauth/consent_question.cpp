@@ -51,6 +51,7 @@ void add_question(Form& form, const ConsentQuestion& question) {
     form.add_if("scope", join_scopes(question.scopes));
     form.add_if("audience", question.audience);
     form.add_if("resource", question.resource);
+    if (!question.details.empty()) form.add("authorization_details", details_json(question.details));
 }
 
 ScopeDifference compare_scopes(const std::vector<std::string>& asked, const std::vector<std::string>& received) {

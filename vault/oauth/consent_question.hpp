@@ -4,6 +4,7 @@
 
 #include "base/result.hpp"
 #include "vault/http/http_client.hpp"
+#include "vault/oauth/authorization_details.hpp"
 #include "vault/oauth/form.hpp"
 
 #include <optional>
@@ -17,9 +18,10 @@ struct ConsentQuestion {
     std::vector<std::string> scopes;
     std::string audience;
     std::string resource;  ///< RFC 8707
+    std::vector<DetailMembers> details{};  ///< RFC 9396
 };
 
-/// Adds `scope`, `audience` and `resource`.
+/// Adds `scope`, `audience`, `resource` and `authorization_details`.
 void add_question(Form& form, const ConsentQuestion& question);
 
 /// How the scopes that came differ from those that were asked. `openid` and `offline_access` are requests for tokens

@@ -82,7 +82,7 @@ Result<Identity> Identity::create(profiles::IdentityClient client, const ItemLoo
     return identity;
 }
 
-std::string Identity::title() const { return (client_.is_tenant ? "tenant " : "provider ") + client_.name; }
+std::string Identity::title() const { return client_.title(); }
 
 std::string Identity::why_no_reaper() const {
     switch (client_.authentication) {
@@ -97,10 +97,12 @@ std::string Identity::why_no_reaper() const {
     return "the reaper does not have the key of " + title() + "'s client";
 }
 
+Secret Identity::basic_authorization() const { return basic(client_.client_id, secret_.reveal()); }
+
 Status Identity::authenticate(Form& form, HttpRequest& request, WallTime now) const {
     switch (client_.authentication) {
         case ClientAuthentication::SecretBasic:
-            request.authorization = basic(client_.client_id, secret_.reveal());
+            request.authorization = basic_authorization();
             return {};
         case ClientAuthentication::SecretPost:
             form.add("client_id", client_.client_id);

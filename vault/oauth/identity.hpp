@@ -28,6 +28,10 @@ public:
     /// is made for this one request, its times taken from `now`. Errors: Internal.
     [[nodiscard]] Status authenticate(Form& form, HttpRequest& request, WallTime now) const;
 
+    /// `Basic` with the client's id and secret, for an API of the provider's that wants it so, however the client
+    /// proves itself elsewhere. Precondition: it has a secret.
+    [[nodiscard]] Secret basic_authorization() const;
+
     /// A token about a user, signed by this client: Auth0's privileged worker. `audit_context` at most 256 characters.
     /// Errors: Internal.
     [[nodiscard]] Result<Secret> sign_for_user(const std::string& user, const std::string& audit_context,

@@ -40,25 +40,35 @@ Result<ServerMetadata> read_server_metadata(const HttpResponse& response, const 
     // SECURITY: whoever answers for another issuer would get our codes and our client's secret (RFC 8414 6.2).
     if (metadata.issuer != issuer) {
         return Error{Errc::Protocol, "its metadata is that of `" + provider_words(metadata.issuer) +
-                                         "`, and the configuration says issuer = \"" + issuer + "\""};
+                                         "`, and asked was the issuer \"" + issuer + "\" (issuer strings are "
+                                         "compared byte for byte)"};
     }
     SANCTUM_CHECK(take_endpoint(json, "authorization_endpoint", metadata.authorization_endpoint));
     SANCTUM_CHECK(take_endpoint(json, "token_endpoint", metadata.token_endpoint));
+    SANCTUM_CHECK(take_endpoint(json, "revocation_endpoint", metadata.revocation_endpoint));
+    SANCTUM_CHECK(take_endpoint(json, "introspection_endpoint", metadata.introspection_endpoint));
     SANCTUM_CHECK(take_endpoint(json, "device_authorization_endpoint", metadata.device_authorization_endpoint));
     SANCTUM_CHECK(take_endpoint(json, "pushed_authorization_request_endpoint", metadata.pushed_authorization_endpoint));
     metadata.requires_pushed = json.boolean("require_pushed_authorization_requests").value_or(false);
     metadata.sends_issuer = json.boolean("authorization_response_iss_parameter_supported").value_or(false);
     metadata.scopes = json.texts("scopes_supported");
     metadata.challenge_methods = json.texts("code_challenge_methods_supported");
+    metadata.detail_types = json.texts("authorization_details_types_supported");
     return metadata;
 }
 
 Result<profiles::IdentityClient> complete_client(profiles::IdentityClient client, const ServerMetadata& metadata) {
+    fill(client.token_endpoint, metadata.token_endpoint);
+    if (client.token_endpoint.empty()) {
+        return Error{Errc::Denied, "its metadata names no token_endpoint, or is not where it should be: write it"};
+    }
     if (!metadata.token_endpoint.empty() && metadata.token_endpoint != client.token_endpoint) {
         return Error{Errc::Denied, "its metadata names the token endpoint " + metadata.token_endpoint +
                                        ", and the configuration " + client.token_endpoint +
                                        ": correct token_endpoint or issuer"};
     }
+    fill(client.revocation_endpoint, metadata.revocation_endpoint);
+    fill(client.introspection_endpoint, metadata.introspection_endpoint);
     fill(client.authorization_endpoint, metadata.authorization_endpoint);
     fill(client.device_authorization_endpoint, metadata.device_authorization_endpoint);
     fill(client.pushed_authorization_endpoint, metadata.pushed_authorization_endpoint);

@@ -13,17 +13,20 @@
 
 namespace sanctum::vault {
 
-/// The members that a consent needs. Endpoints are https or empty: not published.
+/// The members that consents and tokens need. Endpoints are https or empty: not published.
 struct ServerMetadata {
     std::string issuer;
     std::string authorization_endpoint;
     std::string token_endpoint;
+    std::string revocation_endpoint;
+    std::string introspection_endpoint;
     std::string device_authorization_endpoint;
     std::string pushed_authorization_endpoint;
     bool requires_pushed = false;  ///< `require_pushed_authorization_requests` (RFC 9126 5)
     bool sends_issuer = false;     ///< `authorization_response_iss_parameter_supported` (RFC 9207 3)
     std::optional<std::vector<std::string>> scopes;             ///< absent: not published
     std::optional<std::vector<std::string>> challenge_methods;  ///< absent: not published
+    std::optional<std::vector<std::string>> detail_types;       ///< of RFC 9396 10; absent: not published
 };
 
 /// Where `issuer` publishes them: as RFC 8414 3.1 has it, and as OpenID Connect does; asked in this order.
@@ -34,7 +37,8 @@ struct ServerMetadata {
 [[nodiscard]] Result<ServerMetadata> read_server_metadata(const HttpResponse& response, const std::string& issuer);
 
 /// The client with the endpoints that its configuration leaves open; what the operator wrote wins. Errors: Denied (the
-/// published token endpoint is another than the configured one: one of the two is wrong, and a code would go there).
+/// published token endpoint is another than the configured one: one of the two is wrong, and a code would go there; or
+/// neither is there).
 [[nodiscard]] Result<profiles::IdentityClient> complete_client(profiles::IdentityClient client,
                                                                const ServerMetadata& metadata);
 

@@ -17,8 +17,8 @@ struct NamedError {
     std::string_view remedy;
 };
 
-// RFC 6749 5.2, RFC 8693 2.2.2, RFC 7009 2.2.1, and Auth0's own.
-constexpr std::array<NamedError, 18> kErrors = {{
+// RFC 6749 5.2, RFC 8693 2.2.2, RFC 7009 2.2.1, Auth0's own, and GitHub's.
+constexpr std::array<NamedError, 20> kErrors = {{
     {"federated_connection_refresh_token_not_found", SourceFault::ConsentRequired,
      "the user never connected this account (a login alone does not), or the connection's name is another"},
     {"federated_connection_refresh_token_flow_failed", SourceFault::ConsentLost,
@@ -39,6 +39,9 @@ constexpr std::array<NamedError, 18> kErrors = {{
     {"invalid_scope", SourceFault::ScopeUnavailable, "the account was not connected with these scopes"},
     {"interaction_required", SourceFault::ConsentRequired, "the user must consent at the provider"},
     {"consent_required", SourceFault::ConsentRequired, "the user must consent at the provider"},
+    {"bad_refresh_token", SourceFault::ConsentLost,
+     "the user's refresh token was used up or has run out: connect the account again"},
+    {"incorrect_client_credentials", SourceFault::Misconfigured, "check client_id and the client's secret"},
     {"login_required", SourceFault::SubjectExpired, "the owner must log in again"},
     {"temporarily_unavailable", SourceFault::Unavailable, "try again later"},
     {"server_error", SourceFault::Unavailable, "try again later"},
@@ -210,6 +213,7 @@ std::variant<TokenAnswer, SourceFailure> read_token_answer(const HttpResponse& r
     if (json.has("scope")) answer.scopes = split_scopes(json.text("scope"));
     answer.details = take_details(json);
     answer.refresh_token = json.take_secret("refresh_token");
+    answer.id_token = json.take_secret("id_token");
     return answer;
 }
 

@@ -21,6 +21,7 @@ struct TokenAnswer {
     std::optional<std::vector<std::string>> scopes;   ///< sorted; absent: not said. Separated by spaces or commas
     std::optional<std::vector<DetailMembers>> details;  ///< RFC 9396 7; absent: not said
     Secret refresh_token;                             ///< a new one, that replaces ours; empty: ours stays
+    Secret id_token;                                  ///< OpenID Connect; empty: none came
 };
 
 /// Who was asked, in the words of the sentences that an operator reads.

@@ -23,7 +23,7 @@ Fetched to_credential(const profiles::Account& account, const SourceNeed& need, 
     Credential credential;
     credential.secret = std::move(answer.access_token);
     credential.scopes = std::get<ScopeReport>(std::move(scopes));
-    credential.retire = RetireClass::Expires;
+    credential.retire = RetireClass::Expires;  // what tells it from a mission's own token
     if (answer.expires_in) credential.expires = WallTime{now.unix_ms + answer.expires_in->count()};
     return credential;
 }
@@ -51,7 +51,7 @@ Result<Form> Auth0Source::make_form(const SourceNeed& need, WallTime now) const 
         const bool is_access = provider.how == "access-token";
         form.add("subject_token_type", is_access ? "urn:ietf:params:oauth:token-type:access_token"
                                                  : "urn:ietf:params:oauth:token-type:refresh_token");
-        form.add("subject_token", subject_.reveal());
+        form.add("subject_token", has_mission_token() ? mission_token_.reveal() : subject_.reveal());
         form.add("requested_token_type", kFederatedToken);
     }
     form.add("connection", provider.connection);
@@ -60,21 +60,96 @@ Result<Form> Auth0Source::make_form(const SourceNeed& need, WallTime now) const 
     return form;
 }
 
+TokenQuestion Auth0Source::question() const {
+    return {tenant_->identity().title(), account_.name, account_.provider.connection, SourceFault::SubjectExpired,
+            account_.provider.how == "refresh-token", account_.provider.how == "worker"};
+}
+
+bool Auth0Source::lacks_mission_token() const { return has_mission_token() && mission_token_.is_empty(); }
+
+SourceFailure Auth0Source::no_mission_token(const std::string& what) const {
+    return {SourceFault::Misconfigured,
+            "account " + account_.name + ": " + tenant_->identity().title() + " gave no token of the mission: " + what,
+            Milliseconds(0)};
+}
+
+void Auth0Source::make_mission_token(const SourceNeed& /*need*/, Completion<Fetched> done) {
+    const auto make = [this](WallTime /*now*/) -> Result<Form> {
+        Form form;
+        form.add("grant_type", "refresh_token");
+        form.add("refresh_token", subject_.reveal());
+        form.add("scope", "openid");
+        return form;
+    };
+    tenant_->ask(make, question(), [this, done = std::move(done)](TokenOutcome outcome) {
+        if (auto* failure = std::get_if<SourceFailure>(&outcome)) {
+            failure->may_be_out = false;  // no refresh token comes of it
+            if (failure->fault == SourceFault::NoAnswer) failure->fault = SourceFault::Unavailable;
+            return done(std::move(*failure));
+        }
+        const Secret id_token = std::move(std::get<TokenAnswer>(outcome).id_token);
+        if (!id_token.is_empty()) return exchange_for_mission(id_token, done);
+        done(no_mission_token("the user's token gives no ID token; log in with the scope openid (sanctum connect " +
+                              account_.name + ")"));
+    });
+}
+
+void Auth0Source::exchange_for_mission(const Secret& id_token, Completion<Fetched> done) {
+    const auto form = std::make_shared<Form>();
+    form->add("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange");
+    form->add("subject_token_type", account_.provider.mission_token_type);
+    form->add("subject_token", id_token.reveal());
+    form->add("scope", "openid " + std::string(kMissionTokenScope));
+    const auto make = [form](WallTime /*now*/) -> Result<Form> { return form->duplicate(); };
+    tenant_->ask(make, question(), [this, done = std::move(done)](TokenOutcome outcome) {
+        if (auto* answer = std::get_if<TokenAnswer>(&outcome)) return done(to_mission_token(std::move(*answer)));
+        auto& failure = std::get<SourceFailure>(outcome);
+        if (!failure.error.empty()) {
+            failure.what += "; look at the tenant's Custom Token Exchange profile for " +
+                            account_.provider.mission_token_type + ", at its Action, and that the client may use it";
+        }
+        done(std::move(failure));
+    });
+}
+
+Fetched Auth0Source::to_mission_token(TokenAnswer answer) {
+    if (answer.refresh_token.is_empty()) {
+        return that_may_be_out(no_mission_token("its answer holds no refresh token; switch the grant refresh_token on "
+                                                "for the client"));
+    }
+    if (answer.refresh_token.equals(subject_)) {
+        return no_mission_token("its answer holds the user's own refresh token, which would end with the mission");
+    }
+    Credential credential;
+    credential.secret = std::move(answer.refresh_token);
+    credential.scopes.asked = {std::string(kMissionTokenScope), "openid"};
+    credential.scopes.received = std::move(answer.scopes);
+    credential.retire = RetireClass::Self;
+    credential.remark = tenant_->clock_remark();
+    mission_token_ = credential.secret.duplicate();
+    return credential;
+}
+
 void Auth0Source::acquire(const SourceNeed& need, Completion<Fetched> done) {
     was_asked_ = true;
-    const TokenQuestion question{tenant_->identity().title(), account_.name, account_.provider.connection,
-                                 SourceFault::SubjectExpired, account_.provider.how == "refresh-token",
-                                 account_.provider.how == "worker"};
     const auto make = [this, need](WallTime now) { return make_form(need, now); };
-    tenant_->ask(make, question, [this, need, done = std::move(done)](TokenOutcome outcome) {
-        if (auto* failure = std::get_if<SourceFailure>(&outcome)) return done(std::move(*failure));
+    tenant_->ask(make, question(), [this, need, done = std::move(done)](TokenOutcome outcome) {
+        if (auto* failure = std::get_if<SourceFailure>(&outcome)) {
+            const bool is_of_mission = has_mission_token() && failure->fault == SourceFault::SubjectExpired;
+            if (is_of_mission) failure->what += "; it is this mission's own token, and the next mission gets another";
+            return done(std::move(*failure));
+        }
         Fetched fetched = to_credential(account_, need, std::get<TokenAnswer>(std::move(outcome)), tenant_->our_time());
         if (fetched) fetched->remark = tenant_->clock_remark();
         done(std::move(fetched));
     });
 }
 
-void Auth0Source::retire(const Credential& /*credential*/, RetireCause cause, Completion<RetireOutcome> done) {
+void Auth0Source::retire(const Credential& credential, RetireCause cause, Completion<RetireOutcome> done) {
+    if (credential.retire == RetireClass::Self) {
+        mission_token_ = Secret();
+        return tenant_->revoke(credential.secret, "refresh_token", std::move(done));
+    }
     const auto shared = [](const std::string& more) {
         return RetireOutcome{RetireOutcome::End::LeftToExpire, std::string(kShared) + more};
     };
@@ -96,15 +171,17 @@ void Auth0Source::end_mission(std::function<void()> done) {
     });
 }
 
-std::unique_ptr<Retirement> Auth0Source::retirement(const Credential& /*credential*/) const {
+std::unique_ptr<Retirement> Auth0Source::retirement(const Credential& credential) const {
+    if (credential.retire == RetireClass::Self) return tenant_->retirement(credential.secret, "refresh_token");
     if (!revokes_subject()) return nullptr;
     auto retirement = tenant_->retirement(subject_, "refresh_token");
     if (retirement) retirement->leaves = std::string(kShared) + std::string(kSubjectRevoked);
     return retirement;
 }
 
-std::string Auth0Source::why_no_retirement(const Credential& /*credential*/) const {
-    return revokes_subject() ? tenant_->identity().why_no_reaper() : std::string();
+std::string Auth0Source::why_no_retirement(const Credential& credential) const {
+    const bool is_revoked = revokes_subject() || credential.retire == RetireClass::Self;
+    return is_revoked ? tenant_->identity().why_no_reaper() : std::string();
 }
 
 }  // namespace sanctum::vault

@@ -2,9 +2,10 @@
 // `auth0`: the token that Auth0's Token Vault keeps for a user's connected account.
 //
 // What comes is the provider's own token, from a copy that Auth0 keeps until it runs out: others who ask for the same
-// user get the same one. So it is never revoked; what can be taken back is the user's refresh token that stands for
-// this mission (`on_exit = "revoke"`), after which nobody gets anything with it any more.
-// https://auth0.com/docs/secure/tokens/token-vault
+// user get the same one. So it is never revoked; what can be taken back is the refresh token that it is asked for with:
+// the mission's own, where the tenant has an exchange that makes one (`mission_token_type`), or the user's (`on_exit =
+// "revoke"`), after which nobody gets anything with it any more.
+// https://auth0.com/docs/secure/tokens/token-vault, https://auth0.com/docs/authenticate/custom-token-exchange
 #pragma once
 
 #include "profiles/schema/operator_config.hpp"
@@ -25,6 +26,10 @@ public:
     /// It makes nothing of its own: an answer that is lost is asked for again.
     [[nodiscard]] Capabilities capabilities() const override;
     void acquire(const SourceNeed& need, Completion<Fetched> done) override;
+    [[nodiscard]] bool lacks_mission_token() const override;
+    /// The user's refresh token gives an ID token, and that, in the tenant's Custom Token Exchange, a refresh token for
+    /// this mission alone. The access token that comes along is good for the user's own data at the tenant and dropped.
+    void make_mission_token(const SourceNeed& need, Completion<Fetched> done) override;
     void retire(const Credential& credential, RetireCause cause, Completion<RetireOutcome> done) override;
     /// Revokes the user's refresh token where no lease of the mission's end did.
     void end_mission(std::function<void()> done) override;
@@ -33,12 +38,18 @@ public:
     [[nodiscard]] std::string why_no_retirement(const Credential& credential) const override;
 
 private:
-    [[nodiscard]] bool revokes_subject() const { return account_.on_exit == "revoke"; }
+    [[nodiscard]] bool has_mission_token() const { return !account_.provider.mission_token_type.empty(); }
+    [[nodiscard]] bool revokes_subject() const { return account_.on_exit == "revoke" && !has_mission_token(); }
     [[nodiscard]] Result<Form> make_form(const SourceNeed& need, WallTime now) const;
+    [[nodiscard]] TokenQuestion question() const;
+    void exchange_for_mission(const Secret& id_token, Completion<Fetched> done);
+    [[nodiscard]] Fetched to_mission_token(TokenAnswer answer);
+    [[nodiscard]] SourceFailure no_mission_token(const std::string& what) const;
 
     std::shared_ptr<TokenEndpoint> tenant_;
     profiles::Account account_;
     Secret subject_;
+    Secret mission_token_;      ///< empty: there is none (yet)
     bool was_asked_ = false;    ///< the tenant, for a token
     bool is_revoking_ = false;  ///< the subject, or it is revoked
 };

@@ -2,15 +2,13 @@
 #include "vault/sources/github_app.hpp"
 
 #include "base/limits.hpp"
-#include "base/wire/archive.hpp"
 #include "vault/http/http_date.hpp"
 #include "vault/http/json_answer.hpp"
+#include "vault/http/json_body.hpp"
 #include "vault/oauth/scope_check.hpp"
 #include "vault/oauth/token_answer.hpp"
 #include "vault/retirement.hpp"
-
-#include <algorithm>
-#include <set>
+#include "vault/sources/github_scopes.hpp"
 
 namespace sanctum::vault {
 namespace {
@@ -18,63 +16,15 @@ namespace {
 constexpr std::int64_t kIssuedBackMs = 60'000;    // GitHub's advice against clocks that differ
 constexpr std::int64_t kAssertionMs = 5 * 60'000;  // at most ten minutes
 constexpr std::int64_t kTokenMs = 60 * 60'000;     // of every installation token
-constexpr std::string_view kAlwaysGiven = "metadata:read";  // GitHub adds it to every token
-
-int rank(std::string_view access) {
-    if (access == "read") return 1;
-    if (access == "write") return 2;
-    return access == "admin" ? 3 : 0;
-}
-
-// permission → access
-Result<std::map<std::string, std::string>> permissions_of(const std::vector<std::string>& scopes) {
-    std::map<std::string, std::string> permissions;
-    for (const std::string& scope : scopes) {
-        const std::size_t colon = scope.find(':');
-        const std::string access = colon == std::string::npos ? "" : scope.substr(colon + 1);
-        if (rank(access) == 0) {
-            return Error{Errc::NotPermitted, "scope " + scope + " is no permission of a GitHub App; say with " +
-                                                 "scope_names what it is called there (as in \"contents:write\")"};
-        }
-        std::string& known = permissions[scope.substr(0, colon)];
-        if (rank(known) < rank(access)) known = access;
-    }
-    return permissions;
-}
 
 }  // namespace
 
 Result<std::string> installation_token_body(const profiles::ProviderAccount& account, const SourceNeed& need) {
-    SANCTUM_TRY(const auto permissions, permissions_of(provider_scopes(account, need.scopes)));
-    std::set<std::string> names;
-    std::set<std::string> owners;
-    if (const auto repositories = need.resources.find("repo"); repositories != need.resources.end()) {
-        for (const std::string& repository : repositories->second) {
-            const std::size_t slash = repository.find('/');
-            owners.insert(repository.substr(0, slash));
-            std::string name = slash == std::string::npos ? repository : repository.substr(slash + 1);
-            if (name.ends_with(".git")) name.resize(name.size() - 4);
-            names.insert(std::move(name));
-        }
-    }
-    if (owners.size() > 1) return Error{Errc::NotPermitted, "one installation has repositories of one owner"};
-    std::string body = "{";
-    if (!names.empty()) {
-        body += "\"repositories\":[";
-        for (const std::string& name : names) {
-            if (!body.ends_with('[')) body += ",";
-            wire::append_json_string(body, name);
-        }
-        body += "],";
-    }
-    body += "\"permissions\":{";
-    for (const auto& [permission, access] : permissions) {
-        if (!body.ends_with('{')) body += ",";
-        wire::append_json_string(body, permission);
-        body += ":";
-        wire::append_json_string(body, access);
-    }
-    return body + "}}";
+    SANCTUM_TRY(const GithubAsk ask, github_ask(account, need));
+    JsonBody body;
+    if (!ask.repositories.empty()) body.json("repositories", ask.repositories_json());
+    body.json("permissions", ask.permissions_json());
+    return std::string(body.take().reveal());
 }
 
 Capabilities GithubAppSource::capabilities() const {
@@ -85,14 +35,6 @@ Capabilities GithubAppSource::capabilities() const {
     capabilities.retire = RetireClass::Self;
     capabilities.life_max = Milliseconds(kTokenMs);
     return capabilities;
-}
-
-HttpRequest GithubAppSource::request(std::string method, const std::string& path) const {
-    HttpRequest request;
-    request.method = std::move(method);
-    request.url = account_.provider.api + path;
-    request.headers = {{"accept", "application/vnd.github+json"}, {"x-github-api-version", "2022-11-28"}};
-    return request;
 }
 
 SourceFailure GithubAppSource::failure(SourceFault fault, const std::string& what) const {
@@ -114,7 +56,8 @@ void GithubAppSource::mint(const SourceNeed& need, const std::string& body, Atte
                                account_.provider.app_id + "\"}";
     Result<Secret> assertion = key_.sign(claims, "JWT", "");
     if (!assertion) return done(std::move(assertion).error());
-    HttpRequest ask = request("POST", "/app/installations/" + account_.provider.installation + "/access_tokens");
+    const std::string path = "/app/installations/" + account_.provider.installation + "/access_tokens";
+    HttpRequest ask = github_request(account_.provider.api, "POST", path);
     ask.headers.emplace_back("content-type", "application/json");
     ask.authorization = bearer(*assertion);
     ask.body = Secret(body);
@@ -138,22 +81,20 @@ void GithubAppSource::mint(const SourceNeed& need, const std::string& body, Atte
 
 // What a status other than 201 means.
 SourceFailure GithubAppSource::refusal(const HttpResponse& response) const {
-    const int status = response.status;
-    const std::string shown = "status " + std::to_string(status);
-    const bool is_limited = status == 429 || (status == 403 && response.header("x-ratelimit-remaining") == "0");
-    SourceFailure refused = failure(SourceFault::Failed, shown);
+    SourceFailure refused = github_refusal(failure(SourceFault::Failed, "").what, response, clock_.wall());
     const auto say = [&](SourceFault fault, const std::string& remedy) {
-        refused = failure(fault, shown + ": " + remedy);
+        refused.fault = fault;
+        refused.what += ": " + remedy;
     };
-    if (is_limited) refused.fault = SourceFault::RateLimited;
-    else if (status == 401) say(SourceFault::Misconfigured, "check app_id and the app's private key");
-    else if (status == 403) say(SourceFault::Misconfigured, "the installation is suspended, or not this app's");
-    else if (status == 404) say(SourceFault::Misconfigured, "no installation " + account_.provider.installation);
-    else if (status == 422) {
+    if (refused.fault != SourceFault::Failed) return refused;
+    if (response.status == 401) say(SourceFault::Misconfigured, "check app_id and the app's private key");
+    else if (response.status == 403) {
+        say(SourceFault::Misconfigured, "the installation is suspended, or not this app's");
+    } else if (response.status == 404) {
+        say(SourceFault::Misconfigured, "no installation " + account_.provider.installation);
+    } else if (response.status == 422) {
         say(SourceFault::ScopeUnavailable, "the installation has not these repositories or permissions");
-    } else if (status == 502 || status == 504) refused.fault = SourceFault::NoAnswer;
-    else if (status >= 500) refused.fault = SourceFault::Unavailable;
-    if (is_limited) refused.retry_after = retry_after_of(response, clock_.wall());
+    }
     return refused;
 }
 
@@ -172,17 +113,9 @@ void GithubAppSource::take(const SourceNeed& need, const HttpResponse& response,
         return done(
             that_may_be_out(failure(SourceFault::Protocol, "the answer holds no token, or no time of its end")));
     }
-    std::vector<std::string> asked;
-    const auto permissions = permissions_of(provider_scopes(account_.provider, need.scopes));
-    for (const auto& [permission, access] : *permissions) asked.push_back(permission + ":" + access);
-    std::vector<std::string> received;
-    for (const auto& [permission, access] : json->texts_of("permissions")) {
-        const std::string scope = permission + ":" + access;
-        const bool was_asked = std::find(asked.begin(), asked.end(), scope) != asked.end();
-        if (scope != kAlwaysGiven || was_asked) received.push_back(scope);
-    }
-    std::sort(received.begin(), received.end());
-    auto scopes = check_scopes(account_, asked, received);
+    const Result<GithubAsk> ask = github_ask(account_.provider, need);
+    SANCTUM_ASSERT(ask);  // it was sent
+    auto scopes = check_scopes(account_, ask->scopes(), github_scopes(json->texts_of("permissions"), *ask));
     if (auto* wrong = std::get_if<SourceFailure>(&scopes)) {
         // Made for us and of no use: it does not stay.
         return retire(credential, RetireCause::Used, [wrong = std::move(*wrong), done](const RetireOutcome& outcome) {
@@ -196,7 +129,7 @@ void GithubAppSource::take(const SourceNeed& need, const HttpResponse& response,
 std::unique_ptr<Retirement> GithubAppSource::retirement(const Credential& credential) const {
     auto retirement = std::make_unique<Retirement>();
     retirement->provider = "GitHub";
-    retirement->request = request("DELETE", "/installation/token");
+    retirement->request = github_request(account_.provider.api, "DELETE", "/installation/token");
     retirement->request.repeat = Repeat::Safe;
     retirement->request.authorization = bearer(credential.secret);
     retirement->unknown_is_gone = true;

@@ -24,7 +24,6 @@ public:
     [[nodiscard]] std::unique_ptr<Retirement> retirement(const Credential& credential) const override;
 
 private:
-    [[nodiscard]] HttpRequest request(std::string method, const std::string& path) const;
     enum class Attempt : bool { First, Corrected };
     void mint(const SourceNeed& need, const std::string& body, Attempt attempt, Completion<Fetched> done);
     void take(const SourceNeed& need, const HttpResponse& response, Completion<Fetched> done);
@@ -38,9 +37,7 @@ private:
     SigningKey key_;
 };
 
-/// `{"repositories":[…],"permissions":{…}}`: what the token may at most do. Scopes are `permission:access`; of two
-/// for one permission the higher counts. NotPermitted names a scope that is no permission of GitHub's, or
-/// repositories of two owners. Pure.
+/// `{"repositories":[…],"permissions":{…}}`: what the token may at most do. Errors: those of github_ask(). Pure.
 [[nodiscard]] Result<std::string> installation_token_body(const profiles::ProviderAccount& account,
                                                           const SourceNeed& need);
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vault/sources/login.hpp"
 
+#include "base/digest.hpp"
 #include "base/limits.hpp"
+#include "base/wire/archive.hpp"
 #include "vault/retirement.hpp"
 
 #include <utility>
@@ -30,6 +32,12 @@ bool LoginSource::is_fresh() const {
     return !held_->expires || held_->expires->unix_ms > until;
 }
 
+// Another need's refusal may have renewed it already.
+bool LoginSource::is_refused(const SourceNeed& need) const {
+    if (need.refused.empty() || !held_) return false;
+    return wire::to_hex(sha256(held_->tokens.answer.access_token.reveal())) == need.refused;
+}
+
 Credential LoginSource::held_credential(const SourceNeed& need) const {
     Credential credential;
     credential.secret = held_->tokens.answer.access_token.duplicate();
@@ -56,7 +64,7 @@ SourceFailure LoginSource::taken_back() const {
 }
 
 void LoginSource::acquire(const SourceNeed& need, Completion<Fetched> done) {
-    if (is_fresh()) return done(held_credential(need));
+    if (is_fresh() && !is_refused(need)) return done(held_credential(need));
     if (!has_login()) {
         return done(SourceFailure{SourceFault::NotFound,
                                   "account " + account_.name + ": nobody has logged in yet; the agent does it by "

@@ -25,8 +25,8 @@ public:
                 std::shared_ptr<SubjectToken> stored);
 
     [[nodiscard]] Capabilities capabilities() const override;
-    /// The access token of the login that is held; renewed first where it is about to end. All needs share it: these
-    /// providers narrow nothing.
+    /// The access token of the login that is held; renewed first where it is about to end, or is the one that the API
+    /// refused. All needs share it: these providers narrow nothing.
     void acquire(const SourceNeed& need, Completion<Fetched> done) override;
     [[nodiscard]] bool is_current(const Credential& credential) const override;
     void login(const LoginQuestion& question, Completion<LoginOutcome> done) override;
@@ -45,6 +45,7 @@ private:
 
     [[nodiscard]] bool has_login() const { return !active_.empty() || stored_ != nullptr; }
     [[nodiscard]] bool is_fresh() const;
+    [[nodiscard]] bool is_refused(const SourceNeed& need) const;
     [[nodiscard]] Credential held_credential(const SourceNeed& need) const;
     [[nodiscard]] LoginReply reply() const;
     [[nodiscard]] LoginOutcome refused(const SourceFailure& failure) const;

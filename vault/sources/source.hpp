@@ -51,6 +51,9 @@ struct Capabilities {
     Milliseconds life_max{0};        ///< longest life of what acquire() may make; 0: it cannot say
 };
 
+/// What the lease of a mission's own token says it was asked for: tokens while nobody is there.
+inline constexpr std::string_view kMissionTokenScope = "offline_access";
+
 /// What a credential is needed for. `correlation` is ours, durable before the source is asked, and sent along where
 /// the provider's protocol has a place for it.
 struct SourceNeed {
@@ -64,6 +67,9 @@ struct SourceNeed {
     /// name in a map, that one does not bound it.
     std::map<std::string, std::vector<std::string>> service_bounds;
     std::map<std::string, std::vector<std::string>> account_bounds;
+    /// Thumbprint (hex SHA-256) of the credential that the API refused with 401 and that this one replaces; empty: none
+    /// was. A source that can get another one does.
+    std::string refused{};
 };
 
 /// What was asked, what came, and who narrowed.
@@ -182,6 +188,16 @@ public:
     /// Fetches a credential for a need; called when no live lease answers it, after its intent is durable.
     /// A failure says whether something may have been made outside (SourceFailure::leaves_an_orphan).
     virtual void acquire(const SourceNeed& need, Completion<Fetched> done) = 0;
+
+    /// True: before acquire() make_mission_token() has to be called, which a mission needs once.
+    [[nodiscard]] virtual bool lacks_mission_token() const { return false; }
+
+    /// Makes the token that stands for the account's owner in this mission alone, where a source is configured to have
+    /// one. It is a lease of its own, which nobody is given and which ends with the last service of the account: called
+    /// after its intent is durable, and used by acquire() only after it is itself. A failure as acquire()'s.
+    virtual void make_mission_token(const SourceNeed& /*need*/, Completion<Fetched> done) {
+        done(Error{Errc::Unsupported, "this source has no token of a mission"});
+    }
 
     /// Makes a fetched credential narrower where that is a step of its own; called right after acquire() and before
     /// the credential's handle is made durable. Those that narrow at acquire, or not at all, pass it on.

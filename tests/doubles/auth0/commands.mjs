@@ -70,6 +70,13 @@ export class Commands {
     return token.save();
   }
 
+  // All that are still worth something, of one user.
+  async refresh_tokens({ user }) {
+    const rows = [...this.world.store.rows.values()].filter(({ model, payload }) => model === 'RefreshToken'
+      && payload.accountId === user && !payload.consumed);
+    return rows.map(({ payload }) => payload.jti);
+  }
+
   async access_token({ client, user, audience, scope }) {
     const { provider, tenant, issuer } = this.world;
     const found = await provider.Client.find(client);

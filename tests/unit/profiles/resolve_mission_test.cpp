@@ -170,6 +170,26 @@ TEST(ResolveMission, BoundsThatTheProfileDoesNotMentionApply) {
     EXPECT_EQ(mission->approval.high, Verdict::Deny);
 }
 
+TEST(ResolveMission, NoAgentStartsMissionsWhereTheOperatorForbidsIt) {
+    const std::string with = profile("");
+    std::string delegating = with;
+    delegating.insert(delegating.find("[mission]") + std::string_view("[mission]").size(), "\ndelegate = true");
+    OperatorConfig config = operator_config();
+    const Result<Profile> quiet = load_profile("m.toml", with);
+    const Result<Profile> loaded = load_profile("m.toml", delegating);
+
+    EXPECT_TRUE(resolve_mission(*loaded, config, {}, {}, caller(), "id").value().delegate);
+    config.bounds.delegate = false;
+    const Result<Mission> denied = resolve_mission(*loaded, config, {}, {}, caller(), "id");
+    ASSERT_FALSE(denied.has_value());
+    EXPECT_EQ(denied.error().code, Errc::Denied);
+    EXPECT_NE(denied.error().what.find("above the operator's bound"), std::string::npos);
+    EXPECT_TRUE(resolve_mission(*quiet, config, {}, {}, caller(), "id").has_value());
+    Overrides overrides;
+    overrides.settings = {"mission.delegate=true"};
+    EXPECT_FALSE(resolve_mission(*quiet, config, {}, overrides, caller(), "id").has_value()) << "nor a flag";
+}
+
 TEST(ResolveMission, AboveTheBoundsIsDeniedAndNotJustWrong) {
     std::string long_run(kHead);
     long_run.replace(long_run.find("30m"), 3, "3h");

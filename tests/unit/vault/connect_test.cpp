@@ -6,6 +6,7 @@
 #include "vault/oauth/connected_account.hpp"
 #include "vault/oauth/consent_question.hpp"
 #include "vault/oauth/device_grant.hpp"
+#include "vault/oauth/resource_metadata.hpp"
 #include "vault/oauth/server_metadata.hpp"
 
 #include <gmock/gmock.h>
@@ -66,6 +67,119 @@ TEST(ServerMetadata, FillsWhatTheOperatorLeftOpenAndNothingElse) {
     EXPECT_TRUE(complete->requires_pushed);
     metadata.token_endpoint = "https://evil.test/token";
     EXPECT_FALSE(complete_client(client, metadata)) << "a code would go there";
+}
+
+TEST(ServerMetadata, SaysWhereTokensAreAskedForRevokedAndExplainedWhereTheOperatorDoesNot) {
+    const Result<ServerMetadata> metadata = read_server_metadata(json_response(200, R"({"issuer":"https://login.test/",
+        "token_endpoint":"https://login.test/token","revocation_endpoint":"https://login.test/revoke",
+        "introspection_endpoint":"https://login.test/introspect"})"), "https://login.test/");
+    ASSERT_TRUE(metadata);
+    profiles::IdentityClient client;
+    client.introspection_endpoint = "https://written.test/introspect";
+
+    const Result<profiles::IdentityClient> complete = complete_client(client, *metadata);
+
+    ASSERT_TRUE(complete);
+    EXPECT_EQ(complete->token_endpoint, "https://login.test/token");
+    EXPECT_EQ(complete->revocation_endpoint, "https://login.test/revoke");
+    EXPECT_EQ(complete->introspection_endpoint, "https://written.test/introspect");
+    EXPECT_FALSE(complete_client(client, ServerMetadata{})) << "nowhere to ask";
+    EXPECT_FALSE(read_server_metadata(
+        json_response(200, R"({"issuer":"https://login.test/","revocation_endpoint":"http://login.test/revoke"})"),
+        "https://login.test/"));
+}
+
+// --- what is asked in the provider's own structure (RFC 9396) -----------------------------------------------------
+
+TEST(ConsentQuestion, AsksForTheDetailsOfItsScopesWithTheAccountsOwnResources) {
+    profiles::Account account;
+    account.name = "alice";
+    account.resources = {{"repo", {"acme/api", "acme/site"}}, {"org", {"*"}}};
+    profiles::AuthorizationDetail read;
+    read.scopes = {"read"};
+    read.texts = {{"type", "repository"}};
+    read.lists = {{"locations", {"https://api.test/{repo}"}}, {"actions", {"read"}}};
+    profiles::AuthorizationDetail write = read;
+    write.scopes = {"write"};
+    write.lists["actions"] = {"write"};
+    account.provider.details = {read, write};
+
+    const auto details = details_to_consent(account, {"read", "offline_access"});
+
+    ASSERT_TRUE(details) << details.error().what;
+    ConsentQuestion question;
+    question.details = *details;
+    Form form;
+    add_question(form, question);
+    test::SeenRequest seen;
+    seen.body = std::string(form.body().reveal());
+    EXPECT_EQ(seen.parameter("authorization_details"),
+              R"([{"type":"repository","actions":["read"],)"
+              R"("locations":["https://api.test/acme/api","https://api.test/acme/site"]}])");
+    EXPECT_EQ(details_to_consent(account, {"read", "write"})->size(), 2U);
+    EXPECT_TRUE(details_to_consent(account, {})->empty());
+    Form without;
+    add_question(without, ConsentQuestion{});
+    EXPECT_TRUE(without.body().is_empty());
+
+    account.resources["repo"] = {"acme/*"};
+    const auto unbounded = details_to_consent(account, {"read"});
+    ASSERT_FALSE(unbounded) << "nobody can consent to a pattern";
+    EXPECT_EQ(unbounded.error().code, Errc::InvalidProfile);
+    EXPECT_THAT(unbounded.error().what, HasSubstr("`resources` of the account"));
+}
+
+// --- metadata of an API -------------------------------------------------------------------------------------------
+
+// RFC 9728 3.1 with its examples.
+TEST(ResourceMetadata, IsLookedForBetweenHostAndPath) {
+    const std::string known = "/.well-known/oauth-protected-resource";
+    EXPECT_EQ(resource_metadata_url("https://api.test"), "https://api.test" + known);
+    EXPECT_EQ(resource_metadata_url("https://api.test/"), "https://api.test" + known);
+    EXPECT_EQ(resource_metadata_url("https://api.test:8443/mcp"), "https://api.test:8443" + known + "/mcp");
+    EXPECT_EQ(resource_metadata_url("https://api.test/mcp/"), "https://api.test" + known + "/mcp/");
+}
+
+TEST(ResourceMetadata, ThatOfAnotherApiOrWithoutTlsIsRefused) {
+    const std::string resource = "https://api.test/mcp";
+    const Result<ResourceMetadata> read = read_resource_metadata(json_response(200, R"({"resource":
+        "https://api.test/mcp","authorization_servers":["https://login.test/"]})"), resource);
+    ASSERT_TRUE(read);
+    EXPECT_THAT(read->authorization_servers, ElementsAre("https://login.test/"));
+    for (const char* body : {R"({"resource":"https://api.test/"})", R"({"resource":"https://api.test/mcp/"})", R"({})",
+                             R"({"resource":"https://evil.test/mcp"})", "[]", "x",
+                             R"({"resource":"https://api.test/mcp","authorization_servers":["http://login.test/"]})",
+                             R"({"resource":"https://api.test/mcp","resource":"https://api.test/mcp"})"}) {
+        EXPECT_FALSE(read_resource_metadata(json_response(200, body), resource)) << body;
+    }
+}
+
+TEST(ResourceMetadata, OneServerIsTakenAndOfSeveralOnlyTheOneThatTheOperatorNames) {
+    const ResourceMetadata one{"https://api.test", {"https://a.test/"}};
+    const ResourceMetadata two{"https://api.test", {"https://a.test/", "https://b.test/"}};
+    EXPECT_EQ(choose_issuer(one, "").value(), "https://a.test/");
+    EXPECT_EQ(choose_issuer(two, "https://b.test/").value(), "https://b.test/");
+    EXPECT_THAT(choose_issuer(two, "").error().what, HasSubstr("one of https://a.test/, https://b.test/"));
+    EXPECT_FALSE(choose_issuer(one, "https://b.test/"));
+    EXPECT_FALSE(choose_issuer(one, "https://a.test")) << "byte for byte";
+    EXPECT_FALSE(choose_issuer(ResourceMetadata{"https://api.test", {}}, "https://a.test/"));
+}
+
+TEST(ResourceMetadata, IsWhereA401SaysThatItIs) {
+    const auto told = [](std::string challenge, int status = 401) {
+        HttpResponse response = json_response(status, "{}");
+        response.headers["www-authenticate"] = std::move(challenge);
+        return challenged_metadata_url(response);
+    };
+    EXPECT_EQ(told(R"(Bearer resource_metadata="https://api.test/m")"), "https://api.test/m");
+    EXPECT_EQ(told(R"(DPoP algs="ES256", Bearer scope="a b",Resource_Metadata=https://api.test/m, realm="x")"),
+              "https://api.test/m");
+    EXPECT_EQ(told(R"(Bearer realm="resource_metadata=\"https://evil.test/m\"", error="x")"), "");
+    EXPECT_EQ(told(R"(Bearer realm="a, resource_metadata=https://evil.test/m")"), "");
+    EXPECT_EQ(told(R"(Bearer x_resource_metadata="https://evil.test/m")"), "");
+    EXPECT_EQ(told(R"(Bearer resource_metadata="http://api.test/m")"), "");
+    EXPECT_EQ(told("Bearer resource_metadata"), "");
+    EXPECT_EQ(told(R"(Bearer resource_metadata="https://api.test/m")", 200), "");
 }
 
 // --- device -------------------------------------------------------------------------------------------------------

@@ -41,6 +41,13 @@ protected:
         return need;
     }
     std::vector<LeaseRow> rows() { return journal_.leases_of(mission_.id).value(); }
+    LeaseRow row_of(const std::string& lease) {
+        for (const LeaseRow& row : rows()) {
+            if (row.lease == lease) return row;
+        }
+        ADD_FAILURE() << "no lease " << lease;
+        return {};
+    }
     void pass(Milliseconds time) {
         clock_.advance(time);
         leases_->tick();
@@ -84,6 +91,84 @@ TEST_F(LeasesTest, WhatTheProviderDidNotTakeBackStaysForTheReaper) {
 
     EXPECT_EQ(rows().at(0).state, LeaseState::Parked);
     EXPECT_NE(rows().at(0).retirement, "");
+}
+
+// --- a mission's own token -----------------------------------------------------------------------------------------
+
+TEST_F(LeasesTest, AMissionsOwnTokenIsMadeOnceAndIsDurableAndSealedBeforeItIsUsed) {
+    script_.lacks_token = true;
+    script_.has_retirement = true;
+    leases_->need(make_need(1));
+    wire::LeaseNeed other = make_need(2);
+    other.risk = "medium";
+    leases_->need(other);
+
+    EXPECT_TRUE(script_.asked.empty()) << "not before there is a token";
+    ASSERT_EQ(script_.tokens_asked.size(), 1U) << "one for both";
+    ASSERT_EQ(rows().size(), 3U);
+    EXPECT_EQ(row_of("l2").state, LeaseState::Wanted);
+    EXPECT_TRUE(row_of("l2").mints) << "a vault that dies now leaves an orphan";
+    EXPECT_THAT(row_of("l2").asked, ElementsAre("offline_access"));
+
+    script_.answer_token("mission-token");
+
+    EXPECT_EQ(script_.asked.size(), 2U);
+    EXPECT_EQ(row_of("l2").state, LeaseState::Held);
+    EXPECT_EQ(reaper_.unseal(row_of("l2").retirement)->request.authorization.reveal(), "mission-token");
+    EXPECT_TRUE(heard_.held_messages.empty()) << "nobody is given it";
+    script_.answer("token-1");
+    script_.answer("token-2");
+    ASSERT_EQ(heard_.held_messages.size(), 2U);
+    leases_->need(make_need(3));
+    EXPECT_EQ(heard_.held_messages.size(), 3U) << "and the mission has it from then on";
+
+    leases_->end_mission();
+    EXPECT_THAT(script_.retired, ::testing::UnorderedElementsAre("mission-token", "token-1", "token-2"));
+    EXPECT_EQ(row_of("l2").state, LeaseState::Gone);
+}
+
+TEST_F(LeasesTest, WithoutItsTokenAMissionGetsNothingAndALostOneIsCountedOnce) {
+    script_.lacks_token = true;
+    leases_->need(make_need(1));
+    script_.fail_token(SourceFailure{SourceFault::NoAnswer, "the answer was lost", Milliseconds(0)});
+
+    ASSERT_EQ(heard_.failures.size(), 1U);
+    EXPECT_EQ(heard_.failures.at(0).reason, "no_answer");
+    EXPECT_EQ(row_of("l1").state, LeaseState::Failed);
+    EXPECT_EQ(row_of("l2").state, LeaseState::Orphaned);
+    for (std::uint64_t exchange = 2; exchange < 50; ++exchange) leases_->need(make_need(exchange));
+    EXPECT_TRUE(script_.tokens_asked.empty()) << "an agent in a loop leaves no second one behind";
+
+    pass(Milliseconds(kOrphanRest) + Milliseconds(1));
+    leases_->need(make_need(50));
+    EXPECT_EQ(script_.tokens_asked.size(), 1U);
+}
+
+TEST_F(LeasesTest, AMissionsTokenThatComesAfterItsEndIsGivenBack) {
+    script_.lacks_token = true;
+    leases_->need(make_need(1));
+    leases_->end_mission();
+    EXPECT_FALSE(leases_->is_settled());
+
+    script_.answer_token("late");
+
+    EXPECT_THAT(script_.retired, ElementsAre("late"));
+    EXPECT_TRUE(script_.asked.empty());
+    EXPECT_TRUE(leases_->is_settled());
+    EXPECT_EQ(row_of("l2").state, LeaseState::Gone);
+}
+
+TEST_F(LeasesTest, AMissionsTokenEndsWithTheLastServiceOfItsAccount) {
+    script_.lacks_token = true;
+    leases_->need(make_need(1));
+    script_.answer_token("mission-token");
+    script_.answer("token-1");
+
+    ASSERT_TRUE(leases_->revoke_service("git"));
+    EXPECT_THAT(script_.retired, ElementsAre("token-1"));
+
+    ASSERT_TRUE(leases_->revoke_service("once"));
+    EXPECT_THAT(script_.retired, ElementsAre("token-1", "mission-token"));
 }
 
 // --- what a source decides ----------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // An agent's login: what the provider is asked, what the vault keeps, what the agent is told, and how it ends.
+#include "base/digest.hpp"
 #include "base/limits.hpp"
 #include "tests/unit/vault/provider_script.hpp"
 #include "tests/unit/vault/support.hpp"
@@ -282,6 +283,32 @@ TEST(LoginSource, ARenewalUnderWayIsWaitedForBeforeTheLoginIsTakenBack) {
     EXPECT_THAT(provider.bodies.back(), HasSubstr("rt_real-2"));
     provider.will_answer("{}");
     EXPECT_EQ(retired->end, End::Gone);
+}
+
+TEST(LoginSource, ATokenThatTheApiRefusedIsRenewedOnceAndSharedByAllWhoHadIt) {
+    SlowProvider provider;
+    const ManualClock clock;
+    profiles::Account account;
+    account.name = "team";
+    LoginSource source(provider, clock, account, make_login(), nullptr);
+    source.login({true, {{"code", "c"}}}, [](const LoginOutcome&) {});
+    provider.will_answer(answer("1", 3600));
+    SourceNeed need;
+    need.refused = wire::to_hex(sha256("at_real-1"));
+    std::vector<std::string> got;
+    const auto take = [&](Fetched fetched) { got.emplace_back(fetched ? fetched->secret.reveal() : "none"); };
+
+    source.acquire({}, take);
+    EXPECT_THAT(got, ElementsAre("at_real-1")) << "nobody refused it";
+    source.acquire(need, take);
+    source.acquire(need, take);
+    ASSERT_EQ(provider.bodies.size(), 2U) << "one flight";
+    provider.will_answer(answer("2", 3600));
+    EXPECT_THAT(got, ElementsAre("at_real-1", "at_real-2", "at_real-2"));
+
+    source.acquire(need, take);
+    EXPECT_EQ(got.back(), "at_real-2") << "the one that was refused is replaced already";
+    EXPECT_EQ(provider.bodies.size(), 2U);
 }
 
 // --- placeholders -------------------------------------------------------------------------------------------------

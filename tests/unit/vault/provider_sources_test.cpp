@@ -6,6 +6,7 @@
 #include "vault/retirement.hpp"
 #include "vault/sources/auth0.hpp"
 #include "vault/sources/github_app.hpp"
+#include "vault/sources/github_user.hpp"
 #include "vault/sources/oauth.hpp"
 #include "vault/unlock.hpp"
 
@@ -46,6 +47,12 @@ protected:
     Fetched acquire(Source& source, const SourceNeed& need) {
         std::optional<Fetched> got;
         source.acquire(need, [&](Fetched fetched) { got.emplace(std::move(fetched)); });
+        EXPECT_TRUE(got) << "no answer";
+        return got ? std::move(*got) : Fetched(SourceFailure{});
+    }
+    Fetched make_token(Source& source) {
+        std::optional<Fetched> got;
+        source.make_mission_token(need({}), [&](Fetched fetched) { got.emplace(std::move(fetched)); });
         EXPECT_TRUE(got) << "no answer";
         return got ? std::move(*got) : Fetched(SourceFailure{});
     }
@@ -322,6 +329,76 @@ TEST_F(ProviderSources, TheUsersTokenIsRevokedAtTheEndAlsoWhereNoLeaseIsLeft) {
     EXPECT_EQ(provider_.seen[1].parameter("token"), "RT");
     source.end_mission([] {});
     EXPECT_EQ(provider_.seen.size(), 2U) << "once";
+}
+
+TEST_F(ProviderSources, AMissionsOwnTokenIsWhatTokenVaultIsAskedWithAndTheUsersIsNot) {
+    account_.provider.how = "refresh-token";
+    account_.provider.mission_token_type = "urn:acme:mission";
+    reaps_with_secret_ = true;
+    Auth0Source source(endpoint(true), account_, Secret("RT"));
+    EXPECT_TRUE(source.lacks_mission_token());
+    provider_.will_answer(200, R"({"access_token":"A1","id_token":"ID"})");
+    provider_.will_answer(200, R"({"access_token":"A2","refresh_token":"MRT","scope":"openid offline_access"})");
+
+    Fetched token = make_token(source);
+
+    ASSERT_TRUE(token) << token.failure().what;
+    EXPECT_FALSE(source.lacks_mission_token());
+    EXPECT_EQ(token->secret.reveal(), "MRT");
+    EXPECT_EQ(token->retire, RetireClass::Self);
+    EXPECT_EQ(provider_.seen.at(0).parameter("grant_type"), "refresh_token");
+    EXPECT_EQ(provider_.seen.at(0).parameter("refresh_token"), "RT");
+    EXPECT_EQ(provider_.seen.at(0).parameter("scope"), "openid");
+    EXPECT_EQ(provider_.seen.at(1).parameter("grant_type"), "urn:ietf:params:oauth:grant-type:token-exchange");
+    EXPECT_EQ(provider_.seen.at(1).parameter("subject_token"), "ID");
+    EXPECT_EQ(provider_.seen.at(1).parameter("subject_token_type"), "urn:acme:mission");
+    EXPECT_EQ(provider_.seen.at(1).parameter("scope"), "openid offline_access");
+    provider_.will_answer(200, R"({"access_token":"ya29"})");
+    Fetched fetched = acquire(source, need({}));
+    ASSERT_TRUE(fetched);
+    EXPECT_EQ(provider_.seen.at(2).parameter("subject_token"), "MRT");
+
+    EXPECT_EQ(source.retirement(*fetched), nullptr) << "others may have the provider's own token";
+    EXPECT_EQ(retire(source, *fetched, RetireCause::MissionEnd).end, End::LeftToExpire);
+    EXPECT_EQ(provider_.seen.size(), 3U) << "the user's token lives on";
+    const auto retirement = source.retirement(*token);
+    ASSERT_NE(retirement, nullptr);
+    EXPECT_THAT(std::string(retirement->request.body.reveal()), HasSubstr("token=MRT&token_type_hint=refresh_token"));
+    provider_.will_answer(200, "");
+    EXPECT_EQ(retire(source, *token, RetireCause::MissionEnd).end, End::Gone);
+    EXPECT_EQ(provider_.seen.at(3).parameter("token"), "MRT");
+}
+
+TEST_F(ProviderSources, AMissionsTokenThatTheTenantDoesNotMakeIsARefusalWithItsRemedy) {
+    account_.provider.how = "refresh-token";
+    account_.provider.mission_token_type = "urn:acme:mission";
+    const std::string kWithIdToken = R"({"access_token":"A1","id_token":"ID"})";
+    struct TokenCase {
+        std::vector<std::pair<int, std::string>> answers;
+        SourceFault fault;
+        std::string remedy;
+        bool may_be_out;
+    };
+    const std::vector<TokenCase> rows = {
+        {{{200, R"({"access_token":"A1"})"}}, SourceFault::Misconfigured, "scope openid", false},
+        {{{403, R"({"error":"invalid_grant"})"}}, SourceFault::SubjectExpired, "log in again", false},
+        {{{200, kWithIdToken}, {400, R"({"error":"invalid_request"})"}}, SourceFault::Misconfigured,
+         "Custom Token Exchange profile for urn:acme:mission", false},
+        {{{200, kWithIdToken}, {200, R"({"access_token":"A2"})"}}, SourceFault::Misconfigured, "grant refresh_token",
+         true},
+        {{{200, kWithIdToken}, {200, R"({"access_token":"A2","refresh_token":"RT"})"}}, SourceFault::Misconfigured,
+         "own refresh token", false},
+    };
+    for (const TokenCase& row : rows) {
+        Auth0Source source(endpoint(true), account_, Secret("RT"));
+        for (const auto& [status, body] : row.answers) provider_.will_answer(status, body);
+        const Fetched token = make_token(source);
+        ASSERT_FALSE(token) << row.remedy;
+        EXPECT_EQ(token.failure().fault, row.fault) << token.failure().what;
+        EXPECT_THAT(token.failure().what, HasSubstr(row.remedy));
+        EXPECT_EQ(token.failure().leaves_an_orphan(), row.may_be_out) << row.remedy;
+        EXPECT_TRUE(source.lacks_mission_token());
+    }
 }
 
 // --- what a token says of itself ------------------------------------------------------------------------------------
@@ -601,6 +678,192 @@ TEST_F(RefreshToken, ThatTheProviderNoLongerHonoursIsConsentLost) {
     EXPECT_THAT(acquire(connectable, need({})).failure().what, HasSubstr(account_.name + " --scopes"));
     provider_.will_answer(200, R"({"access_token":"t-1"})");
     EXPECT_TRUE(acquire(oauth, need({}))) << "the lock was given back";
+}
+
+// --- github-app, of a user ------------------------------------------------------------------------------------------
+
+class GithubUser : public RefreshToken {
+protected:
+    void SetUp() override {
+        RefreshToken::SetUp();
+        account_.source = "github-app";
+        account_.provider.client = "acme";
+        account_.provider.api = "https://api.github.com";
+    }
+    GithubUserSource user() {
+        return {provider_, endpoint(false), account_, std::make_shared<SubjectToken>(item(), loop_, clock_)};
+    }
+    SourceNeed issues() {
+        SourceNeed out = need({"issues:write"});
+        out.resources["repo"] = {"acme/api.git"};
+        return out;
+    }
+    void will_narrow(const std::string& token, const std::string& permissions = R"({"issues":"write"})",
+                     const std::string& selection = "selected", const std::string& owner = "Acme") {
+        std::string body = R"({"id":1,"token":")";
+        body.append(token).append(R"(","expires_at":"2030-01-01T00:00:00Z","installation":{"permissions":)");
+        body.append(permissions).append(R"(,"repository_selection":")").append(selection);
+        body.append(R"(","account":{"login":")").append(owner).append(R"("}}})");
+        provider_.will_answer(200, body);
+    }
+    static constexpr const char* kBasic = "Basic Q0lEOmNsaWVudC1zZWNyZXQ=";  // CID:client-secret
+};
+
+TEST_F(GithubUser, ATokenIsNarrowedToTheNeedAndTakenBackByItself) {
+    put("ghu_parent");
+    GithubUserSource source = user();
+    will_narrow("ghu_child", R"({"issues":"write","metadata":"read"})");
+
+    Fetched fetched = acquire(source, issues());
+
+    ASSERT_TRUE(fetched) << fetched.failure().what;
+    EXPECT_EQ(fetched->secret.reveal(), "ghu_child");
+    EXPECT_EQ(fetched->expires->unix_ms, 1'893'456'000'000);
+    EXPECT_EQ(fetched->retire, RetireClass::Self);
+    EXPECT_EQ(fetched->scopes.narrowed_by, NarrowedBy::Both);
+    EXPECT_EQ(provider_.seen.at(0).method, "POST");
+    EXPECT_EQ(provider_.seen.at(0).url, "https://api.github.com/applications/CID/token/scoped");
+    EXPECT_EQ(provider_.seen.at(0).authorization, kBasic);
+    EXPECT_EQ(provider_.seen.at(0).repeat, Repeat::Never);
+    EXPECT_THAT(provider_.seen.at(0).body, HasSubstr(R"({"access_token":"ghu_parent","target":"acme",)"));
+    EXPECT_THAT(provider_.seen.at(0).body, HasSubstr(R"(,"repositories":["api"],"permissions":{"issues":"write"}})"));
+
+    for (const int status : {204, 404}) {
+        provider_.will_answer(status, "");
+        EXPECT_EQ(retire(source, *fetched, RetireCause::MissionEnd).end, End::Gone) << status;
+    }
+    provider_.will_answer(422, "");
+    EXPECT_EQ(retire(source, *fetched, RetireCause::MissionEnd).end, End::NotYet);
+    EXPECT_EQ(provider_.seen.at(1).method, "DELETE");
+    EXPECT_EQ(provider_.seen.at(1).url, "https://api.github.com/applications/CID/token");
+    EXPECT_EQ(provider_.seen.at(1).body, R"({"access_token":"ghu_child"})") << "never the user's own";
+    EXPECT_EQ(provider_.seen.at(1).authorization, kBasic);
+}
+
+TEST_F(GithubUser, WhatIsWiderThanAskedIsTakenBackAndRefused) {
+    put("ghu_parent");
+    const auto refused = [&](SourceFault fault) {
+        GithubUserSource source = user();
+        provider_.will_answer(204, "");
+        const Fetched fetched = acquire(source, issues());
+        ASSERT_FALSE(fetched);
+        EXPECT_EQ(fetched.failure().fault, fault) << fetched.failure().what;
+        EXPECT_FALSE(fetched.failure().leaves_an_orphan());
+        EXPECT_EQ(provider_.seen.back().body, R"({"access_token":"ghu_child"})");
+    };
+    will_narrow("ghu_child", R"({"issues":"write","contents":"write"})");
+    refused(SourceFault::ScopeTooWide);
+    will_narrow("ghu_child", R"({"issues":"write"})", "all");
+    refused(SourceFault::ScopeTooWide);
+    will_narrow("ghu_child", R"({"issues":"read"})");
+    refused(SourceFault::ScopeUnavailable);
+    will_narrow("ghu_child", R"({"issues":"write"})", "selected", "somebody");
+    refused(SourceFault::Protocol);
+    provider_.will_answer(200, R"({"token":"ghu_child","expires_at":null})");
+    refused(SourceFault::Protocol);
+}
+
+TEST_F(GithubUser, TheUsersOwnTokenIsNeitherGivenNorTakenBack) {
+    put("ghu_parent");
+    GithubUserSource source = user();
+    will_narrow("ghu_parent");
+
+    const Fetched fetched = acquire(source, issues());
+
+    EXPECT_EQ(fetched.failure().fault, SourceFault::Protocol);
+    EXPECT_THAT(fetched.failure().what, HasSubstr("the user's own token"));
+    EXPECT_EQ(provider_.seen.size(), 1U);
+}
+
+TEST_F(GithubUser, ARefreshTokenIsUsedOnceForAMissionAndItsSuccessorIsKeptFirst) {
+    put("ghr_1");
+    GithubUserSource source = user();
+    provider_.will_answer(200, R"({"access_token":"ghu_1","refresh_token":"ghr_2","token_type":"bearer","scope":""})");
+    will_narrow("ghu_child");
+    ASSERT_TRUE(acquire(source, issues()));
+    EXPECT_EQ(stored(), "ghr_2");
+    EXPECT_EQ(provider_.seen.at(0).parameter("refresh_token"), "ghr_1");
+    will_narrow("ghu_other");
+    ASSERT_TRUE(acquire(source, issues()));
+    EXPECT_THAT(provider_.seen.at(2).body, HasSubstr("ghu_1")) << "a refresh would end what others hold";
+
+    // Another mission refreshed: ours is not known any more.
+    provider_.will_answer(404, R"({"message":"Not Found"})");
+    provider_.will_answer(200, R"({"access_token":"ghu_2","refresh_token":"ghr_3","token_type":"bearer"})");
+    will_narrow("ghu_third");
+    ASSERT_TRUE(acquire(source, issues()));
+    EXPECT_EQ(stored(), "ghr_3");
+    EXPECT_THAT(provider_.seen.back().body, HasSubstr("ghu_2"));
+    // Once: who is told twice that it is unknown has no app there.
+    provider_.will_answer(404, "{}");
+    provider_.will_answer(200, R"({"access_token":"ghu_3","refresh_token":"ghr_4","token_type":"bearer"})");
+    provider_.will_answer(404, "{}");
+    EXPECT_EQ(acquire(source, issues()).failure().fault, SourceFault::ConsentLost);
+}
+
+TEST_F(GithubUser, EveryRefusalIsOneFaultWithItsRemedy) {
+    put("ghu_parent");
+    struct RefusalCase {
+        int status;
+        std::string body;
+        SourceFault fault;
+        std::string word;
+    };
+    const std::vector<RefusalCase> rows = {{401, "{}", SourceFault::Misconfigured, "client's secret"},
+                                   {403, "{}", SourceFault::Misconfigured, "suspended"},
+                                   {404, "{}", SourceFault::ConsentLost, "sanctum connect alice"},
+                                   {422, "{}", SourceFault::ScopeUnavailable, "repositories or permissions"},
+                                   {429, "{}", SourceFault::RateLimited, "429"},
+                                   {502, "{}", SourceFault::NoAnswer, "502"},
+                                   {503, "{}", SourceFault::Unavailable, "503"},
+                                   {200, "{}", SourceFault::Protocol, "no token"},
+                                   {200, "no JSON", SourceFault::Protocol, "JSON"}};
+    for (const RefusalCase& row : rows) {
+        GithubUserSource source = user();
+        provider_.will_answer(row.status, row.body);
+        const Fetched fetched = acquire(source, issues());
+        ASSERT_FALSE(fetched);
+        EXPECT_EQ(fetched.failure().fault, row.fault) << row.status;
+        EXPECT_THAT(fetched.failure().what, HasSubstr(row.word));
+    }
+    put("ghr_dead");
+    GithubUserSource source = user();
+    provider_.will_answer(200, R"({"error":"bad_refresh_token","error_description":"it is"})");
+    const Fetched fetched = acquire(source, issues());
+    EXPECT_EQ(fetched.failure().fault, SourceFault::ConsentLost);
+    EXPECT_THAT(fetched.failure().what, HasSubstr("sanctum connect alice"));
+}
+
+TEST_F(GithubUser, WithoutARepositoryTheTargetSaysWhoseAndNothingIsAskedWithoutEither) {
+    put("ghu_parent");
+    GithubUserSource source = user();
+    EXPECT_EQ(acquire(source, need({"issues:read"})).failure().fault, SourceFault::Misconfigured);
+    account_.provider.target = "other";
+    GithubUserSource elsewhere = user();
+    EXPECT_EQ(acquire(elsewhere, issues()).failure().fault, SourceFault::Misconfigured);
+    EXPECT_TRUE(provider_.seen.empty());
+
+    account_.provider.target = "acme";
+    GithubUserSource bounded = user();
+    will_narrow("ghu_child", R"({"issues":"read"})", "all");
+    ASSERT_TRUE(acquire(bounded, need({"issues:read"})));
+    EXPECT_EQ(provider_.seen.at(0).body,
+              R"({"access_token":"ghu_parent","target":"acme","permissions":{"issues":"read"}})");
+}
+
+TEST_F(GithubUser, TheReaperTakesBackOnlyWhatItMayHaveTheSecretFor) {
+    Credential credential;
+    credential.secret = Secret("ghu_child");
+    credential.retire = RetireClass::Self;
+    EXPECT_EQ(user().retirement(credential), nullptr);
+    EXPECT_THAT(user().why_no_retirement(credential), HasSubstr("reap_with_secret = true"));
+
+    reaps_with_secret_ = true;
+    const auto retirement = user().retirement(credential);
+    ASSERT_NE(retirement, nullptr);
+    EXPECT_EQ(retirement->request.url, "https://api.github.com/applications/CID/token");
+    EXPECT_EQ(retirement->request.authorization.reveal(), kBasic);
+    EXPECT_EQ(user().why_no_retirement(credential), "");
 }
 
 // --- github-app ---------------------------------------------------------------------------------------------------

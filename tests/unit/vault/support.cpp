@@ -77,6 +77,25 @@ void Script::fail(Fetched failure) {
     done(std::move(failure));
 }
 
+void Script::answer_token(const std::string& secret) {
+    lacks_token = false;
+    Credential credential;
+    credential.secret = Secret(secret);
+    credential.retire = RetireClass::Self;
+    fail_token(std::move(credential));
+}
+
+void Script::fail_token(Fetched failure) {
+    SANCTUM_ASSERT(!tokens_asked.empty());
+    const Completion<Fetched> done = std::move(tokens_asked.front());
+    tokens_asked.pop_front();
+    done(std::move(failure));
+}
+
+void ScriptedSource::make_mission_token(const SourceNeed& /*need*/, Completion<Fetched> done) {
+    script_.tokens_asked.push_back(std::move(done));
+}
+
 void ScriptedSource::acquire(const SourceNeed& need, Completion<Fetched> done) {
     script_.correlations.push_back(need.correlation);
     script_.need = need;

@@ -36,6 +36,8 @@ private:
 struct Script {
     Capabilities capabilities;
     std::deque<Completion<Fetched>> asked;      ///< acquire() calls without an answer yet
+    bool lacks_token = false;                   ///< a mission token has to be made first; false when one was
+    std::deque<Completion<Fetched>> tokens_asked;  ///< make_mission_token() calls without an answer yet
     std::vector<std::string> correlations;
     std::vector<std::string> retired;                      ///< secrets given back
     RetireOutcome outcome;
@@ -51,6 +53,8 @@ struct Script {
     void answer(const std::string& secret, std::optional<WallTime> expires = {},
                 RetireClass retire = RetireClass::None);
     void fail(Fetched failure);
+    void answer_token(const std::string& secret);
+    void fail_token(Fetched failure);
 };
 
 class ScriptedSource final : public Source {
@@ -58,6 +62,8 @@ public:
     explicit ScriptedSource(Script& script) : script_(script) {}
     [[nodiscard]] Capabilities capabilities() const override { return script_.capabilities; }
     void acquire(const SourceNeed& need, Completion<Fetched> done) override;
+    [[nodiscard]] bool lacks_mission_token() const override { return script_.lacks_token; }
+    void make_mission_token(const SourceNeed& need, Completion<Fetched> done) override;
     void attenuate(const SourceNeed& need, Credential credential, Completion<Fetched> done) override;
     [[nodiscard]] bool is_current(const Credential& credential) const override {
         return credential.secret.reveal() != script_.stale;
