@@ -85,8 +85,11 @@ inline constexpr std::size_t kLedgerLeaseEndsKeptMax = 256;
 inline constexpr std::size_t kLedgerOpenExchangesMax = 65536;
 /// Leases and approvals that a receipt lists one by one; the rest is counted.
 inline constexpr std::size_t kReceiptRowsMax = 4096;
-/// A receipt's envelope, as read back: rows above at some 600 bytes each, base64.
-inline constexpr std::size_t kReceiptBytesMax = 8 * 1024 * 1024;
+/// What a lease's row says of its end; the longest that our own sentences come to, with a provider's words in them. The
+/// ledger has all of it.
+inline constexpr std::size_t kReceiptDetailBytesMax = 512;
+/// A receipt's envelope, as read back: rows above at some 1200 bytes each, base64.
+inline constexpr std::size_t kReceiptBytesMax = 16 * 1024 * 1024;
 
 // --- vault --------------------------------------------------------------------------------------------------------
 /// How long the vault waits for the launcher's `start` after its `hello`; the launcher builds the sandbox meanwhile.

@@ -4,6 +4,7 @@ upstream and the record say about it. The providers are the doubles of tests/dou
 
 import base64
 import contextlib
+import datetime
 import hashlib
 import json
 import os
@@ -155,9 +156,27 @@ def test_provider_upstream_and_receipt_tell_the_same_story_of_five_calls(rig, op
         assert "revoked at GitHub" in leases[thumbprint]["detail"]
     # The receipt says the same.
     receipt = json.loads(base64.b64decode(outcome.receipt["payload"]))
-    told = {lease["thumbprint"]: (lease["state"], lease["uses"]) for lease in receipt["leases"]}
-    assert told == {thumbprint: (record["state"], record["uses"]) for thumbprint, record in leases.items()}
-    assert told[issued[0]][1] == 2
+    told = {lease["thumbprint"]: lease for lease in receipt["leases"]}
+    same = ("state", "uses", "first_used", "last_used", "detail")
+    assert {thumbprint: [lease[name] for name in same] for thumbprint, lease in told.items()} == \
+        {thumbprint: [record[name] for name in same] for thumbprint, record in leases.items()}
+    assert {thumbprint for thumbprint, lease in told.items() if lease["confirmed"]} == set(github.revoked())
+    calls = [(sha256(call.header("authorization").removeprefix("Bearer ")), call.time) for call in upstream.exchanges]
+    calls += [(entry["credential"], entry["time"]) for entry in github.log(path="/repos/acme/api/issues")]
+    for thumbprint, lease in told.items():
+        check_uses(lease, [time for used, time in calls if used == thumbprint])
+
+
+def milliseconds(rfc3339):
+    return round(datetime.datetime.fromisoformat(rfc3339.replace("Z", "+00:00")).timestamp() * 1000)
+
+
+def check_uses(lease, times):
+    """A use is counted when its answer came: after the server saw the request, and before the lease's end."""
+    assert lease["uses"] == len(times), lease
+    first, last = milliseconds(lease["first_used"]), milliseconds(lease["last_used"])
+    assert int(times[0] * 1000) <= first <= last <= milliseconds(lease["ended"]), lease
+    assert int(times[-1] * 1000) <= last and (first < last or len(times) == 1), lease
 
 
 def test_an_agent_never_sees_a_token_of_a_provider(rig, operator, upstream, auth0):
@@ -357,6 +376,11 @@ def test_what_a_provider_that_is_down_keeps_is_given_back_by_a_later_reap(rig, o
 
 ASKED = """
 while read -r url; do curl -sS -w ' %{http_code}' "$url" | tr -d '\n'; echo; done
+    told = [lease for lease in json.loads(base64.b64decode(outcome.receipt["payload"]))["leases"]
+            if lease["thumbprint"] in github.issued()]
+    assert [(lease["confirmed"], "GitHub" in lease["detail"]) for lease in told] == [(False, True)], told
+    shown = rig.sanctum("show", outcome.folder.name).stdout.decode()
+    assert "parked at" in shown and "may be alive until" in shown, shown
 """
 ISSUES = "https://api.github.com/repos/acme/api/issues"
 
