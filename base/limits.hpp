@@ -343,7 +343,7 @@ inline constexpr std::size_t kLeasesMax = 1024;
 inline constexpr std::size_t kCredentialsRememberedMax = 64;
 /// A request's body that is kept, so that it can be sent again with another credential; a call to an API fits.
 inline constexpr std::size_t kRepeatedBodyBytesMax = 16 * 1024;
-/// A cached lease that ends sooner than this is not begun with any more.
+/// No request is begun with a lease, cached or new, that ends sooner than this.
 inline constexpr milliseconds kLeaseFloor{2000};
 /// The first message of the launcher.
 inline constexpr seconds kStartTimeout{10};

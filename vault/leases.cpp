@@ -135,6 +135,7 @@ void Leases::need(const wire::LeaseNeed& asked) {
     wire::LeaseNeed need = asked;
     std::sort(need.scopes.begin(), need.scopes.end());
     if (is_ending_) return refuse(need, "mission_ending", "the mission is ending");
+    if (is_nearly_over()) return refuse(need, "mission_ending", "the mission is nearly over");
     std::string why;
     const std::optional<std::size_t> service = find_service_for(mission_, need, why);
     if (!service) return refuse(need, "outside_mission", why);
@@ -396,10 +397,7 @@ void Leases::take_answer(const LeasePtr& lease, Fetched answer) {
 
 void Leases::take_failure(const LeasePtr& lease, const SourceFailure& failure) {
     fail_waiters(*lease, name_of(failure.fault), failure.what, failure.retry_after);
-    const Milliseconds rest = rest_after(failure, lease->row.mints);
-    if (rest.count() > 0 && failed_.size() < kLeasesHeldMax) {
-        failed_.push_back({lease->key, failure, clock_.boot().plus(rest)});
-    }
+    let_rest(*lease, failure);
     if (failure.leaves_an_orphan() && lease->row.mints) return finish(lease, LeaseEvent::AnswerLost, failure.what);
     advance(lease->row.state, LeaseEvent::Refused);
     lease->row.detail = failure.what;
@@ -407,6 +405,14 @@ void Leases::take_failure(const LeasePtr& lease, const SourceFailure& failure) {
     write({lease->row}, Journal::Durable::Later);
     forget_oldest_ended();
 }
+
+void Leases::let_rest(const Lease& lease, const SourceFailure& failure) {
+    const Milliseconds rest = rest_after(failure, lease.row.mints);
+    if (rest.count() == 0 || failed_.size() >= kLeasesHeldMax) return;
+    failed_.push_back({lease.key, failure, clock_.boot().plus(rest)});
+}
+
+bool Leases::is_nearly_over() const { return end_.boot <= clock_.boot().plus(kLeaseFloor); }
 
 WallTime Leases::wall_at(BootTime time) const {
     return {clock_.wall().unix_ms + (time.ms - clock_.boot().ms)};
@@ -479,6 +485,32 @@ void Leases::hold(const LeasePtr& lease, Credential credential) {
 }
 
 void Leases::hand_out(Lease& lease, std::uint64_t exchange) {
+// No request is begun with what may end under it. The source is asked again when this one is over: a provider that
+// hands one token to everybody has another one then.
+void Leases::refuse_short_life(const LeasePtr& lease) {
+    const std::int64_t left = std::max<std::int64_t>(0, lease->expires.ms - clock_.boot().ms);
+    const bool has_expired = left == 0;
+    const LeaseState confirmed = has_expired ? LeaseState::Expired : LeaseState::Gone;
+    const RetireCause cause = has_expired ? RetireCause::Expired : RetireCause::Used;
+    std::string told = "it had expired when it came";
+    if (!has_expired) {
+        told = "it came with " + std::to_string(left) + " ms to live, and a request needs ";
+        told += std::to_string(kLeaseFloor.count()) + " ms";
+    }
+    if (is_nearly_over()) {
+        fail_waiters(*lease, "mission_ending", "the mission is nearly over");
+        return retire(lease, confirmed, cause, "never used: it came when the mission was nearly over");
+    }
+    const SourceFailure failure{SourceFault::ExpiresTooSoon,
+                                "the credential of account " + lease->row.account + " cannot be used: " + told +
+                                    " (have its provider issue it for longer; if it does, see whether this machine's "
+                                    "clock is right)",
+                                Milliseconds(kLeaseFloor)};
+    fail_waiters(*lease, name_of(failure.fault), failure.what, failure.retry_after);
+    let_rest(*lease, failure);
+    retire(lease, confirmed, cause, "never used: " + told);
+}
+
     const profiles::Service& service = mission_.services[lease.key.service];
     wire::LeaseHeld message;
     message.exchange = exchange;

@@ -67,11 +67,12 @@ struct NoCredential {
     std::string_view reason;
     std::string_view sentence;
 };
-constexpr std::array<NoCredential, 11> kNoCredential{{
+constexpr std::array<NoCredential, 12> kNoCredential{{
     {"consent_required", "The account behind this service has not been connected for this; its owner has to do that."},
     {"consent_lost", "The provider no longer honours the account's consent; its owner has to connect it again."},
     {"subject_expired", "The account's owner has to log in again."},
     {"scope_unavailable", "The account was not given the permission that this operation needs."},
+    {"expires_too_soon", "The provider's credential ends too soon to begin a request with it; try again later."},
     {"scope_too_wide", "The provider gave more than this operation needs, which the operator does not accept."},
     {"misconfigured", "The account is not set up correctly; the operator can see what to change."},
     {"rate_limited", "The provider was asked too often; try again later."},

@@ -154,7 +154,7 @@ def test_provider_upstream_and_receipt_tell_the_same_story_of_five_calls(rig, op
     for thumbprint in minted:
         assert leases[thumbprint]["state"] == "gone" and leases[thumbprint]["retire"] == "self"
         assert "revoked at GitHub" in leases[thumbprint]["detail"]
-    # The receipt says the same.
+    # The receipt says the same, and each use within what provider and upstream saw of it.
     receipt = json.loads(base64.b64decode(outcome.receipt["payload"]))
     told = {lease["thumbprint"]: lease for lease in receipt["leases"]}
     same = ("state", "uses", "first_used", "last_used", "detail")
@@ -247,6 +247,24 @@ def test_a_provider_that_fails_is_a_refusal_with_its_own_reason(rig, operator, u
     assert detail.startswith(f"{reason}: ") and "account calendar" in detail and remedy in detail, detail
     assert upstream.exchanges == []
     assert [state for state in map(lambda lease: lease["state"], lease_ends(outcome)) if state != "failed"] == []
+
+
+@pytest.mark.parametrize("seconds", [1, 60])
+def test_no_request_is_begun_with_a_credential_that_ends_under_it(rig, operator, github, seconds):
+    ends = time.time() + seconds
+    github.fail("fields", path="/app/installations/77/access_tokens",
+                fields={"expires_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(ends))})
+    outcome = rig.run("curl", "-sS", "https://api.github.com/repos/acme/api/issues", profile=operator)
+
+    [lease] = lease_ends(outcome)
+    assert (lease["state"] in ("gone", "expired"), lease["uses"]) == (True, 0 if seconds == 1 else 1), lease
+    assert len(github.log(path="/repos/acme/api/issues")) == lease["uses"]
+    assert set(github.revoked()) == set(github.issued()), "it is given back, used or not"
+    if seconds == 1:
+        told = json.loads(outcome.stdout)
+        assert (told["reason_code"], told["rule"]) == ("credential_unavailable", "expires_too_soon"), told
+        detail = outcome.of_type("exchange.refused")[0]["detail"]
+        assert "account bot" in detail and "have its provider issue it for longer" in detail, detail
 
 
 def test_a_failing_provider_is_not_asked_by_every_call_of_an_agent_in_a_loop(rig, operator, auth0):
@@ -358,6 +376,11 @@ def test_what_a_provider_that_is_down_keeps_is_given_back_by_a_later_reap(rig, o
     ended = [lease for lease in lease_ends(outcome) if lease["thumbprint"] in github.issued()]
     assert [lease["state"] for lease in ended] == ["parked"], ended
     assert not github.revoked()
+    told = [lease for lease in json.loads(base64.b64decode(outcome.receipt["payload"]))["leases"]
+            if lease["thumbprint"] in github.issued()]
+    assert [(lease["confirmed"], "GitHub" in lease["detail"]) for lease in told] == [(False, True)], told
+    shown = rig.sanctum("show", outcome.folder.name).stdout.decode()
+    assert "parked at" in shown and "may be alive until" in shown, shown
     alive = rig.sanctum("leases", "--json").stdout.decode().splitlines()
     assert [json.loads(line)["thumbprint"] for line in alive] == list(github.issued())
 
@@ -376,11 +399,6 @@ def test_what_a_provider_that_is_down_keeps_is_given_back_by_a_later_reap(rig, o
 
 ASKED = """
 while read -r url; do curl -sS -w ' %{http_code}' "$url" | tr -d '\n'; echo; done
-    told = [lease for lease in json.loads(base64.b64decode(outcome.receipt["payload"]))["leases"]
-            if lease["thumbprint"] in github.issued()]
-    assert [(lease["confirmed"], "GitHub" in lease["detail"]) for lease in told] == [(False, True)], told
-    shown = rig.sanctum("show", outcome.folder.name).stdout.decode()
-    assert "parked at" in shown and "may be alive until" in shown, shown
 """
 ISSUES = "https://api.github.com/repos/acme/api/issues"
 

@@ -98,6 +98,7 @@ enum class SourceFault : std::uint8_t {
     Misconfigured,     ///< a setting at the provider or in the operator's configuration is wrong
     RateLimited,
     Unavailable,       ///< not reached, or it said so; nothing was made
+    ExpiresTooSoon,    ///< what the provider gave ends before a request with it could
     ClockSkew,         ///< this machine's clock is wrong, and correcting for it did not help
     Protocol,          ///< an answer that breaks its format
 };
