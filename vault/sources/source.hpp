@@ -2,7 +2,7 @@
 // Source: one kind of vault backend behind one small interface. Every credential passes fetch → attenuate → inject →
 // retire; a source says honestly what it can do of that, and what it did.
 //
-// Asynchronous by contract: acquire, attenuate, refresh and retire answer through a completion, called at most once,
+// Asynchronous by contract: acquire, attenuate, login and retire answer through a completion, called at most once,
 // on the vault's loop, from inside the call or later. A source that waits for something registers its descriptor with
 // the loop when it is made; none may block the loop.
 #pragma once
@@ -105,7 +105,7 @@ enum class SourceFault : std::uint8_t {
 /// `not_found | source_failed | no_answer | consent_required | …`: the reason of wire::LeaseFailed.
 [[nodiscard]] std::string_view name_of(SourceFault value);
 
-/// A failed acquire, attenuate or refresh.
+/// A failed acquire, attenuate or login.
 struct SourceFailure {
     SourceFault fault = SourceFault::Failed;
     std::string what;            ///< one sentence for the operator, with the setting to change; no secret
@@ -188,12 +188,6 @@ public:
     /// the credential's handle is made durable. Those that narrow at acquire, or not at all, pass it on.
     virtual void attenuate(const SourceNeed& /*need*/, Credential credential, Completion<Fetched> done) {
         done(std::move(credential));
-    }
-
-    /// Replaces a credential that runs out while its lease still lives. Only for sources that can do it cheaper than
-    /// acquire(); the default says that it cannot.
-    virtual void refresh(const SourceNeed& /*need*/, const Credential& /*old*/, Completion<Fetched> done) {
-        done(Error{Errc::Unsupported, "this source cannot refresh"});
     }
 
     /// Logs in, or renews the login, as the agent wanted to do it. What the provider refuses is a reply. Only for
