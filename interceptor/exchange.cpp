@@ -476,7 +476,7 @@ net::awaitable<RelayResult> Exchange::relay_once() {
     std::optional<DpopFields> proof;
     std::shared_ptr<const NeedleSet> own;
     if (is_signed()) {
-        auto made = sign_request(head_, *lease_, *endpoint_, payload_, services_.clock.wall());
+        auto made = sign_request(head_, *lease_, *endpoint_, payload_, lease_->time(services_.clock));
         if (!made.has_value()) co_return broken_request(std::move(made).error().what);
         signature = std::move(*made);
         aws_body.emplace(payload_, *signature);
@@ -485,7 +485,7 @@ net::awaitable<RelayResult> Exchange::relay_once() {
     }
     if (is_proved()) {
         const std::string nonce = services_.dpop_nonces.of(origin());
-        auto made = prove_request(head_, *lease_, origin(), nonce, services_.clock.wall());
+        auto made = prove_request(head_, *lease_, origin(), nonce, lease_->time(services_.clock));
         if (!made.has_value()) co_return broken_request(std::move(made).error().what);
         proof = std::move(*made);
         own = std::make_shared<NeedleSet>(proof->proof);  // as above, where the server keeps no list of proofs

@@ -445,6 +445,10 @@ void Leases::hold(const LeasePtr& lease, Credential credential) {
         row.alive_until_unix_ms = credential.expires->unix_ms;
         lease->dead_at = boot_at(*credential.expires);
     }
+    if (credential.alive_until && credential.alive_until->unix_ms > row.alive_until_unix_ms) {
+        row.alive_until_unix_ms = credential.alive_until->unix_ms;
+        lease->dead_at = boot_at(*credential.alive_until);
+    }
     if (const auto retirement = lease->source->retirement(credential)) row.retirement = seal_.seal(*retirement);
     if (const std::string why = lease->source->why_no_retirement(credential); row.retirement.empty() && !why.empty()) {
         row.detail += (row.detail.empty() ? "" : "; ") + why;
@@ -470,10 +474,7 @@ void Leases::hold(const LeasePtr& lease, Credential credential) {
         return retire(lease, LeaseState::Gone, cause_of_revoking(lease->key.service),
                       "never used: it came after the service was taken back");
     }
-    if (lease->expires <= clock_.boot()) {
-        fail_waiters(*lease, "source_failed", "account " + row.account + " gave a credential that has expired");
-        return retire(lease, LeaseState::Expired, RetireCause::Expired, "never used: it had expired when it came");
-    }
+    if (lease->expires <= clock_.boot().plus(kLeaseFloor)) return refuse_short_life(lease);
     listener_.changed(to_record(row));
     const std::vector<Waiter> waiters = std::exchange(lease->waiters, {});
     waiters_ -= waiters.size();
@@ -484,7 +485,6 @@ void Leases::hold(const LeasePtr& lease, Credential credential) {
     }
 }
 
-void Leases::hand_out(Lease& lease, std::uint64_t exchange) {
 // No request is begun with what may end under it. The source is asked again when this one is over: a provider that
 // hands one token to everybody has another one then.
 void Leases::refuse_short_life(const LeasePtr& lease) {
@@ -511,6 +511,7 @@ void Leases::refuse_short_life(const LeasePtr& lease) {
     retire(lease, confirmed, cause, "never used: " + told);
 }
 
+void Leases::hand_out(Lease& lease, std::uint64_t exchange) {
     const profiles::Service& service = mission_.services[lease.key.service];
     wire::LeaseHeld message;
     message.exchange = exchange;
@@ -526,6 +527,7 @@ void Leases::refuse_short_life(const LeasePtr& lease) {
     if (!lease.credential.username.empty()) message.username = lease.credential.username;
     message.expires_boot_ms = lease.expires.ms;
     message.uses = lease.key.is_shared ? 0 : 1;
+    message.clock_offset_ms = lease.credential.clock_offset.count();
     lease.was_handed_out = true;
     ++lease.row.handed_out;
     mark_for_writing(lease);

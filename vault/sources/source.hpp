@@ -81,6 +81,10 @@ struct Credential {
     std::optional<WallTime> expires;  ///< the provider's word; absent: it has none
     std::string username;             ///< that came with the secret, for basic authentication; empty: none did
     std::string handle;               ///< what retire() needs besides the secret; no secret, kept in the journal
+    /// The provider's clock minus ours, as it was last measured: what is signed with this credential bears its time.
+    Milliseconds clock_offset{0};
+    /// The longest that what was made on the way to it can live, where that is longer than it lives itself.
+    std::optional<WallTime> alive_until;
     std::string remark;               ///< one sentence for the record of how it came; empty: nothing out of the way
     RetireClass retire = RetireClass::None;
 };
@@ -94,11 +98,11 @@ enum class SourceFault : std::uint8_t {
     ConsentLost,       ///< it was, and the provider no longer honours it
     SubjectExpired,    ///< the token that stands for the account's owner is dead: the owner must log in
     ScopeUnavailable,  ///< the provider gives less than the need
+    ExpiresTooSoon,    ///< what the provider gave ends before a request with it could
     ScopeTooWide,      ///< the provider gave more than was asked, and the operator does not accept that
     Misconfigured,     ///< a setting at the provider or in the operator's configuration is wrong
     RateLimited,
     Unavailable,       ///< not reached, or it said so; nothing was made
-    ExpiresTooSoon,    ///< what the provider gave ends before a request with it could
     ClockSkew,         ///< this machine's clock is wrong, and correcting for it did not help
     Protocol,          ///< an answer that breaks its format
 };

@@ -626,6 +626,27 @@ TEST_F(LeasesTest, AnApprovalDoesNotLastLongerWhenTheWallClockIsSetBack) {
     EXPECT_EQ(script_.correlations.size(), 1U);
 }
 
+TEST_F(LeasesTest, WhatWasMadeOnTheWayToACredentialIsAliveForItsLease) {
+    script_.outcome = {RetireOutcome::End::LeftToExpire, "it ends at its own time"};
+    script_.alive_until = WallTime{clock_.wall().unix_ms + 3'600'000};
+    leases_->need(make_need(1));
+    script_.answer("child", WallTime{clock_.wall().unix_ms + 60'000}, RetireClass::Expires);
+    EXPECT_EQ(heard_.held_messages.at(0).first.expires_boot_ms, clock_.boot().ms + 60'000);
+
+    pass(Milliseconds(60'000));
+
+    EXPECT_EQ(heard_.changes.back().state, "parked") << "the wider one is not over yet";
+    EXPECT_EQ(heard_.changes.back().expires_unix_ms, script_.alive_until->unix_ms);
+}
+
+TEST_F(LeasesTest, WhatIsSignedWithACredentialBearsItsProvidersTime) {
+    script_.clock_offset = Milliseconds(90'000);
+    leases_->need(make_need(1));
+    script_.answer("token-1");
+
+    EXPECT_EQ(heard_.held_messages.at(0).first.clock_offset_ms, 90'000);
+}
+
 TEST_F(LeasesTest, ALeaseEndsWithTheMissionWhenThatIsFirst) {
     leases_->need(make_need(1));
     script_.answer("token-1", WallTime{clock_.wall().unix_ms + kTtlMs * 10});
@@ -663,30 +684,6 @@ TEST_F(LeasesTest, ACredentialThatComesExpiredIsNotUsed) {
     EXPECT_EQ(rows()[0].state, LeaseState::Expired);
 }
 
-TEST_F(LeasesTest, TheNextTickIsTheNearestEnd) {
-    leases_->need(make_need(1));
-    EXPECT_EQ(leases_->next_tick(), std::nullopt);
-    script_.answer("token-1", WallTime{clock_.wall().unix_ms + 5'000});
-    // The use that handing out was is written first.
-    EXPECT_EQ(leases_->next_tick(), clock_.boot().plus(Milliseconds(kLeaseUseJournalInterval)));
-    pass(Milliseconds(kLeaseUseJournalInterval));
-
-    EXPECT_EQ(leases_->next_tick(), clock_.boot().plus(Milliseconds(5'000) - Milliseconds(kLeaseUseJournalInterval)));
-}
-
-// --- uses ---------------------------------------------------------------------------------------------------------
-
-TEST_F(LeasesTest, UsesAreCountedAndWrittenTogetherLater) {
-    leases_->need(make_need(1));
-    script_.answer("token-1");
-    const std::int64_t first = clock_.wall().unix_ms;
-    for (int i = 0; i < 3; ++i) {
-        ASSERT_TRUE(leases_->used({1, "l1", 200}));
-        clock_.advance(Milliseconds(100));
-    }
-    EXPECT_EQ(rows()[0].uses, 0U) << "not one disk write per request";
-
-    pass(kLeaseUseJournalInterval);
 TEST_F(LeasesTest, ACredentialThatComesWithLessThanTheFloorLeftIsGivenBackUnusedWithTheRemedy) {
     leases_->need(make_need(1));
     script_.answer("token-1", WallTime{clock_.wall().unix_ms + kLeaseFloor.count()}, RetireClass::Self);
@@ -738,6 +735,30 @@ TEST_F(LeasesTest, NothingIsAskedForOrHandedOutInTheMissionsLastMoments) {
     for (const wire::LeaseFailed& failed : heard_.failures) EXPECT_EQ(failed.reason, "mission_ending");
 }
 
+TEST_F(LeasesTest, TheNextTickIsTheNearestEnd) {
+    leases_->need(make_need(1));
+    EXPECT_EQ(leases_->next_tick(), std::nullopt);
+    script_.answer("token-1", WallTime{clock_.wall().unix_ms + 5'000});
+    // The use that handing out was is written first.
+    EXPECT_EQ(leases_->next_tick(), clock_.boot().plus(Milliseconds(kLeaseUseJournalInterval)));
+    pass(Milliseconds(kLeaseUseJournalInterval));
+
+    EXPECT_EQ(leases_->next_tick(), clock_.boot().plus(Milliseconds(5'000) - Milliseconds(kLeaseUseJournalInterval)));
+}
+
+// --- uses ---------------------------------------------------------------------------------------------------------
+
+TEST_F(LeasesTest, UsesAreCountedAndWrittenTogetherLater) {
+    leases_->need(make_need(1));
+    script_.answer("token-1");
+    const std::int64_t first = clock_.wall().unix_ms;
+    for (int i = 0; i < 3; ++i) {
+        ASSERT_TRUE(leases_->used({1, "l1", 200}));
+        clock_.advance(Milliseconds(100));
+    }
+    EXPECT_EQ(rows()[0].uses, 0U) << "not one disk write per request";
+
+    pass(kLeaseUseJournalInterval);
 
     EXPECT_EQ(rows()[0].uses, 3U);
     EXPECT_EQ(rows()[0].handed_out, 1U);
