@@ -67,6 +67,7 @@ struct NoCredential {
     std::string_view reason;
     std::string_view sentence;
 };
+constexpr std::string_view kMissionEnding = "mission_ending";
 constexpr std::array<NoCredential, 12> kNoCredential{{
     {"consent_required", "The account behind this service has not been connected for this; its owner has to do that."},
     {"consent_lost", "The provider no longer honours the account's consent; its owner has to connect it again."},
@@ -170,6 +171,7 @@ std::string_view phrase_of(std::uint16_t status) {
 Refusal no_credential(const std::string& what) {
     Refusal refusal{.reason = "credential_unavailable", .detail = what};
     const std::string_view reason = std::string_view(what).substr(0, what.find(':'));
+    if (reason == kMissionEnding) refusal.reason = kMissionEnding;  // later is never
     for (const NoCredential& known : kNoCredential) {
         if (known.reason != reason) continue;
         refusal.rule = known.reason;
