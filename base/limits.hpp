@@ -268,6 +268,8 @@ inline constexpr std::size_t kCatalogOperationsMax = 4096;
 inline constexpr std::size_t kCatalogTextBytesMax = 2 * 1024 * 1024;
 /// Ref updates of one push that are decided on; git itself sends one per branch.
 inline constexpr std::size_t kRefUpdatesMax = 4096;
+/// One batch of git-lfs, which is read before it is decided on; the client asks for 100 objects at a time, 15 KiB.
+inline constexpr std::size_t kLfsBatchBytesMax = 256 * 1024;
 /// Pins in trust.json.
 inline constexpr std::size_t kTrustPinsMax = 4096;
 

@@ -25,6 +25,7 @@ from rig import API, mission_head
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "doubles"))
 
+from github_double import LFS_DOWNLOADS  # noqa: E402
 from providers import VAULT_GRANT, auth0_double, github_double, is_installed  # noqa: E402
 
 TENANT = "acme.auth0.test"
@@ -393,6 +394,36 @@ def test_what_a_provider_that_is_down_keeps_is_given_back_by_a_later_reap(rig, o
 
     assert done.returncode == 0, done
     assert set(github.revoked()) == set(github.issued())
+
+
+# ---- other credentials in an answer ----------------------------------------------------------------------------------
+
+def lfs_batch(operation):
+    body = json.dumps({"operation": operation, "transfers": ["basic"], "objects": [{"oid": "aa" * 32, "size": 3}]})
+    return (f"curl -sS -H 'Content-Type: application/vnd.git-lfs+json' -d '{body}' "
+            "https://github.com/acme/api.git/info/lfs/objects/batch")
+
+
+@pytest.mark.parametrize("scope", ["contents:read", "contents:write"])
+def test_a_batch_of_git_lfs_needs_what_it_is_for_and_its_links_and_tokens_are_starred(rig, operator, github, scope):
+    rig.host("github.com", github)
+    profile = rig.configure().profile(operator.read_text().replace('"issues:write"', f'"{scope}"'), "lfs")
+    outcome = rig.run("sh", "-c", f"{lfs_batch('download')}; echo; {lfs_batch('upload')}; echo; "
+                                  f"curl -sS https://{LFS_DOWNLOADS}/alambic/media/1/aa", profile=profile)
+
+    download, upload, _ = outcome.text.split("\n", 2)
+    told = json.loads(download)["objects"][0]
+    assert told["size"] == 3 and set(told["actions"]["download"]["href"]) == {"*"}, told
+    asked = [entry["asked"] for entry in github.log(path="/acme/api.git/info/lfs/objects/batch")]
+    if scope == "contents:write":
+        actions = json.loads(upload)["objects"][0]["actions"]
+        starred = [actions[name][part] for name in ("upload", "verify") for part in ("href", "header")]
+        assert all(set(each if isinstance(each, str) else each["Authorization"]) == {"*"} for each in starred), actions
+    assert asked == [["download"], ["upload"]][:1 if scope == "contents:read" else 2]
+    needs = {"contents:read": [("scope_missing", "github.com", "/acme/api.git/info/lfs/objects/batch")]}.get(scope, [])
+    assert outcome.refused == [*needs, ("host_unknown", LFS_DOWNLOADS, "/alambic/media/1/aa")]
+    assert github.lfs_secrets and not any(secret in outcome.text for secret in github.lfs_secrets)
+    rig.secrets.update({f"lfs {number}": secret for number, secret in enumerate(github.lfs_secrets)})
 
 
 # ---- one service taken back -----------------------------------------------------------------------------------------
