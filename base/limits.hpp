@@ -90,8 +90,11 @@ inline constexpr std::size_t kLedgerLeaseEndsKeptMax = 256;
 inline constexpr std::size_t kLedgerOpenExchangesMax = 65536;
 /// Leases and approvals that a receipt lists one by one; the rest is counted.
 inline constexpr std::size_t kReceiptRowsMax = 4096;
-/// A receipt's envelope, as read back: rows above at some 600 bytes each, base64.
-inline constexpr std::size_t kReceiptBytesMax = 8 * 1024 * 1024;
+/// What a lease's row says of its end; the longest that our own sentences come to, with a provider's words in them. The
+/// ledger has all of it.
+inline constexpr std::size_t kReceiptDetailBytesMax = 512;
+/// A receipt's envelope, as read back: rows above at some 1200 bytes each, base64.
+inline constexpr std::size_t kReceiptBytesMax = 16 * 1024 * 1024;
 
 // --- vault --------------------------------------------------------------------------------------------------------
 /// How long the vault waits for the launcher's `start` after its `hello`; the launcher builds the sandbox meanwhile.
@@ -270,6 +273,8 @@ inline constexpr std::size_t kCatalogOperationsMax = 4096;
 inline constexpr std::size_t kCatalogTextBytesMax = 2 * 1024 * 1024;
 /// Ref updates of one push that are decided on; git itself sends one per branch.
 inline constexpr std::size_t kRefUpdatesMax = 4096;
+/// One batch of git-lfs, which is read before it is decided on; the client asks for 100 objects at a time, 15 KiB.
+inline constexpr std::size_t kLfsBatchBytesMax = 256 * 1024;
 /// Pins in trust.json.
 inline constexpr std::size_t kTrustPinsMax = 4096;
 
@@ -345,7 +350,7 @@ inline constexpr std::size_t kLeasesMax = 1024;
 inline constexpr std::size_t kCredentialsRememberedMax = 64;
 /// A request's body that is kept, so that it can be sent again with another credential; a call to an API fits.
 inline constexpr std::size_t kRepeatedBodyBytesMax = 16 * 1024;
-/// A cached lease that ends sooner than this is not begun with any more.
+/// No request is begun with a lease, cached or new, that ends sooner than this.
 inline constexpr milliseconds kLeaseFloor{2000};
 /// The first message of the launcher.
 inline constexpr seconds kStartTimeout{10};

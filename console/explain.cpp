@@ -85,6 +85,11 @@ Exit explain_request(Console& console, const ExplainOptions& options, const Load
         request->ref_updates = updates_of(options);
         operation = profiles::classify(loaded.mission, loaded.catalog, *request);
     }
+    if (operation.needs_lfs_operation) {
+        console.err << "note: judged as a download; an upload is git.lfs:upload\n";
+        request->lfs_operation = "download";
+        operation = profiles::classify(loaded.mission, loaded.catalog, *request);
+    }
     const profiles::Spent nothing_spent(loaded.mission.budgets.size(), 0);
     const Decision decision = profiles::decide(loaded.mission, *request, operation, nothing_spent);
     if (options.format == Format::Json) print_json(console, *request, operation, decision);

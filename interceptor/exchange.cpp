@@ -4,6 +4,7 @@
 #include "base/limits.hpp"
 #include "interceptor/http/git_push_commands.hpp"
 #include "interceptor/http/http1_encoder.hpp"
+#include "interceptor/http/lfs_batch.hpp"
 #include "interceptor/policy/exchange_record.hpp"
 #include "interceptor/policy/names.hpp"
 #include "interceptor/relay.hpp"
@@ -53,6 +54,7 @@ public:
 
 private:
     [[nodiscard]] net::awaitable<MaybeRefusal> read_push();
+    [[nodiscard]] net::awaitable<MaybeRefusal> read_lfs_batch();
     [[nodiscard]] MaybeRefusal read_signed_request();
     [[nodiscard]] net::awaitable<MaybeRefusal> hold_body(std::size_t bytes_max);
     [[nodiscard]] net::awaitable<MaybeRefusal> read_login(wire::LoginNeed& need);
@@ -98,7 +100,7 @@ private:
     Decision decision_;
     const Endpoint* endpoint_ = nullptr;
     std::vector<std::size_t> counted_;  ///< budget lines
-    std::string held_body_;             ///< a push's command list and what came with it, or what has to be signed
+    std::string held_body_;             ///< a push's commands and what came with them, a batch, a body to sign
     std::optional<PushCommands> push_;  ///< as read from there
     FormGuard guard_;
     Payload payload_;                   ///< of a request that is signed
@@ -180,8 +182,10 @@ net::awaitable<MaybeRefusal> Exchange::classify() {
         }
         guard_ = std::move(*guard);
     }
-    if (!operation_.needs_push_commands) co_return std::nullopt;
-    MaybeRefusal refusal = co_await read_push();
+    if (!operation_.needs_push_commands && !operation_.needs_lfs_operation) co_return std::nullopt;
+    MaybeRefusal refusal;
+    if (operation_.needs_push_commands) refusal = co_await read_push();
+    else refusal = co_await read_lfs_batch();
     if (refusal) co_return refusal;
     operation_ = profiles::classify(services_.mission, services_.catalog, request_);
     record_.describe(operation_);
@@ -339,6 +343,21 @@ net::awaitable<MaybeRefusal> Exchange::read_push() {
     }
 }
 
+/// Reads the whole batch of git-lfs, which says what it is for.
+net::awaitable<MaybeRefusal> Exchange::read_lfs_batch() {
+    if (head_.framing != Framing::Length) {
+        co_return Refusal{.reason = "request_invalid", .explanation = "git lfs: a batch needs a content-length"};
+    }
+    MaybeRefusal refusal = co_await hold_body(kLfsBatchBytesMax);
+    if (refusal) co_return refusal;
+    Result<std::string> operation = read_lfs_operation(held_body_);
+    if (!operation.has_value()) {
+        co_return Refusal{.reason = "request_invalid", .explanation = std::move(operation).error().what};
+    }
+    request_.lfs_operation = std::move(*operation);
+    co_return std::nullopt;
+}
+
 MaybeRefusal Exchange::decide() {
     const BootTime now = services_.clock.boot();
     decision_ = profiles::decide(services_.mission, request_, operation_, services_.budgets.spent(now));
@@ -476,7 +495,7 @@ net::awaitable<RelayResult> Exchange::relay_once() {
     std::optional<DpopFields> proof;
     std::shared_ptr<const NeedleSet> own;
     if (is_signed()) {
-        auto made = sign_request(head_, *lease_, *endpoint_, payload_, services_.clock.wall());
+        auto made = sign_request(head_, *lease_, *endpoint_, payload_, lease_->time(services_.clock));
         if (!made.has_value()) co_return broken_request(std::move(made).error().what);
         signature = std::move(*made);
         aws_body.emplace(payload_, *signature);
@@ -485,7 +504,7 @@ net::awaitable<RelayResult> Exchange::relay_once() {
     }
     if (is_proved()) {
         const std::string nonce = services_.dpop_nonces.of(origin());
-        auto made = prove_request(head_, *lease_, origin(), nonce, services_.clock.wall());
+        auto made = prove_request(head_, *lease_, origin(), nonce, lease_->time(services_.clock));
         if (!made.has_value()) co_return broken_request(std::move(made).error().what);
         proof = std::move(*made);
         own = std::make_shared<NeedleSet>(proof->proof);  // as above, where the server keeps no list of proofs

@@ -170,6 +170,7 @@ Status LeaseBook::held(const wire::LeaseHeld& message, Secret secret) {
     }
     lease->expires_boot_ms = message.expires_boot_ms;
     lease->uses = message.uses;
+    lease->clock_offset_ms = message.clock_offset_ms;
     if (!asking.key.empty() && message.uses == 0) cached_[asking.key] = lease;
     asking.answer = std::move(lease);
     asking.answered.notify_all();

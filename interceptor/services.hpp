@@ -58,7 +58,10 @@ struct HeldLease {
     Secret secret;
     std::int64_t expires_boot_ms = 0;
     std::uint32_t uses = 0;
+    std::int64_t clock_offset_ms = 0;  ///< its provider's clock minus ours
     bool is_live = true;
+    /// The time that a signature or proof with it bears: its provider's, as the vault measured it.
+    [[nodiscard]] WallTime time(const Clock& clock) const { return {clock.wall().unix_ms + clock_offset_ms}; }
 };
 
 /// Leases in use; asks the vault and keeps what may be reused.

@@ -44,6 +44,18 @@ Scopes used_set(const std::vector<Scopes>& any_of, const Scopes& granted) {
     return any_of.empty() ? Scopes{} : any_of.front();
 }
 
+std::string time_or_empty(std::int64_t unix_ms) { return unix_ms == 0 ? "" : format_rfc3339(WallTime{unix_ms}); }
+
+// Records are valid UTF-8 before they come here; the cut leaves them so.
+std::string short_detail(const std::string& detail) {
+    if (detail.size() <= kReceiptDetailBytesMax) return detail;
+    std::size_t end = kReceiptDetailBytesMax;
+    while (end > 0 && (static_cast<unsigned char>(detail[end]) & 0xc0U) == 0x80U) --end;
+    std::string cut = detail.substr(0, end);
+    cut += "…";
+    return cut;
+}
+
 ReceiptEnforced enforced_of(const MissionStarted& started) {
     ReceiptEnforced out;
     out.namespaces = out.filter = "fully";  // steps of the set-up without which nothing runs
@@ -143,10 +155,14 @@ struct ReceiptBuilder::State {
         row->narrowed_by = lease.narrowed_by;
         row->retire = lease.retire;
         row->thumbprint = lease.thumbprint;
-        row->expires = lease.expires_unix_ms == 0 ? "" : format_rfc3339(WallTime{lease.expires_unix_ms});
+        row->expires = time_or_empty(lease.expires_unix_ms);
         if (row->held.empty()) row->held = at;
         row->ended = is_held ? "" : at;
         row->uses = is_held ? 0 : lease.uses;
+        row->first_used = is_held ? "" : time_or_empty(lease.first_used_unix_ms);
+        row->last_used = is_held ? "" : time_or_empty(lease.last_used_unix_ms);
+        row->confirmed = lease.state == "gone" || lease.state == "expired";
+        row->detail = is_held ? "" : short_detail(lease.detail);
     }
 
     void take(const ApprovalChanged& approval, const std::string&) {
@@ -259,6 +275,18 @@ Receipt ReceiptBuilder::build() const {
         out.services.push_back(std::move(row));
     }
     return out;
+}
+
+Receipt in_schema(Receipt receipt, std::string_view schema) {
+    receipt.schema = schema;
+    if (schema == kReceiptSchema) return receipt;
+    for (ReceiptLease& lease : receipt.leases) {
+        lease.first_used.reset();
+        lease.last_used.reset();
+        lease.confirmed.reset();
+        lease.detail.reset();
+    }
+    return receipt;
 }
 
 std::vector<wire::LeaseChanged> ReceiptBuilder::open_leases() const {

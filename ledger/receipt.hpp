@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <vector>
 
@@ -102,6 +103,7 @@ struct ReceiptService {
     }
 };
 
+/// One lease. What is optional stands in every row of schema 2 and in none of schema 1.
 struct ReceiptLease {
     std::string lease, service, account;
     std::string state;  ///< `held` here: no end is known
@@ -111,6 +113,9 @@ struct ReceiptLease {
     std::string expires;  ///< empty: not known
     std::string held, ended;
     std::uint64_t uses = 0;
+    std::optional<std::string> first_used, last_used;  ///< RFC 3339, by the vault's clock; empty: never used
+    std::optional<bool> confirmed;      ///< it is over: given back, or its time has passed; false: may be alive
+    std::optional<std::string> detail;  ///< why and how it ended, as the vault said it; at most kReceiptDetailBytesMax
     template <class Self, class Archive>
     static void fields(Self& self, Archive& archive) {
         archive("lease", self.lease);
@@ -126,6 +131,11 @@ struct ReceiptLease {
         archive("held", self.held);
         archive("ended", self.ended);
         archive("uses", self.uses);
+        if (std::is_const_v<Self> && !self.confirmed) return;
+        archive("first_used", self.first_used);
+        archive("last_used", self.last_used);
+        archive("confirmed", self.confirmed);
+        archive("detail", self.detail);
     }
 };
 
@@ -172,8 +182,12 @@ struct ReceiptHead {
     }
 };
 
+/// What is written; schema 1 is read as well.
+inline constexpr std::string_view kReceiptSchema = "sanctum.receipt/2";
+inline constexpr std::string_view kFirstReceiptSchema = "sanctum.receipt/1";
+
 struct Receipt {
-    std::string schema = "sanctum.receipt/1";
+    std::string schema{kReceiptSchema};
     std::string mission, name, agent, purpose, profile_sha256;
     std::vector<std::string> overrides, command;
     std::string key, started, ended;
@@ -251,6 +265,9 @@ private:
     struct State;
     std::unique_ptr<State> state_;
 };
+
+/// `receipt` as a Sanctum that wrote `schema` (one of the two above) said it: its bytes are what that one signed.
+[[nodiscard]] Receipt in_schema(Receipt receipt, std::string_view schema);
 
 /// The receipt in words, for a human on a terminal: printable ASCII and newlines only.
 [[nodiscard]] std::string render_receipt(const Receipt& receipt);

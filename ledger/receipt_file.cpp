@@ -35,7 +35,7 @@ std::string seal_envelope(const Receipt& receipt, const SigningKey& key) {
 Result<OpenedReceipt> open_envelope(std::string_view text, const VerifyingKey& key) {
     SANCTUM_TRY(std::string payload, open_payload("receipt", kPayloadType, text, key));
     SANCTUM_TRY(Receipt receipt, wire::from_json<Receipt>(payload));
-    if (receipt.schema != Receipt().schema) {
+    if (receipt.schema != kReceiptSchema && receipt.schema != kFirstReceiptSchema) {
         return Error{Errc::Unsupported, "receipt has schema " + receipt.schema + "; read it with a newer Sanctum"};
     }
     return OpenedReceipt{std::move(receipt), std::move(payload)};

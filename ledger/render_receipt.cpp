@@ -122,14 +122,26 @@ void put_service(Text& out, const ReceiptService& service) {
     if (!unused.empty()) out.line("  never used", joined(unused, ", ", ""));
 }
 
+std::string lease_end_in_words(const ReceiptLease& lease) {
+    std::string words = lease.state == "held" ? "END NOT KNOWN" : printable(lease.state);
+    if (!lease.ended.empty()) words += " at " + clock_of(lease.ended);
+    if (lease.confirmed && *lease.confirmed) words += ", confirmed";
+    if (lease.confirmed && !*lease.confirmed) {
+        words += ", may be alive" + (lease.expires.empty() ? std::string() : " until " + lease.expires);
+    }
+    if (lease.detail && !lease.detail->empty()) words += ": " + printable(*lease.detail);
+    return words;
+}
+
 void put_lease(Text& out, const ReceiptLease& lease) {
     std::string words = printable(lease.lease) + " of account " + printable(lease.account) + " for " +
                         printable(lease.service) + ", narrowed by " + printable(lease.narrowed_by) + ", " +
-                        (lease.state == "held" ? "END NOT KNOWN" : printable(lease.state));
-    if (!lease.ended.empty()) words += " at " + clock_of(lease.ended);
-    words += ", " + amount(lease.uses, "use");
+                        amount(lease.uses, "use");
+    const bool has_times = lease.first_used && lease.last_used && !lease.first_used->empty();
+    if (has_times) words += ", " + clock_of(*lease.first_used) + " to " + clock_of(*lease.last_used);
     if (!lease.thumbprint.empty()) words += ", SHA-256 " + printable(lease.thumbprint).substr(0, kShortHash);
     out.line("Credential", words);
+    out.line("  end", lease_end_in_words(lease));
 }
 
 void put_enforced(Text& out, const ReceiptEnforced& enforced) {

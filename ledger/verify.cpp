@@ -67,7 +67,7 @@ void judge_receipt(Verification& out, const Walk& walk, const FoundReceipt& foun
     if (walk.head != opened->receipt.head.hash) {
         return call_broken(out, walk.records - 1, "its bytes are not those that the receipt names");
     }
-    Receipt expected = out.receipt;
+    Receipt expected = in_schema(out.receipt, opened->receipt.schema);
     expected.previous = opened->receipt.previous;
     if (counts_last_head(expected.witness, opened->receipt.witness)) expected.witness = opened->receipt.witness;
     if (wire::to_json(expected) != opened->payload) {

@@ -136,6 +136,7 @@ void Leases::need(const wire::LeaseNeed& asked) {
     wire::LeaseNeed need = asked;
     std::sort(need.scopes.begin(), need.scopes.end());
     if (is_ending_) return refuse(need, "mission_ending", "the mission is ending");
+    if (is_nearly_over()) return refuse(need, "mission_ending", "the mission is nearly over");
     std::string why;
     const std::optional<std::size_t> service = find_service_for(mission_, need, why);
     if (!service) return refuse(need, "outside_mission", why);
@@ -467,10 +468,7 @@ void Leases::take_answer(const LeasePtr& lease, Fetched answer) {
 
 void Leases::take_failure(const LeasePtr& lease, const SourceFailure& failure) {
     fail_waiters(*lease, name_of(failure.fault), failure.what, failure.retry_after);
-    const Milliseconds rest = rest_after(failure, lease->row.mints);
-    if (rest.count() > 0 && failed_.size() < kLeasesHeldMax) {
-        failed_.push_back({lease->key, failure, clock_.boot().plus(rest)});
-    }
+    let_rest(*lease, failure);
     if (failure.leaves_an_orphan() && lease->row.mints) return finish(lease, LeaseEvent::AnswerLost, failure.what);
     advance(lease->row.state, LeaseEvent::Refused);
     lease->row.detail = failure.what;
@@ -478,6 +476,14 @@ void Leases::take_failure(const LeasePtr& lease, const SourceFailure& failure) {
     write({lease->row}, Journal::Durable::Later);
     forget_oldest_ended();
 }
+
+void Leases::let_rest(const Lease& lease, const SourceFailure& failure) {
+    const Milliseconds rest = rest_after(failure, lease.row.mints);
+    if (rest.count() == 0 || failed_.size() >= kLeasesHeldMax) return;
+    failed_.push_back({lease.key, failure, clock_.boot().plus(rest)});
+}
+
+bool Leases::is_nearly_over() const { return end_.boot <= clock_.boot().plus(kLeaseFloor); }
 
 WallTime Leases::wall_at(BootTime time) const {
     return {clock_.wall().unix_ms + (time.ms - clock_.boot().ms)};
@@ -520,6 +526,10 @@ void Leases::hold(const LeasePtr& lease, Credential credential) {
         row.alive_until_unix_ms = credential.expires->unix_ms;
         lease->dead_at = boot_at(*credential.expires);
     }
+    if (credential.alive_until && credential.alive_until->unix_ms > row.alive_until_unix_ms) {
+        row.alive_until_unix_ms = credential.alive_until->unix_ms;
+        lease->dead_at = boot_at(*credential.alive_until);
+    }
     seal_retirement(*lease, credential);
     advance(row.state, LeaseEvent::Issued);
     lease->credential = std::move(credential);
@@ -542,10 +552,7 @@ void Leases::hold(const LeasePtr& lease, Credential credential) {
         return retire(lease, LeaseState::Gone, cause_of_revoking(lease->key.service),
                       "never used: it came after the service was taken back");
     }
-    if (lease->expires <= clock_.boot()) {
-        fail_waiters(*lease, "source_failed", "account " + row.account + " gave a credential that has expired");
-        return retire(lease, LeaseState::Expired, RetireCause::Expired, "never used: it had expired when it came");
-    }
+    if (lease->expires <= clock_.boot().plus(kLeaseFloor)) return refuse_short_life(lease);
     listener_.changed(to_record(row));
     const std::vector<Waiter> waiters = std::exchange(lease->waiters, {});
     waiters_ -= waiters.size();
@@ -554,6 +561,32 @@ void Leases::hold(const LeasePtr& lease, Credential credential) {
         if (is_useless) listener_.failed({waiter.exchange, kRefusedReason, kRefusedAgain, 0});
         else hand_out(*lease, waiter.exchange);
     }
+}
+
+// No request is begun with what may end under it. The source is asked again when this one is over: a provider that
+// hands one token to everybody has another one then.
+void Leases::refuse_short_life(const LeasePtr& lease) {
+    const std::int64_t left = std::max<std::int64_t>(0, lease->expires.ms - clock_.boot().ms);
+    const bool has_expired = left == 0;
+    const LeaseState confirmed = has_expired ? LeaseState::Expired : LeaseState::Gone;
+    const RetireCause cause = has_expired ? RetireCause::Expired : RetireCause::Used;
+    std::string told = "it had expired when it came";
+    if (!has_expired) {
+        told = "it came with " + std::to_string(left) + " ms to live, and a request needs ";
+        told += std::to_string(kLeaseFloor.count()) + " ms";
+    }
+    if (is_nearly_over()) {
+        fail_waiters(*lease, "mission_ending", "the mission is nearly over");
+        return retire(lease, confirmed, cause, "never used: it came when the mission was nearly over");
+    }
+    const SourceFailure failure{SourceFault::ExpiresTooSoon,
+                                "the credential of account " + lease->row.account + " cannot be used: " + told +
+                                    " (have its provider issue it for longer; if it does, see whether this machine's "
+                                    "clock is right)",
+                                Milliseconds(kLeaseFloor)};
+    fail_waiters(*lease, name_of(failure.fault), failure.what, failure.retry_after);
+    let_rest(*lease, failure);
+    retire(lease, confirmed, cause, "never used: " + told);
 }
 
 void Leases::hand_out(Lease& lease, std::uint64_t exchange) {
@@ -572,6 +605,7 @@ void Leases::hand_out(Lease& lease, std::uint64_t exchange) {
     if (!lease.credential.username.empty()) message.username = lease.credential.username;
     message.expires_boot_ms = lease.expires.ms;
     message.uses = lease.key.is_shared ? 0 : 1;
+    message.clock_offset_ms = lease.credential.clock_offset.count();
     lease.was_handed_out = true;
     ++lease.row.handed_out;
     mark_for_writing(lease);

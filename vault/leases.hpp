@@ -58,7 +58,8 @@ public:
     Leases& operator=(const Leases&) = delete;
     ~Leases();
 
-    /// Answers with held or failed, now or later; exactly one per need.
+    /// Answers with held or failed, now or later; exactly one per need. Nothing is handed out that ends within
+    /// kLeaseFloor: `mission_ending` where it is the mission that does, else `expires_too_soon`.
     void need(const wire::LeaseNeed& need);
     /// Answers with `answered`, now or later; exactly one per need. What a login makes is a lease that nobody is given
     /// and that ends with the mission, or with the next login of its service.
@@ -117,6 +118,9 @@ private:
     void hold(const LeasePtr& lease, Credential credential);
     void hand_out(Lease& lease, std::uint64_t exchange);
     void fail_waiters(Lease& lease, std::string_view reason, const std::string& detail, Milliseconds retry_after = {});
+    void let_rest(const Lease& lease, const SourceFailure& failure);
+    [[nodiscard]] bool is_nearly_over() const;
+    void refuse_short_life(const LeasePtr& lease);
     void take_refusal(const LeasePtr& lease);
     [[nodiscard]] std::string refused_thumbprint(const Key& key) const;
     void retire(const LeasePtr& lease, LeaseState confirmed, RetireCause cause, const std::string& why);

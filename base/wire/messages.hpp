@@ -396,6 +396,7 @@ struct LeaseHeld {
     std::string username;  ///< basic only
     std::int64_t expires_boot_ms = 0;
     std::uint32_t uses = 0;  ///< 0: any number until it expires; 1: this exchange only
+    std::int64_t clock_offset_ms = 0;  ///< the provider's clock minus ours: what is signed with it bears its time
     template <class Self, class Archive>
     static void fields(Self& self, Archive& archive) {
         archive("exchange", self.exchange);
@@ -405,6 +406,7 @@ struct LeaseHeld {
         archive("username", self.username);
         archive("expires_boot_ms", self.expires_boot_ms);
         archive("uses", self.uses);
+        archive("clock_offset_ms", self.clock_offset_ms);
     }
 };
 

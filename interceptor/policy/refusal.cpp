@@ -67,11 +67,13 @@ struct NoCredential {
     std::string_view reason;
     std::string_view sentence;
 };
-constexpr std::array<NoCredential, 11> kNoCredential{{
+constexpr std::string_view kMissionEnding = "mission_ending";
+constexpr std::array<NoCredential, 12> kNoCredential{{
     {"consent_required", "The account behind this service has not been connected for this; its owner has to do that."},
     {"consent_lost", "The provider no longer honours the account's consent; its owner has to connect it again."},
     {"subject_expired", "The account's owner has to log in again."},
     {"scope_unavailable", "The account was not given the permission that this operation needs."},
+    {"expires_too_soon", "The provider's credential ends too soon to begin a request with it; try again later."},
     {"scope_too_wide", "The provider gave more than this operation needs, which the operator does not accept."},
     {"misconfigured", "The account is not set up correctly; the operator can see what to change."},
     {"rate_limited", "The provider was asked too often; try again later."},
@@ -169,6 +171,7 @@ std::string_view phrase_of(std::uint16_t status) {
 Refusal no_credential(const std::string& what) {
     Refusal refusal{.reason = "credential_unavailable", .detail = what};
     const std::string_view reason = std::string_view(what).substr(0, what.find(':'));
+    if (reason == kMissionEnding) refusal.reason = kMissionEnding;  // later is never
     for (const NoCredential& known : kNoCredential) {
         if (known.reason != reason) continue;
         refusal.rule = known.reason;

@@ -24,7 +24,7 @@ struct Refusal {
 
 /// The refusal of a request for which no credential came. `what` begins with the vault's reason, as in
 /// `consent_required: …`: it becomes the rule, with a sentence that the agent can do something with; the rest is the
-/// operator's.
+/// operator's. `mission_ending` is a reason of its own.
 [[nodiscard]] Refusal no_credential(const std::string& what);
 
 /// Status of a reason_code; 403 for one the table does not know (that would be a mistake of ours: fail closed).

@@ -18,6 +18,8 @@ namespace {
 
 using Names = std::span<const std::string>;
 
+constexpr std::string_view kEvery = "*";
+
 bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 
 /// RFC 6901, section 4: ~1 is a slash, ~0 a tilde.
@@ -60,7 +62,7 @@ private:
         return each_element('{', '}', [&](std::size_t) -> Status {
             const std::size_t begin = at_;
             SANCTUM_CHECK(skip_string());
-            const bool is_named = string_at(begin) == names.front();
+            const bool is_named = names.front() == kEvery || string_at(begin) == names.front();
             skip_spaces();
             SANCTUM_CHECK(take(':'));
             skip_spaces();
@@ -70,8 +72,9 @@ private:
 
     Status visit_array(Names names) {
         const std::optional<std::uint64_t> wanted = parse_decimal(names.front());
+        const bool is_every = names.front() == kEvery;
         return each_element('[', ']', [&](std::size_t index) -> Status {
-            return wanted && index == *wanted ? visit(names.subspan(1)) : skip_value();
+            return is_every || (wanted && index == *wanted) ? visit(names.subspan(1)) : skip_value();
         });
     }
 

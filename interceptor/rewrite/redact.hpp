@@ -19,7 +19,8 @@ namespace sanctum::interceptor {
 /// kRedactedBodyBytesMax. An answer without a body always can. Errors: Protocol, Limit.
 [[nodiscard]] Status check_redactable(const ResponseHead& head);
 
-/// Overwrites in `body` every value that one of `pointers` names with stars. Lengths stay what they were announced as:
+/// Overwrites in `body` every value that one of `pointers` names with stars; a name `*` stands for every element of an
+/// array and every member of an object. Lengths stay what they were announced as:
 /// a value of one byte becomes 0, a longer one a string. null and the empty string hold nothing and stay. Returns how
 /// many values were overwritten. An empty body is fine.
 /// Errors: Protocol (not exactly one JSON text in UTF-8, a name twice in one object, nested deeper than kJsonDepthMax);

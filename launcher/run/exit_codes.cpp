@@ -31,6 +31,14 @@ Ending ended_by_revocation(std::string_view why) {
 
 Ending ended_by_loss(std::string what) { return {EndReason::Lost, kExitSignalBase + SIGKILL, std::move(what)}; }
 
+Ending ended_unsealed(const Ending& ending, std::string_view why) {
+    std::string what = ending.what;
+    if (!what.empty()) what += "; ";
+    what += "the record could not be sealed: " + std::string(why) + " (run: sanctum reap)";
+    if (ending.reason == EndReason::Setup) return failed_to_set_up(std::move(what), ending.exit_code);
+    return ended_by_loss(std::move(what));
+}
+
 Ending failed_to_set_up(std::string what, int exit_code) {
     return {EndReason::Setup, exit_code, std::move(what)};
 }

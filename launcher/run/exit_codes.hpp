@@ -37,6 +37,9 @@ struct Ending {
 [[nodiscard]] Ending ended_by_revocation(std::string_view why);
 /// A part of Sanctum broke while the agent ran; the tree was killed, so 128+SIGKILL.
 [[nodiscard]] Ending ended_by_loss(std::string what);
+/// `ending`, of a mission whose record could not be sealed for `why`. Nothing proves then what ran, so it is a loss,
+/// whatever the command said; where nothing ran it stays what it was.
+[[nodiscard]] Ending ended_unsealed(const Ending& ending, std::string_view why);
 /// Nothing was run.
 [[nodiscard]] Ending failed_to_set_up(std::string what, int exit_code = kExitSetupFailed);
 

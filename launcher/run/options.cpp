@@ -30,6 +30,7 @@ Exit codes:
   125 Sanctum could not set up and ran nothing
   126 the command cannot be executed      127 the command was not found
   128+N the command was ended by signal N, otherwise the command's own code
+  137 also: Sanctum itself broke, or the record could not be sealed
 )";
 
 void describe(CLI::App& app, Options& options, bool& is_quiet, bool& is_verbose) {

@@ -156,7 +156,6 @@ void report_workspace(const Result<WorkspaceFindings>& findings, ledger::Mission
 
 void say_last_lines(const Speaker& speaker, const PreparedMission& prepared, const MissionRecord& record,
                     const Ending& ending, const Result<ledger::Sealed>& sealed) {
-    if (!sealed) speaker.error("the record could not be sealed: " + sealed.error().what + " (run: sanctum reap)");
     const std::string missed = sealed ? witness_line(prepared.witness, *sealed) : std::string();
     if (!missed.empty()) speaker.error(missed);
     if (ending.reason == EndReason::Setup) return;

@@ -31,8 +31,8 @@ namespace sanctum::launcher {
 /// Names files that run later in `ended` and on the terminal; what could not be held back is always said.
 void report_workspace(const Result<WorkspaceFindings>& findings, ledger::MissionEnded& ended, const Speaker& speaker);
 
-/// Three lines: allowed and refused, scopes never used, what to look at next. And always: a record that could not be
-/// sealed, a head that the witness was not told.
+/// Three lines: allowed and refused, scopes never used, what to look at next. And always: a head that the witness
+/// was not told.
 void say_last_lines(const Speaker& speaker, const PreparedMission& prepared, const MissionRecord& record,
                     const Ending& ending, const Result<ledger::Sealed>& sealed);
 

@@ -116,6 +116,7 @@ Result<Ending> run_mission(const PreparedMission& prepared, RunParts parts) {
     if (processes->witness) processes->witness->dismiss();
     loop.close_control();
     processes->standby.dismiss();
+    if (!sealed) ending = ended_unsealed(ending, sealed.error().what);
     say_last_lines(parts.speaker, prepared, *record, ending, sealed);
     if (parts.child != nullptr && sealed) parts.child->note_receipt(sealed->receipt_path);
     return ending;

@@ -17,8 +17,8 @@ namespace sanctum::profiles {
 namespace {
 
 // What classify() tells apart below a git endpoint. The last two are added to `git.push` where they apply.
-constexpr std::array<std::string_view, 4> kGitOperations = {"git.fetch", "git.push", "git.push:delete",
-                                                            "git.push:force"};
+constexpr std::array<std::string_view, 6> kGitOperations = {"git.fetch",      "git.push",         "git.push:delete",
+                                                            "git.push:force", "git.lfs:download", "git.lfs:upload"};
 constexpr std::string_view kDefaultPlaceholder = "held-by-sanctum";
 constexpr std::string_view kRegionBraces = "{region}";
 
@@ -260,13 +260,16 @@ private:
     void read_redact(TableReader& reader, OperationText& operation, const EndpointText* endpoint) {
         const auto redact = reader.texts("redact", Need::Optional, R"(["/token"])");
         if (!redact) return;
-        if (endpoint != nullptr && endpoint->kind == EndpointKind::Git) {
-            diagnostics_.error(redact->at, "a git operation takes no `redact`", "its answers are no JSON; remove it");
+        const bool is_git = endpoint != nullptr && endpoint->kind == EndpointKind::Git;
+        if (is_git && !operation.id.starts_with("git.lfs:")) {
+            diagnostics_.error(redact->at, "this git operation takes no `redact`",
+                               "its answers are no JSON; remove it");
         }
         for (const auto& pointer : redact->value) {
             if (!is_json_pointer(pointer.value)) {
                 diagnostics_.error(pointer.at, "`" + pointer.value + "` is not a JSON pointer",
-                                   "it begins with a slash; a tilde in a name is ~0, a slash ~1 (RFC 6901)");
+                                   "it begins with a slash; a tilde in a name is ~0, a slash ~1 (RFC 6901); * alone is "
+                                   "every element or member");
             }
             operation.redact.push_back(pointer.value);
         }

@@ -119,13 +119,18 @@ private:
                                           : "a rule of the profile forbids it: " + rule.reason);
     }
 
+    // What of the body the decision waits for; null: nothing.
+    [[nodiscard]] const char* unread() const {
+        if (operation_.needs_push_commands) return "the push's list of commands has not been read";
+        if (operation_.needs_lfs_operation) return "what the batch of git-lfs is for has not been read";
+        return nullptr;
+    }
+
     bool check_known() {
         const auto allow = find_rule([](const Rule& rule) { return rule.verdict == Verdict::Allow; });
         if (allow) return accept_by_rule(*allow);
         if (host_ != nullptr) return check_host_match();
-        if (operation_.needs_push_commands) {
-            return refuse("operation_unknown", {}, place(), "the push's list of commands has not been read");
-        }
+        if (const char* what = unread()) return refuse("operation_unknown", {}, place(), what);
         if (operation_.is_known) {
             decision_.rule = "grant";
             decision_.place = service_->place;
@@ -142,9 +147,7 @@ private:
     // An allow rule makes what is unknown known; what is known it leaves as it is, except that it may raise the risk.
     bool accept_by_rule(std::size_t index) {
         const Rule& rule = mission_.rules[index];
-        if (operation_.needs_push_commands) {
-            return refuse("operation_unknown", {}, place(), "the push's list of commands has not been read");
-        }
+        if (const char* what = unread()) return refuse("operation_unknown", {}, place(), what);
         decision_.risk = risk_under(rule);
         is_known_by_rule_ = host_ != nullptr || !operation_.is_known;
         decision_.rule = is_known_by_rule_ ? rule_name(index) : "grant";

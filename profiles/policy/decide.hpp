@@ -35,6 +35,7 @@ struct Request {
     std::string path;   ///< canonical: starts with '/', no dot segments, no forbidden escapes
     std::string query;  ///< raw, without '?'
     std::optional<std::vector<RefUpdate>> ref_updates;  ///< the push's commands once they have been read
+    std::string lfs_operation;  ///< of git-lfs's batch once it has been read: `download` or `upload`
 };
 
 /// What a request is.
@@ -53,6 +54,7 @@ struct Operation {
     std::vector<std::string> redact;
     bool is_login = false;             ///< a request to the token endpoint: the vault answers it
     bool needs_push_commands = false;  ///< git push: read the command list, fill Request::ref_updates, classify again
+    bool needs_lfs_operation = false;  ///< git-lfs: read the body, fill Request::lfs_operation, classify again
 };
 
 /// The path that templates, patterns and resources of an endpoint are about: without its base path, and behind what the

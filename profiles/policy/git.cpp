@@ -13,6 +13,7 @@ namespace {
 constexpr std::string_view kAdvertise = "/info/refs";
 constexpr std::string_view kFetch = "/git-upload-pack";
 constexpr std::string_view kPush = "/git-receive-pack";
+constexpr std::string_view kLfsBatch = "/info/lfs/objects/batch";
 
 // A repository's path: whole segments, none empty, nothing that a server could read as another place.
 bool is_repository(std::string_view repo) {
@@ -121,6 +122,7 @@ std::optional<GitMatch> match_git(std::string_view method, std::string_view path
     if (method != "POST" || !query.empty()) return std::nullopt;
     if (path.ends_with(kFetch)) return match_at(GitRequest::Fetch, path, kFetch, repo_suffix);
     if (path.ends_with(kPush)) return match_at(GitRequest::Push, path, kPush, repo_suffix);
+    if (path.ends_with(kLfsBatch)) return match_at(GitRequest::LfsBatch, path, kLfsBatch, repo_suffix);
     return std::nullopt;
 }
 
@@ -141,8 +143,12 @@ void classify_git(const Service& service, const Endpoint& endpoint, const Compil
     const std::optional<GitMatch> git = match_git(request.method, path, request.query, endpoint.repo_suffix);
     if (!git) return;
     const bool is_push = git->kind == GitRequest::AdvertisePush || git->kind == GitRequest::Push;
-    operation.id = is_push ? "git.push" : "git.fetch";
-    const std::optional<OperationMatch> match = entry.operation(operation.id);
+    const bool is_batch = git->kind == GitRequest::LfsBatch;
+    std::string id = is_push ? "git.push" : "git.fetch";
+    if (is_batch) id = request.lfs_operation == "upload" ? "git.lfs:upload" : "git.lfs:download";
+    const std::optional<OperationMatch> match = entry.operation(id);
+    if (!match && is_batch) return;
+    operation.id = std::move(id);
     if (!match) return;
     operation.is_known = match->is_scoped;
     operation.needed = sets_of(*match);
@@ -153,6 +159,8 @@ void classify_git(const Service& service, const Endpoint& endpoint, const Compil
         }
     }
     operation.says = replaced(std::string(match->says), "{repo}", printable(git->repo));
+    operation.redact.assign(match->redact.begin(), match->redact.end());
+    operation.needs_lfs_operation = is_batch && request.lfs_operation.empty();
     // The advertisement reads refs; what will be pushed is judged when the commands are there.
     if (git->kind == GitRequest::AdvertisePush) operation.risk = Risk::Low;
     if (git->kind != GitRequest::Push) return;

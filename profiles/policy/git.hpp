@@ -10,15 +10,16 @@
 
 namespace sanctum::profiles {
 
-/// The smart protocol's four requests (gitprotocol-http(5)); everything else below a git endpoint is unknown.
-enum class GitRequest : std::uint8_t { AdvertiseFetch, Fetch, AdvertisePush, Push };
+/// The smart protocol's four requests (gitprotocol-http(5)) and the batch of git-lfs, whose body says what it is for;
+/// everything else below a git endpoint is unknown.
+enum class GitRequest : std::uint8_t { AdvertiseFetch, Fetch, AdvertisePush, Push, LfsBatch };
 
 struct GitMatch {
     GitRequest kind{};
     std::string repo;  ///< path of the repository without slashes at its ends
 };
 
-/// `path` is below the endpoint's base path. Exactly one `service=` and no other parameter; no query on the two POSTs.
+/// `path` is below the endpoint's base path. Exactly one `service=` and no other parameter; no query on the POSTs.
 [[nodiscard]] std::optional<GitMatch> match_git(std::string_view method, std::string_view path, std::string_view query,
                                                 std::string_view repo_suffix);
 

@@ -18,6 +18,7 @@ JWT_SECONDS_MAX = 600
 SKEW_SECONDS = 60
 STATELESS_LENGTH = 520
 LEVELS = ["read", "write", "admin"]
+LFS_DOWNLOADS, LFS_UPLOADS = "github-cloud.githubusercontent.com", "github-cloud.s3.amazonaws.com"
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 
 
@@ -43,6 +44,7 @@ class GitHubDouble(Double):
         self.app_id, self.client_id, self.client_secret = app_id, client_id, client_secret
         self.is_stateless, self.app_key = is_stateless, None
         self.installations, self.devices = {}, {}
+        self.lfs_secrets = []  # signatures and tokens of every batch's answer
         super().__init__(folder, authority, port)
 
     # ---- what there is ---------------------------------------------------------------------------------------------
@@ -287,6 +289,37 @@ class GitHubDouble(Double):
         return (200, [], headers) if needed == "read" else (201, {"number": 1, **request.json()}, headers)
 
 
+    # ---- git-lfs ---------------------------------------------------------------------------------------------------
+    def lfs_batch(self, request, owner, repository):
+        """https://github.com/git-lfs/git-lfs/blob/main/docs/api/batch.md, with the links and headers of GitHub."""
+        kind, _, encoded = (request.header("authorization") or "").partition(" ")
+        password = base64.b64decode(encoded).decode().partition(":")[2] if kind.lower() == "basic" else ""
+        token = self.live(password, "installation_token")
+        if not token:
+            raise Refusal(401, {"message": "Credentials needed"}, [("LFS-Authenticate", 'Basic realm="Git LFS"')])
+        asked = request.json()
+        request.note["asked"] = [asked["operation"]]
+        needed = "read" if asked["operation"] == "download" else "write"
+        if token.more["owner"] != owner or repository not in token.more["repositories"]:
+            raise refusal(404, "Not Found")
+        if exceeds({"contents": needed}, token.more["permissions"]):
+            raise refusal(403, "Resource not accessible by integration")
+        answer = {"transfer": "basic", "objects": [
+            {"oid": each["oid"], "size": each["size"], "authenticated": True,
+             "actions": self._lfs_actions(asked["operation"], each["oid"])} for each in asked["objects"]]}
+        return 200, json.dumps(answer), [("Content-Type", "application/vnd.git-lfs+json; charset=utf-8")]
+
+    def _lfs_actions(self, operation, oid):
+        self.lfs_secrets.append(random_text(64))
+        place = f"alambic/media/1/{oid}?X-Amz-Credential=AKIA&X-Amz-Signature={self.lfs_secrets[-1]}"
+        if operation == "download":
+            return {"download": {"href": f"https://{LFS_DOWNLOADS}/{place}", "expires_in": 3600}}
+        return {"upload": {"href": f"https://{LFS_UPLOADS}/{place}", "expires_in": 3600,
+                           "header": {"Authorization": f"RemoteAuth {self.lfs_secrets[-1]}"}},
+                "verify": {"href": f"https://lfs.github.com/verify?actor=1&token={self.lfs_secrets[-1]}",
+                           "header": {"Authorization": f"RemoteAuth {self.lfs_secrets[-1]}"}}}
+
+
 def _stamp(moment):
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
 
@@ -314,4 +347,5 @@ ROUTES = [
     ("POST", r"/login/oauth/access_token", GitHubDouble.access_token),
     ("GET", r"/repos/([^/]+)/([^/]+)/issues", GitHubDouble.issues),
     ("POST", r"/repos/([^/]+)/([^/]+)/issues", GitHubDouble.issues),
+    ("POST", r"/([^/]+)/([^/]+)\.git/info/lfs/objects/batch", GitHubDouble.lfs_batch),
 ]

@@ -130,6 +130,15 @@ def test_the_end_of_time_ends_a_tree_that_ignores_signals(rig, service, upstream
     expect_everybody_gone(running)
 
 
+@pytest.mark.parametrize("ttl", ["2s", "1m"])
+def test_no_request_is_begun_with_a_credential_in_a_missions_last_moments(rig, service, upstream, ttl):
+    outcome = rig.run("curl", "-sS", f"https://{API}/describe", profile=service, options=["--ttl", ttl])
+
+    assert outcome.code == 0, outcome
+    reasons = {"2s": [("mission_ending", API, "/describe")]}.get(ttl, [])
+    assert (outcome.refused, len(upstream.exchanges)) == (reasons, 0 if reasons else 1), outcome
+
+
 def test_a_revoke_ends_a_tree_that_ignores_signals(rig, busy):
     rig.expect_ok(rig.sanctum("revoke", busy.mission))
 

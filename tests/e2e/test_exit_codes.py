@@ -74,6 +74,24 @@ def test_time_that_runs_out_is_124(rig, service):
     assert outcome.status[-1]["reason"] == "ttl" and outcome.ended["reason"] == "ttl"
 
 
+@pytest.mark.parametrize("is_sealed", [True, False])
+def test_a_command_that_succeeds_is_no_success_when_its_record_cannot_be_sealed(rig, service, is_sealed):
+    running = rig.start("cat", profile=service).wait_until_started()
+    receipts = rig.state / "receipts.jsonl"
+    if not is_sealed:
+        receipts.mkdir()
+    running.process.stdin.close()
+    running.process.stdin = None
+    outcome = running.finish()
+
+    assert (outcome.code, outcome.status[-1]["reason"]) == ((0, "exit") if is_sealed else (137, "lost")), outcome
+    assert ("could not be sealed" in outcome.errors and "sanctum reap" in outcome.errors) is not is_sealed, outcome
+    if not is_sealed:
+        receipts.rmdir()
+        rig.expect_ok(rig.sanctum("reap"))
+        assert (outcome.folder / "receipt.json").exists(), "what was missing is made good"
+
+
 def test_a_revoked_mission_is_122(rig, service):
     running = rig.start("sleep", "600", profile=service).wait_until_started()
 

@@ -540,6 +540,9 @@ def test_a_token_for_storage_is_bounded_to_the_missions_bucket_and_prefix(rig, f
         assert (lease["state"], lease["retire"], lease["narrowed_by"]) == ("parked", "expires", "both")
         assert lease["asked"] in (["objects:read"], ["objects:list"]) and lease["thumbprint"] in children
     assert sorted(told_by_receipt(outcome)) == sorted(("parked", child) for child in children)
+    wider = set(google.issued()) - set(children)
+    told = json.loads(base64.b64decode(outcome.receipt["payload"]))["leases"]
+    assert len(wider) == 2 and all(sum(parent in lease["detail"] for lease in told) == 1 for parent in wider), told
     rig.secrets.update({token.value[:8] + str(number): token.value for number, token in
                         enumerate(google.tokens.values())})
 

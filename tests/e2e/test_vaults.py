@@ -4,6 +4,7 @@ upstream and the record say about it. The providers are the doubles of tests/dou
 
 import base64
 import contextlib
+import datetime
 import hashlib
 import http.client
 import json
@@ -28,6 +29,7 @@ from test_connect import Connecting
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "doubles"))
 
+from github_double import LFS_DOWNLOADS  # noqa: E402
 from providers import (EXCHANGE_GRANT, FEDERATED_TOKEN, TOKEN_TYPE, VAULT_GRANT, auth0_double,  # noqa: E402
                        github_double, is_installed)
 
@@ -158,11 +160,29 @@ def test_provider_upstream_and_receipt_tell_the_same_story_of_five_calls(rig, op
     for thumbprint in minted:
         assert leases[thumbprint]["state"] == "gone" and leases[thumbprint]["retire"] == "self"
         assert "revoked at GitHub" in leases[thumbprint]["detail"]
-    # The receipt says the same.
+    # The receipt says the same, and each use within what provider and upstream saw of it.
     receipt = json.loads(base64.b64decode(outcome.receipt["payload"]))
-    told = {lease["thumbprint"]: (lease["state"], lease["uses"]) for lease in receipt["leases"]}
-    assert told == {thumbprint: (record["state"], record["uses"]) for thumbprint, record in leases.items()}
-    assert told[issued[0]][1] == 2
+    told = {lease["thumbprint"]: lease for lease in receipt["leases"]}
+    same = ("state", "uses", "first_used", "last_used", "detail")
+    assert {thumbprint: [lease[name] for name in same] for thumbprint, lease in told.items()} == \
+        {thumbprint: [record[name] for name in same] for thumbprint, record in leases.items()}
+    assert {thumbprint for thumbprint, lease in told.items() if lease["confirmed"]} == set(github.revoked())
+    calls = [(sha256(call.header("authorization").removeprefix("Bearer ")), call.time) for call in upstream.exchanges]
+    calls += [(entry["credential"], entry["time"]) for entry in github.log(path="/repos/acme/api/issues")]
+    for thumbprint, lease in told.items():
+        check_uses(lease, [time for used, time in calls if used == thumbprint])
+
+
+def milliseconds(rfc3339):
+    return round(datetime.datetime.fromisoformat(rfc3339.replace("Z", "+00:00")).timestamp() * 1000)
+
+
+def check_uses(lease, times):
+    """A use is counted when its answer came: after the server saw the request, and before the lease's end."""
+    assert lease["uses"] == len(times), lease
+    first, last = milliseconds(lease["first_used"]), milliseconds(lease["last_used"])
+    assert int(times[0] * 1000) <= first <= last <= milliseconds(lease["ended"]), lease
+    assert int(times[-1] * 1000) <= last and (first < last or len(times) == 1), lease
 
 
 def test_an_agent_never_sees_a_token_of_a_provider(rig, operator, upstream, auth0):
@@ -233,6 +253,24 @@ def test_a_provider_that_fails_is_a_refusal_with_its_own_reason(rig, operator, u
     assert detail.startswith(f"{reason}: ") and "account calendar" in detail and remedy in detail, detail
     assert upstream.exchanges == []
     assert [state for state in map(lambda lease: lease["state"], lease_ends(outcome)) if state != "failed"] == []
+
+
+@pytest.mark.parametrize("seconds", [1, 60])
+def test_no_request_is_begun_with_a_credential_that_ends_under_it(rig, operator, github, seconds):
+    ends = time.time() + seconds
+    github.fail("fields", path="/app/installations/77/access_tokens",
+                fields={"expires_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(ends))})
+    outcome = rig.run("curl", "-sS", "https://api.github.com/repos/acme/api/issues", profile=operator)
+
+    [lease] = lease_ends(outcome)
+    assert (lease["state"] in ("gone", "expired"), lease["uses"]) == (True, 0 if seconds == 1 else 1), lease
+    assert len(github.log(path="/repos/acme/api/issues")) == lease["uses"]
+    assert set(github.revoked()) == set(github.issued()), "it is given back, used or not"
+    if seconds == 1:
+        told = json.loads(outcome.stdout)
+        assert (told["reason_code"], told["rule"]) == ("credential_unavailable", "expires_too_soon"), told
+        detail = outcome.of_type("exchange.refused")[0]["detail"]
+        assert "account bot" in detail and "have its provider issue it for longer" in detail, detail
 
 
 def test_a_failing_provider_is_not_asked_by_every_call_of_an_agent_in_a_loop(rig, operator, auth0):
@@ -464,6 +502,11 @@ def test_what_a_provider_that_is_down_keeps_is_given_back_by_a_later_reap(rig, o
     ended = [lease for lease in lease_ends(outcome) if lease["thumbprint"] in github.issued()]
     assert [lease["state"] for lease in ended] == ["parked"], ended
     assert not github.revoked()
+    told = [lease for lease in json.loads(base64.b64decode(outcome.receipt["payload"]))["leases"]
+            if lease["thumbprint"] in github.issued()]
+    assert [(lease["confirmed"], "GitHub" in lease["detail"]) for lease in told] == [(False, True)], told
+    shown = rig.sanctum("show", outcome.folder.name).stdout.decode()
+    assert "parked at" in shown and "may be alive until" in shown, shown
     alive = rig.sanctum("leases", "--json").stdout.decode().splitlines()
     assert [json.loads(line)["thumbprint"] for line in alive] == list(github.issued())
 
@@ -578,6 +621,36 @@ def test_a_killed_vaults_narrowed_token_is_revoked_by_the_reaper_that_may_have_t
     assert lease["state"] == ("gone" if is_allowed else "parked")
     assert ("by the reaper" if is_allowed else "reap_with_secret = true") in lease["detail"], lease
     assert github.is_alive(token)
+
+
+# ---- other credentials in an answer ----------------------------------------------------------------------------------
+
+def lfs_batch(operation):
+    body = json.dumps({"operation": operation, "transfers": ["basic"], "objects": [{"oid": "aa" * 32, "size": 3}]})
+    return (f"curl -sS -H 'Content-Type: application/vnd.git-lfs+json' -d '{body}' "
+            "https://github.com/acme/api.git/info/lfs/objects/batch")
+
+
+@pytest.mark.parametrize("scope", ["contents:read", "contents:write"])
+def test_a_batch_of_git_lfs_needs_what_it_is_for_and_its_links_and_tokens_are_starred(rig, operator, github, scope):
+    rig.host("github.com", github)
+    profile = rig.configure().profile(operator.read_text().replace('"issues:write"', f'"{scope}"'), "lfs")
+    outcome = rig.run("sh", "-c", f"{lfs_batch('download')}; echo; {lfs_batch('upload')}; echo; "
+                                  f"curl -sS https://{LFS_DOWNLOADS}/alambic/media/1/aa", profile=profile)
+
+    download, upload, _ = outcome.text.split("\n", 2)
+    told = json.loads(download)["objects"][0]
+    assert told["size"] == 3 and set(told["actions"]["download"]["href"]) == {"*"}, told
+    asked = [entry["asked"] for entry in github.log(path="/acme/api.git/info/lfs/objects/batch")]
+    if scope == "contents:write":
+        actions = json.loads(upload)["objects"][0]["actions"]
+        starred = [actions[name][part] for name in ("upload", "verify") for part in ("href", "header")]
+        assert all(set(each if isinstance(each, str) else each["Authorization"]) == {"*"} for each in starred), actions
+    assert asked == [["download"], ["upload"]][:1 if scope == "contents:read" else 2]
+    needs = {"contents:read": [("scope_missing", "github.com", "/acme/api.git/info/lfs/objects/batch")]}.get(scope, [])
+    assert outcome.refused == [*needs, ("host_unknown", LFS_DOWNLOADS, "/alambic/media/1/aa")]
+    assert github.lfs_secrets and not any(secret in outcome.text for secret in github.lfs_secrets)
+    rig.secrets.update({f"lfs {number}": secret for number, secret in enumerate(github.lfs_secrets)})
 
 
 # ---- one service taken back -----------------------------------------------------------------------------------------

@@ -81,6 +81,14 @@ any_of = [["fetch"]]
 risk = "low"
 says = "Fetch from {repo}"
 [[operation]]
+id = "git.lfs:download"
+endpoint = "git"
+any_of = [["fetch"]]
+resources = { repo = "{repo}" }
+risk = "low"
+says = "Ask for LFS objects of {repo}"
+redact = ["/objects/*/actions/*/href", "/objects/*/actions/*/header/*"]
+[[operation]]
 id = "git.push"
 endpoint = "git"
 any_of = [["push"]]

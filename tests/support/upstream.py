@@ -11,6 +11,7 @@ import json
 import socket
 import ssl
 import threading
+import time
 import urllib.parse
 
 HEAD_BYTES_MAX = 1 << 20
@@ -22,6 +23,7 @@ class Exchange:
 
     def __init__(self, stream, head, buffered):
         self.stream = stream
+        self.time = time.time()               # of the head's last byte
         self.head = head                      # exact bytes up to and with the empty line
         self.framed_body = b""                # exact bytes of the body as sent, chunk framing included
         self.body = b""                       # unframed

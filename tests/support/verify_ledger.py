@@ -31,6 +31,9 @@ HEX = re.compile(r"[0-9a-f]{64}\Z")
 TYPES = {"mission.started", "connection.opened", "connection.refused", "exchange.intent", "exchange.refused",
          "exchange.outcome", "lease.changed", "approval.changed", "head.signed", "mission.ended", "child.started",
          "child.refused", "child.ended"}
+SCHEMAS = ("sanctum.receipt/1", "sanctum.receipt/2")
+OF_SECOND_SCHEMA = ("first_used", "last_used", "confirmed", "detail")  # members of a lease's row
+DETAIL_MAX = 512
 ROWS_MAX = 4096
 OPEN_MAX = 65536
 
@@ -45,6 +48,12 @@ class Bad(Exception):
 
 def sha256(data):
     return hashlib.sha256(data).hexdigest()
+
+
+def shortened(detail):
+    """As a row of the receipt has it: no more bytes than it may have, and no half character."""
+    whole = detail.encode()
+    return detail if len(whole) <= DETAIL_MAX else whole[:DETAIL_MAX].decode(errors="ignore") + "…"
 
 
 class Key:
@@ -234,7 +243,11 @@ class Sums:
         row.update({name: record[name] for name in ("lease", "service", "account", "state", "asked", "received",
                                                     "narrowed_by", "retire")})
         row.update({"thumbprint": record["thumbprint"] or "", "expires": record["expires"] or "", "held": since,
-                    "ended": "" if held else record["t"], "uses": 0 if held else record["uses"]})
+                    "ended": "" if held else record["t"], "uses": 0 if held else record["uses"],
+                    "first_used": (not held and record["first_used"]) or "",
+                    "last_used": (not held and record["last_used"]) or "",
+                    "confirmed": record["state"] in ("gone", "expired"),
+                    "detail": shortened(record.get("detail") or "")})
 
     def approval_changed(self, record):
         self.row(self.approvals, record["approval"]).update(
@@ -262,7 +275,11 @@ class Sums:
     def mission_ended(self, record):
         self.ended = record
 
-    def receipt(self, head_seq, head, previous):
+    def leases_in(self, schema):
+        left_out = OF_SECOND_SCHEMA if schema == SCHEMAS[0] else ()
+        return [{name: value for name, value in row.items() if name not in left_out} for row in self.leases.values()]
+
+    def receipt(self, schema, head_seq, head, previous):
         started, ended = self.started, self.ended
         for name, scopes, time in self.open.values():
             self.count(self.counts["outcomes"], "unknown")
@@ -274,7 +291,7 @@ class Sums:
                      "received": None if sums["received"] is None else sorted(sums["received"]),
                      "needed": sorted(sums["needed"]), "used": [sums["used"][scope] for scope in sorted(sums["used"])]}
                     for name, sums in sorted(self.services.items())]
-        out = {"schema": "sanctum.receipt/1", "mission": started["mission"]}
+        out = {"schema": schema, "mission": started["mission"]}
         out.update({name: started[name] for name in ("name", "agent", "purpose", "profile_sha256", "overrides",
                                                      "command", "key")})
         out.update({
@@ -283,7 +300,7 @@ class Sums:
                          "landlock": status_of_landlock(enforced["landlock_abi"]),
                          "watch": "fully" if enforced["watch"] else "not", "landlock_abi": enforced["landlock_abi"],
                          "limits_by": enforced["limits"], "limits_missing": missing},
-            "counts": self.counts, "services": services, "hosts": self.hosts, "leases": list(self.leases.values()),
+            "counts": self.counts, "services": services, "hosts": self.hosts, "leases": self.leases_in(schema),
             "lease_ends": ended["leases"], "approvals": list(self.approvals.values()), "more_rows": self.more_rows,
             "held_files": ended["held_files"], "repaired": ended["repaired"],
             "records_lost": ended.get("records_lost", 0), "head": {"seq": head_seq, "hash": head},
@@ -384,7 +401,9 @@ def verify(folder, key, receipts_path=None):
     sums = Sums()
     for record in records:
         sums.add(record)
-    expected = sums.receipt(len(records) - 1, head, receipt["previous"])
+    if receipt["schema"] not in SCHEMAS:
+        raise Bad(None, f"the receipt has schema {receipt['schema']}")
+    expected = sums.receipt(receipt["schema"], len(records) - 1, head, receipt["previous"])
     if counts_last_head(expected.get("witness"), receipt.get("witness")):
         expected["witness"] = receipt["witness"]
     for name in sorted(set(expected) | set(receipt)):

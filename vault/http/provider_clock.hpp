@@ -22,6 +22,8 @@ public:
     [[nodiscard]] WallTime now() const { return {clock_.wall().unix_ms + offset_.count()}; }
     /// A time that the provider told, by our clock.
     [[nodiscard]] WallTime by_our_clock(WallTime told) const { return {told.unix_ms - offset_.count()}; }
+    /// Theirs minus ours while they differ by more than kClockSkewAllowed, else 0.
+    [[nodiscard]] Milliseconds offset() const { return offset_; }
     /// One sentence for the record while the two differ, else empty. `provider`: whose clock it is.
     [[nodiscard]] std::string remark(const std::string& provider) const;
 

@@ -56,6 +56,7 @@ public:
     /// The provider's time, as far as we have seen it.
     [[nodiscard]] WallTime provider_time() const { return provider_clock_.now(); }
     /// One sentence for the record while our clock is corrected for, else empty.
+    [[nodiscard]] Milliseconds clock_offset() const { return provider_clock_.offset(); }
     [[nodiscard]] std::string clock_remark() const { return provider_clock_.remark(identity_.title()); }
 
 private:

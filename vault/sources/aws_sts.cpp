@@ -4,7 +4,6 @@
 #include "base/limits.hpp"
 #include "profiles/schema/diagnostics.hpp"
 #include "vault/http/http_date.hpp"
-#include "vault/http/provider_clock.hpp"
 #include "vault/http/request_bytes.hpp"
 #include "vault/oauth/form.hpp"
 #include "vault/oauth/scope_check.hpp"
@@ -106,7 +105,7 @@ Result<HttpRequest> AwsStsSource::make_request(const SourceNeed& need, const std
     request.url = account_.provider.api + "/";
     request.body = form.body();
     SANCTUM_TRY(const RequestPlace place, place_of(request.url));
-    const sigv4::Signer signer(keys_, {account_.region, std::string(kService)}, now);
+    const sigv4::Signer signer(keys_, {account_.region, std::string(kService)}, sts_clock_.now());
     request.headers = {{"content-type", std::string(kContentType)}, {"x-amz-date", signer.moment()}};
     const std::string payload = sigv4::hex_digest(request.body.reveal());
     sigv4::Request signed_request{request.method, place.target, {}, request.headers, payload};
@@ -120,12 +119,25 @@ void AwsStsSource::acquire(const SourceNeed& need, Completion<Fetched> done) {
     const std::vector<std::string> actions = provider_scopes(account_.provider, need.scopes);
     const Result<std::string> policy = session_policy(partition_of(account_.provider.role), actions, bounds_);
     if (!policy) return done(failure(SourceFault::Misconfigured, policy.error().what));
-    Result<HttpRequest> request = make_request(need, *policy);
+    ask({need, actions, *policy}, std::move(done));
+}
+
+void AwsStsSource::ask(Question question, Completion<Fetched> done) {
+    Result<HttpRequest> request = make_request(question.need, question.policy);
     if (!request) return done(failure(SourceFault::Misconfigured, request.error().what));
-    http_.send(std::move(*request), [this, actions, done = std::move(done)](Result<HttpResponse> response) {
-        if (response) return done(take(actions, *response));
-        const TokenQuestion question{"AWS STS", account_.name, "", SourceFault::Misconfigured};
-        done(failure_of(response.error(), question));
+    http_.send(std::move(*request), [this, question, done = std::move(done)](Result<HttpResponse> response) {
+        if (!response) {
+            const TokenQuestion asked{"AWS STS", account_.name, "", SourceFault::Misconfigured};
+            return done(failure_of(response.error(), asked));
+        }
+        const bool was_wrong = sts_clock_.learn(*response);
+        Fetched fetched = take(question.actions, *response);
+        const bool is_about_time = !fetched && fetched.failure().fault == SourceFault::ClockSkew;
+        // A signature that was refused for its time made nothing.
+        if (is_about_time && was_wrong && !question.is_second) {
+            return ask({question.need, question.actions, question.policy, true}, done);
+        }
+        done(std::move(fetched));
     });
 }
 
@@ -180,6 +192,8 @@ Fetched AwsStsSource::take(const std::vector<std::string>& actions, const HttpRe
             "the answer does not confirm the session policy (PackedPolicySize), so the session may do all that the "
             "role may; for a server that never says so, write wider = \"accept\""));
     }
+    credential.clock_offset = sts_clock_.offset();
+    credential.remark = sts_clock_.remark("AWS STS");
     credential.scopes.asked = actions;
     credential.scopes.narrowed_by = is_confirmed ? NarrowedBy::Both : NarrowedBy::Proxy;
     return credential;

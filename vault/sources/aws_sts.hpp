@@ -7,6 +7,7 @@
 #include "base/sigv4.hpp"
 #include "profiles/schema/operator_config.hpp"
 #include "vault/http/http_client.hpp"
+#include "vault/http/provider_clock.hpp"
 #include "vault/http/xml_answer.hpp"
 #include "vault/sources/session_policy.hpp"
 #include "vault/sources/source.hpp"
@@ -22,7 +23,7 @@ public:
     /// References must outlive the source.
     AwsStsSource(HttpClient& http, const Clock& clock, profiles::Account account, sigv4::Keys keys,
                  std::vector<ResourceBounds> bounds)
-        : http_(http), clock_(clock), account_(std::move(account)), keys_(std::move(keys)),
+        : http_(http), clock_(clock), sts_clock_(clock), account_(std::move(account)), keys_(std::move(keys)),
           bounds_(std::move(bounds)) {}
 
     [[nodiscard]] Capabilities capabilities() const override;
@@ -33,6 +34,14 @@ public:
     void retire(const Credential& credential, RetireCause cause, Completion<RetireOutcome> done) override;
 
 private:
+    /// What is asked, once more where the first try showed that our clock is wrong.
+    struct Question {
+        SourceNeed need;
+        std::vector<std::string> actions;
+        std::string policy;
+        bool is_second = false;
+    };
+    void ask(Question question, Completion<Fetched> done);
     [[nodiscard]] Result<HttpRequest> make_request(const SourceNeed& need, const std::string& policy) const;
     [[nodiscard]] Fetched take(const std::vector<std::string>& actions, const HttpResponse& response) const;
     [[nodiscard]] SourceFailure refusal(const HttpResponse& response) const;
@@ -40,6 +49,7 @@ private:
 
     HttpClient& http_;
     const Clock& clock_;
+    ProviderClock sts_clock_;
     profiles::Account account_;
     sigv4::Keys keys_;
     std::vector<ResourceBounds> bounds_;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vault/sources/google.hpp"
 
+#include "base/digest.hpp"
 #include "base/limits.hpp"
+#include "base/wire/archive.hpp"
 #include "vault/oauth/scope_check.hpp"
 #include "vault/retirement.hpp"
 #include "vault/sources/oauth.hpp"
@@ -173,6 +175,13 @@ Fetched GoogleSource::narrowed(const Credential& parent, std::vector<std::string
     child.retire = RetireClass::Expires;
     // It never outlives its parent, and says nothing of its own where it ends with it.
     child.expires = parent.expires;
+    const WallTime latest{google_->our_time().unix_ms + kGoogleTokenMs};
+    child.alive_until = parent.expires.value_or(latest);
+    // Google cannot take back the one without the user's whole consent, nor anything of a service account.
+    child.remark = "it was made from a wider token of the account (SHA-256 ";
+    child.remark += wire::to_hex(sha256(parent.secret.reveal()));
+    child.remark += "), which was dropped at once and ends at its own time";
+    if (!parent.remark.empty()) child.remark += "; " + parent.remark;
     if (answer.expires_in) {
         const WallTime own{google_->our_time().unix_ms + answer.expires_in->count()};
         if (!child.expires || own.unix_ms < child.expires->unix_ms) child.expires = own;

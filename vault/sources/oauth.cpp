@@ -158,6 +158,7 @@ void OauthSource::judge(const SourceNeed& need, TokenAnswer answer, const TokenB
         Result<Secret> jwk = key->jwk();
         if (!jwk) return refuse(answer, {SourceFault::Failed, jwk.error().what, Milliseconds(0)}, std::move(done));
         credential.key = std::move(*jwk);
+        credential.clock_offset = provider_->clock_offset();
     }
     credential.secret = std::move(answer.access_token);
     credential.scopes = std::get<ScopeReport>(std::move(scopes));

@@ -10,10 +10,10 @@ namespace {
 
 constexpr std::array<std::string_view, 5> kRetireNames = {"none", "expires", "self", "accessor", "kills-grant"};
 constexpr std::array<std::string_view, 3> kNarrowedNames = {"proxy", "provider", "both"};
-constexpr std::array<std::string_view, 13> kFaultNames = {
-    "not_found",         "source_failed",  "no_answer",     "consent_required", "consent_lost", "subject_expired",
-    "scope_unavailable", "scope_too_wide", "misconfigured", "rate_limited",     "unavailable",  "clock_skew",
-    "protocol"};
+constexpr std::array<std::string_view, 14> kFaultNames = {
+    "not_found",         "source_failed",    "no_answer",      "consent_required", "consent_lost", "subject_expired",
+    "scope_unavailable", "expires_too_soon", "scope_too_wide", "misconfigured",    "rate_limited", "unavailable",
+    "clock_skew",        "protocol"};
 
 SourceFault fault_of(Errc code) {
     if (code == Errc::NotFound) return SourceFault::NotFound;

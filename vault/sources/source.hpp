@@ -2,7 +2,7 @@
 // Source: one kind of vault backend behind one small interface. Every credential passes fetch → attenuate → inject →
 // retire; a source says honestly what it can do of that, and what it did.
 //
-// Asynchronous by contract: acquire, attenuate, refresh and retire answer through a completion, called at most once,
+// Asynchronous by contract: acquire, attenuate, login and retire answer through a completion, called at most once,
 // on the vault's loop, from inside the call or later. A source that waits for something registers its descriptor with
 // the loop when it is made; none may block the loop.
 #pragma once
@@ -87,6 +87,10 @@ struct Credential {
     std::optional<WallTime> expires;  ///< the provider's word; absent: it has none
     std::string username;             ///< that came with the secret, for basic authentication; empty: none did
     std::string handle;               ///< what retire() needs besides the secret; no secret, kept in the journal
+    /// The provider's clock minus ours, as it was last measured: what is signed with this credential bears its time.
+    Milliseconds clock_offset{0};
+    /// The longest that what was made on the way to it can live, where that is longer than it lives itself.
+    std::optional<WallTime> alive_until;
     std::string remark;               ///< one sentence for the record of how it came; empty: nothing out of the way
     RetireClass retire = RetireClass::None;
 };
@@ -100,6 +104,7 @@ enum class SourceFault : std::uint8_t {
     ConsentLost,       ///< it was, and the provider no longer honours it
     SubjectExpired,    ///< the token that stands for the account's owner is dead: the owner must log in
     ScopeUnavailable,  ///< the provider gives less than the need
+    ExpiresTooSoon,    ///< what the provider gave ends before a request with it could
     ScopeTooWide,      ///< the provider gave more than was asked, and the operator does not accept that
     Misconfigured,     ///< a setting at the provider or in the operator's configuration is wrong
     RateLimited,
@@ -110,7 +115,7 @@ enum class SourceFault : std::uint8_t {
 /// `not_found | source_failed | no_answer | consent_required | …`: the reason of wire::LeaseFailed.
 [[nodiscard]] std::string_view name_of(SourceFault value);
 
-/// A failed acquire, attenuate or refresh.
+/// A failed acquire, attenuate or login.
 struct SourceFailure {
     SourceFault fault = SourceFault::Failed;
     std::string what;            ///< one sentence for the operator, with the setting to change; no secret
@@ -203,12 +208,6 @@ public:
     /// the credential's handle is made durable. Those that narrow at acquire, or not at all, pass it on.
     virtual void attenuate(const SourceNeed& /*need*/, Credential credential, Completion<Fetched> done) {
         done(std::move(credential));
-    }
-
-    /// Replaces a credential that runs out while its lease still lives. Only for sources that can do it cheaper than
-    /// acquire(); the default says that it cannot.
-    virtual void refresh(const SourceNeed& /*need*/, const Credential& /*old*/, Completion<Fetched> done) {
-        done(Error{Errc::Unsupported, "this source cannot refresh"});
     }
 
     /// Logs in, or renews the login, as the agent wanted to do it. What the provider refuses is a reply. Only for

@@ -10,6 +10,8 @@
 
 #include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
 namespace sanctum::dpop {
 namespace {
@@ -60,6 +62,36 @@ TEST(Dpop, TheHashOfATokenIsThatOfTheSpecification) {
     // RFC 9449 7.1, figure 13.
     EXPECT_EQ(token_hash("Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU"), "fUHyO2r2Z3DZ53EsNrWBb0xWXoaNy59IiKCAqksmQEo");
     EXPECT_EQ(token_hash("sanctum-demo-provider-token"), "oVnI48aZhjczZc7uHmJTFFSBtYhZ0UukS8ljKR6G_6E");
+}
+
+// RFC 9449 4.1, figure 2, and the `jkt` of its key in 6.1, figure 8. Its private half was never published.
+constexpr const char* kPublishedProof =
+    "eyJ0eXAiOiJkcG9wK2p3dCIsImFsZyI6IkVTMjU2IiwiandrIjp7Imt0eSI6IkVDIiwieCI6Imw4dEZyaHgtMzR0VjNoUklDUkRZOXpDa0RscEJo"
+    "RjQyVVFVZldWQVdCRnMiLCJ5IjoiOVZFNGpmX09rX282NHpiVFRsY3VOSmFqSG10NnY5VERWclUwQ2R2R1JEQSIsImNydiI6IlAtMjU2In19."
+    "eyJqdGkiOiItQndDM0VTYzZhY2MybFRjIiwiaHRtIjoiUE9TVCIsImh0dSI6Imh0dHBzOi8vc2VydmVyLmV4YW1wbGUuY29tL3Rva2VuIiwiaWF0"
+    "IjoxNTYyMjYyNjE2fQ."
+    "2-GxA6T8lP4vfrg8v-FdWP0A0zdrj8igiMLvqRMUvwnQg4PtFLbdLXiOSsX0x7NVY-FNyJK70nfbV37xRZT3Lg";
+
+TEST(Dpop, TheSpecificationsOwnProofHoldsAndOursHasItsForm) {
+    const auto published = open(kPublishedProof);
+    ASSERT_TRUE(published);
+    const Result<Key> key = Key::generate();
+    ASSERT_TRUE(key);
+    const auto ours = open(*key->prove({"POST", "https://server.example.com/token", "", ""}, kNow));
+    ASSERT_TRUE(ours);
+
+    const auto names_of = [](const json& object) {
+        std::vector<std::string> names;
+        for (const auto& [name, value] : object.items()) names.push_back(name);
+        return names;
+    };
+    EXPECT_EQ(names_of(ours->head), names_of(published->head));
+    EXPECT_EQ(names_of(ours->head["jwk"]), names_of(published->head["jwk"]));
+    EXPECT_EQ(names_of(ours->claims), names_of(published->claims));
+    for (const char* name : {"htm", "htu"}) EXPECT_EQ(ours->claims[name], published->claims[name]);
+    json whole = published->head["jwk"];
+    whole["d"] = "jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI";  // of another key: a thumbprint is of the public half
+    EXPECT_EQ(Key::parse(whole.dump()).value().thumbprint(), "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I");
 }
 
 TEST(Dpop, AThumbprintIsThatOfTheMembersThatCountAndAPublicKeyIsNoKeyOfOurs) {

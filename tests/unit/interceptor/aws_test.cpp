@@ -303,6 +303,23 @@ TEST(AwsExchange, IsSignedAnewAndNeitherTokenNorSignatureComesBack) {
         .run_with_failure_at_every_step();
 }
 
+// AWS refuses what is more than fifteen minutes off; the vault has measured by how much this machine's clock is.
+TEST(AwsExchange, IsSignedWithTheTimeOfTheProvider) {
+    for (const auto& [offset_ms, moment] : {std::pair{3'600'000, "20261122T030612Z"}, {-60'000, "20261122T020512Z"}}) {
+        Script("s3.test")
+            .given([offset = offset_ms](World& world) {
+                world.sign_with_keys();
+                world.leases.lease->clock_offset_ms = offset;
+            })
+            .agent_sends("GET /b/in/a HTTP/1.1\r\nHost: s3.test\r\n\r\n")
+            .upstream_expects_containing("x-amz-date: " + std::string(moment) + "\r\n")
+            .upstream_sends("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
+            .agent_expects_containing("200 OK")
+            .completed("complete")
+            .run();
+    }
+}
+
 TEST(AwsExchange, ABodyWhoseDigestWasNotSaidIsReadBeforeItIsSigned) {
     Script("function.test")
         .given([](World& world) { world.sign_with_keys(); })

@@ -1187,6 +1187,48 @@ TEST(GitPush, ARefOutsideTheMissionIsRejectedInGitsOwnWords) {
         .run_with_failure_at_every_step();
 }
 
+std::string batch_request(const std::string& body, const std::string& fields = "") {
+    return "POST /team/app.git/info/lfs/objects/batch HTTP/1.1\r\nHost: git.test\r\nContent-Type: "
+           "application/vnd.git-lfs+json\r\n" +
+           fields + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+}
+
+TEST(GitLfs, ABatchIsReadBeforeItIsDecidedOnAndTheCredentialsOfItsAnswerAreStarred) {
+    const std::string body = R"({"operation":"download","objects":[{"oid":"aa","size":1}]})";
+    const std::string answer = R"({"objects":[{"oid":"aa","actions":{"download":{"href":"https://s.test/?sig=canary",)"
+                               R"("header":{"Authorization":"RemoteAuth canary"},"expires_in":900}}}]})";
+    const std::string head = "HTTP/1.1 200 OK\r\nContent-Type: application/vnd.git-lfs+json\r\nContent-Length: " +
+                             std::to_string(answer.size()) + "\r\n\r\n";
+    Script("git.test")
+        .agent_sends(batch_request(body))
+        .upstream_expects_containing("authorization: Basic YWdlbnQ6")
+        .checks([body](World& world, Wire&) {
+            EXPECT_TRUE(world.upstreams.wires[0]->written.ends_with("\r\n\r\n" + body));
+            EXPECT_EQ(world.recorder.intents[0].operation, "git.lfs:download");
+            EXPECT_EQ(world.recorder.intents[0].resources["repo"], std::vector<std::string>{"team/app.git"});
+        })
+        .upstream_sends(head + answer)
+        .agent_expects_containing(R"("expires_in":900)")
+        .checks([](World& world, Wire& agent) {
+            EXPECT_EQ(agent.written.find("canary"), std::string::npos) << agent.written;
+            EXPECT_EQ(world.recorder.outcomes[0].evidence["redacted"], "2");
+        })
+        .completed("complete")
+        .run_with_failure_at_every_step();
+}
+
+TEST(GitLfs, ABatchThatCannotBeReadInOneWayIsRefusedBeforeAnythingIsAskedFor) {
+    const std::string both = R"({"operation":"download","Operation":"upload"})";
+    const std::string long_one = R"({"operation":"download","x":")" + std::string(kLfsBatchBytesMax, 'x') + "\"}";
+    for (const std::string& body : {std::string(), both, std::string("operation=download"), long_one}) {
+        Script("git.test")
+            .agent_sends(batch_request(body))
+            .agent_expects_containing("HTTP/1.1 400 Bad Request\r\n")
+            .refused("request_invalid")
+            .run();
+    }
+}
+
 TEST(GitPush, AClientThatReadsNoReportGetsTheStatus) {
     for (const char* capabilities : {"", " side-band-64k", " xreport-status report-statusx", " atomic"}) {
         Script("git.test")

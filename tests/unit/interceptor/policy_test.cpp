@@ -51,6 +51,15 @@ TEST(Refusals, ProblemDetailsSayWhoRefusedAndWhy) {
     EXPECT_EQ(json->root().member("retry")->boolean(), false);
 }
 
+TEST(Refusals, WhyNoCredentialCameIsTheRuleAndTheMissionsEndAReasonOfItsOwn) {
+    const Refusal short_life = no_credential("expires_too_soon: the credential of account bot cannot be used");
+    EXPECT_EQ(short_life.reason, "credential_unavailable");
+    EXPECT_EQ(short_life.rule, "expires_too_soon");
+    EXPECT_EQ(short_life.explanation.find("bot"), std::string::npos) << "accounts are the operator's";
+    EXPECT_EQ(no_credential("mission_ending: the mission is nearly over").reason, "mission_ending");
+    EXPECT_EQ(no_credential("unheard_of: x").reason, "credential_unavailable");
+}
+
 TEST(Refusals, APushIsRejectedWithTheWordsInOneLineEach) {
     const PushCommands push{{{std::string(40, '0'), std::string(40, '1'), "refs/heads/main"}},
                             "report-status side-band-64k"};

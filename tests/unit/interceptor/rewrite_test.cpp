@@ -511,6 +511,12 @@ TEST(Redact, EveryNamedValueIsStarredAndNothingElse) {
         {R"({"a/b":"one","m~n":"two","":"three"})", {"/a~1b", "/m~0n", "/"},
          R"({"a/b":"***","m~n":"***","":"*****"})", 3},
         {R"({"a~1b":"one"})", {"/a~1b"}, R"({"a~1b":"one"})", 0},
+        // Every element and every member.
+        {R"({"o":[{"a":{"get":{"h":"one"},"put":{"h":"two"}}},{"a":{}},{"b":1}],"h":"x"})", {"/o/*/a/*/h"},
+         R"({"o":[{"a":{"get":{"h":"***"},"put":{"h":"***"}}},{"a":{}},{"b":1}],"h":"x"})", 2},
+        {R"({"a":["x",7,null],"*":"y"})", {"/a/*"}, R"({"a":["*",0,null],"*":"y"})", 2},
+        {R"({"a":"x","*":{"b":"y"}})", {"/*/b"}, R"({"a":"x","*":{"b":"*"}})", 1},
+        {R"({"a":"x"})", {"/*/*", "/a/*"}, R"({"a":"x"})", 0},
         // Any kind of value keeps its length and becomes a string; what holds nothing stays.
         {R"({"a":12345})", {"/a"}, R"({"a":"***"})", 1},
         {R"({"a":7})", {"/a"}, R"({"a":0})", 1},

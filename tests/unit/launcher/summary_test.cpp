@@ -28,6 +28,23 @@ TEST(Ending, CodesFollowTheContract) {
     EXPECT_EQ(failed_to_set_up("x").exit_code, 125);
 }
 
+TEST(Ending, WithoutASealedRecordNoRunIsASuccess) {
+    for (const Ending& ending : {ended_by_exit(0), ended_by_exit(5), ended_by_time(), ended_by_revocation("")}) {
+        const Ending unsealed = ended_unsealed(ending, "disk full");
+        EXPECT_EQ(unsealed.exit_code, 137);
+        EXPECT_EQ(unsealed.reason, EndReason::Lost);
+        EXPECT_THAT(unsealed.what, HasSubstr("the record could not be sealed: disk full (run: sanctum reap)"));
+    }
+    EXPECT_THAT(ended_unsealed(ended_by_time(), "x").what, HasSubstr("time ran out; the record"));
+}
+
+TEST(Ending, WhatNeverRanStaysAFailedSetUpWithoutASealedRecord) {
+    const Ending unsealed = ended_unsealed(failed_to_set_up("no such command", 127), "disk full");
+
+    EXPECT_EQ(unsealed.exit_code, 127);
+    EXPECT_EQ(unsealed.reason, EndReason::Setup);
+}
+
 TEST(Ending, ReasonsAreTheWordsOfTheStatusLines) {
     EXPECT_EQ(name_of(ended_by_exit(0).reason), "exit");
     EXPECT_EQ(name_of(ended_by_signal(9).reason), "signal");

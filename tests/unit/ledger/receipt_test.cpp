@@ -73,6 +73,63 @@ TEST(Receipt, LeasesCarryWhoNarrowedThemAndHowTheyEnded) {
     EXPECT_EQ(receipt.leases[0].ended, "2026-11-22T02:06:15.001Z");
 }
 
+TEST(Receipt, LeasesSayWhenTheyWereFirstAndLastUsedAndWhyTheyEnded) {
+    wire::LeaseChanged end = lease("gone");
+    end.first_used_unix_ms = kTime + 2'000;
+    end.last_used_unix_ms = kTime + 9'000;
+    end.detail = "the mission ended; revoked at GitHub";
+
+    const ReceiptLease row =
+        receipt_of({StartedLine{started(), "k", "", 0}, lease("held"), end}).leases.at(0);
+
+    EXPECT_EQ(row.first_used, "2026-11-22T02:06:14.001Z");
+    EXPECT_EQ(row.last_used, "2026-11-22T02:06:21.001Z");
+    EXPECT_EQ(row.confirmed, true);
+    EXPECT_EQ(row.detail, "the mission ended; revoked at GitHub");
+}
+
+TEST(Receipt, ALeaseThatMayBeAliveIsNotConfirmed) {
+    const auto is_confirmed = [](const std::string& state) {
+        return receipt_of({StartedLine{started(), "k", "", 0}, lease(state)}).leases.at(0).confirmed.value();
+    };
+
+    EXPECT_TRUE(is_confirmed("gone"));
+    EXPECT_TRUE(is_confirmed("expired"));
+    for (const char* state : {"held", "parked", "orphaned"}) EXPECT_FALSE(is_confirmed(state)) << state;
+}
+
+TEST(Receipt, ALeaseThatWasNeverUsedHasNoTimesOfUse) {
+    wire::LeaseChanged end = lease("expired");
+    end.uses = 0;
+
+    const ReceiptLease row = receipt_of({StartedLine{started(), "k", "", 0}, end}).leases.at(0);
+
+    EXPECT_EQ(row.first_used, "");
+    EXPECT_EQ(row.last_used, "");
+}
+
+TEST(Receipt, AnEndsReasonIsCutBetweenTwoCharacters) {
+    wire::LeaseChanged end = lease("parked");
+    end.detail = std::string(kReceiptDetailBytesMax - 1, 'x') + "é" + "y";
+
+    const ReceiptLease row = receipt_of({StartedLine{started(), "k", "", 0}, end}).leases.at(0);
+
+    EXPECT_EQ(row.detail, std::string(kReceiptDetailBytesMax - 1, 'x') + "…");
+}
+
+TEST(Receipt, InItsFirstSchemaKeepsTheBytesThatItHadThen) {
+    const Receipt receipt = receipt_of({StartedLine{started(), "k", "", 0}, lease("held"), lease("gone")});
+
+    const std::string first = wire::to_json(in_schema(receipt, kFirstReceiptSchema));
+
+    for (const char* member : {"first_used", "last_used", "confirmed", "detail"}) {
+        EXPECT_EQ(first.find(member), std::string::npos) << member;
+        EXPECT_NE(wire::to_json(receipt).find(member), std::string::npos) << member;
+    }
+    EXPECT_EQ(wire::to_json(wire::from_json<Receipt>(first).value()), first);
+    EXPECT_EQ(wire::to_json(wire::from_json<Receipt>(wire::to_json(receipt)).value()), wire::to_json(receipt));
+}
+
 TEST(Receipt, MoreRowsThanTheBoundAreCounted) {
     std::vector<LineRecord> records = {StartedLine{started(), "k", "", 0}};
     for (std::size_t i = 0; i < kReceiptRowsMax + 5; ++i) {
@@ -113,9 +170,13 @@ TEST(Receipt, ParentAndChildrenAreNamedAndAbsentWhereThereAreNone) {
 
 TEST(Receipt, InWordsSaysWhatAPersonAsks) {
     MissionEnded end = ended();
+    wire::LeaseChanged gone = lease("gone");
+    gone.first_used_unix_ms = kTime + 4'000;
+    gone.last_used_unix_ms = kTime + 5'000;
+    gone.detail = "the mission ended";
     Receipt receipt = receipt_of({StartedLine{started(), "ed25519:00", "", 0}, lease("held"),
                                   ConnectionRecord{1, "198.18.0.4:443", "git", {}}, intent(1), outcome(1),
-                                  Refusals{refused(2), 1, 0}, lease("gone"), end});
+                                  Refusals{refused(2), 1, 0}, gone, end});
     receipt.head.seq = 8;
 
     EXPECT_EQ(render_receipt(receipt),
@@ -133,12 +194,26 @@ TEST(Receipt, InWordsSaysWhatAPersonAsks) {
               "  granted    fetch, push\n"
               "  used       push: 1 request, 02:06:16 to 02:06:16\n"
               "  never used fetch\n"
-              "Credential   l1 of account quickstart for git, narrowed by proxy, gone at 02:06:19, 3 uses, "
+              "Credential   l1 of account quickstart for git, narrowed by proxy, 3 uses, 02:06:16 to 02:06:17, "
               "SHA-256 cccccccccccccccc\n"
+              "  end        gone at 02:06:19, confirmed: the mission ended\n"
               "Enforced     namespaces fully, filter fully, Landlock fully (ABI 7), limits fully (rlimits), "
               "watch fully\n"
               "Held back    .git/hooks/post-commit\n"
               "Ledger       9 records, head 0000000000000000, key ed25519:00\n");
+}
+
+TEST(Receipt, InWordsSaysWhatMayStillBeAliveAndUntilWhen) {
+    wire::LeaseChanged end = lease("parked");
+    end.detail = "the mission ended; GitHub: connection refused";
+
+    const std::string words = render_receipt(receipt_of({StartedLine{started(), "k", "", 0}, end}));
+    const std::string of_first_schema =
+        render_receipt(in_schema(receipt_of({StartedLine{started(), "k", "", 0}, end}), kFirstReceiptSchema));
+
+    const std::string told = "  end        parked at 02:06:14, may be alive until 2026-11-22T02:16:12.001Z: the";
+    EXPECT_NE(words.find(told), std::string::npos) << words;
+    EXPECT_NE(of_first_schema.find("  end        parked at 02:06:14\n"), std::string::npos) << of_first_schema;
 }
 
 // APP-05, AUD-12: a terminal gets printable ASCII and our own newlines, whatever the agent called itself.

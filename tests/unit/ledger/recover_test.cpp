@@ -42,6 +42,24 @@ TEST(Recover, ADeadMissionIsCompletedAndSealed) {
     EXPECT_FALSE(std::filesystem::exists(scratch.mission() + "/reserve"));
 }
 
+TEST(Recover, TheReceiptSaysWhenALeaseOfTheVaultsJournalWasUsedAndHowItEnded) {
+    const Scratch scratch;
+    write_dead(scratch);
+    wire::LeaseChanged end = lease("gone");
+    end.first_used_unix_ms = kTime + 1'000;
+    end.last_used_unix_ms = kTime + 2'000;
+    end.detail = "given back by the reaper";
+
+    ASSERT_TRUE(recover_now(scratch, {end}));
+
+    const Verification verification = verify(scratch);
+    EXPECT_EQ(verification.state, LedgerState::Sealed) << verification.why;
+    const ReceiptLease row = verification.receipt.leases.at(0);
+    EXPECT_EQ(row.first_used, "2026-11-22T02:06:13.001Z");
+    EXPECT_EQ(row.last_used, "2026-11-22T02:06:14.001Z");
+    EXPECT_EQ(row.detail, "given back by the reaper");
+}
+
 TEST(Recover, ALeaseWhoseEndNobodyKnowsIsOrphaned) {
     const Scratch scratch;
     write_dead(scratch);

@@ -14,6 +14,7 @@ namespace sanctum::ledger::test {
 namespace {
 
 constexpr std::uint64_t kRecords = 200;
+constexpr const char* kVerifier = SANCTUM_SOURCE_DIR "/tests/support/verify_ledger.py";
 
 std::string joined(const std::vector<std::string>& lines) {
     return std::accumulate(lines.begin(), lines.end(), std::string());
@@ -131,6 +132,25 @@ TEST_F(TamperedLedger, AReceiptThatSaysMoreThanTheLedgerIsFoundEvenWhenSigned) {
 
     EXPECT_EQ(verification.state, LedgerState::Broken);
     EXPECT_NE(verification.why.find("something else"), std::string::npos);
+}
+
+// What an older Sanctum sealed has no uses; to say less in the newer form is no such excuse.
+TEST_F(TamperedLedger, AReceiptMayLeaveOutALeasesUsesOnlyInItsFirstSchema) {
+    const std::string path = scratch.mission() + "/receipt.json";
+    std::string envelope = read(path);
+    envelope.pop_back();
+    Result<OpenedReceipt> opened = open_envelope(envelope, scratch.verifying_key());
+    ASSERT_TRUE(opened);
+    Receipt receipt = in_schema(opened->receipt, kFirstReceiptSchema);
+    write(path, seal_envelope(receipt, scratch.signing_key()) + "\n");
+    EXPECT_EQ(verify(scratch).state, LedgerState::Sealed) << verify(scratch).why;
+    EXPECT_EQ(run({"python3", kVerifier, scratch.mission(), "--key", scratch.public_key()}), 0);
+
+    receipt.schema = kReceiptSchema;
+    write(path, seal_envelope(receipt, scratch.signing_key()) + "\n");
+
+    EXPECT_EQ(verify(scratch).state, LedgerState::Broken);
+    EXPECT_EQ(run({"python3", kVerifier, scratch.mission(), "--key", scratch.public_key()}), 3);
 }
 
 TEST_F(TamperedLedger, ADeletedReceiptIsFoundByTheMachinesChain) {

@@ -34,7 +34,7 @@ struct Row {
     const char* id;  ///< empty: unknown
 };
 
-TEST(Classify, KnowsTheFourRequestsOfGitAndNoOthers) {
+TEST(Classify, KnowsTheFourRequestsOfGitAndTheBatchOfLfsAndNoOthers) {
     const World world(kProfile);
     for (const Row& row : {
              Row{"GET", "/info/refs?service=git-upload-pack", "git.fetch"},
@@ -60,7 +60,12 @@ TEST(Classify, KnowsTheFourRequestsOfGitAndNoOthers) {
              Row{"POST", "/git-upload-pack?x=1", ""},
              Row{"PUT", "/git-receive-pack", ""},
              Row{"POST", "/git-upload-archive", ""},
-             Row{"POST", "/info/lfs/objects/batch", ""},
+             // git-lfs
+             Row{"POST", "/info/lfs/objects/batch", "git.lfs:download"},
+             Row{"GET", "/info/lfs/objects/batch", ""},
+             Row{"POST", "/info/lfs/objects/batch?x=1", ""},
+             Row{"POST", "/info/lfs/objects/aa", ""},
+             Row{"POST", "/info/lfs/locks/verify", ""},
              Row{"GET", "/INFO/refs?service=git-upload-pack", ""},
          }) {
         SCOPED_TRACE(std::string(row.method) + " " + row.url);
@@ -110,6 +115,23 @@ TEST(Classify, APushIsNotKnownBeforeItsCommandsAreRead) {
     EXPECT_FALSE(world.classify(push(std::string(kRepo) + "/git-receive-pack", {})).needs_push_commands);
     EXPECT_FALSE(
         world.classify(request("GET", std::string(kRepo) + "/info/refs?service=git-receive-pack")).needs_push_commands);
+}
+
+TEST(Classify, WhatABatchOfGitLfsIsForIsNotKnownBeforeItIsRead) {
+    const World world(kProfile);
+    Request batch = request("POST", std::string(kRepo) + "/info/lfs/objects/batch");
+
+    EXPECT_TRUE(world.classify(batch).needs_lfs_operation);
+    batch.lfs_operation = "upload";
+    const Operation upload = world.classify(batch);
+    EXPECT_FALSE(upload.needs_lfs_operation);
+    EXPECT_EQ(upload.id, "git.lfs:upload");
+    EXPECT_EQ(upload.needed, (std::vector<std::vector<std::string>>{{"push"}}));
+    batch.lfs_operation = "download";
+    const Operation download = world.classify(batch);
+    EXPECT_EQ(download.needed, (std::vector<std::vector<std::string>>{{"fetch"}}));
+    EXPECT_EQ(download.redact,
+              (std::vector<std::string>{"/objects/*/actions/*/href", "/objects/*/actions/*/header/*"}));
 }
 
 TEST(Classify, APushNamesEveryRef) {

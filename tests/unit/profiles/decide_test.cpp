@@ -359,6 +359,22 @@ TEST(DecideGit, ARuleMayForbidDeletionsAlone) {
     expect_allowed(world.decide(push(kPush, {created("refs/heads/agent/a")})), "grant");
 }
 
+TEST(DecideGit, ABatchOfGitLfsNeedsWhatItIsFor) {
+    std::string reading(kGit);
+    reading.erase(reading.find(", \"push\""), 8);
+    Request batch = request("POST", std::string(kRepo) + "/info/lfs/objects/batch");
+    const std::string any = "[[rule]]\nverdict = \"allow\"\nservice = \"git\"\nmatch = [\"POST /**\"]\n";
+    for (const std::string& rules : {std::string(), any}) {
+        expect_refused(World(profile(reading + rules)).decide(batch), "operation_unknown", "");
+    }
+
+    batch.lfs_operation = "upload";
+    expect_refused(World(profile(reading)).decide(batch), "scope_missing", "grant");
+    expect_allowed(World(profile(std::string(kGit))).decide(batch), "grant");
+    batch.lfs_operation = "download";
+    expect_allowed(World(profile(reading)).decide(batch), "grant");
+}
+
 TEST(DecideGit, TheRestOfAGitHostIsRefused) {
     const World world(profile(std::string(kGit)));
 

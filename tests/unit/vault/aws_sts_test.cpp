@@ -237,6 +237,39 @@ TEST_F(AwsSts, EveryRefusalOfStsIsOneFaultWithItsRemedy) {
     }
 }
 
+// STS gives a signature fifteen minutes, and S3 as well; a machine whose clock is wrong by more can use neither.
+TEST_F(AwsSts, ASignatureWhoseTimeIsRefusedIsMadeAgainWithTheTimeOfSts) {
+    const Milliseconds ahead{20 * 60'000};
+    const std::string error = "<ErrorResponse><Error><Type>Sender</Type><Code>SignatureDoesNotMatch</Code>"
+                              "<Message>Signature expired: x is now earlier than y</Message></Error></ErrorResponse>";
+    provider_.will_answer(403, error, {{"content-type", "text/xml"}}, ahead);
+    provider_.will_answer(200, answer_of(), {{"content-type", "text/xml"}}, ahead);
+
+    Fetched fetched = acquire();
+
+    ASSERT_TRUE(fetched) << fetched.failure().what;
+    ASSERT_EQ(provider_.seen.size(), 2U);
+    const std::int64_t now = clock_.wall().unix_ms;
+    const auto moment = [](std::int64_t unix_ms) { return sigv4::Signer({}, {}, WallTime{unix_ms}).moment(); };
+    EXPECT_EQ(provider_.seen[0].headers.at("x-amz-date"), moment(now));
+    EXPECT_EQ(provider_.seen[1].headers.at("x-amz-date"), moment(now + ahead.count()));
+    EXPECT_EQ(fetched->clock_offset, ahead) << "what is signed with it bears the same time";
+    EXPECT_THAT(fetched->remark, HasSubstr("1200 s behind that of AWS STS"));
+    EXPECT_EQ(fetched->expires->unix_ms, 1'893'456'000'000 - ahead.count());
+}
+
+TEST_F(AwsSts, ARefusalIsNotAskedAboutTwiceWhereOurClockIsRightOrWasCorrected) {
+    EXPECT_EQ(refused("RequestExpired").fault, SourceFault::ClockSkew);
+    EXPECT_EQ(provider_.seen.size(), 1U);
+    const std::string error = "<ErrorResponse><Error><Code>RequestExpired</Code><Message>m</Message></Error>"
+                              "</ErrorResponse>";
+    for (int i = 1; i <= 3; ++i) {
+        provider_.will_answer(400, error, {{"content-type", "text/xml"}}, Milliseconds(i * 600'000));
+    }
+    EXPECT_EQ(acquire().failure().fault, SourceFault::ClockSkew);
+    EXPECT_EQ(provider_.seen.size(), 3U) << "the second try is the last";
+}
+
 TEST_F(AwsSts, AnAnswerThatHoldsNoSessionIsNone) {
     for (const std::string& broken :
          {std::string("<AssumeRoleResponse/>"), answer_of(""), answer_of() + "<more/>",

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Google: what its tokens are narrowed to, what the boundary says, and that nothing of a consent is revoked unasked.
+#include "base/digest.hpp"
 #include "tests/unit/vault/provider_script.hpp"
 #include "tests/unit/vault/support.hpp"
 #include "vault/retirement.hpp"
@@ -348,6 +349,33 @@ TEST_F(BoundaryTest, TheAgentsTokenIsTheChildAndEndsWithItsParent) {
     EXPECT_EQ(seen.parameter("subject_token"), "ya29.parent");
     EXPECT_TRUE(seen.parameter("options").starts_with("%7B%22accessBoundary%22%3A")) << seen.parameter("options");
     EXPECT_EQ(retire(source, *fetched, RetireCause::MissionEnd).end, End::LeftToExpire);
+}
+
+// The wider token lives on when nobody has it any more; whoever reads the record must be able to find it at Google.
+TEST_F(BoundaryTest, TheWiderTokenIsAccountedForByTheLeaseOfItsChild) {
+    GoogleSource source = robot();
+    provider_.will_answer(200, R"({"access_token":"ya29.parent","expires_in":3599})");
+    provider_.will_answer(200, R"({"access_token":"ya29.dr.child","token_type":"Bearer","expires_in":60})");
+
+    Fetched fetched = fetch(source);
+
+    ASSERT_TRUE(fetched) << fetched.failure().what;
+    EXPECT_EQ(fetched->expires->unix_ms, clock_.wall().unix_ms + 60'000);
+    EXPECT_EQ(fetched->alive_until->unix_ms, clock_.wall().unix_ms + 3'599'000);
+    EXPECT_THAT(fetched->remark, HasSubstr(wire::to_hex(sha256("ya29.parent"))));
+    EXPECT_THAT(fetched->remark, HasSubstr("ends at its own time"));
+    EXPECT_THAT(fetched->remark, Not(HasSubstr("ya29")));
+}
+
+TEST_F(BoundaryTest, AWiderTokenWhoseLifeIsNotSaidLivesAsLongAsAnyOfGoogles) {
+    GoogleSource source = robot();
+    provider_.will_answer(200, R"({"access_token":"ya29.parent"})");
+    provider_.will_answer(200, R"({"access_token":"ya29.dr.child","token_type":"Bearer","expires_in":60})");
+
+    Fetched fetched = fetch(source);
+
+    ASSERT_TRUE(fetched) << fetched.failure().what;
+    EXPECT_EQ(fetched->alive_until->unix_ms, clock_.wall().unix_ms + 3'600'000);
 }
 
 TEST_F(BoundaryTest, AnExchangeThatFailsGivesNoTokenAtAll) {

@@ -711,6 +711,27 @@ TEST_F(LeasesTest, AnApprovalDoesNotLastLongerWhenTheWallClockIsSetBack) {
     EXPECT_EQ(script_.correlations.size(), 1U);
 }
 
+TEST_F(LeasesTest, WhatWasMadeOnTheWayToACredentialIsAliveForItsLease) {
+    script_.outcome = {RetireOutcome::End::LeftToExpire, "it ends at its own time"};
+    script_.alive_until = WallTime{clock_.wall().unix_ms + 3'600'000};
+    leases_->need(make_need(1));
+    script_.answer("child", WallTime{clock_.wall().unix_ms + 60'000}, RetireClass::Expires);
+    EXPECT_EQ(heard_.held_messages.at(0).first.expires_boot_ms, clock_.boot().ms + 60'000);
+
+    pass(Milliseconds(60'000));
+
+    EXPECT_EQ(heard_.changes.back().state, "parked") << "the wider one is not over yet";
+    EXPECT_EQ(heard_.changes.back().expires_unix_ms, script_.alive_until->unix_ms);
+}
+
+TEST_F(LeasesTest, WhatIsSignedWithACredentialBearsItsProvidersTime) {
+    script_.clock_offset = Milliseconds(90'000);
+    leases_->need(make_need(1));
+    script_.answer("token-1");
+
+    EXPECT_EQ(heard_.held_messages.at(0).first.clock_offset_ms, 90'000);
+}
+
 TEST_F(LeasesTest, ALeaseEndsWithTheMissionWhenThatIsFirst) {
     leases_->need(make_need(1));
     script_.answer("token-1", WallTime{clock_.wall().unix_ms + kTtlMs * 10});
@@ -744,16 +765,70 @@ TEST_F(LeasesTest, ACredentialThatComesExpiredIsNotUsed) {
     script_.answer("token-1", WallTime{clock_.wall().unix_ms});
 
     EXPECT_TRUE(heard_.held_messages.empty());
-    EXPECT_EQ(heard_.failures.size(), 1U);
+    EXPECT_EQ(heard_.failures.at(0).reason, "expires_too_soon");
     EXPECT_EQ(rows()[0].state, LeaseState::Expired);
+}
+
+TEST_F(LeasesTest, ACredentialThatComesWithLessThanTheFloorLeftIsGivenBackUnusedWithTheRemedy) {
+    leases_->need(make_need(1));
+    script_.answer("token-1", WallTime{clock_.wall().unix_ms + kLeaseFloor.count()}, RetireClass::Self);
+
+    EXPECT_TRUE(heard_.held_messages.empty());
+    EXPECT_EQ(heard_.failures.at(0).reason, "expires_too_soon");
+    EXPECT_THAT(heard_.failures.at(0).detail, HasSubstr("account team"));
+    EXPECT_THAT(heard_.failures.at(0).detail, HasSubstr("have its provider issue it for longer"));
+    EXPECT_EQ(rows()[0].state, LeaseState::Gone);
+    EXPECT_THAT(heard_.changes.back().detail, HasSubstr("2000 ms to live"));
+}
+
+TEST_F(LeasesTest, ACredentialThatComesWithMoreThanTheFloorLeftIsHandedOut) {
+    leases_->need(make_need(1));
+    script_.answer("token-1", WallTime{clock_.wall().unix_ms + kLeaseFloor.count() + 1}, RetireClass::Self);
+
+    EXPECT_EQ(heard_.held_messages.size(), 1U);
+}
+
+TEST_F(LeasesTest, ASourceWhoseCredentialsEndTooSoonIsAskedAgainOnlyWhenTheLastOneIsOver) {
+    leases_->need(make_need(1));
+    script_.answer("token-1", WallTime{clock_.wall().unix_ms + 1'000}, RetireClass::Self);
+    leases_->need(make_need(2));
+    EXPECT_EQ(heard_.failures.at(1).reason, "expires_too_soon");
+    EXPECT_EQ(script_.correlations.size(), 1U);
+
+    pass(Milliseconds(kLeaseFloor));
+    leases_->need(make_need(3));
+    script_.answer("token-2", WallTime{clock_.wall().unix_ms + 60'000}, RetireClass::Self);
+
+    EXPECT_EQ(heard_.held_messages.at(0).second, "token-2");
+}
+
+TEST_F(LeasesTest, NothingIsAskedForOrHandedOutInTheMissionsLastMoments) {
+    leases_->need(make_need(1));
+    leases_->need([] {
+        wire::LeaseNeed other = make_need(2);
+        other.service = "once";
+        return other;
+    }());
+    script_.answer("token-1");
+    pass(Milliseconds(kTtlMs) - Milliseconds(kLeaseFloor));
+    script_.answer("token-2", {}, RetireClass::Self);
+    leases_->need(make_need(3));
+
+    EXPECT_EQ(heard_.held_messages.size(), 1U);
+    EXPECT_EQ(script_.correlations.size(), 2U);
+    ASSERT_EQ(heard_.failures.size(), 2U);
+    for (const wire::LeaseFailed& failed : heard_.failures) EXPECT_EQ(failed.reason, "mission_ending");
 }
 
 TEST_F(LeasesTest, TheNextTickIsTheNearestEnd) {
     leases_->need(make_need(1));
     EXPECT_EQ(leases_->next_tick(), std::nullopt);
-    script_.answer("token-1", WallTime{clock_.wall().unix_ms + 500});
+    script_.answer("token-1", WallTime{clock_.wall().unix_ms + 5'000});
+    // The use that handing out was is written first.
+    EXPECT_EQ(leases_->next_tick(), clock_.boot().plus(Milliseconds(kLeaseUseJournalInterval)));
+    pass(Milliseconds(kLeaseUseJournalInterval));
 
-    EXPECT_EQ(leases_->next_tick(), clock_.boot().plus(Milliseconds(500)));
+    EXPECT_EQ(leases_->next_tick(), clock_.boot().plus(Milliseconds(5'000) - Milliseconds(kLeaseUseJournalInterval)));
 }
 
 // --- uses ---------------------------------------------------------------------------------------------------------

@@ -66,6 +66,8 @@ void Script::answer(const std::string& secret, std::optional<WallTime> expires, 
     credential.scopes.asked = {"fetch"};
     credential.expires = expires;
     credential.retire = retire;
+    credential.alive_until = alive_until;
+    credential.clock_offset = clock_offset;
     credential.handle = "handle-of-" + std::to_string(correlations.size());
     done(std::move(credential));
 }

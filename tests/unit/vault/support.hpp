@@ -47,6 +47,8 @@ struct Script {
     bool cannot_narrow = false;                            ///< attenuate() fails: the provider is down
     std::string stale;                                     ///< a secret that is not the current one any more
     SourceNeed need;                                       ///< the last one
+    std::optional<WallTime> alive_until;                   ///< of the credentials that it answers with
+    Milliseconds clock_offset{0};
     bool holds_end = false;
     std::vector<std::function<void()>> ending;             ///< end_mission() calls without an answer yet
 
