@@ -92,8 +92,9 @@ public:
     [[nodiscard]] Status send_head(std::string_view head, std::span<const int> descriptors, const Secret* secret);
     [[nodiscard]] Result<bool> try_send_head(std::string_view head, std::span<const int> descriptors,
                                              const Secret* secret);
-    /// Sends the first of `heads` and as many behind it as one datagram takes (kWireJoinedBytesMax, kWireJoinedMessagesMax). Returns how
-    /// many: none when there are none or the peer's buffer is full. Errors: as send().
+    /// Sends the first of `heads` and as many behind it as one datagram takes (kWireJoinedBytesMax,
+    /// kWireJoinedMessagesMax). Returns how many: none when there are none or the peer's buffer is full. Errors: as
+    /// send().
     [[nodiscard]] Result<std::size_t> try_send_joined(const std::deque<std::string>& heads);
 
 private:

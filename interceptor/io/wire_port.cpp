@@ -22,7 +22,9 @@ net::awaitable<Result<wire::Packet>> WirePort::receive() {
 
 Result<std::uint64_t> WirePort::send_head(std::string head) {
     if (!channel_.is_open() || is_broken_) return Error{Errc::Io, "wire: the other process is gone"};
-    if (4 + head.size() > kWireDatagramBytesMax) return Error{Errc::Limit, "wire: message larger than a datagram may be"};
+    if (4 + head.size() > kWireDatagramBytesMax) {
+        return Error{Errc::Limit, "wire: message larger than a datagram may be"};
+    }
     queued_bytes_ += head.size();
     queue_.push_back(std::move(head));
     ++accepted_;

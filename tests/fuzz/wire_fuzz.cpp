@@ -42,10 +42,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (!packets) return 0;
     if (packets->empty()) std::abort();
     for (const Packet& packet : *packets) {
-        check_each<Hello, StartInterceptor, StartVault, InterceptorReady, VaultReady, ConnectionOpened, ConnectionRefused,
-                   ExchangeIntent, Recorded, ExchangeRefused, ExchangeOutcome, Ask, Answer, Withdraw, Approved, LeaseNeed,
-                   LeaseHeld, LeaseFailed, LeaseUsed, LeaseGone, LeaseChanged, Dial, Dialled, Stop, Stopped, Retire,
-                   Retired, Failed, LoginNeed, LoginAnswered>(packet);
+        check_each<Hello, StartInterceptor, StartVault, InterceptorReady, VaultReady, ConnectionOpened,
+                   ConnectionRefused, ExchangeIntent, Recorded, ExchangeRefused, ExchangeOutcome, Ask, Answer,
+                   Withdraw, Approved, LeaseNeed, LeaseHeld, LeaseFailed, LeaseUsed, LeaseGone, LeaseChanged, Dial,
+                   Dialled, Stop, Stopped, Retire, Retired, Failed, LoginNeed, LoginAnswered>(packet);
     }
     return 0;
 }
