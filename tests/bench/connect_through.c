@@ -67,7 +67,9 @@ __attribute__((constructor)) static void read_environment(void) {
     snprintf(request, sizeof request, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n%s\r\n", to, to, field);
 }
 
-int connect(int descriptor, const struct sockaddr* address, socklen_t size) {
+// The C library's header has a parameter of its own kind there.
+int connect_to_proxy(int descriptor, const struct sockaddr* address, socklen_t size) __asm__("connect");
+int connect_to_proxy(int descriptor, const struct sockaddr* address, socklen_t size) {
     static int (*next)(int, const struct sockaddr*, socklen_t);
     if (next == NULL) *(void**)&next = dlsym(RTLD_NEXT, "connect");
     if (request[0] == 0 || address->sa_family != AF_INET || descriptor >= kDescriptorsMax) {
