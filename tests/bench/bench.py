@@ -2,8 +2,8 @@
 """Measures Sanctum beside its peers in one run: rounds are interleaved, medians are compared (see scripts/bench).
 
 The same load generator does the same work several ways: straight to the upstream, through each proxy of peers.py (TLS
-in, TLS out, static header, one worker), and from inside a mission through the interceptor. Sandboxes are compared on
-how long they take to start and end. Nothing here asserts a time.
+in, TLS out, static header, one worker), from inside sandbox-runtime through its proxy, and from inside a mission
+through the interceptor. Sandboxes are compared on how long they take to start and end. Nothing here asserts a time.
 """
 
 import argparse
@@ -128,8 +128,7 @@ class Mission:
     """A mission that runs load generators one after another on command."""
 
     def __init__(self, rig, profile):
-        loop = 'while read -r line; do eval "$line"; echo; echo "=== $?"; done'
-        self.running = rig.start("sh", "-c", loop, profile=profile).wait_until_started()
+        self.running = rig.start("sh", "-c", peers.SHELL_LOOP, profile=profile).wait_until_started()
         roles = self.running.roles()
         self.pids = [roles[role] for role in ("launcher", "interceptor", "dialler", "vault")]
 
@@ -169,6 +168,10 @@ class Bench:
             with self.optional(name, "start of the proxy"):
                 self.proxies[name] = peers.start_proxy(name, self.rig.folder / name, self.origin.port, authority,
                                                        certificate)
+        self.rooms = {}  # proxies that only their own sandbox reaches
+        if "sandbox-runtime" in present and os.geteuid() == 0:
+            with self.optional("sandbox-runtime", "start of its proxy"):
+                self.rooms["sandbox-runtime"] = peers.Room(self.rig, authority, certificate, www)
         self.holder = RecordingUpstream(*certificate, routes={"/hold": hold})
         self.rig.host(API, f"127.0.0.1:{self.origin.port}", authority.ca_file)
         self.rig.account("api", f'catalog = "http-bearer"\nhosts = ["{API}"]\nsource = "local"\nitem = "api"')
@@ -177,7 +180,7 @@ class Bench:
         self.unwatched = self.rig.profile(PROFILE % "false", "unwatched")
 
     def close(self):
-        for proxy in self.proxies.values():
+        for proxy in (*self.proxies.values(), *self.rooms.values()):
             proxy.stop()
         self.origin.stop()
         self.holder.stop()
@@ -288,7 +291,8 @@ class Bench:
     def load(self, name, options, path):
         """The same load all ways, interleaved; medians per way of each figure, and CPU per request."""
         ports = {"direct": self.origin.port, **{way: proxy.port for way, proxy in self.proxies.items()}}
-        results = {way: [] for way in (*ports, "sanctum")}
+        rooms = dict(self.rooms)
+        results = {way: [] for way in (*ports, *rooms, "sanctum")}
         mission = Mission(self.rig, self.profile)
         base = f"wrk -t1 -d{self.seconds}s --latency {options}"
         for _ in range(self.rounds):
@@ -302,6 +306,13 @@ class Bench:
                     results[way].append(dict(parse_wrk(done.stdout), cpu=spent))
                 if len(results[way]) == 0:  # it failed: its turns would only take time
                     del results[way], ports[way]
+            for way, room in list(rooms.items()):
+                before = room.cpu_ticks()
+                with self.optional(way, name):
+                    text = room.load(base, path)
+                    results[way].append(dict(parse_wrk(text), cpu=(room.cpu_ticks() - before) / TICKS))
+                if len(results[way]) == 0:
+                    del results[way], rooms[way]
             before = cpu_seconds(mission.pids)
             text = mission.run(f"{base} https://{API}{path}")
             results["sanctum"].append(dict(parse_wrk(text), cpu=cpu_seconds(mission.pids) - before))
@@ -315,7 +326,7 @@ class Bench:
 
     def compare_loads(self, figure, result, key):
         self.compare(figure, result["sanctum"][key],
-                     {way: values[key] for way, values in result.items() if way in self.proxies})
+                     {way: values[key] for way, values in result.items() if way in {**self.proxies, **self.rooms}})
 
     def requests(self):
         names = ("keep-alive, 16 connections", "new connections")

@@ -266,10 +266,7 @@ def with_squid(world):
 
 def with_sandbox_runtime(world):
     """Its interception is on and the credential is masked: what it calls so is a placeholder that it replaces."""
-    settings = peers.sandbox_runtime(world.rig, None, tlsTerminate={})
-    path = Path(settings[-1])
-    text = path.read_text().rstrip("}") + '}, "credentials": {"envVars": [{"name": "API_TOKEN", "mode": "mask"}]}}'
-    world.rig.write(path, text)
+    settings = peers.sandbox_runtime_that_masks(world.rig)
     return Way([*settings, "-c"], {"API_TOKEN": peers.TOKEN}, as_text=True)
 
 

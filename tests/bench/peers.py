@@ -6,6 +6,7 @@ mission's mounts as far as their own means go. `scripts/setup bench` installs th
 goals compare with, have to be there.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -250,6 +251,84 @@ def start_proxy(name, folder, origin, authority, certificate):
                      "keep_host_header=true")
 
 
+# ---- a proxy that only its own sandbox reaches ----------------------------------------------------------------------
+
+SHELL_LOOP = 'while read -r line; do eval "$line"; echo; echo "=== $?"; done'
+ADDRESS = "11.22.33.44"       # public: the proxy dials no other; here it is local, in a network of its own
+ROOM = r"""
+set -eu
+ip link set lo up; ip route add local "$1/32" dev lo
+mount --bind "$2/hosts" /etc/hosts
+"$3" -p "$2" -c "$2/configuration" &
+shift 3
+exec "$@"
+"""
+
+
+class Room:
+    """sandbox-runtime with its interception on, and the credential masked: what its child calls so is a placeholder.
+    The load generator is its child, and reaches the proxy as any client in there does, by HTTPS_PROXY and CONNECT.
+    An origin of the same kind is beside it: the proxy takes no upstream on loopback."""
+
+    def __init__(self, rig, authority, certificate, www):
+        folder = rig.folder / "room"
+        folder.mkdir()
+        self.port = free_port()
+        server = NGINX_ORIGIN.replace("127.0.0.1:", "").format(port=self.port, www=www)
+        (folder / "configuration").write_text(NGINX_COMMON.format(folder=folder, certificate=certificate[0],
+                                                                  key=certificate[1], server=server))
+        (folder / "hosts").write_text(f"127.0.0.1 localhost\n{ADDRESS} {API}\n")
+        self.library = rig.work / "connect_through.so"
+        rig.write(self.library, (BIN / "connect_through.so").read_bytes(), 0o755)
+        settings = sandbox_runtime_that_masks(rig)
+        user = ["setpriv", "--reuid", str(rig.identity.uid), "--regid", str(rig.identity.gid), "--clear-groups"]
+        self.errors = open(folder / "errors", "w+b")  # pylint: disable=consider-using-with
+        self.process = subprocess.Popen(
+            ["unshare", "--net", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child",
+             "--mount-proc", "sh", "-c", ROOM, "sh", ADDRESS, folder, NGINX.program, *user, *settings, "-c",
+             SHELL_LOOP], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True, cwd=rig.work,
+            env={**rig.environment, **LIBRARIES, "API_TOKEN": TOKEN, "NODE_EXTRA_CA_CERTS": str(authority.ca_file)})
+        self.run("true")
+
+    def run(self, command):
+        self.process.stdin.write(command + "\n")
+        self.process.stdin.flush()
+        lines = []
+        for line in self.process.stdout:
+            if line.startswith("=== "):
+                if line != "=== 0\n":
+                    raise RuntimeError(f"{command}: {line}{''.join(lines)}")
+                return "".join(lines)
+            lines.append(line)
+        self.errors.seek(0)
+        raise RuntimeError(f"{command}: {self.errors.read().decode(errors='replace')[-500:]}")
+
+    def load(self, generator, path):
+        """`generator`: the command line of wrk without the URL."""
+        return self.run(f'LD_PRELOAD={self.library} CONNECT_PROXY="$HTTPS_PROXY" CONNECT_TO={API}:{self.port} '
+                        f'{generator} -H "Authorization: Bearer $API_TOKEN" -H "Host: {API}" '
+                        f"https://127.0.0.1:{self.port}{path}")
+
+    def cpu_ticks(self):
+        """Of the proxy and of what carries its bytes into the sandbox and out of it, ended children included (there is
+        one for each connection); not of what runs in there."""
+        total, below = 0, [self.process.pid]
+        while below:
+            pid = below.pop()
+            with contextlib.suppress(OSError):  # one that has just ended is its parent's
+                below += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+                stat = Path(f"/proc/{pid}/stat").read_text()
+                if stat.partition("(")[2].startswith(("node)", "socat)")):
+                    total += sum(map(int, stat.rpartition(") ")[2].split()[11:15]))
+        return total
+
+    def stop(self):
+        self.process.stdin.close()
+        self.process.kill()
+        self.process.wait()
+        self.errors.close()
+
+
 # ---- sandboxes ------------------------------------------------------------------------------------------------------
 
 def bubblewrap(rig, profile):
@@ -293,6 +372,15 @@ def sandbox_runtime(rig, _, **network):
                                "allowWrite": [".", "/tmp"], "denyWrite": []}}
     path = rig.write(rig.folder / "sandbox-runtime.json", json.dumps(settings))
     return [str(NODE), str(SANDBOXES["sandbox-runtime"].program), "--settings", str(path)]
+
+
+def sandbox_runtime_that_masks(rig):
+    """The same with its interception on, and the credential masked."""
+    settings = sandbox_runtime(rig, None, tlsTerminate={})
+    path = Path(settings[-1])
+    told = json.loads(path.read_text()) | {"credentials": {"envVars": [{"name": "API_TOKEN", "mode": "mask"}]}}
+    rig.write(path, json.dumps(told))
+    return settings
 
 
 CODEX = """\
