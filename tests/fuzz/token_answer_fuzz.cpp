@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a token endpoint says of a token, and the token of itself: no crash, and nothing is wider than itself. What an API
-// says of its provider: no crash, and nothing but https is followed.
+// What a token endpoint says of a token, and the token of itself: no crash, and nothing is wider than itself. What an
+// API says of its provider: no crash, and nothing but https is followed.
 #include "vault/oauth/introspection.hpp"
 #include "vault/oauth/resource_metadata.hpp"
 #include "vault/oauth/token_answer.hpp"
