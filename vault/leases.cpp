@@ -72,6 +72,15 @@ constexpr std::uint16_t kUnauthorized = 401;
 constexpr const char* kRefusedReason = "credential_refused";
 constexpr const char* kRefusedAgain = "its source gave the same credential again";
 
+// What is given to nobody and lasts as long as the mission.
+wire::LeaseNeed own_need(const std::string& service, std::string_view scope) {
+    wire::LeaseNeed need{};
+    need.service = service;
+    need.scopes = {std::string(scope)};
+    need.risk = "medium";
+    return need;
+}
+
 // How long a failure stands before the source is asked again. What an agent in a loop would ask a hundred times is
 // asked once; what may pass by itself is asked at once.
 Milliseconds rest_after(const SourceFailure& failure, bool mints) {
@@ -242,31 +251,25 @@ void Leases::acquire(const wire::LeaseNeed& need, std::size_t service, Key key) 
     (*lease)->refused = (*lease)->source_need.refused = refused_thumbprint((*lease)->key);
     (*lease)->waiters.push_back({need.exchange, !need.instead_of.empty()});
     ++waiters_;
-    if ((*lease)->source->lacks_mission_token()) return ask_for_mission_token(*lease);
-    ask_source(*lease);
-}
-
-// What is given to nobody and lasts as long as the mission.
-wire::LeaseNeed own_need(const std::string& service, std::string_view scope) {
-    wire::LeaseNeed need{};
-    need.service = service;
-    need.scopes = {std::string(scope)};
-    need.risk = "medium";
-    return need;
+    const std::optional<Capabilities> missing = (*lease)->source->lacks_mission_token();
+    if (missing) ask_for_mission_token(*lease, *missing);
+    else ask_source(*lease);
 }
 
 // One token for all that wait for it; its lease is of the service that needed it first.
-void Leases::ask_for_mission_token(const LeasePtr& lease) {
+void Leases::ask_for_mission_token(const LeasePtr& lease, const Capabilities& can) {
     const std::string account = lease->row.account;
     std::vector<LeasePtr>& waiting = awaiting_token_[account];
     waiting.push_back(lease);
     if (waiting.size() > 1) return;
     const wire::LeaseNeed need = own_need(lease->row.service, kMissionTokenScope);
-    Capabilities can;
-    can.mints = true;
-    can.retire = RetireClass::Self;
-    const Result<LeasePtr> token =
-        begin(need, lease->key.service, Key{lease->key.service, need.scopes, {}, need.risk, false}, can);
+    const Key key{lease->key.service, need.scopes, {}, need.risk, false};
+    // Whatever each of them needs it for: an agent in a loop makes one attempt.
+    if (const SourceFailure* known = known_failure(key)) {
+        const SourceFailure failure = *known;
+        return go_on_with_mission_token(account, &failure);
+    }
+    const Result<LeasePtr> token = begin(need, lease->key.service, key, can);
     if (!token) {
         const SourceFailure failure{SourceFault::Failed, token.error().what, Milliseconds(0)};
         return go_on_with_mission_token(account, &failure);

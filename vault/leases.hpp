@@ -105,7 +105,7 @@ private:
     [[nodiscard]] Status hold_login(const LeasePtr& lease, Credential made);
     [[nodiscard]] Status hold_for_mission(const LeasePtr& lease, Credential made);
     [[nodiscard]] bool is_over(std::size_t service) const;
-    void ask_for_mission_token(const LeasePtr& lease);
+    void ask_for_mission_token(const LeasePtr& lease, const Capabilities& can);
     void take_mission_token(const LeasePtr& token, Fetched made);
     void go_on_with_mission_token(const std::string& account, const SourceFailure* failure);
     [[nodiscard]] Status seal_logins_again(const std::string& account);

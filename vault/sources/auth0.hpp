@@ -26,7 +26,7 @@ public:
     /// It makes nothing of its own: an answer that is lost is asked for again.
     [[nodiscard]] Capabilities capabilities() const override;
     void acquire(const SourceNeed& need, Completion<Fetched> done) override;
-    [[nodiscard]] bool lacks_mission_token() const override;
+    [[nodiscard]] std::optional<Capabilities> lacks_mission_token() const override;
     /// The user's refresh token gives an ID token, and that, in the tenant's Custom Token Exchange, a refresh token for
     /// this mission alone. The access token that comes along is good for the user's own data at the tenant and dropped.
     void make_mission_token(const SourceNeed& need, Completion<Fetched> done) override;

@@ -11,7 +11,8 @@
 #include "vault/sources/source.hpp"
 
 #include <memory>
-#include <optional>
+#include <string>
+#include <variant>
 
 namespace sanctum::vault {
 

@@ -194,8 +194,9 @@ public:
     /// A failure says whether something may have been made outside (SourceFailure::leaves_an_orphan).
     virtual void acquire(const SourceNeed& need, Completion<Fetched> done) = 0;
 
-    /// True: before acquire() make_mission_token() has to be called, which a mission needs once.
-    [[nodiscard]] virtual bool lacks_mission_token() const { return false; }
+    /// Not absent: before acquire() make_mission_token() has to be called, which a mission needs once, and this is what
+    /// it makes.
+    [[nodiscard]] virtual std::optional<Capabilities> lacks_mission_token() const { return std::nullopt; }
 
     /// Makes the token that stands for the account's owner in this mission alone, where a source is configured to have
     /// one. It is a lease of its own, which nobody is given and which ends with the last service of the account: called

@@ -137,6 +137,9 @@ TEST_F(LeasesTest, WithoutItsTokenAMissionGetsNothingAndALostOneIsCountedOnce) {
     EXPECT_EQ(row_of("l1").state, LeaseState::Failed);
     EXPECT_EQ(row_of("l2").state, LeaseState::Orphaned);
     for (std::uint64_t exchange = 2; exchange < 50; ++exchange) leases_->need(make_need(exchange));
+    wire::LeaseNeed other = make_need(60);
+    other.risk = "medium";
+    leases_->need(other);
     EXPECT_TRUE(script_.tokens_asked.empty()) << "an agent in a loop leaves no second one behind";
 
     pass(Milliseconds(kOrphanRest) + Milliseconds(1));

@@ -336,7 +336,9 @@ TEST_F(ProviderSources, AMissionsOwnTokenIsWhatTokenVaultIsAskedWithAndTheUsersI
     account_.provider.mission_token_type = "urn:acme:mission";
     reaps_with_secret_ = true;
     Auth0Source source(endpoint(true), account_, Secret("RT"));
-    EXPECT_TRUE(source.lacks_mission_token());
+    ASSERT_TRUE(source.lacks_mission_token());
+    EXPECT_TRUE(source.lacks_mission_token()->mints);
+    EXPECT_GE(source.lacks_mission_token()->life_max, std::chrono::hours(24 * 30)) << "what is lost lives that long";
     provider_.will_answer(200, R"({"access_token":"A1","id_token":"ID"})");
     provider_.will_answer(200, R"({"access_token":"A2","refresh_token":"MRT","scope":"openid offline_access"})");
 

@@ -64,7 +64,12 @@ public:
     explicit ScriptedSource(Script& script) : script_(script) {}
     [[nodiscard]] Capabilities capabilities() const override { return script_.capabilities; }
     void acquire(const SourceNeed& need, Completion<Fetched> done) override;
-    [[nodiscard]] bool lacks_mission_token() const override { return script_.lacks_token; }
+    [[nodiscard]] std::optional<Capabilities> lacks_mission_token() const override {
+        Capabilities capabilities;
+        capabilities.mints = true;
+        capabilities.retire = RetireClass::Self;
+        return script_.lacks_token ? std::optional(capabilities) : std::nullopt;
+    }
     void make_mission_token(const SourceNeed& need, Completion<Fetched> done) override;
     void attenuate(const SourceNeed& need, Credential credential, Completion<Fetched> done) override;
     [[nodiscard]] bool is_current(const Credential& credential) const override {
