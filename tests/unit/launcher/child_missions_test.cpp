@@ -83,6 +83,13 @@ protected:
         }
         return {};
     }
+    /// Script: sends the file `offer` as one datagram and keeps the parent's answer, or its silence, in `word`. The
+    /// socket does not wait, so it is asked until there is one.
+    [[nodiscard]] std::string offer_and_hear() const {
+        const std::string dd = "dd bs=64k count=1 status=none 2>/dev/null";
+        return dd + " <" + folder + "/offer >&3; for turn in $(seq 500); do " + dd + " <&3 >" + folder +
+               "/word && break; sleep 0.02; done";
+    }
     [[nodiscard]] std::string refusal(std::size_t at) const {
         const auto* refused = std::get_if<ledger::ChildRefused>(&log.records.at(at));
         return refused == nullptr ? "" : refused->reason;
@@ -125,9 +132,8 @@ TEST_F(ChildMissionsTest, ALauncherThatSaysNothingIsARefusalOnRecord) {
 
 TEST_F(ChildMissionsTest, AnOfferIsOnRecordBeforeTheChildIsAdmitted) {
     std::ofstream(folder + "/offer") << offer({});
-    // One write is one datagram; then it waits for the parent's word and leaves without an end.
-    start("dd if=" + folder + "/offer bs=64k count=1 status=none >&3; dd bs=64k count=1 status=none <&3 >" + folder +
-          "/word");
+    // Then it leaves without an end.
+    start(offer_and_hear());
     const UniqueFd client = connect();
 
     serve_until_records(2);
@@ -143,8 +149,7 @@ TEST_F(ChildMissionsTest, AnOfferIsOnRecordBeforeTheChildIsAdmitted) {
 
 TEST_F(ChildMissionsTest, AChildThatTheRecordCannotTakeDoesNotRun) {
     std::ofstream(folder + "/offer") << offer({});
-    start("dd if=" + folder + "/offer bs=64k count=1 status=none >&3; dd bs=64k count=1 status=none <&3 >" + folder +
-          "/word; mv " + folder + "/word " + folder + "/said");
+    start(offer_and_hear() + "; mv " + folder + "/word " + folder + "/said");
     log.has_failed = true;
     const UniqueFd client = connect();
 
