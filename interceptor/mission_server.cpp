@@ -196,6 +196,9 @@ net::awaitable<void> MissionServer::stop(std::chrono::milliseconds drain) {
         loop_.close_everything();
     }
     leases_.close();
+    // Before the launcher tells the vault to give everything back: what was used is counted by then.
+    const Status told = vault_.flush();
+    if (!told) log::info("the vault was not told of the last uses: " + told.error().what);
     const Result<std::uint64_t> sent = launcher_.send(wire::Stopped{recorder_.exchanges()});
     const Status flushed = launcher_.flush();
     if (sent && flushed) exit_code_ = 0;

@@ -171,6 +171,7 @@ Status Vault::obey(const wire::Packet& packet) {
     }
     SANCTUM_TRY(const wire::Retire retire, packet.as<wire::Retire>());
     static_cast<void>(retire);
+    take_from_interceptor();  // the last uses, which it has told before it stopped
     was_told_to_retire_ = true;
     leases_->end_mission();
     return {};
