@@ -43,6 +43,19 @@ TEST(VaultProcess, OneMissionRunsFromStartToTheLastLeasesEnd) {
     EXPECT_EQ(vault.wait(), 0);
 }
 
+TEST(VaultProcess, AUseThatWasToldBeforeTheEndIsCountedWhicheverIsReadFirst) {
+    VaultProcess vault;
+    vault.start_and_wait();
+    ASSERT_EQ(vault.need(make_need(1)).kind, wire::Kind::LeaseHeld);
+    EXPECT_EQ(vault.from_vault().as<wire::LeaseChanged>()->state, "held");
+    ASSERT_EQ(::kill(vault.pid, SIGSTOP), 0);
+    ASSERT_TRUE(vault.interceptor.send(wire::LeaseUsed{1, "l1", 200}));
+    ASSERT_TRUE(vault.launcher.send(wire::Retire{"exit"}));
+    ASSERT_EQ(::kill(vault.pid, SIGCONT), 0);
+
+    EXPECT_EQ(vault.from_vault().as<wire::LeaseChanged>()->uses, 1U);
+}
+
 TEST(VaultProcess, ANeedOutsideTheMissionIsRefusedWhoeverAsks) {
     VaultProcess vault;
     vault.start_and_wait();
