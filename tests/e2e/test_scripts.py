@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The repository's own scripts do what their help says. Slow tools (cmake, ctest) and sudo are stand-ins that write down
-how they were called; the scripts are the real ones, in a tree of their own."""
+"""The repository's own scripts do what their help says. Slow tools (cmake, ctest) and sudo are stand-ins that write
+down how they were called; the scripts are the real ones, in a tree of their own."""
 
 import shutil
 import subprocess
