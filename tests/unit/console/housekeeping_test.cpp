@@ -247,6 +247,21 @@ TEST_F(AuditList, AgentAndTimeNarrowTheList) {
     EXPECT_EQ(run({"audit", "list", "--since", "yesterday"}), Exit::Usage);
 }
 
+TEST_F(AuditList, AMissionWhoseFileCannotBeReadHidesBehindNoFilter) {
+    make_old_and_young();
+    const std::string id = "01kabcdefghjkmnpqrstvwxyz2";
+    begin_mission(id).reset();
+    EXPECT_EQ(run({"audit", "list", "--agent", "nobody"}), Exit::Ok);
+    EXPECT_EQ(out(), "no missions\n");
+    write(console_.places.mission(id) + "/mission.json", "{");
+
+    EXPECT_EQ(run({"audit", "list", "--agent", "nobody", "--since", "1d", "--json"}), Exit::Ok) << err();
+
+    EXPECT_THAT(out(), HasSubstr(id));
+    EXPECT_THAT(out(), HasSubstr(R"("state":"unsealed")"));
+    EXPECT_THAT(out(), Not(HasSubstr(kSecond)));
+}
+
 TEST_F(AuditList, ABrokenChainIsAFindingAndWhatIsGoodIsListed) {
     make_old_and_young();
     write(console_.places.receipts(), read(console_.places.receipts()) + "{}\n");
