@@ -287,6 +287,17 @@ def test_concurrent_calls_make_one_exchange(rig, operator, upstream, auth0):
     assert len(auth0.log(path="/oauth/token")) == 1
 
 
+def test_with_a_provider_50_ms_away_the_first_call_waits_for_one_exchange_and_no_later_one_waits(rig, operator,
+                                                                                                 upstream, auth0):
+    auth0.fail("slow", seconds=0.05, path="/oauth/token", times=0)
+    outcome = rig.run("sh", "-c", f"for i in 1 2 3 4 5 6; do curl -sS --fail https://{API}/describe; done",
+                      profile=operator)
+    assert outcome.code == 0, outcome
+    exchange, = auth0.log(path="/oauth/token")
+    first, *later = [call.time for call in upstream.exchanges]
+    assert exchange["time"] < first < min(later) and len(later) == 5
+
+
 @pytest.mark.parametrize("is_warm", [True, False])
 def test_a_warm_service_has_its_credential_before_the_first_call(rig, operator, upstream, auth0, github, is_warm):
     """For what is of low risk. Without the word nothing is asked for before it is needed."""
