@@ -458,6 +458,22 @@ def test_a_tenant_without_the_exchange_is_a_refusal_that_names_the_setting(rig, 
     assert upstream.exchanges == [] and auth0.log(path="/oauth/revoke") == []
 
 
+def test_a_tenant_that_rotates_refresh_tokens_gives_no_token_of_a_mission_and_keeps_the_users_consent(
+        rig, mission_tokens, auth0, upstream):
+    """Two missions after one another: the second one sends the token that the first one left in the store."""
+    profile, user = mission_tokens()
+    auth0.client("sanctum", secret="client-canary-3f1a77", grants=[VAULT_GRANT, EXCHANGE_GRANT, "refresh_token"],
+                 refresh_token={"rotation_type": "rotating"})
+    for _ in range(2):
+        outcome = rig.run("curl", "-sS", f"https://{API}/describe", profile=profile)
+        assert json.loads(outcome.stdout)["rule"] == "misconfigured", outcome
+        assert "switch refresh-token rotation off" in outcome.of_type("exchange.refused")[0]["detail"]
+
+    sent = [entry["status"] for entry in auth0.log(path="/oauth/token")]
+    assert sent == [200, 200], "no old token came again, and nothing was exchanged"
+    assert set(auth0.refresh_tokens(USER)) != {user} and upstream.exchanges == []
+
+
 WAIT = f"""
 set -e
 curl -sS --fail https://api.github.com/repos/acme/api/issues >/dev/null
