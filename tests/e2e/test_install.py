@@ -274,7 +274,7 @@ def test_fish_completes_commands_options_and_values(whole):
 @pytest.mark.parametrize("read", ["file", "source"])
 def test_zsh_completes_from_a_file_and_from_source(whole, tmp_path, read):
     identities.require_program("zsh")
-    script = whole / "share/zsh/vendor-completions/_sanctum"
+    script = whole / "share/zsh/site-functions/_sanctum"
     start = {"file": f"fpath=({script.parent} $fpath); autoload -Uz compinit; compinit -u -D",
              "source": "autoload -Uz compinit; compinit -u -D; source <(sanctum completion zsh)"}[read]
     caller = identities.Identity("caller", os.geteuid(), os.getegid())
