@@ -199,10 +199,12 @@ class GitHubDouble(Double):
             permissions = {**permissions, **dict(each.split(":") for each in request.fault["scopes"])}
         request.note["returned"] = _scopes(permissions, names)
         # A child: the user's own token lives on when it is deleted.
-        child = self.mint(request, "scoped_token", "ghu_", ttl=USER_SECONDS if base.expires_at else None, user=base.more["user"],
-                          permissions=permissions, repositories=names, owner=found[0]["owner"], parent=base)
+        child = self.mint(request, "scoped_token", "ghu_", ttl=USER_SECONDS if base.expires_at else None, parent=base,
+                          user=base.more["user"], permissions=permissions, repositories=names,
+                          owner=found[0]["owner"])
         return 200, {"id": 1, "token": child.value, "token_last_eight": child.value[-8:],
-                     "expires_at": child.expires_at and _stamp(child.expires_at), "scopes": [], "app": {"client_id": client_id},
+                     "expires_at": child.expires_at and _stamp(child.expires_at), "scopes": [],
+                     "app": {"client_id": client_id},
                      "installation": {"permissions": permissions, "repository_selection": "selected",
                                       "account": {"login": found[0]["owner"]}}}
 
