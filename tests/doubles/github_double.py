@@ -121,7 +121,8 @@ class GitHubDouble(Double):
         if exceeds(permissions, installation["permissions"]):
             raise refusal(422, "The permissions requested are not granted to this installation.")
         if request.is_fault("wider"):
-            permissions = {**permissions, **dict(each.split(":") for each in request.fault["scopes"])}
+            permissions = {**permissions, **dict(each.split(":") for each in request.fault.get("scopes", []))}
+            names = [*names, *request.fault.get("repositories", [])]
         request.note["returned"] = _scopes(permissions, names)
         token = self._installation_token(request, permissions, names, installation)
         body = {"token": token.value, "expires_at": _stamp(token.expires_at), "permissions": permissions,

@@ -521,6 +521,17 @@ def test_what_a_provider_that_is_down_keeps_is_given_back_by_a_later_reap(rig, o
     assert set(github.revoked()) == set(github.issued())
 
 
+def test_an_installation_token_for_other_repositories_than_asked_is_taken_back_and_refused(rig, operator, github):
+    path = "/app/installations/77/access_tokens"
+    github.fail("wider", repositories=["site"], path=path)
+    outcome = rig.run("sh", "-c", "curl -sS https://api.github.com/repos/acme/api/issues", profile=operator)
+
+    assert json.loads(outcome.stdout)["rule"] == "scope_too_wide", outcome
+    assert "acme/site" in outcome.of_type("exchange.refused")[0]["detail"]
+    assert set(github.revoked()) == set(github.issued("installation_token")) != set()
+    assert not github.log(path="/repos/acme/api/issues")
+
+
 # ---- a user's token of a GitHub App ---------------------------------------------------------------------------------
 
 GITHUB_USER = """catalog = "github"

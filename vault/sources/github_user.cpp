@@ -9,19 +9,11 @@
 #include "vault/oauth/scope_check.hpp"
 #include "vault/retirement.hpp"
 
-#include <algorithm>
-
 namespace sanctum::vault {
 namespace {
 
 // Of a user's, in one need: what this mission had, what another one made of it meanwhile, what is made now.
 constexpr int kTokensMax = 3;
-
-// GitHub's names of users and organisations are the same in any case of letters.
-bool is_same_login(std::string_view a, std::string_view b) {
-    const auto small = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
-    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return small(x) == small(y); });
-}
 
 std::string wider_token(const GithubTokens& user) {
     return "it was made from the user's own, wider token (SHA-256 " + wire::to_hex(sha256(user.access.reveal())) +
@@ -67,7 +59,7 @@ std::variant<GithubUserSource::Asked, SourceFailure> GithubUserSource::asked_for
         return failure(SourceFault::Misconfigured, "this request names no repository; write target = \"OWNER\" at the "
                                                    "account, the organisation or user that installed the app");
     }
-    const bool is_elsewhere = !ask->owner.empty() && !target.empty() && !is_same_login(ask->owner, target);
+    const bool is_elsewhere = !ask->owner.empty() && !target.empty() && !is_same_name(ask->owner, target);
     if (is_elsewhere) {
         return failure(SourceFault::Misconfigured,
                        "the repositories of " + ask->owner + " are not those of target = \"" + target + "\"");
@@ -250,15 +242,14 @@ void GithubUserSource::take(const AskingPtr& asking, const TokensPtr& sent, cons
     }
     JsonAnswer installation = json->take_object("installation");
     JsonAnswer owner = installation.take_object("account");
-    if (!installation.has("permissions") || !is_same_login(owner.text("login"), asked.target)) {
+    if (!installation.has("permissions") || !is_same_name(owner.text("login"), asked.target)) {
         return refuse(asking, credential,
                       failure(SourceFault::Protocol,
                               "the answer does not say what the token may do at " + asked.target));
     }
-    if (!asked.ask.repositories.empty() && installation.text("repository_selection") != "selected") {
-        return refuse(asking, credential,
-                      failure(SourceFault::ScopeTooWide,
-                              "the token is good for all repositories of " + asked.target));
+    // It does not say which they are.
+    if (const auto wrong = selection_mismatch(asked.ask, installation.text("repository_selection"))) {
+        return refuse(asking, credential, failure(wrong->fault, wrong->what));
     }
     auto scopes = check_scopes(account_, asked.ask.scopes(),
                                github_scopes(installation.texts_of("permissions"), asked.ask));

@@ -786,6 +786,8 @@ TEST_F(GithubUser, WhatIsWiderThanAskedIsTakenBackAndRefused) {
     refused(SourceFault::ScopeTooWide);
     will_narrow("ghu_child", R"({"issues":"write"})", "all");
     refused(SourceFault::ScopeTooWide);
+    will_narrow("ghu_child", R"({"issues":"write"})", "");
+    refused(SourceFault::Protocol);
     will_narrow("ghu_child", R"({"issues":"read"})");
     refused(SourceFault::ScopeUnavailable);
     will_narrow("ghu_child", R"({"issues":"write"})", "selected", "somebody");
@@ -1128,7 +1130,8 @@ protected:
 TEST_F(GithubApp, TokensAreLimitedAtTheirBirthToTheNeed) {
     GithubAppSource app = source();
     provider_.will_answer(201, R"({"token":"ghs_1","expires_at":"2030-01-01T00:00:00Z",
-        "permissions":{"issues":"write","metadata":"read"}})");
+        "permissions":{"issues":"write","metadata":"read"},"repository_selection":"selected",
+        "repositories":[{"id":1,"name":"API","full_name":"Acme/API"}]})");
 
     Fetched fetched = acquire(app, repo_need({"issues:read", "issues:write"}, {"acme/api.git"}));
 
@@ -1200,6 +1203,43 @@ TEST_F(GithubApp, ATokenWithMoreThanAskedIsRevokedAndRefused) {
     EXPECT_EQ(provider_.seen.at(1).method, "DELETE");
 }
 
+TEST_F(GithubApp, ATokenForOtherRepositoriesThanAskedIsRevokedAndRefused) {
+    GithubAppSource app = source();
+    const auto fault_of = [&](const std::string& selection, const std::string& repositories) {
+        std::string body = R"({"token":"ghs_1","expires_at":"2030-01-01T00:00:00Z","permissions":{"issues":"write"})";
+        if (!selection.empty()) body.append(R"(,"repository_selection":")").append(selection).append("\"");
+        if (!repositories.empty()) body.append(R"(,"repositories":)").append(repositories);
+        provider_.will_answer(201, body.append("}"));
+        provider_.will_answer(204, "");
+        const Fetched fetched = acquire(app, repo_need({"issues:write"}, {"acme/api", "acme/site"}));
+        EXPECT_FALSE(fetched) << body;
+        EXPECT_EQ(provider_.seen.back().method, "DELETE") << body;
+        if (fetched) return std::string("none");
+        EXPECT_FALSE(fetched.failure().leaves_an_orphan());
+        return std::string(name_of(fetched.failure().fault));
+    };
+    const std::string both = R"([{"full_name":"acme/api"},{"full_name":"acme/site"}])";
+    EXPECT_EQ(fault_of("all", ""), "scope_too_wide");
+    EXPECT_EQ(fault_of("all", both), "scope_too_wide");
+    EXPECT_EQ(fault_of("selected", R"([{"full_name":"acme/api"},{"full_name":"acme/site"},{"full_name":"acme/x"}])"),
+              "scope_too_wide");
+    EXPECT_EQ(fault_of("selected", R"([{"full_name":"other/api"},{"full_name":"acme/site"}])"), "scope_too_wide");
+    EXPECT_EQ(fault_of("selected", R"([{"name":"api"},{"full_name":"acme/site"}])"), "scope_too_wide");
+    EXPECT_EQ(fault_of("selected", R"([{"full_name":"acme/api"}])"), "scope_unavailable");
+    EXPECT_EQ(fault_of("selected", "[]"), "scope_unavailable");
+    EXPECT_EQ(fault_of("selected", ""), "protocol");
+    EXPECT_EQ(fault_of("selected", R"(["acme/api","acme/site"])"), "protocol");
+    EXPECT_EQ(fault_of("", both), "protocol");
+    EXPECT_EQ(fault_of("some", both), "protocol");
+    provider_.will_answer(201, R"({"token":"ghs_1","expires_at":"2030-01-01T00:00:00Z",
+        "permissions":{"issues":"write"},"repository_selection":"all"})");
+    EXPECT_TRUE(acquire(app, need({"issues:write"}))) << "none was asked for";
+    provider_.will_answer(201, R"({"token":"ghs_1","expires_at":"2030-01-01T00:00:00Z",
+        "permissions":{"issues":"write"},"repository_selection":"selected",
+        "repositories":[{"full_name":"acme/api"}]})");
+    EXPECT_TRUE(acquire(app, repo_need({"issues:write"}, {"api"}))) << "of whomever the installation is";
+}
+
 TEST_F(GithubApp, AClockThatIsWrongIsCorrectedForOnceAndRecorded) {
     GithubAppSource app = source();
     const SourceNeed wanted = repo_need({"issues:write"}, {"acme/api"});
@@ -1210,7 +1250,8 @@ TEST_F(GithubApp, AClockThatIsWrongIsCorrectedForOnceAndRecorded) {
     };
     provider_.will_answer(401, "{}", {}, behind);
     provider_.will_answer(201, R"({"token":"ghs_1","expires_at":"2030-01-01T00:00:00Z",
-        "permissions":{"issues":"write"}})", {}, behind);
+        "permissions":{"issues":"write"},"repository_selection":"selected",
+        "repositories":[{"full_name":"acme/api"}]})", {}, behind);
 
     Fetched got = acquire(app, wanted);
 
