@@ -349,6 +349,13 @@ private:
         if (!account.item.empty()) {
             SANCTUM_TRY(subject, store_.item(account.item));
         }
+        if (!account.provider.mission_token_type.empty()) {
+            out_.replaces_items = true;
+            keep(account, std::make_unique<Auth0Source>(
+                              tenant, account,
+                              std::make_shared<SubjectToken>(store_.changing(account.item), loop_, clock_)));
+            return {};
+        }
         keep(account, std::make_unique<Auth0Source>(tenant, account, std::move(subject)));
         return {};
     }

@@ -287,6 +287,17 @@ def test_concurrent_calls_make_one_exchange(rig, operator, upstream, auth0):
     assert len(auth0.log(path="/oauth/token")) == 1
 
 
+def test_with_a_provider_50_ms_away_the_first_call_waits_for_one_exchange_and_no_later_one_waits(rig, operator,
+                                                                                                 upstream, auth0):
+    auth0.fail("slow", seconds=0.05, path="/oauth/token", times=0)
+    outcome = rig.run("sh", "-c", f"for i in 1 2 3 4 5 6; do curl -sS --fail https://{API}/describe; done",
+                      profile=operator)
+    assert outcome.code == 0, outcome
+    exchange, = auth0.log(path="/oauth/token")
+    first, *later = [call.time for call in upstream.exchanges]
+    assert exchange["time"] < first < min(later) and len(later) == 5
+
+
 @pytest.mark.parametrize("is_warm", [True, False])
 def test_a_warm_service_has_its_credential_before_the_first_call(rig, operator, upstream, auth0, github, is_warm):
     """For what is of low risk. Without the word nothing is asked for before it is needed."""
@@ -445,6 +456,22 @@ def test_a_tenant_without_the_exchange_is_a_refusal_that_names_the_setting(rig, 
     assert json.loads(outcome.stdout)["rule"] == "misconfigured", outcome
     assert f"Custom Token Exchange profile for {MISSION_TYPE}" in outcome.of_type("exchange.refused")[0]["detail"]
     assert upstream.exchanges == [] and auth0.log(path="/oauth/revoke") == []
+
+
+def test_a_tenant_that_rotates_refresh_tokens_gives_no_token_of_a_mission_and_keeps_the_users_consent(
+        rig, mission_tokens, auth0, upstream):
+    """Two missions after one another: the second one sends the token that the first one left in the store."""
+    profile, user = mission_tokens()
+    auth0.client("sanctum", secret="client-canary-3f1a77", grants=[VAULT_GRANT, EXCHANGE_GRANT, "refresh_token"],
+                 refresh_token={"rotation_type": "rotating"})
+    for _ in range(2):
+        outcome = rig.run("curl", "-sS", f"https://{API}/describe", profile=profile)
+        assert json.loads(outcome.stdout)["rule"] == "misconfigured", outcome
+        assert "switch refresh-token rotation off" in outcome.of_type("exchange.refused")[0]["detail"]
+
+    sent = [entry["status"] for entry in auth0.log(path="/oauth/token")]
+    assert sent == [200, 200], "no old token came again, and nothing was exchanged"
+    assert set(auth0.refresh_tokens(USER)) != {user} and upstream.exchanges == []
 
 
 WAIT = f"""

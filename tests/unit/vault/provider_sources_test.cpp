@@ -333,78 +333,6 @@ TEST_F(ProviderSources, TheUsersTokenIsRevokedAtTheEndAlsoWhereNoLeaseIsLeft) {
     EXPECT_EQ(provider_.seen.size(), 2U) << "once";
 }
 
-TEST_F(ProviderSources, AMissionsOwnTokenIsWhatTokenVaultIsAskedWithAndTheUsersIsNot) {
-    account_.provider.how = "refresh-token";
-    account_.provider.mission_token_type = "urn:acme:mission";
-    reaps_with_secret_ = true;
-    Auth0Source source(endpoint(true), account_, Secret("RT"));
-    ASSERT_TRUE(source.lacks_mission_token());
-    EXPECT_TRUE(source.lacks_mission_token()->mints);
-    EXPECT_GE(source.lacks_mission_token()->life_max, std::chrono::hours(24 * 30)) << "what is lost lives that long";
-    provider_.will_answer(200, R"({"access_token":"A1","id_token":"ID"})");
-    provider_.will_answer(200, R"({"access_token":"A2","refresh_token":"MRT","scope":"openid offline_access"})");
-
-    Fetched token = make_token(source);
-
-    ASSERT_TRUE(token) << token.failure().what;
-    EXPECT_FALSE(source.lacks_mission_token());
-    EXPECT_EQ(token->secret.reveal(), "MRT");
-    EXPECT_EQ(token->retire, RetireClass::Self);
-    EXPECT_EQ(provider_.seen.at(0).parameter("grant_type"), "refresh_token");
-    EXPECT_EQ(provider_.seen.at(0).parameter("refresh_token"), "RT");
-    EXPECT_EQ(provider_.seen.at(0).parameter("scope"), "openid");
-    EXPECT_EQ(provider_.seen.at(1).parameter("grant_type"), "urn:ietf:params:oauth:grant-type:token-exchange");
-    EXPECT_EQ(provider_.seen.at(1).parameter("subject_token"), "ID");
-    EXPECT_EQ(provider_.seen.at(1).parameter("subject_token_type"), "urn:acme:mission");
-    EXPECT_EQ(provider_.seen.at(1).parameter("scope"), "openid offline_access");
-    provider_.will_answer(200, R"({"access_token":"ya29"})");
-    Fetched fetched = acquire(source, need({}));
-    ASSERT_TRUE(fetched);
-    EXPECT_EQ(provider_.seen.at(2).parameter("subject_token"), "MRT");
-
-    EXPECT_EQ(source.retirement(*fetched), nullptr) << "others may have the provider's own token";
-    EXPECT_EQ(retire(source, *fetched, RetireCause::MissionEnd).end, End::LeftToExpire);
-    EXPECT_EQ(provider_.seen.size(), 3U) << "the user's token lives on";
-    const auto retirement = source.retirement(*token);
-    ASSERT_NE(retirement, nullptr);
-    EXPECT_THAT(std::string(retirement->request.body.reveal()), HasSubstr("token=MRT&token_type_hint=refresh_token"));
-    provider_.will_answer(200, "");
-    EXPECT_EQ(retire(source, *token, RetireCause::MissionEnd).end, End::Gone);
-    EXPECT_EQ(provider_.seen.at(3).parameter("token"), "MRT");
-}
-
-TEST_F(ProviderSources, AMissionsTokenThatTheTenantDoesNotMakeIsARefusalWithItsRemedy) {
-    account_.provider.how = "refresh-token";
-    account_.provider.mission_token_type = "urn:acme:mission";
-    const std::string kWithIdToken = R"({"access_token":"A1","id_token":"ID"})";
-    struct TokenCase {
-        std::vector<std::pair<int, std::string>> answers;
-        SourceFault fault;
-        std::string remedy;
-        bool may_be_out;
-    };
-    const std::vector<TokenCase> rows = {
-        {{{200, R"({"access_token":"A1"})"}}, SourceFault::Misconfigured, "scope openid", false},
-        {{{403, R"({"error":"invalid_grant"})"}}, SourceFault::SubjectExpired, "log in again", false},
-        {{{200, kWithIdToken}, {400, R"({"error":"invalid_request"})"}}, SourceFault::Misconfigured,
-         "Custom Token Exchange profile for urn:acme:mission", false},
-        {{{200, kWithIdToken}, {200, R"({"access_token":"A2"})"}}, SourceFault::Misconfigured, "grant refresh_token",
-         true},
-        {{{200, kWithIdToken}, {200, R"({"access_token":"A2","refresh_token":"RT"})"}}, SourceFault::Misconfigured,
-         "own refresh token", false},
-    };
-    for (const TokenCase& row : rows) {
-        Auth0Source source(endpoint(true), account_, Secret("RT"));
-        for (const auto& [status, body] : row.answers) provider_.will_answer(status, body);
-        const Fetched token = make_token(source);
-        ASSERT_FALSE(token) << row.remedy;
-        EXPECT_EQ(token.failure().fault, row.fault) << token.failure().what;
-        EXPECT_THAT(token.failure().what, HasSubstr(row.remedy));
-        EXPECT_EQ(token.failure().leaves_an_orphan(), row.may_be_out) << row.remedy;
-        EXPECT_TRUE(source.lacks_mission_token());
-    }
-}
-
 // --- what a token says of itself ------------------------------------------------------------------------------------
 
 TEST_F(ProviderSources, ATokenThatSaysNothingIsAskedAboutOnceAndComparedAsIfItHad) {
@@ -682,6 +610,134 @@ TEST_F(RefreshToken, ThatTheProviderNoLongerHonoursIsConsentLost) {
     EXPECT_THAT(acquire(connectable, need({})).failure().what, HasSubstr(account_.name + " --scopes"));
     provider_.will_answer(200, R"({"access_token":"t-1"})");
     EXPECT_TRUE(acquire(oauth, need({}))) << "the lock was given back";
+}
+
+// --- auth0, with a token of the mission's own -----------------------------------------------------------------------
+
+class MissionToken : public RefreshToken {
+protected:
+    void SetUp() override {
+        RefreshToken::SetUp();
+        account_.provider.mission_token_type = "urn:acme:mission";
+    }
+    Auth0Source auth0() {
+        return {endpoint(true), account_, std::make_shared<SubjectToken>(item(), loop_, clock_)};
+    }
+};
+
+TEST_F(MissionToken, AMissionsOwnTokenIsWhatTokenVaultIsAskedWithAndTheUsersIsNot) {
+    reaps_with_secret_ = true;
+    Auth0Source source = auth0();
+    ASSERT_TRUE(source.lacks_mission_token());
+    EXPECT_TRUE(source.lacks_mission_token()->mints);
+    EXPECT_GE(source.lacks_mission_token()->life_max, std::chrono::hours(24 * 30)) << "what is lost lives that long";
+    provider_.will_answer(200, R"({"access_token":"A1","id_token":"ID"})");
+    provider_.will_answer(200, R"({"access_token":"A2","refresh_token":"MRT","scope":"openid offline_access"})");
+
+    Fetched token = make_token(source);
+
+    ASSERT_TRUE(token) << token.failure().what;
+    EXPECT_FALSE(source.lacks_mission_token());
+    EXPECT_EQ(token->secret.reveal(), "MRT");
+    EXPECT_EQ(token->retire, RetireClass::Self);
+    EXPECT_EQ(provider_.seen.at(0).parameter("grant_type"), "refresh_token");
+    EXPECT_EQ(provider_.seen.at(0).parameter("refresh_token"), "RT-1");
+    EXPECT_EQ(provider_.seen.at(0).parameter("scope"), "openid");
+    EXPECT_EQ(provider_.seen.at(1).parameter("grant_type"), "urn:ietf:params:oauth:grant-type:token-exchange");
+    EXPECT_EQ(provider_.seen.at(1).parameter("subject_token"), "ID");
+    EXPECT_EQ(provider_.seen.at(1).parameter("subject_token_type"), "urn:acme:mission");
+    EXPECT_EQ(provider_.seen.at(1).parameter("scope"), "openid offline_access");
+    provider_.will_answer(200, R"({"access_token":"ya29"})");
+    Fetched fetched = acquire(source, need({}));
+    ASSERT_TRUE(fetched);
+    EXPECT_EQ(provider_.seen.at(2).parameter("subject_token"), "MRT");
+
+    EXPECT_EQ(source.retirement(*fetched), nullptr) << "others may have the provider's own token";
+    EXPECT_EQ(retire(source, *fetched, RetireCause::MissionEnd).end, End::LeftToExpire);
+    EXPECT_EQ(provider_.seen.size(), 3U) << "the user's token lives on";
+    const auto retirement = source.retirement(*token);
+    ASSERT_NE(retirement, nullptr);
+    EXPECT_THAT(std::string(retirement->request.body.reveal()), HasSubstr("token=MRT&token_type_hint=refresh_token"));
+    provider_.will_answer(200, "");
+    EXPECT_EQ(retire(source, *token, RetireCause::MissionEnd).end, End::Gone);
+    EXPECT_EQ(provider_.seen.at(3).parameter("token"), "MRT");
+}
+
+TEST_F(MissionToken, AMissionsTokenThatTheTenantDoesNotMakeIsARefusalWithItsRemedy) {
+    const std::string kWithIdToken = R"({"access_token":"A1","id_token":"ID"})";
+    struct TokenCase {
+        std::vector<std::pair<int, std::string>> answers;
+        SourceFault fault;
+        std::string remedy;
+        bool may_be_out;
+    };
+    const std::vector<TokenCase> rows = {
+        {{{200, R"({"access_token":"A1"})"}}, SourceFault::Misconfigured, "scope openid", false},
+        {{{403, R"({"error":"invalid_grant"})"}}, SourceFault::SubjectExpired, "log in again", false},
+        {{{200, kWithIdToken}, {400, R"({"error":"invalid_request"})"}}, SourceFault::Misconfigured,
+         "Custom Token Exchange profile for urn:acme:mission", false},
+        {{{200, kWithIdToken}, {200, R"({"access_token":"A2"})"}}, SourceFault::Misconfigured, "grant refresh_token",
+         true},
+        {{{200, kWithIdToken}, {200, R"({"access_token":"A2","refresh_token":"RT-1"})"}}, SourceFault::Misconfigured,
+         "own refresh token", false},
+    };
+    for (const TokenCase& row : rows) {
+        Auth0Source source = auth0();
+        for (const auto& [status, body] : row.answers) provider_.will_answer(status, body);
+        const Fetched token = make_token(source);
+        ASSERT_FALSE(token) << row.remedy;
+        EXPECT_EQ(token.failure().fault, row.fault) << token.failure().what;
+        EXPECT_THAT(token.failure().what, HasSubstr(row.remedy));
+        EXPECT_EQ(token.failure().leaves_an_orphan(), row.may_be_out) << row.remedy;
+        EXPECT_TRUE(source.lacks_mission_token());
+    }
+}
+
+TEST_F(MissionToken, OfAClientThatRotatesIsRefusedWithTheUsersNewTokenInTheStore) {
+    Auth0Source source = auth0();
+    provider_.will_answer(200, R"({"access_token":"A1","id_token":"ID","refresh_token":"RT-2"})");
+
+    const SourceFailure refused = make_token(source).failure();
+
+    EXPECT_EQ(refused.fault, SourceFault::Misconfigured);
+    EXPECT_THAT(refused.what, HasSubstr("switch refresh-token rotation off"));
+    EXPECT_FALSE(refused.leaves_an_orphan()) << "it is no token of the mission";
+    EXPECT_EQ(provider_.seen.size(), 1U) << "no exchange";
+    EXPECT_EQ(stored(), "RT-2");
+    provider_.will_answer(200, R"({"access_token":"A1","id_token":"ID","refresh_token":"RT-2"})");
+    provider_.will_answer(200, R"({"access_token":"A2","refresh_token":"MRT"})");
+    EXPECT_TRUE(make_token(source)) << "the tenant that was set right may send the same one along";
+    EXPECT_EQ(provider_.seen.at(1).parameter("refresh_token"), "RT-2") << "the old one would end the whole consent";
+    EXPECT_EQ(stored(), "RT-2");
+}
+
+TEST_F(MissionToken, IsNotAskedForAgainWithAUsersTokenWhoseAnswerWasLost) {
+    Auth0Source source = auth0();
+    provider_.will_fail(Error{Errc::Cancelled, "the connection broke"});
+    const SourceFailure lost = make_token(source).failure();
+    EXPECT_EQ(lost.fault, SourceFault::Unavailable);
+    EXPECT_FALSE(lost.leaves_an_orphan());
+
+    Auth0Source next_mission = auth0();
+    const SourceFailure refused = make_token(next_mission).failure();
+
+    EXPECT_EQ(refused.fault, SourceFault::ConsentLost);
+    EXPECT_THAT(refused.what, HasSubstr("run `sanctum connect " + account_.name + "`"));
+    EXPECT_EQ(provider_.seen.size(), 1U);
+}
+
+TEST_F(MissionToken, OfATenantThatKeepsTheUsersTokenSurvivesALostAnswerAndGivesTheLockBack) {
+    Auth0Source source = auth0();
+    provider_.will_answer(200, R"({"access_token":"A1","id_token":"ID"})");
+    provider_.will_answer(200, R"({"access_token":"A2","refresh_token":"MRT"})");
+    ASSERT_TRUE(make_token(source));
+    Auth0Source next_mission = auth0();
+    provider_.will_fail(Error{Errc::Cancelled, "the connection broke"});
+    EXPECT_FALSE(make_token(next_mission));
+    provider_.will_answer(403, R"({"error":"invalid_grant"})");
+    EXPECT_EQ(make_token(next_mission).failure().fault, SourceFault::SubjectExpired) << "it was asked";
+    EXPECT_EQ(provider_.seen.size(), 4U);
+    EXPECT_EQ(stored(), "RT-1");
 }
 
 // --- github-app, of a user ------------------------------------------------------------------------------------------
