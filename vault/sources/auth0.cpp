@@ -124,7 +124,8 @@ void Auth0Source::ask_for_id_token(const std::shared_ptr<SubjectToken::Use>& hel
 
 void Auth0Source::take_id_token(SubjectToken::Use& held, TokenAnswer answer, Completion<Fetched> done) {
     const bool rotates = !answer.refresh_token.is_empty() && !answer.refresh_token.equals(held.token());
-    const Status kept = held.answered(rotates ? answer.refresh_token : Secret());
+    if (!rotates) answer.refresh_token = Secret();
+    const Status kept = held.answered(answer.refresh_token);
     const std::string user_token = wire::to_hex(sha256(held.token().reveal()));
     held.release();
     if (!kept) {
