@@ -90,10 +90,12 @@ std::string zsh_completion(const std::vector<CommandFacts>& programs) {
     for (const CommandFacts& program : programs) {
         names += " " + program.name;
         write_function(functions, program, program.name);
-        cases += "    " + program.name + ") " + function_name(program.name) + " \"$@\" ;;\n";
+        cases += "        " + program.name + ") " + function_name(program.name) + " \"$@\" ;;\n";
     }
-    // The file is the function _sanctum itself on first use, so the program's own function may not have that name.
-    std::string out = "#compdef" + names + "\n# Made by `sanctum completion zsh`; a file `_sanctum` in fpath.\n" +
+    // In a folder of fpath the file is the function _sanctum itself, on first use, so the program's own function may not
+    // have that name; read with `source` it only says which function completes.
+    std::string out = "#compdef" + names + "\n# Made by `sanctum completion zsh`; a file `_sanctum` in fpath, or read " +
+                      "with `source` after compinit.\n" +
                       "_sanctum_missions() {\n    local -a missions=(last ${(f)\"$(sanctum ps --all 2>/dev/null | "
                       "grep -oE '^[0-9a-z]{26}')\"})\n    _describe mission missions\n}\n";
     const std::string own = "_sanctum() {";
@@ -104,7 +106,9 @@ std::string zsh_completion(const std::vector<CommandFacts>& programs) {
     if (const std::size_t at = cases.find(call); at != std::string::npos) {
         cases.replace(at, call.size(), ") _sanctum_program \"$@\"");
     }
-    return out + functions + "case $service in\n" + cases + "esac\n";
+    return out + functions + "_sanctum_programs() {\n    case $service in\n" + cases + "    esac\n}\n" +
+           "if [[ $funcstack[1] == _sanctum ]]; then\n    _sanctum_programs \"$@\"\n" +
+           "elif (( $+functions[compdef] )); then\n    compdef _sanctum_programs" + names + "\nfi\n";
 }
 
 }  // namespace sanctum::console

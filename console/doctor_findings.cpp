@@ -66,8 +66,8 @@ std::string mend_namespaces(const MachineFacts& facts) {
     if (facts.uid != 0 && facts.unprivileged_userns_clone == 0) return "sysctl -w kernel.unprivileged_userns_clone=1";
     if (facts.uid != 0 && facts.apparmor_restricts_userns == 1) {
         return "AppArmor forbids it to ordinary programs: load Sanctum's AppArmor profile "
-               "(share/sanctum/apparmor/sanctum-run says how), or sysctl -w "
-               "kernel.apparmor_restrict_unprivileged_userns=0";
+               "(share/sanctum/apparmor/sanctum-run says how; a build folder has none, `cmake --install` makes one), "
+               "or sysctl -w kernel.apparmor_restrict_unprivileged_userns=0";
     }
     if (facts.is_container && facts.trial.failed_at == "mounting /proc") {
         return "the container masks /proc: start it with " + unmasking(facts);

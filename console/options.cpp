@@ -4,6 +4,7 @@
 #include "base/command_line/describe.hpp"
 #include "console/commands.hpp"
 #include "ledger/printable.hpp"
+#include "profiles/schema/diagnostics.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -63,11 +64,8 @@ public:
     }
 
     Exit run(std::vector<std::string> arguments) {
-        const bool names_command = !arguments.empty() && !arguments.front().starts_with('-');
-        const auto is_named = [&](const CLI::App* known) { return known->get_name() == arguments.front(); };
-        if (names_command && std::as_const(app_).get_subcommands(is_named).empty()) {
-            const std::string word = ledger::printable(arguments.front());
-            return fail(console_, "unknown command '" + word + "' (sanctum --help lists them)", Exit::Usage);
+        if (const std::string unknown = find_unknown_command(arguments); !unknown.empty()) {
+            return fail(console_, unknown, Exit::Usage);
         }
         std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
         try {
@@ -86,6 +84,29 @@ public:
     }
 
 private:
+    // Empty, or what is wrong with the first word where a command is expected, with the one that was meant.
+    [[nodiscard]] std::string find_unknown_command(const std::vector<std::string>& arguments) const {
+        const CLI::App* at = &app_;
+        std::string path = "sanctum";
+        for (const std::string& word : arguments) {
+            std::vector<std::string> names;
+            const CLI::App* named = nullptr;
+            for (const CLI::App* known : at->get_subcommands([](const CLI::App*) { return true; })) {
+                names.push_back(known->get_name());
+                if (known->get_name() == word) named = known;
+            }
+            if (names.empty() || word.starts_with('-')) return {};
+            if (named == nullptr) {
+                const std::string near = profiles::nearest(word, names);
+                return "unknown command '" + ledger::printable(word) + "' (" +
+                       (near.empty() ? "" : "did you mean `" + near + "`? ") + path + " --help lists them)";
+            }
+            at = named;
+            path += " " + word;
+        }
+        return {};
+    }
+
     CLI::App* command(CLI::App& parent, const char* name, const char* what, const char* example,
                       std::function<Exit()> run) {
         CLI::App* added = parent.add_subcommand(name, what);
@@ -256,7 +277,8 @@ private:
                                     "sanctum connect calendar\n"
                                     "  sanctum connect calendar --flow device --scopes read,write",
                                     [this] { return run_connect(console_, connect_); });
-        connect->add_option("ACCOUNT", connect_.account, "An account with source = \"oauth\" or \"auth0\"")
+        connect->add_option("ACCOUNT", connect_.account, "An account with source = \"oauth\", \"auth0\" or \"login\", "
+                                                         "or \"github-app\" with a provider")
             ->required();
         connect->add_option("--scopes", connect_.scopes, "What to ask for, instead of the account's `grant`")
             ->delimiter(',')

@@ -2,6 +2,7 @@
 // `sanctum revoke`: ends missions now and waits until each is over, its leases given back and its ledger sealed; or
 // takes one service back from missions that go on.
 #include "base/limits.hpp"
+#include "console/absent_mission.hpp"
 #include "console/commands.hpp"
 #include "console/control_client.hpp"
 #include "console/live_mission.hpp"
@@ -67,7 +68,7 @@ Exit run_revoke(Console& console, const RevokeOptions& options) {
         }
     } else {
         const Result<std::string> id = find_mission(console.places, options.mission);
-        if (!id) return fail(console, id.error());
+        if (!id) return fail(console, error_of_absent(console.places, options.mission, id.error()));
         if (!is_mission_alive(console.places, *id)) return fail(console, "mission " + *id + " has ended already");
         ids.push_back(*id);
     }

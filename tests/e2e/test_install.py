@@ -22,9 +22,9 @@ INNER = "libexec/sanctum"
 HIDDEN = "--describe-command-line"
 
 
-def install(prefix):
+def install(prefix, **environment):
     done = subprocess.run(["cmake", "--install", BUILD, "--prefix", prefix, "--component", "sanctum"],
-                          capture_output=True, text=True, check=False)
+                          capture_output=True, text=True, check=False, env={**os.environ, **environment})
     assert done.returncode == 0, done.stdout + done.stderr
     return prefix
 
@@ -157,7 +157,7 @@ def read_page(whole, name):
 
 def test_every_option_and_command_is_in_completions_and_manual_pages(whole, options):
     page = read_page(whole, "sanctum.1") + read_page(whole, "sanctum-run.1")
-    zsh = (whole / "share/zsh/vendor-completions/_sanctum").read_text()
+    zsh = (whole / "share/zsh/site-functions/_sanctum").read_text()
     fish = (whole / "share/fish/vendor_completions.d/sanctum.fish").read_text()
     for path, names in options.items():
         assert f".SS {path}\n" in page or path in ("sanctum", "sanctum-run"), path
@@ -242,7 +242,7 @@ def test_bash_is_offered_nothing_that_a_program_would_refuse(whole, options):
     assert complete(whole, "sanctum", "frobnicate", "--fro") == set()
 
 
-@pytest.mark.parametrize("shell, path", [("zsh", "share/zsh/vendor-completions/_sanctum"),
+@pytest.mark.parametrize("shell, path", [("zsh", "share/zsh/site-functions/_sanctum"),
                                          ("fish", "share/fish/vendor_completions.d/sanctum.fish"),
                                          ("bash", "share/bash-completion/completions/sanctum")])
 def test_each_shell_accepts_its_script(whole, shell, path):
@@ -275,18 +275,62 @@ def test_completion_from_half_an_installation_is_a_clear_error(prefix):
 # ---- files beside the programs -----------------------------------------------------------------------------------
 
 def test_units_name_programs_of_this_prefix(whole):
-    for unit in ("system/sanctum-reap.service", "system/sanctum-recover.service", "user/sanctum-reap.service"):
-        text = (whole / "lib/systemd" / unit).read_text()
+    for unit in ("lib/systemd/system/sanctum-reap.service", "lib/systemd/system/sanctum-recover.service",
+                 "share/systemd/user/sanctum-reap.service"):
+        text = (whole / unit).read_text()
         program, = re.findall(r"^ExecStart=(\S+) reap$", text, re.MULTILINE)
         assert Path(program) == whole / "bin/sanctum" and os.access(program, os.X_OK)
 
 
 def test_the_apparmor_profile_names_every_program_that_is_installed(whole):
     text = (whole / "share/sanctum/apparmor/sanctum-run").read_text()
-    alternatives, = re.findall(r"^profile sanctum-run /usr/\{(.*)\} flags=\(unconfined\) \{$", text, re.MULTILINE)
+    profile = r'(?m)^profile sanctum-run "(/.*)/\{(.*)\}" flags=\(unconfined\) \{$'
+    (prefix, alternatives), = re.findall(profile, text)
+    assert prefix == str(whole)
     installed = {str(path.relative_to(whole)) for folder in ("bin", INNER) for path in (whole / folder).iterdir()}
     assert set(alternatives.split(",")) == installed
     assert re.search(r"^  userns,$", text, re.MULTILINE)
+
+
+def test_the_apparmor_profile_matches_a_prefix_of_any_letters_and_nothing_else(whole):
+    """What is a pattern elsewhere stands for itself."""
+    prefix = install(whole.parent / 'pre fix*[1]{a,b}^?"')
+
+    text = (prefix / "share/sanctum/apparmor/sanctum-run").read_text()
+    escaped = str(whole.parent) + r'/pre fix\*\[1\]\{a,b\}\^\?\"'
+    assert f'\nprofile sanctum-run "{escaped}/{{bin/sanctum,' in text, text
+
+
+# What a login shell or the user's systemd looks through is asked of themselves.
+SEARCHED = (["systemd-analyze", "--user", "unit-paths"], ["zsh", "-fc", "print -l $fpath"],
+            ["fish", "-c", "printf '%s\\n' $fish_complete_path"])
+
+
+def searched(command, home):
+    identities.require_program(command[0])
+    environment = {"HOME": str(home), "PATH": "/usr/bin:/bin", "XDG_RUNTIME_DIR": str(home),
+                   "XDG_DATA_DIRS": "/usr/local/share:/usr/share"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize("prefix", ["/usr", "/usr/local", "~/.local"])
+def test_units_of_users_and_completions_lie_where_they_are_looked_for(tmp_path, prefix):
+    units, functions, fish = (searched(command, tmp_path) for command in SEARCHED)
+    if prefix == "~/.local":
+        there = there_and_below = install(tmp_path / ".local")
+        functions += [str(there / "share/zsh/site-functions")]  # as the README has a user add to .zshrc
+    else:
+        install(prefix, DESTDIR=str(tmp_path))
+        there, there_and_below = Path(prefix), tmp_path / prefix[1:]
+
+    for name, places in (("sanctum-reap.timer", units), ("sanctum-reap.service", units), ("_sanctum", functions),
+                         ("sanctum.fish", fish), ("sanctum-run.fish", fish)):
+        found = [there / path.relative_to(there_and_below) for path in there_and_below.rglob(name)
+                 if path.parent.name != "system"]
+        assert len(found) == 1 and str(found[0].parent) in places, (found, places)
+    service, = (path for path in there_and_below.rglob("sanctum-reap.service") if path.parent.name == "user")
+    assert f"\nExecStart={there}/bin/sanctum reap\n" in service.read_text()
 
 
 def test_the_container_recipe_uses_what_exists(whole):

@@ -61,6 +61,7 @@ def test_it_holds_what_belongs_in_and_nothing_with_more_rights(packages):
     for wanted in ("/usr/bin/sanctum", "/usr/bin/sanctum-run", "/usr/libexec/sanctum/sanctum-vault",
                    "/usr/libexec/sanctum/sanctum-interceptor", "/usr/share/sanctum/catalog/github.entry",
                    "/usr/share/doc/sanctum/copyright", "/usr/share/doc/sanctum/changelog.Debian.gz",
+                   "/usr/lib/systemd/user/sanctum-reap.timer", "/usr/share/zsh/vendor-completions/_sanctum",
                    "/usr/share/man/man1/sanctum-run.1.gz", "/usr/lib/tmpfiles.d/sanctum.conf"):
         assert wanted in paths
     assert not [path for path in paths if "test" in path or path.endswith((".a", ".hpp"))]

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The README's first own mission in five steps, with the files that the README shows, on a terminal, by a new user."""
 
+import fnmatch
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -79,10 +81,10 @@ def test_the_quickstart_shows_the_main_job_and_leaves_nothing(identity):
     identities.require((SOURCE / "build/servers/usr/sbin/lighttpd").exists(), "no lighttpd (scripts/setup test)")
     folder = Path(identities.make_folder(identity, "sanctum-e2e-"))  # a short path: sockets are made below it
     environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(folder), "LANG": "C.UTF-8",
-                   "TMPDIR": str(folder), "SANCTUM_BIN": str(BIN)}
+                   "TMPDIR": str(folder), "SANCTUM_BIN": os.path.relpath(BIN, folder)}
     try:
         done = subprocess.run([SOURCE / "scripts/quickstart"], env=environment, stdin=subprocess.DEVNULL, text=True,
-                              capture_output=True, check=False, timeout=100, **identity.popen)
+                              cwd=folder, capture_output=True, check=False, timeout=100, **identity.popen)
         left = list(folder.iterdir())
     finally:
         shutil.rmtree(folder)
@@ -156,8 +158,60 @@ def test_the_versions_of_agents_are_those_that_are_tested():
         assert f"\n| {agent} | {tested[package]} |" in README
 
 
-def test_every_test_that_a_document_names_exists():
-    for document in ("README.md", "SECURITY.md", "ARCHITECTURE.md", "CONTRIBUTING.md"):
-        text = (SOURCE / document).read_text()
-        paths = re.findall(r"`((?:tests|scripts|package|bench)/[\w./-]+)", text)
-        assert paths and [path for path in paths if not (SOURCE / path).exists()] == [], document
+def names_of_tests(path):
+    """Names of tests of a file, of all files of a folder: functions of Python, suites and their tests of C++."""
+    files = [file for file in sorted(path.rglob("*")) if file.is_file()] if path.is_dir() else [path]
+    found = set()
+    for file in (file for file in files if file.suffix in (".py", ".cpp")):
+        text = file.read_text()
+        found |= set(re.findall(r"(?m)^(?:async )?def (test_\w+)", text))
+        for suite_and_test in re.findall(r"(?m)^TEST(?:_[FP])?\((\w+), (\w+)\)", text):
+            found |= set(suite_and_test)
+    return found
+
+
+# What a document calls a test: its file's path or name, the name of one, or a pattern of names "in" a file
+NAMED_PATH = r"`((?:tests|scripts|package|bench)/[\w./-]+)"
+NAMED_FILE = r"`(test_\w+\.py|\w+_test\.cpp)`"
+NAMED_TEST = r"`(test_\w+)`"
+NAMED_PATTERN = r"`(\w*\*[\w*]*)`"
+NAMES_IN_FILES = r"((?:`[\w*]+`, )*`[\w*]+`) in\s+((?:`tests/[\w./-]+`(?:, )?)+)"
+
+
+def missing_tests(text):
+    """What a document names as a test and nobody has."""
+    files = [file for file in (SOURCE / "tests").rglob("*") if file.suffix in (".py", ".cpp")]
+    every, known = names_of_tests(SOURCE / "tests"), {file.name for file in files}
+    missing = [path for path in re.findall(NAMED_PATH, text) if not (SOURCE / path).exists()]
+    missing += [name for name in re.findall(NAMED_FILE, text) if name not in known]
+    missing += [name for name in re.findall(NAMED_TEST, text) if name not in every]
+    explained = set()
+    for names, places in re.findall(NAMES_IN_FILES, text):
+        paths = [SOURCE / place for place in re.findall(r"`(.*?)`", places)]
+        there = set().union(*(names_of_tests(path) for path in paths if path.exists()))
+        explained |= set(names[1:-1].split("`, `"))
+        missing += [f"{name} in {places}" for name in names[1:-1].split("`, `") if not fnmatch.filter(there, name)]
+    return missing + [f"{name}: of which file?" for name in re.findall(NAMED_PATTERN, text) if name not in explained]
+
+
+@pytest.mark.parametrize("document", ["README.md", "SECURITY.md", "ARCHITECTURE.md", "CONTRIBUTING.md"])
+def test_every_test_that_a_document_names_exists(document):
+    text = (SOURCE / document).read_text()
+    assert re.search(NAMED_PATH, text) and missing_tests(text) == []
+
+
+@pytest.mark.parametrize("text", [
+    "`tests/e2e/test_none.py`", "`test_none.py`", "`none_test.cpp`", "`test_none`", "`*none_such*`", "`*taken_back*`",
+    "`*taken_back*`, `*none_such*` in `tests/e2e/test_vaults.py`", "`*taken_back*` in\n`tests/e2e/test_wall.py`",
+    "`None` in `tests/unit/console/housekeeping_test.cpp`"])
+def test_a_test_that_does_not_exist_is_found_missing(text):
+    """The twin: each form of a name is really looked at."""
+    assert len(missing_tests(text)) == 1
+    assert missing_tests("`Prune`, `Audit*` in `tests/unit/console/housekeeping_test.cpp`, `test_wall.py`") == []
+
+
+def test_every_section_of_the_readme_points_to_what_shows_it():
+    sections = dict(re.findall(r"(?ms)^## (.+?)$(.*?)(?=^## |\Z)", README))
+    assert len(sections) > 15 and sections.pop("Hacking"), "it is about the tests themselves"
+    for name, text in sections.items():
+        assert re.search(r"`tests/[\w./-]+|" + NAMED_FILE + "|" + NAMED_TEST, text), name

@@ -287,6 +287,17 @@ def test_concurrent_calls_make_one_exchange(rig, operator, upstream, auth0):
     assert len(auth0.log(path="/oauth/token")) == 1
 
 
+def test_with_a_provider_50_ms_away_the_first_call_waits_for_one_exchange_and_no_later_one_waits(rig, operator,
+                                                                                                 upstream, auth0):
+    auth0.fail("slow", seconds=0.05, path="/oauth/token", times=0)
+    outcome = rig.run("sh", "-c", f"for i in 1 2 3 4 5 6; do curl -sS --fail https://{API}/describe; done",
+                      profile=operator)
+    assert outcome.code == 0, outcome
+    exchange, = auth0.log(path="/oauth/token")
+    first, *later = [call.time for call in upstream.exchanges]
+    assert exchange["time"] < first < min(later) and len(later) == 5
+
+
 @pytest.mark.parametrize("is_warm", [True, False])
 def test_a_warm_service_has_its_credential_before_the_first_call(rig, operator, upstream, auth0, github, is_warm):
     """For what is of low risk. Without the word nothing is asked for before it is needed."""
@@ -594,6 +605,86 @@ def test_a_users_token_of_an_app_is_narrowed_to_the_mission_and_only_that_ends(r
         assert len([entry for entry in github.log() if entry["path"].endswith("/access_token")]) == 1, "one refresh"
         again = rig.run("curl", "-sS", "--fail", ISSUES, profile=profile)
         assert again.code == 0, "and its successor is in the store"
+
+
+def refreshes(github):
+    return len(github.log(path="/login/oauth/access_token", grant="refresh_token"))
+
+
+# Calls as often as the test sends it a line, and says how each ended.
+ON_CALL = f"while read -r url; do curl -sS -o /dev/null -w '%{{http_code}}\\n' $url; done"
+
+
+def call(running, url=ISSUES):
+    running.send(url + "\n")
+    return running.read_line()
+
+
+def test_two_missions_of_one_user_share_one_token_and_neither_ends_the_others(rig, github, github_user):
+    _, refresh = github.user_token()
+    profile = github_user(refresh)
+    missions = [rig.start("sh", "-c", ON_CALL, profile=profile).wait_until_started() for _ in range(2)]
+
+    assert [call(mission) for mission in missions * 3] == ["200"] * 6
+    assert refreshes(github) == 1 and len(github.issued("scoped_token")) == 2
+    github.end_user_tokens()
+    assert [call(mission) for mission in missions * 3] == ["200"] * 6, "one renews, the other finds that"
+    assert refreshes(github) == 2 and len(github.issued("scoped_token")) == 4
+
+    first, last = missions
+    assert first.finish().code == 0
+    assert call(last) == "200", "the end of one ends nothing of the other's"
+    assert last.finish().code == 0
+    again = rig.run("curl", "-sS", "--fail", ISSUES, profile=profile)
+    assert again.code == 0 and refreshes(github) == 2, "the next mission finds it in the store"
+
+
+def test_where_the_app_is_not_installed_nothing_is_renewed_and_nobody_elses_token_ends(rig, github, github_user):
+    _, refresh = github.user_token()
+    profile = github_user(refresh)
+    profile.write_text(profile.read_text().replace('["acme/api"]', '["acme/api", "other/*"]'))
+    elsewhere = [f"https://api.github.com/repos/other/{name}/issues" for name in "xyz"]
+    outcome = rig.run("sh", "-c", f"curl -sS --fail {ISSUES}; " +
+                      "".join(f"curl -sS {url}; echo; " for url in elsewhere) + f"curl -sS --fail {ISSUES}",
+                      profile=profile)
+
+    assert outcome.code == 0, outcome
+    refused = outcome.of_type("exchange.refused")
+    assert len(refused) == 3 and all("not installed for other" in each["detail"] for each in refused), outcome
+    assert outcome.text.count('"misconfigured"') == 3, outcome
+    assert refreshes(github) == 1 and len(github.issued("scoped_token")) == 1
+    assert [entry["status"] for entry in github.log(path="/repos/acme/api/issues")] == [200, 200]
+
+
+def test_two_needs_at_once_after_the_users_token_died_are_both_answered_with_one_refresh(rig, github, github_user):
+    _, refresh = github.user_token()
+    running = rig.start("sh", "-c", f"{ON_CALL}; curl -sS -o r -w '%{{http_code}} ' {ISSUES} & "
+                                    f"curl -sS -o w -w '%{{http_code}} ' -d '{{}}' {ISSUES} & wait",
+                        profile=github_user(refresh)).wait_until_started()
+    assert call(running) == "200"
+    github.end_user_tokens()
+    # Both are on their way with the dead token before either hears of it.
+    github.fail("slow", path=f"/applications/{github.client_id}/token", method="POST", seconds=1, times=4)
+
+    outcome = running.finish()
+
+    assert outcome.code == 0 and sorted(outcome.text.split()) == ["200", "201"], outcome
+    assert refreshes(github) == 2, "one at the start, one for both"
+    assert not outcome.refused
+
+
+def test_a_users_token_that_does_not_run_out_is_never_renewed_and_its_end_is_told(rig, github, github_user):
+    token, _ = github.user_token(has_refresh=False)
+    running = rig.start("sh", "-c", ON_CALL, profile=github_user(token)).wait_until_started()
+    assert call(running) == "200"
+    github.end_user_tokens()
+    assert call(running) != "200"
+
+    outcome = running.finish()
+
+    assert refreshes(github) == 0
+    assert "sanctum connect octocat" in outcome.of_type("exchange.outcome")[-1]["evidence"].get("not_replaced", "") or \
+        any("sanctum connect octocat" in each["detail"] for each in outcome.of_type("exchange.refused")), outcome
 
 
 def test_a_user_who_was_asked_is_what_the_next_mission_narrows(rig, github, github_user):

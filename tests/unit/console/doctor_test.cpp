@@ -87,7 +87,7 @@ TEST(Doctor, EachThingThatIsMissingNamesItsRemedy) {
         {"Debian's switch", [](auto& f) { no_namespaces(f, "user namespace"); f.unprivileged_userns_clone = 0; },
          Health::Bad, "unprivileged_userns_clone=1"},
         {"Ubuntu's switch", [](auto& f) { no_namespaces(f, "mapping ids"); f.apparmor_restricts_userns = 1; },
-         Health::Bad, "AppArmor"},
+         Health::Bad, "a build folder has none"},
         {"container with masked /proc",
          [](auto& f) { no_namespaces(f, "mounting /proc"); f.is_container = true; f.container = "docker"; },
          Health::Bad, "systempaths=unconfined"},

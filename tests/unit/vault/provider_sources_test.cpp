@@ -756,13 +756,39 @@ protected:
         out.resources["repo"] = {"acme/api.git"};
         return out;
     }
-    void will_narrow(const std::string& token, const std::string& permissions = R"({"issues":"write"})",
-                     const std::string& selection = "selected", const std::string& owner = "Acme") {
+    static std::string narrowed(const std::string& token, const std::string& permissions = R"({"issues":"write"})",
+                                const std::string& selection = "selected", const std::string& owner = "Acme") {
         std::string body = R"({"id":1,"token":")";
         body.append(token).append(R"(","expires_at":"2030-01-01T00:00:00Z","installation":{"permissions":)");
         body.append(permissions).append(R"(,"repository_selection":")").append(selection);
-        body.append(R"(","account":{"login":")").append(owner).append(R"("}}})");
-        provider_.will_answer(200, body);
+        return body.append(R"(","account":{"login":")").append(owner).append(R"("}}})");
+    }
+    void will_narrow(const std::string& token, const std::string& permissions = R"({"issues":"write"})",
+                     const std::string& selection = "selected", const std::string& owner = "Acme") {
+        provider_.will_answer(200, narrowed(token, permissions, selection, owner));
+    }
+    void will_renew(const std::string& access, const std::string& refresh) {
+        std::string body = R"({"access_token":")";
+        body.append(access).append(R"(","refresh_token":")").append(refresh);
+        provider_.will_answer(200, body.append(R"(","expires_in":28800,"token_type":"bearer","scope":""})"));
+    }
+    // What GitHub answers to a token of the user's that is dead, and that it is.
+    void will_find_dead() {
+        provider_.will_answer(404, R"({"message":"Not Found"})");
+        provider_.will_answer(404, R"({"message":"Not Found"})");
+    }
+    using Seen = std::vector<std::string>;
+    // What GitHub was asked, each with the token that was sent.
+    [[nodiscard]] Seen asked() const {
+        Seen out;
+        for (const test::SeenRequest& seen : provider_.seen) {
+            const std::size_t begin = seen.body.find(':') + 2;
+            const std::string token = seen.body.substr(begin, seen.body.find('"', begin) - begin);
+            if (seen.url.ends_with("/token/scoped")) out.push_back("scoped " + token);
+            else if (seen.url.starts_with(account_.provider.api)) out.push_back("check " + token);
+            else out.push_back("refresh " + seen.parameter("refresh_token"));
+        }
+        return out;
     }
     static constexpr const char* kBasic = "Basic Q0lEOmNsaWVudC1zZWNyZXQ=";  // CID:client-secret
 };
@@ -833,30 +859,184 @@ TEST_F(GithubUser, TheUsersOwnTokenIsNeitherGivenNorTakenBack) {
     EXPECT_EQ(provider_.seen.size(), 1U);
 }
 
-TEST_F(GithubUser, ARefreshTokenIsUsedOnceForAMissionAndItsSuccessorIsKeptFirst) {
+TEST_F(GithubUser, ARefreshTokenIsUsedOnceForAllMissionsAndWhatCameIsKeptFirst) {
     put("ghr_1");
     GithubUserSource source = user();
-    provider_.will_answer(200, R"({"access_token":"ghu_1","refresh_token":"ghr_2","token_type":"bearer","scope":""})");
+    will_renew("ghu_1", "ghr_2");
     will_narrow("ghu_child");
     ASSERT_TRUE(acquire(source, issues()));
-    EXPECT_EQ(stored(), "ghr_2");
+    const std::string ends = std::to_string(clock_.wall().unix_ms + 28'800'000);
+    EXPECT_EQ(stored(), "ghr_2 ghu_1 " + ends);
     EXPECT_EQ(provider_.seen.at(0).parameter("refresh_token"), "ghr_1");
     will_narrow("ghu_other");
     ASSERT_TRUE(acquire(source, issues()));
-    EXPECT_THAT(provider_.seen.at(2).body, HasSubstr("ghu_1")) << "a refresh would end what others hold";
+    GithubUserSource other_mission = user();
+    will_narrow("ghu_of_another");
+    ASSERT_TRUE(acquire(other_mission, issues()));
+    EXPECT_EQ(asked(), (Seen{"refresh ghr_1", "scoped ghu_1", "scoped ghu_1", "scoped ghu_1"}))
+        << "a refresh would end what others hold";
+}
 
-    // Another mission refreshed: ours is not known any more.
-    provider_.will_answer(404, R"({"message":"Not Found"})");
-    provider_.will_answer(200, R"({"access_token":"ghu_2","refresh_token":"ghr_3","token_type":"bearer"})");
-    will_narrow("ghu_third");
-    ASSERT_TRUE(acquire(source, issues()));
-    EXPECT_EQ(stored(), "ghr_3");
-    EXPECT_THAT(provider_.seen.back().body, HasSubstr("ghu_2"));
-    // Once: who is told twice that it is unknown has no app there.
-    provider_.will_answer(404, "{}");
-    provider_.will_answer(200, R"({"access_token":"ghu_3","refresh_token":"ghr_4","token_type":"bearer"})");
-    provider_.will_answer(404, "{}");
+TEST_F(GithubUser, WhoseTokenDiedGetsTheOneThatAnotherMissionMade) {
+    put("ghr_1 ghu_1 0");
+    GithubUserSource one = user();
+    GithubUserSource other = user();
+    for (GithubUserSource* mission : {&one, &other}) {
+        will_narrow("ghu_child");
+        ASSERT_TRUE(acquire(*mission, issues()));
+    }
+    provider_.seen.clear();
+    will_find_dead();
+    will_renew("ghu_2", "ghr_2");
+    will_narrow("ghu_child");
+    ASSERT_TRUE(acquire(one, issues()));
+    EXPECT_EQ(asked(), (Seen{"scoped ghu_1", "check ghu_1", "refresh ghr_1", "scoped ghu_2"}));
+
+    provider_.seen.clear();
+    will_find_dead();
+    will_narrow("ghu_child");
+    ASSERT_TRUE(acquire(other, issues()));
+    EXPECT_EQ(asked(), (Seen{"scoped ghu_1", "check ghu_1", "scoped ghu_2"})) << "one refresh for both";
+
+    // What the other mission made may be dead itself by the time that it is looked for.
+    put("ghr_3 ghu_3 0");
+    provider_.seen.clear();
+    will_find_dead();
+    will_find_dead();
+    will_renew("ghu_4", "ghr_4");
+    will_narrow("ghu_child");
+    ASSERT_TRUE(acquire(one, issues()));
+    EXPECT_EQ(asked(), (Seen{"scoped ghu_2", "check ghu_2", "scoped ghu_3", "check ghu_3", "refresh ghr_3",
+                             "scoped ghu_4"}));
+}
+
+TEST_F(GithubUser, ANeedRefreshesOnceAndIsRefusedWhenThatDoesNotHelp) {
+    put("ghr_1");
+    GithubUserSource source = user();
+    will_renew("ghu_1", "ghr_2");
+    will_find_dead();
     EXPECT_EQ(acquire(source, issues()).failure().fault, SourceFault::ConsentLost);
+    EXPECT_EQ(asked(), (Seen{"refresh ghr_1", "scoped ghu_1", "check ghu_1"}));
+    will_find_dead();
+    will_renew("ghu_2", "ghr_3");
+    will_narrow("ghu_child");
+    EXPECT_TRUE(acquire(source, issues())) << "the next need may";
+}
+
+TEST_F(GithubUser, WhereTheAppIsNotInstalledNothingIsRefreshed) {
+    put("ghr_1 ghu_1 0");
+    GithubUserSource source = user();
+    provider_.will_answer(404, "{}");
+    provider_.will_answer(200, R"({"id":1,"token":"ghu_1"})");
+
+    const SourceFailure refused = acquire(source, issues()).failure();
+
+    EXPECT_EQ(refused.fault, SourceFault::Misconfigured);
+    EXPECT_THAT(refused.what, HasSubstr("not installed for acme"));
+    EXPECT_FALSE(refused.leaves_an_orphan());
+    EXPECT_EQ(provider_.seen.at(1).method, "POST");
+    EXPECT_EQ(provider_.seen.at(1).url, "https://api.github.com/applications/CID/token");
+    EXPECT_EQ(provider_.seen.at(1).body, R"({"access_token":"ghu_1"})");
+    EXPECT_EQ(provider_.seen.at(1).authorization, kBasic);
+    EXPECT_EQ(provider_.seen.at(1).repeat, Repeat::Safe);
+    will_narrow("ghu_child");
+    EXPECT_TRUE(acquire(source, issues())) << "elsewhere it is";
+    EXPECT_EQ(asked(), (Seen{"scoped ghu_1", "check ghu_1", "scoped ghu_1"}));
+    EXPECT_EQ(stored(), "ghr_1 ghu_1 0");
+}
+
+TEST_F(GithubUser, WhatGithubDoesNotSayAboutATokenIsNoReasonToRefresh) {
+    put("ghr_1 ghu_1 0");
+    GithubUserSource source = user();
+    const std::vector<std::pair<int, SourceFault>> rows = {{401, SourceFault::Misconfigured},
+                                                           {429, SourceFault::RateLimited},
+                                                           {502, SourceFault::Unavailable},
+                                                           {503, SourceFault::Unavailable}};
+    for (const auto& [status, fault] : rows) {
+        provider_.will_answer(404, "{}");
+        provider_.will_answer(status, "{}");
+        const SourceFailure refused = acquire(source, issues()).failure();
+        EXPECT_EQ(refused.fault, fault) << status;
+        EXPECT_FALSE(refused.leaves_an_orphan()) << "nothing is made by a question";
+    }
+    provider_.will_answer(404, "{}");
+    provider_.will_fail(Error{Errc::Cancelled, "the connection broke"});
+    EXPECT_EQ(acquire(source, issues()).failure().fault, SourceFault::Unavailable);
+    EXPECT_EQ(stored(), "ghr_1 ghu_1 0");
+}
+
+TEST_F(GithubUser, OfTwoNeedsThatFindTheTokenDeadOneRefreshesAndBothAreAnswered) {
+    put("ghr_1 ghu_1 0");
+    test::HeldAnswers held;
+    GithubUserSource source(held, endpoint(false), account_, std::make_shared<SubjectToken>(item(), loop_, clock_));
+    std::vector<std::string> got;
+    const auto ask = [&] {
+        source.acquire(issues(), [&](Fetched fetched) {
+            got.emplace_back(fetched ? std::string(fetched->secret.reveal()) : fetched.failure().what);
+        });
+    };
+    ask();
+    ask();
+    ASSERT_EQ(held.waiting(), 2U);  // both sent the first token
+    held.answer(404, "{}");
+    held.answer(404, "{}");
+    ASSERT_EQ(held.waiting(), 2U);  // and both ask whether it is dead
+    will_renew("ghu_2", "ghr_2");
+    held.answer(404, "{}");
+    held.answer(404, "{}");
+    ASSERT_EQ(held.waiting(), 2U);
+    held.answer(200, narrowed("ghu_a"));
+    held.answer(200, narrowed("ghu_b"));
+
+    EXPECT_THAT(got, ElementsAre("ghu_a", "ghu_b"));
+    EXPECT_EQ(asked(), (Seen{"refresh ghr_1"})) << "once";
+}
+
+TEST_F(GithubUser, ATokenThatDoesNotRunOutIsKeptUntilGithubSaysThatItIsDead) {
+    put("ghu_1");
+    GithubUserSource source = user();
+    will_find_dead();
+    EXPECT_EQ(acquire(source, issues()).failure().fault, SourceFault::ConsentLost);
+    put("ghu_of_a_new_consent");
+    will_find_dead();
+    will_narrow("ghu_child");
+    EXPECT_TRUE(acquire(source, issues()));
+    EXPECT_EQ(stored(), "ghu_of_a_new_consent");
+}
+
+TEST_F(GithubUser, WhoseRefreshWasLostKeepsTheTokenThatWorksAndNeverSendsTheOldOneAgain) {
+    put("ghr_1 ghu_1 0");
+    GithubUserSource source = user();
+    will_find_dead();
+    provider_.will_fail(Error{Errc::Cancelled, "the connection broke"});
+    EXPECT_EQ(acquire(source, issues()).failure().fault, SourceFault::NoAnswer);
+    GithubUserSource next_mission = user();
+    will_find_dead();
+    const SourceFailure refused = acquire(next_mission, issues()).failure();
+    EXPECT_EQ(refused.fault, SourceFault::ConsentLost);
+    EXPECT_THAT(refused.what, HasSubstr("the answer was lost"));
+    will_narrow("ghu_child");
+    EXPECT_TRUE(acquire(next_mission, issues())) << "GitHub may never have got it";
+}
+
+TEST(GithubItem, IsATokenARefreshTokenOrBothWithAnEndAndNothingElse) {
+    const auto read = [](std::string_view text) { return parse_github_item(Secret(text)); };
+    EXPECT_EQ(read("ghr_1")->refresh.reveal(), "ghr_1");
+    EXPECT_TRUE(read("ghr_1")->access.is_empty());
+    EXPECT_EQ(read("ghu_1")->access.reveal(), "ghu_1");
+    EXPECT_TRUE(read("ghu_1")->refresh.is_empty());
+    const Result<GithubTokens> both = read("ghr_1 ghu_1 1893456000000");
+    ASSERT_TRUE(both);
+    EXPECT_EQ(both->refresh.reveal(), "ghr_1");
+    EXPECT_EQ(both->access.reveal(), "ghu_1");
+    EXPECT_EQ(both->ends->unix_ms, 1'893'456'000'000);
+    EXPECT_EQ(github_item(*both).reveal(), "ghr_1 ghu_1 1893456000000");
+    EXPECT_FALSE(read("ghr_1 ghu_1 0")->ends);
+    for (const char* text : {"", " ", "ghr_1 ", "ghr_1 ghu_1", "ghr_1 ghu_1 ", "ghr_1 ghu_1 soon", "ghr_1 ghu_1 -1",
+                             "ghr_1 ghu_1 1 2", "ghr_1  1", "ghr_1 ghu_1 1x", "ghu\t1", "gh\xc3\xa9",
+                             "ghr_1 ghu_1 99999999999999999999", "ghr_1\nghu_1"}) {
+        EXPECT_FALSE(read(text)) << text;
+    }
 }
 
 TEST_F(GithubUser, EveryRefusalIsOneFaultWithItsRemedy) {
@@ -869,7 +1049,6 @@ TEST_F(GithubUser, EveryRefusalIsOneFaultWithItsRemedy) {
     };
     const std::vector<RefusalCase> rows = {{401, "{}", SourceFault::Misconfigured, "client's secret"},
                                    {403, "{}", SourceFault::Misconfigured, "suspended"},
-                                   {404, "{}", SourceFault::ConsentLost, "sanctum connect alice"},
                                    {422, "{}", SourceFault::ScopeUnavailable, "repositories or permissions"},
                                    {429, "{}", SourceFault::RateLimited, "429"},
                                    {502, "{}", SourceFault::NoAnswer, "502"},
@@ -884,6 +1063,9 @@ TEST_F(GithubUser, EveryRefusalIsOneFaultWithItsRemedy) {
         EXPECT_EQ(fetched.failure().fault, row.fault) << row.status;
         EXPECT_THAT(fetched.failure().what, HasSubstr(row.word));
     }
+    put("two words");
+    GithubUserSource broken = user();
+    EXPECT_EQ(acquire(broken, issues()).failure().fault, SourceFault::Misconfigured);
     put("ghr_dead");
     GithubUserSource source = user();
     provider_.will_answer(200, R"({"error":"bad_refresh_token","error_description":"it is"})");
