@@ -446,6 +446,19 @@ def test_a_killed_vaults_mission_token_is_revoked_by_the_reaper_that_may_have_th
     assert own["state"] == ("gone" if is_allowed else "parked")
     assert ("by the reaper" if is_allowed else "reap_with_secret = true") in own["detail"], own
     assert auth0.is_alive(user)
+    if is_allowed:
+        return
+    # How long it lives nobody has said: it is on record until somebody knows that it is over.
+    assert own["expires"] is None, own
+    assert "may be alive, end not known" in rig.sanctum("show", running.mission).stdout.decode()
+    name = f"{running.mission}/{own['lease']}"
+    [line] = [line for line in rig.sanctum("leases").stdout.decode().splitlines() if "offline_access" in line]
+    assert "parked, end not known, 0 uses" in line, line
+    assert rig.sanctum("reap", "--forget", f"{running.mission}/l99").returncode == 1
+    forgotten = rig.expect_ok(rig.sanctum("reap", "--forget", name)).stdout.decode()
+    assert "expired, forgotten by the operator, who says that it is over" in forgotten, forgotten
+    assert "offline_access" not in rig.sanctum("leases").stdout.decode()
+    rig.expect_ok(rig.sanctum("audit", "verify"))
 
 
 def test_a_tenant_without_the_exchange_is_a_refusal_that_names_the_setting(rig, mission_tokens, auth0, upstream):
@@ -493,6 +506,11 @@ def test_a_killed_vault_leaves_nothing_alive_that_the_reaper_can_give_back(rig, 
     assert set(github.revoked()) == set(github.issued())
     ended = [lease for lease in lease_ends(outcome) if lease["thumbprint"] in github.issued()]
     assert [lease["state"] for lease in ended] == ["gone"] and "by the reaper" in ended[0]["detail"], ended
+    # The vault told its journal nothing of its last second; the records of exchanges did.
+    told = [lease for lease in json.loads(base64.b64decode(outcome.receipt["payload"]))["leases"]
+            if lease["thumbprint"] in github.issued()]
+    assert [lease["uses"] for lease in told] == [1] and ended[0]["uses"] in (0, 1), (told, ended)
+    assert "" < told[0]["first_used"] <= told[0]["last_used"] <= told[0]["ended"], told
 
 
 @pytest.mark.parametrize("is_allowed", [True, False])

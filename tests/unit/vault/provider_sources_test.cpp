@@ -630,7 +630,7 @@ TEST_F(MissionToken, AMissionsOwnTokenIsWhatTokenVaultIsAskedWithAndTheUsersIsNo
     Auth0Source source = auth0();
     ASSERT_TRUE(source.lacks_mission_token());
     EXPECT_TRUE(source.lacks_mission_token()->mints);
-    EXPECT_GE(source.lacks_mission_token()->life_max, std::chrono::hours(24 * 30)) << "what is lost lives that long";
+    EXPECT_EQ(source.lacks_mission_token()->life_max.count(), 0) << "how long it lives is a setting of the tenant";
     provider_.will_answer(200, R"({"access_token":"A1","id_token":"ID"})");
     provider_.will_answer(200, R"({"access_token":"A2","refresh_token":"MRT","scope":"openid offline_access"})");
 
