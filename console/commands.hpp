@@ -123,6 +123,7 @@ Exit run_prune(Console& console, const PruneOptions& options);
 struct ReapOptions {
     bool is_background = false;
     bool is_dry = false;
+    std::string forgotten;  ///< MISSION/LEASE: only this credential, which is over, says the operator
     Format format = Format::Words;
 };
 Exit run_reap(Console& console, const ReapOptions& options);

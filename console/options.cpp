@@ -189,16 +189,20 @@ private:
         CLI::App* revoke = command(app_, "revoke", "End a mission now and take its credentials back",
                                    "sanctum revoke last\n"
                                    "  sanctum revoke last --service github\n"
+                                   "  sanctum revoke --service github\n"
                                    "  sanctum revoke --all",
                                    [this] { return run_revoke(console_, revoke_); });
         CLI::Option* one = revoke->add_option("MISSION", revoke_.mission, "Id, unique beginning of one, or `last`");
         CLI::Option* all = revoke->add_flag("--all", revoke_.revokes_all, "Every mission that runs");
         one->excludes(all);
-        revoke->add_option("--service", revoke_.service, "Only this service of the mission, which goes on without it")
-            ->type_name("SERVICE");
+        CLI::Option* service =
+            revoke->add_option("--service", revoke_.service,
+                               "Only this service, of MISSION or of every one that has it; they go on without it")
+                ->type_name("SERVICE");
         revoke->add_flag("--dry-run", revoke_.is_dry, "Only say which would end");
-        revoke->callback([this, one, all] {
-            if (one->count() + all->count() == 0) throw CLI::RequiredError("MISSION or --all");
+        revoke->callback([this, one, all, service] {
+            const bool names_what = one->count() + all->count() + service->count() > 0;
+            if (!names_what) throw CLI::RequiredError("MISSION, --service or --all");
             chosen_ = [this] { return run_revoke(console_, revoke_); };
         });
 
@@ -237,9 +241,14 @@ private:
 
     void add_machine_commands() {
         CLI::App* reap = command(app_, "reap", "Finish missions whose supervisor died: credentials, ledgers, receipts",
-                                 "sanctum reap", [this] { return run_reap(console_, reap_); });
+                                 "sanctum reap\n  sanctum reap --forget 01kabcdefghjkmnpqrstvwxyz0/l3",
+                                 [this] { return run_reap(console_, reap_); });
         reap->add_flag("--background", reap_.is_background, "Silent, in a session of its own");
-        reap->add_flag("--dry-run", reap_.is_dry, "Only say what would be done");
+        CLI::Option* dry = reap->add_flag("--dry-run", reap_.is_dry, "Only say what would be done");
+        reap->add_option("--forget", reap_.forgotten,
+                         "Only this: a credential that may be alive is over, you say (see `sanctum leases`)")
+            ->type_name("MISSION/LEASE")
+            ->excludes(dry);
         json(reap, reap_.format);
 
         CLI::App* leases = command(app_, "leases", "List credentials that may be alive, and how far each lease is",

@@ -368,5 +368,9 @@ def test_the_container_recipe_uses_what_exists(whole):
     assert {name for name, _ in instructions} == {"ARG", "FROM", "COPY", "WORKDIR", "RUN", "USER", "ENTRYPOINT"}
     entry, = [json.loads(value) for name, value in instructions if name == "ENTRYPOINT"]
     assert (whole / Path(entry[0]).relative_to("/usr")).is_file()
-    assert "build" in (SOURCE / ".dockerignore").read_text().split(), "a cache of this machine's paths stays outside"
+    copied, = [value.split()[0] for name, value in instructions if name == "COPY"]
+    ignored = (SOURCE / "package/Containerfile.dockerignore").read_text().splitlines()[1:]
+    assert ignored == ["*", f"!{copied}"], "of the folder that cpack writes to, the image gets the package alone"
+    made, = re.findall(r"podman build -f package/Containerfile -t sanctum build/release/(\S+)", recipe)
+    assert f'(CPACK_PACKAGE_DIRECTORY "{BUILD / made}")' in (BUILD / "CPackConfig.cmake").read_text()
     assert instructions[-2][0] == "WORKDIR" and ["USER", "agent"] in instructions, "the entry point is not root"

@@ -446,6 +446,19 @@ def test_a_killed_vaults_mission_token_is_revoked_by_the_reaper_that_may_have_th
     assert own["state"] == ("gone" if is_allowed else "parked")
     assert ("by the reaper" if is_allowed else "reap_with_secret = true") in own["detail"], own
     assert auth0.is_alive(user)
+    if is_allowed:
+        return
+    # How long it lives nobody has said: it is on record until somebody knows that it is over.
+    assert own["expires"] is None, own
+    assert "may be alive, end not known" in rig.sanctum("show", running.mission).stdout.decode()
+    name = f"{running.mission}/{own['lease']}"
+    [line] = [line for line in rig.sanctum("leases").stdout.decode().splitlines() if "offline_access" in line]
+    assert "parked, end not known, 0 uses" in line, line
+    assert rig.sanctum("reap", "--forget", f"{running.mission}/l99").returncode == 1
+    forgotten = rig.expect_ok(rig.sanctum("reap", "--forget", name)).stdout.decode()
+    assert "expired, forgotten by the operator, who says that it is over" in forgotten, forgotten
+    assert "offline_access" not in rig.sanctum("leases").stdout.decode()
+    rig.expect_ok(rig.sanctum("audit", "verify"))
 
 
 def test_a_tenant_without_the_exchange_is_a_refusal_that_names_the_setting(rig, mission_tokens, auth0, upstream):
@@ -493,6 +506,11 @@ def test_a_killed_vault_leaves_nothing_alive_that_the_reaper_can_give_back(rig, 
     assert set(github.revoked()) == set(github.issued())
     ended = [lease for lease in lease_ends(outcome) if lease["thumbprint"] in github.issued()]
     assert [lease["state"] for lease in ended] == ["gone"] and "by the reaper" in ended[0]["detail"], ended
+    # The vault told its journal nothing of its last second; the records of exchanges did.
+    told = [lease for lease in json.loads(base64.b64decode(outcome.receipt["payload"]))["leases"]
+            if lease["thumbprint"] in github.issued()]
+    assert [lease["uses"] for lease in told] == [1] and ended[0]["uses"] in (0, 1), (told, ended)
+    assert "" < told[0]["first_used"] <= told[0]["last_used"] <= told[0]["ended"], told
 
 
 @pytest.mark.parametrize("is_allowed", [True, False])
@@ -546,6 +564,17 @@ def test_what_a_provider_that_is_down_keeps_is_given_back_by_a_later_reap(rig, o
 
     assert done.returncode == 0, done
     assert set(github.revoked()) == set(github.issued())
+
+
+def test_an_installation_token_for_other_repositories_than_asked_is_taken_back_and_refused(rig, operator, github):
+    path = "/app/installations/77/access_tokens"
+    github.fail("wider", repositories=["site"], path=path)
+    outcome = rig.run("sh", "-c", "curl -sS https://api.github.com/repos/acme/api/issues", profile=operator)
+
+    assert json.loads(outcome.stdout)["rule"] == "scope_too_wide", outcome
+    assert "acme/site" in outcome.of_type("exchange.refused")[0]["detail"]
+    assert set(github.revoked()) == set(github.issued("installation_token")) != set()
+    assert not github.log(path="/repos/acme/api/issues")
 
 
 # ---- a user's token of a GitHub App ---------------------------------------------------------------------------------
@@ -603,6 +632,8 @@ def test_a_users_token_of_an_app_is_narrowed_to_the_mission_and_only_that_ends(r
     assert children <= set(github.revoked()) and (has_refresh or not own & set(github.revoked()))
     if has_refresh:
         assert len([entry for entry in github.log() if entry["path"].endswith("/access_token")]) == 1, "one refresh"
+        [wider] = github.issued("user_token")
+        assert all(wider in lease["detail"] for lease in lease_ends(outcome)), "what it made is on record"
         again = rig.run("curl", "-sS", "--fail", ISSUES, profile=profile)
         assert again.code == 0, "and its successor is in the store"
 
@@ -669,7 +700,8 @@ def test_two_needs_at_once_after_the_users_token_died_are_both_answered_with_one
     outcome = running.finish()
 
     assert outcome.code == 0 and sorted(outcome.text.split()) == ["200", "201"], outcome
-    assert refreshes(github) == 2, "one at the start, one for both"
+    narrowed = [entry["status"] for entry in github.log() if entry["path"].endswith("/token/scoped")]
+    assert narrowed == [200, 404, 404, 200, 200] and refreshes(github) == 2, "one at the start, one for both"
     assert not outcome.refused
 
 
@@ -678,13 +710,12 @@ def test_a_users_token_that_does_not_run_out_is_never_renewed_and_its_end_is_tol
     running = rig.start("sh", "-c", ON_CALL, profile=github_user(token)).wait_until_started()
     assert call(running) == "200"
     github.end_user_tokens()
-    assert call(running) != "200"
+    assert call(running) == "401"
 
     outcome = running.finish()
 
     assert refreshes(github) == 0
-    assert "sanctum connect octocat" in outcome.of_type("exchange.outcome")[-1]["evidence"].get("not_replaced", "") or \
-        any("sanctum connect octocat" in each["detail"] for each in outcome.of_type("exchange.refused")), outcome
+    assert "sanctum connect octocat" in outcome.of_type("exchange.outcome")[-1]["evidence"]["not_sent_again"]
 
 
 def test_a_user_who_was_asked_is_what_the_next_mission_narrows(rig, github, github_user):

@@ -7,8 +7,6 @@
 #include "vault/oauth/scope_check.hpp"
 #include "vault/retirement.hpp"
 
-#include <chrono>
-
 namespace sanctum::vault {
 namespace {
 
@@ -16,9 +14,6 @@ constexpr std::string_view kGrantType =
     "urn:auth0:params:oauth:grant-type:token-exchange:federated-connection-access-token";
 constexpr std::string_view kFederatedToken = "http://auth0.com/oauth/token-type/federated-connection-access-token";
 constexpr std::string_view kWorkerToken = "http://auth0.com/oauth/token-type/token-vault-access-token";
-
-// A tenant's default for refresh tokens, counted from when they are made.
-constexpr Milliseconds kMissionTokenLife = std::chrono::hours(24 * 30);
 
 constexpr std::string_view kShared = "others may have the same token from Auth0, so it ends at its own time";
 constexpr std::string_view kSubjectRevoked = "; the user's refresh token of this mission is revoked";
@@ -76,8 +71,7 @@ std::optional<Capabilities> Auth0Source::lacks_mission_token() const {
     if (!has_mission_token() || !mission_token_.is_empty()) return std::nullopt;
     Capabilities capabilities;
     capabilities.mints = true;
-    capabilities.retire = RetireClass::Self;
-    capabilities.life_max = kMissionTokenLife;
+    capabilities.retire = RetireClass::Self;  // how long one lives is a setting of the tenant
     return capabilities;
 }
 

@@ -43,7 +43,7 @@ TEST_F(Help, AnUnknownCommandOrOptionIsAUsageError) {
     EXPECT_EQ(run({}), Exit::Usage);
     EXPECT_THAT(err(), HasSubstr("(sanctum --help)"));
     EXPECT_EQ(run({"revoke"}), Exit::Usage);
-    EXPECT_THAT(err(), HasSubstr("sanctum: MISSION or --all is required (sanctum revoke --help)"));
+    EXPECT_THAT(err(), HasSubstr("sanctum: MISSION, --service or --all is required (sanctum revoke --help)"));
     EXPECT_EQ(run({"audit", "show", "--frobnicate"}), Exit::Usage);
     EXPECT_THAT(err(), HasSubstr("(sanctum audit show --help)"));
     EXPECT_EQ(run({"explain", "mission.toml", "GET"}), Exit::Usage);
@@ -316,6 +316,7 @@ TEST_F(Show, ALivingMissionThatDoesNotAnswerIsUnreachable) {
 
     EXPECT_EQ(run({"show", "last"}), Exit::Unreachable);
     EXPECT_EQ(run({"revoke", "last"}), Exit::Unreachable);
+    EXPECT_EQ(run({"revoke", "--service", "git"}), Exit::Unreachable) << "it may have it";
 }
 
 TEST_F(Show, AWordThatMeansNoMissionOrSeveralIsRefused) {
@@ -334,6 +335,8 @@ TEST_F(Show, AMissionThatEndedCannotBeRevoked) {
 
     EXPECT_EQ(run({"revoke", "last"}), Exit::Failed);
     EXPECT_EQ(run({"revoke", "--all"}), Exit::Ok);
+    EXPECT_EQ(run({"revoke", "--service", "git"}), Exit::Ok);
+    EXPECT_THAT(out(), HasSubstr("no mission that has service git is running"));
 }
 
 using Reap = ConsoleTest;
