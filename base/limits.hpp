@@ -163,8 +163,6 @@ inline constexpr minutes kLoginRenewBefore{2};
 inline constexpr seconds kLoginRenewPause{30};
 /// What an agent is told by its token endpoint: placeholders as long as the tokens, and what the catalog keeps.
 inline constexpr std::size_t kLoginReplyBytesMax = 48 * 1024;
-/// How long a credential whose answer was lost is counted as possibly alive when its source cannot say.
-inline constexpr std::chrono::hours kOrphanLifeMax{24};
 /// A provider may still make what was asked for this long after it was asked; longer than any exchange waits for it.
 inline constexpr seconds kLateMintMax{60};
 /// How long after its end by this machine's clock a credential that could be given back is still tried: a clock that
@@ -178,6 +176,9 @@ inline constexpr milliseconds kConsentRest{10'000};
 /// The same after an answer that was lost or of no use, behind which something was made perhaps: a minting source is
 /// not made to mint without end by an agent in a loop.
 inline constexpr milliseconds kOrphanRest{5'000};
+/// Tokens of a mission's own that one account may lose in it: each is a refresh token that lives for weeks, and Auth0
+/// keeps 200 for a user and application (the oldest go silently, and with them other missions' and the user's).
+inline constexpr std::size_t kMissionTokensLostMax = 3;
 inline constexpr milliseconds kMisconfiguredRest{60'000};
 /// The longest that a provider's "later" holds a need back: the mission may outlive it.
 inline constexpr milliseconds kSourceRestMax{15 * 60'000};
@@ -368,6 +369,8 @@ inline constexpr seconds kHelloTimeout{10};
 inline constexpr seconds kInterceptorReadyTimeout{20};
 /// ready of the vault: Argon2 and, on a terminal, a person who types a passphrase.
 inline constexpr seconds kVaultReadyTimeout{30};
+/// Of it, all that providers are asked before the mission starts, together (where a token endpoint is not configured).
+inline constexpr seconds kDiscoveryTimeout{10};
 inline constexpr minutes kVaultPassphraseTimeout{2};
 /// How long running exchanges may finish once the command has ended by itself, and when the mission is cut off.
 inline constexpr milliseconds kDrainAfterExit{500};

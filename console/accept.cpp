@@ -2,6 +2,7 @@
 // `sanctum accept MISSION`: releases the files that a mission left for somebody to run later and that were held back.
 #include "base/runs_later/runs_later.hpp"
 #include "base/wire/archive.hpp"
+#include "console/absent_mission.hpp"
 #include "console/commands.hpp"
 #include "console/mission_file.hpp"
 #include "console/missions.hpp"
@@ -53,7 +54,7 @@ Accepted accept_all(const std::vector<std::string>& files) {
 
 Exit run_accept(Console& console, const AcceptOptions& options) {
     const Result<std::string> id = find_mission(console.places, options.mission);
-    if (!id) return fail(console, id.error());
+    if (!id) return fail(console, error_of_absent(console.places, options.mission, id.error()));
     if (is_mission_alive(console.places, *id)) return fail(console, "mission " + *id + " is still running");
     const Result<std::vector<std::string>> files = held_files(console, *id);
     if (!files) return fail(console, files.error());

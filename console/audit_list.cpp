@@ -21,6 +21,7 @@ struct AuditRow {
     std::string started, ended, end, agent, name, purpose;
     std::uint64_t allowed = 0;
     std::uint64_t refused = 0;
+    bool is_known = true;  // false: neither a receipt nor a mission.json says more than its state
 };
 
 // What the rows are made from.
@@ -44,7 +45,7 @@ Result<Sources> read_sources(const Places& places) {
 
 AuditRow row_of(const ledger::Receipt& receipt, std::string state) {
     AuditRow row{receipt.mission, std::move(state), receipt.started, receipt.ended, receipt.end.reason,
-            receipt.agent,   receipt.name,     receipt.purpose, 0,             0};
+            receipt.agent,   receipt.name,     receipt.purpose, 0,             0, true};
     if (const auto found = receipt.counts.verdicts.find("allow"); found != receipt.counts.verdicts.end()) {
         row.allowed = found->second;
     }
@@ -53,8 +54,9 @@ AuditRow row_of(const ledger::Receipt& receipt, std::string state) {
 }
 
 AuditRow row_of(const Places& places, const std::string& id) {
-    AuditRow row{id, is_mission_alive(places, id) ? "open" : "unsealed", "", "", "", "", "", "", 0, 0};
+    AuditRow row{id, is_mission_alive(places, id) ? "open" : "unsealed", "", "", "", "", "", "", 0, 0, true};
     const Result<MissionFile> file = read_mission_file(places.mission(id));
+    row.is_known = file.has_value();
     if (!file) return row;  // it died before its file was written, or a newer Sanctum wrote it
     row.started = format_rfc3339(WallTime{file->started_unix_ms});
     row.agent = file->agent;
@@ -133,7 +135,8 @@ Exit run_audit_list(Console& console, const AuditListOptions& options) {
     Result<std::vector<AuditRow>> rows = rows_of(console.places, *sources);
     if (!rows) return fail(console, rows.error());
     std::erase_if(*rows, [&](const AuditRow& row) {
-        // A mission without a known start is shown: nothing may hide behind a filter.
+        // A mission of which neither start nor agent is known is shown: nothing may hide behind a filter.
+        if (!row.is_known) return false;
         const bool is_earlier = !row.started.empty() && row.started < from;
         return is_earlier || (!options.agent.empty() && row.agent != options.agent);
     });

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `sanctum audit show MISSION`: every record in one line of words, then the receipt; `--json` gives the lines as they
 // stand in the ledger.
+#include "console/absent_mission.hpp"
 #include "console/commands.hpp"
 #include "console/missions.hpp"
 #include "ledger/printable.hpp"
@@ -105,7 +106,7 @@ Status print_records(Console& console, const std::string& folder, Format format)
 
 Exit run_audit_show(Console& console, const MissionOptions& options) {
     const Result<std::string> id = find_mission(console.places, options.mission);
-    if (!id) return fail(console, id.error());
+    if (!id) return fail(console, error_of_absent(console.places, options.mission, id.error()));
     const std::string folder = console.places.mission(*id);
     const Result<ledger::VerifyingKey> key = ledger::VerifyingKey::load(console.places.ledger_public_key());
     if (!key) return fail(console, key.error());

@@ -2,6 +2,7 @@
 // `sanctum audit verify`: checks ledgers and receipts with nothing but the files and the public key. Without a mission
 // it checks all of this machine, and that none disappeared from the chain of receipts.
 #include "base/wire/archive.hpp"
+#include "console/absent_mission.hpp"
 #include "console/commands.hpp"
 #include "console/missions.hpp"
 #include "ledger/printable.hpp"
@@ -94,6 +95,7 @@ struct Checker {
     Format format;
     std::optional<ledger::KnownHead> at_least;
     bool has_findings = false;
+    bool has_reported = false;
 
     Status check(const std::string& id) {
         const ledger::VerifyOptions options{at_least, chain.find(id)};
@@ -114,6 +116,7 @@ struct Checker {
     }
 
     void report(const MissionVerdict& verdict) {
+        has_reported = true;
         has_findings = has_findings || is_finding(verdict);
         print(console, verdict, format);
     }
@@ -125,6 +128,26 @@ struct Checker {
                     line->head.seq + 1, {}, 0, std::to_string(line->head.seq) + ":" + wire::to_hex(line->head.hash)};
         }
         return {receipt.mission, "missing", "its receipt is in the chain, its folder is gone", 0, {}, 0, {}};
+    }
+
+    // The mission that a word means and that has no folder. Errors: NotFound (no receipt either), those of the chain.
+    Status check_absent(const std::string& word) {
+        SANCTUM_TRY(const AbsentMission absent, find_absent_mission(console.places, word));
+        const std::string* envelope = chain.find(absent.receipt.mission);
+        if (envelope == nullptr) return Error{Errc::NotFound, "no receipt of mission " + absent.receipt.mission};
+        MissionVerdict verdict = verdict_of_absent({absent.receipt.mission, *envelope});
+        // Of what is gone only the last record's hash is left: a head of before that can no longer be compared.
+        const ledger::ReceiptHead& head = absent.receipt.head;
+        const bool is_head = at_least && at_least->seq == head.seq && at_least->hash == head.hash;
+        if (at_least && !is_head) {
+            const bool is_before = at_least->seq < head.seq;
+            verdict.state = is_before ? "missing" : "broken";
+            verdict.bad_record = at_least->seq;
+            verdict.why = is_before ? "its records are gone, so the head that was kept elsewhere cannot be compared"
+                                    : "the head that was kept elsewhere is not that of its receipt";
+        }
+        report(verdict);
+        return {};
     }
 
     // The machine's chain: damaged lines, and missions without a folder.
@@ -169,8 +192,14 @@ Exit run_audit_verify(Console& console, const AuditVerifyOptions& options) {
     std::vector<std::string> ids;
     for (const std::string& word : options.missions) {
         const Result<std::string> id = find_mission(console.places, word);
-        if (!id) return fail(console, id.error());
-        ids.push_back(*id);
+        if (id) {
+            ids.push_back(*id);
+            continue;
+        }
+        if (id.error().code != Errc::NotFound) return fail(console, id.error());
+        const Status absent = checker.check_absent(word);
+        if (absent) continue;
+        return fail(console, absent.error().code == Errc::NotFound ? id.error() : absent.error());
     }
     if (options.missions.empty()) {
         Result<std::vector<std::string>> all = list_missions(console.places);
@@ -182,7 +211,7 @@ Exit run_audit_verify(Console& console, const AuditVerifyOptions& options) {
         const Status checked = checker.check(id);
         if (!checked) return fail(console, checked.error());
     }
-    if (ids.empty() && !checker.has_findings && options.format == Format::Words) console.out << "no missions\n";
+    if (!checker.has_reported && options.format == Format::Words) console.out << "no missions\n";
     return checker.has_findings ? Exit::Finding : Exit::Ok;
 }
 

@@ -21,6 +21,7 @@ Exit run_init(Console& console, const InitOptions& options);
 
 struct CheckOptions {
     std::string file;
+    bool lists = false;
     Format format = Format::Words;
 };
 Exit run_check(Console& console, const CheckOptions& options);
@@ -122,6 +123,7 @@ Exit run_prune(Console& console, const PruneOptions& options);
 struct ReapOptions {
     bool is_background = false;
     bool is_dry = false;
+    std::string forgotten;  ///< MISSION/LEASE: only this credential, which is over, says the operator
     Format format = Format::Words;
 };
 Exit run_reap(Console& console, const ReapOptions& options);

@@ -17,7 +17,7 @@ namespace sanctum::console {
 
 /// A script for bash, to be read with `source` or put into bash-completion's folder.
 [[nodiscard]] std::string bash_completion(const std::vector<CommandFacts>& programs);
-/// A script for zsh: a file `_sanctum` in a folder of its fpath.
+/// A script for zsh: a file `_sanctum` in a folder of its fpath, or to be read with `source` after compinit.
 [[nodiscard]] std::string zsh_completion(const std::vector<CommandFacts>& programs);
 /// A script for fish: a file in its folder of completions.
 [[nodiscard]] std::string fish_completion(const std::vector<CommandFacts>& programs);
@@ -34,7 +34,7 @@ struct FormatPage {
 [[nodiscard]] Result<std::string> manual_of_format(const FormatPage& page);
 
 /// What a value or argument stands for, by the name that --help shows for it.
-enum class ValueKind { Word, File, Mission };
+enum class ValueKind { Word, File, Profile, Mission };
 [[nodiscard]] ValueKind kind_of_value(const std::string& name);
 
 }  // namespace sanctum::console

@@ -2,6 +2,7 @@
 #include "console/decision.hpp"
 
 #include "base/mission_id.hpp"
+#include "console/absent_mission.hpp"
 #include "console/load_mission.hpp"
 #include "console/mission_file.hpp"
 #include "console/missions.hpp"
@@ -168,11 +169,9 @@ bool is_decision_id(std::string_view text) { return parse_id(text).has_value(); 
 
 Exit explain_decision(Console& console, const std::string& text, Format format) {
     DecisionId id = *parse_id(text);
-    if (id.mission == "last") {
-        Result<std::string> mission = find_mission(console.places, id.mission);
-        if (!mission) return fail(console, mission.error());
-        id.mission = std::move(*mission);
-    }
+    Result<std::string> mission = find_mission(console.places, id.mission);
+    if (!mission) return fail(console, error_of_absent(console.places, id.mission, std::move(mission).error()));
+    id.mission = std::move(*mission);
     const std::string folder = console.places.mission(id.mission);
     const Result<Found> found = search(folder, id.exchange);
     if (!found) return fail(console, found.error());

@@ -6,6 +6,7 @@
 #include "console/find_agent.hpp"
 #include "console/load_mission.hpp"
 #include "ledger/printable.hpp"
+#include "profiles/schema/owned_file.hpp"
 
 #include <cerrno>
 #include <fcntl.h>
@@ -24,7 +25,9 @@ Status write_new_file(const std::string& path, std::string_view text, mode_t mod
     }
     if (!fd) return io_error("create " + path);
     const Status written = write_all(fd.get(), text);
-    return written ? Status() : Status(Error(written.error()).in(path));
+    if (written) return {};
+    ::unlink(path.c_str());
+    return Error(written.error()).in(path);
 }
 
 // Root's agents run as the workspace's owner, who must be able to use the kept home.
@@ -50,6 +53,22 @@ Status prepare_home(std::span<const HomeFile> files, const profiles::Mission& mi
         }
     }
     return {};
+}
+
+Status trust_written(const std::string& path, const Places& places) {
+    SANCTUM_TRY(const profiles::ProfileFile file, profiles::read_profile_file(path));
+    return profiles::pin_trust(file, places);
+}
+
+// The profile, its kept home and its pin. Whole or not at all: the next try must not find half of this one.
+Status write_and_trust(const Console& console, const std::string& path, const std::string& text,
+                       std::span<const HomeFile> home_files, const profiles::Mission& mission) {
+    SANCTUM_CHECK(profiles::check_owned_folder(console.working_directory));
+    SANCTUM_CHECK(write_new_file(path, text, 0644));
+    Status done = prepare_home(home_files, mission);
+    if (done) done = trust_written(path, console.places);
+    if (!done) ::unlink(path.c_str());
+    return done;
 }
 
 void say_next(Console& console, const AgentPreset& preset, const FoundProgram& found,
@@ -84,13 +103,10 @@ Exit run_init(Console& console, const InitOptions& options) {
         console.out << text;
         return Exit::Ok;
     }
-    if (const Status written = write_new_file(path, text, 0644); !written) return fail(console, written.error());
     const AgentLogin* login = choose_account(*preset, *config).login;
     const std::span<const HomeFile> files = login != nullptr ? login->home_files : preset->home_files;
-    if (const Status ready = prepare_home(files, loaded->mission); !ready) return fail(console, ready.error());
-    const Result<profiles::ProfileFile> file = profiles::read_profile_file(path);
-    if (!file) return fail(console, file.error());
-    if (const Status pinned = profiles::pin_trust(*file, console.places); !pinned) return fail(console, pinned.error());
+    const Status written = write_and_trust(console, path, text, files, loaded->mission);
+    if (!written) return fail(console, written.error());
     console.out << "wrote and trusted " << printable(path) << "\n"
                 << profiles::exposure_line(loaded->mission, loaded->catalog) << "\n";
     say_next(console, *preset, found, *config);

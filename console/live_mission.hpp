@@ -26,6 +26,7 @@ struct LiveMission {
     std::map<std::string, std::uint64_t> counts;
     std::optional<std::string> parent;                 ///< empty: a person started it; absent: an older launcher
     std::optional<std::vector<std::string>> children;  ///< child missions that run
+    std::optional<std::vector<std::string>> services;  ///< their names; absent: an older launcher
     template <class Self, class Archive>
     static void fields(Self& self, Archive& archive) {
         archive("mission", self.mission);
@@ -44,6 +45,7 @@ struct LiveMission {
         archive("counts", self.counts);
         archive("parent", self.parent);
         archive("children", self.children);
+        archive("services", self.services);
     }
 };
 

@@ -4,6 +4,7 @@
 #include "base/command_line/describe.hpp"
 #include "console/commands.hpp"
 #include "ledger/printable.hpp"
+#include "profiles/schema/diagnostics.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -63,11 +64,8 @@ public:
     }
 
     Exit run(std::vector<std::string> arguments) {
-        const bool names_command = !arguments.empty() && !arguments.front().starts_with('-');
-        const auto is_named = [&](const CLI::App* known) { return known->get_name() == arguments.front(); };
-        if (names_command && std::as_const(app_).get_subcommands(is_named).empty()) {
-            const std::string word = ledger::printable(arguments.front());
-            return fail(console_, "unknown command '" + word + "' (sanctum --help lists them)", Exit::Usage);
+        if (const std::string unknown = find_unknown_command(arguments); !unknown.empty()) {
+            return fail(console_, unknown, Exit::Usage);
         }
         std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
         try {
@@ -86,6 +84,29 @@ public:
     }
 
 private:
+    // Empty, or what is wrong with the first word where a command is expected, with the one that was meant.
+    [[nodiscard]] std::string find_unknown_command(const std::vector<std::string>& arguments) const {
+        const CLI::App* at = &app_;
+        std::string path = "sanctum";
+        for (const std::string& word : arguments) {
+            std::vector<std::string> names;
+            const CLI::App* named = nullptr;
+            for (const CLI::App* known : at->get_subcommands([](const CLI::App*) { return true; })) {
+                names.push_back(known->get_name());
+                if (known->get_name() == word) named = known;
+            }
+            if (names.empty() || word.starts_with('-')) return {};
+            if (named == nullptr) {
+                const std::string near = profiles::nearest(word, names);
+                return "unknown command '" + ledger::printable(word) + "' (" +
+                       (near.empty() ? "" : "did you mean `" + near + "`? ") + path + " --help lists them)";
+            }
+            at = named;
+            path += " " + word;
+        }
+        return {};
+    }
+
     CLI::App* command(CLI::App& parent, const char* name, const char* what, const char* example,
                       std::function<Exit()> run) {
         CLI::App* added = parent.add_subcommand(name, what);
@@ -109,7 +130,15 @@ private:
 
         CLI::App* check = command(app_, "check", "Find mistakes in a profile and say what it exposes",
                                   "sanctum check mission.toml", [this] { return run_check(console_, check_); });
-        check->add_option("FILE", check_.file, "Profile: a path, or the name of a shipped one")->required();
+        CLI::Option* checked =
+            check->add_option("FILE|NAME", check_.file, "Profile: a path, or a name out of --list");
+        CLI::Option* names =
+            check->add_flag("--list", check_.lists, "Print the names of shipped profiles and of the operator's own");
+        names->excludes(checked);
+        check->callback([this, checked, names] {
+            if (checked->count() + names->count() == 0) throw CLI::RequiredError("FILE or --list");
+            chosen_ = [this] { return run_check(console_, check_); };
+        });
         json(check, check_.format);
 
         CLI::App* explain =
@@ -160,16 +189,20 @@ private:
         CLI::App* revoke = command(app_, "revoke", "End a mission now and take its credentials back",
                                    "sanctum revoke last\n"
                                    "  sanctum revoke last --service github\n"
+                                   "  sanctum revoke --service github\n"
                                    "  sanctum revoke --all",
                                    [this] { return run_revoke(console_, revoke_); });
         CLI::Option* one = revoke->add_option("MISSION", revoke_.mission, "Id, unique beginning of one, or `last`");
         CLI::Option* all = revoke->add_flag("--all", revoke_.revokes_all, "Every mission that runs");
         one->excludes(all);
-        revoke->add_option("--service", revoke_.service, "Only this service of the mission, which goes on without it")
-            ->type_name("SERVICE");
+        CLI::Option* service =
+            revoke->add_option("--service", revoke_.service,
+                               "Only this service, of MISSION or of every one that has it; they go on without it")
+                ->type_name("SERVICE");
         revoke->add_flag("--dry-run", revoke_.is_dry, "Only say which would end");
-        revoke->callback([this, one, all] {
-            if (one->count() + all->count() == 0) throw CLI::RequiredError("MISSION or --all");
+        revoke->callback([this, one, all, service] {
+            const bool names_what = one->count() + all->count() + service->count() > 0;
+            if (!names_what) throw CLI::RequiredError("MISSION, --service or --all");
             chosen_ = [this] { return run_revoke(console_, revoke_); };
         });
 
@@ -208,9 +241,14 @@ private:
 
     void add_machine_commands() {
         CLI::App* reap = command(app_, "reap", "Finish missions whose supervisor died: credentials, ledgers, receipts",
-                                 "sanctum reap", [this] { return run_reap(console_, reap_); });
+                                 "sanctum reap\n  sanctum reap --forget 01kabcdefghjkmnpqrstvwxyz0/l3",
+                                 [this] { return run_reap(console_, reap_); });
         reap->add_flag("--background", reap_.is_background, "Silent, in a session of its own");
-        reap->add_flag("--dry-run", reap_.is_dry, "Only say what would be done");
+        CLI::Option* dry = reap->add_flag("--dry-run", reap_.is_dry, "Only say what would be done");
+        reap->add_option("--forget", reap_.forgotten,
+                         "Only this: a credential that may be alive is over, you say (see `sanctum leases`)")
+            ->type_name("MISSION/LEASE")
+            ->excludes(dry);
         json(reap, reap_.format);
 
         CLI::App* leases = command(app_, "leases", "List credentials that may be alive, and how far each lease is",
@@ -247,7 +285,8 @@ private:
                                     "sanctum connect calendar\n"
                                     "  sanctum connect calendar --flow device --scopes read,write",
                                     [this] { return run_connect(console_, connect_); });
-        connect->add_option("ACCOUNT", connect_.account, "An account with source = \"oauth\" or \"auth0\"")
+        connect->add_option("ACCOUNT", connect_.account, "An account with source = \"oauth\", \"auth0\" or \"login\", "
+                                                         "or \"github-app\" with a provider")
             ->required();
         connect->add_option("--scopes", connect_.scopes, "What to ask for, instead of the account's `grant`")
             ->delimiter(',')

@@ -170,9 +170,19 @@ Exit recover_all(Console& console, const std::vector<std::string>& dead, const L
     return worst;
 }
 
+Exit forget(Console& console, const std::string& lease) {
+    const Result<ProgramEnd> end =
+        run_program(console.places.vault(), {"reap", "--forget", lease, "--state", console.places.state},
+                    ErrorStream::Inherited, kReapOutputBytesMax);
+    if (!end) return fail(console, end.error().what, Exit::Unreachable);
+    console.out << end->output;
+    return end->code == 0 ? Exit::Ok : Exit::Failed;
+}
+
 }  // namespace
 
 Exit run_reap(Console& console, const ReapOptions& options) {
+    if (!options.forgotten.empty()) return forget(console, options.forgotten);
     if (options.is_background) go_to_background();
     const Result<std::vector<std::string>> ids = list_missions(console.places);
     if (!ids) return fail(console, ids.error());

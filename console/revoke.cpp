@@ -2,10 +2,14 @@
 // `sanctum revoke`: ends missions now and waits until each is over, its leases given back and its ledger sealed; or
 // takes one service back from missions that go on.
 #include "base/limits.hpp"
+#include "console/absent_mission.hpp"
 #include "console/commands.hpp"
 #include "console/control_client.hpp"
+#include "console/live_mission.hpp"
 #include "console/missions.hpp"
 #include "ledger/printable.hpp"
+
+#include <algorithm>
 
 namespace sanctum::console {
 namespace {
@@ -42,23 +46,36 @@ Exit revoke_service(Console& console, const std::string& id, const std::string& 
     return Exit::Ok;
 }
 
+// FAIL-CLOSED: one that does not say what it has is asked to give it back, which tells what is wrong with it.
+bool may_have_service(const Console& console, const std::string& id, const std::string& service) {
+    const Result<LiveMission> live = ask_to_show(console.places, id);
+    if (!live) return is_mission_alive(console.places, id);
+    if (!live->services) return true;
+    return std::find(live->services->begin(), live->services->end(), service) != live->services->end();
+}
+
 }  // namespace
 
 Exit run_revoke(Console& console, const RevokeOptions& options) {
     std::vector<std::string> ids;
-    if (options.revokes_all) {
+    const bool is_by_service = options.mission.empty() && !options.service.empty() && !options.revokes_all;
+    if (options.revokes_all || is_by_service) {
         const Result<std::vector<std::string>> all = list_missions(console.places);
         if (!all) return fail(console, all.error());
         for (const std::string& id : *all) {
-            if (is_mission_alive(console.places, id)) ids.push_back(id);
+            if (!is_mission_alive(console.places, id)) continue;
+            if (!is_by_service || may_have_service(console, id, options.service)) ids.push_back(id);
         }
     } else {
         const Result<std::string> id = find_mission(console.places, options.mission);
-        if (!id) return fail(console, id.error());
+        if (!id) return fail(console, error_of_absent(console.places, options.mission, id.error()));
         if (!is_mission_alive(console.places, *id)) return fail(console, "mission " + *id + " has ended already");
         ids.push_back(*id);
     }
-    if (ids.empty()) console.out << "no mission is running\n";
+    if (ids.empty()) {
+        const std::string what = is_by_service ? " that has service " + ledger::printable(options.service) : "";
+        console.out << "no mission" << what << " is running\n";
+    }
     Exit worst = Exit::Ok;
     for (const std::string& id : ids) {
         if (options.is_dry) {

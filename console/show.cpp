@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `sanctum show MISSION`: a live mission's processes, places and counts; an ended one's receipt.
 #include "base/wire/archive.hpp"
+#include "console/absent_mission.hpp"
 #include "console/commands.hpp"
 #include "console/live_mission.hpp"
 #include "console/missions.hpp"
@@ -41,6 +42,11 @@ Exit show_live(Console& console, const std::string& id, Format format) {
     return Exit::Ok;
 }
 
+std::uint64_t unknown_outcomes_of(const ledger::Receipt& receipt) {
+    const auto found = receipt.counts.outcomes.find("unknown");
+    return found == receipt.counts.outcomes.end() ? 0 : found->second;
+}
+
 Exit show_ended(Console& console, const std::string& id, Format format) {
     const Result<ledger::VerifyingKey> key = ledger::VerifyingKey::load(console.places.ledger_public_key());
     if (!key) return fail(console, key.error());
@@ -71,10 +77,37 @@ Exit show_ended(Console& console, const std::string& id, Format format) {
     return is_broken ? Exit::Finding : Exit::Ok;
 }
 
+// The folder is gone; the receipt in the chain stays.
+Exit show_absent(Console& console, const AbsentMission& absent, Format format) {
+    const ledger::Receipt& receipt = absent.receipt;
+    if (format == Format::Json) {
+        wire::JsonWriter json;
+        json("schema", std::string("sanctum.show/1"));
+        json("mission", receipt.mission);
+        json("state", std::string("ended"));
+        json("ledger", std::string(absent.pruned ? "pruned" : "missing"));
+        json("why", absent.fate());
+        json("records", receipt.head.seq + 1);
+        json("unknown_outcomes", unknown_outcomes_of(receipt));
+        json("paths", std::map<std::string, std::string>{{"receipts", console.places.receipts()}});
+        json("processes", std::map<std::string, std::int64_t>{});
+        json("receipt", receipt);
+        console.out << json.take() << "\n";
+    } else {
+        console.out << ledger::render_receipt(receipt) << "State        " << absent.fate() << "\n";
+    }
+    return absent.pruned ? Exit::Ok : Exit::Finding;
+}
+
 }  // namespace
 
 Exit run_show(Console& console, const MissionOptions& options) {
     const Result<std::string> id = find_mission(console.places, options.mission);
+    if (!id && id.error().code == Errc::NotFound) {
+        const Result<AbsentMission> absent = find_absent_mission(console.places, options.mission);
+        if (absent) return show_absent(console, *absent, options.format);
+        return fail(console, absent.error().code == Errc::NotFound ? id.error() : absent.error());
+    }
     if (!id) return fail(console, id.error());
     return is_mission_alive(console.places, *id) ? show_live(console, *id, options.format)
                                                  : show_ended(console, *id, options.format);

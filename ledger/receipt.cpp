@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 namespace sanctum::ledger {
 namespace {
@@ -18,8 +19,16 @@ using Scopes = std::vector<std::string>;
 struct Sent {
     std::string service;
     Scopes scopes;  // the set that counts as used
+    std::string lease;
     std::string at;
 };
+
+struct LeaseUse {
+    std::uint64_t count = 0;
+    std::string first, last;
+};
+
+bool is_over(const std::string& state) { return state == "gone" || state == "expired"; }
 
 struct ServiceSums {
     Scopes granted;
@@ -79,6 +88,7 @@ struct ReceiptBuilder::State {
     std::map<std::uint64_t, Sent> open;
     std::map<std::string, wire::LeaseChanged> open_leases;
     std::map<std::string, std::size_t> lease_rows;
+    std::map<std::string, LeaseUse> lease_uses;  // by the records of exchanges
     std::map<std::string, std::size_t> approval_rows;
     std::map<std::string, std::size_t> child_rows;
 
@@ -107,7 +117,7 @@ struct ReceiptBuilder::State {
         count(receipt.counts.verdicts, intent.verdict);
         const auto service = services.find(intent.service);
         if (service == services.end()) count(receipt.hosts, intent.service);
-        Sent sent{intent.service, {}, at};
+        Sent sent{intent.service, {}, intent.lease, at};
         if (service != services.end()) {
             for (const Scopes& set : intent.needed) {
                 for (const std::string& scope : set) {
@@ -161,7 +171,7 @@ struct ReceiptBuilder::State {
         row->uses = is_held ? 0 : lease.uses;
         row->first_used = is_held ? "" : time_or_empty(lease.first_used_unix_ms);
         row->last_used = is_held ? "" : time_or_empty(lease.last_used_unix_ms);
-        row->confirmed = lease.state == "gone" || lease.state == "expired";
+        row->confirmed = is_over(lease.state) && lease.retire != "none";
         row->detail = is_held ? "" : short_detail(lease.detail);
     }
 
@@ -217,7 +227,25 @@ struct ReceiptBuilder::State {
         const auto found = open.find(exchange);
         if (found == open.end()) return;
         count_use(services, found->second);
+        count_lease(lease_uses, found->second);
         open.erase(found);
+    }
+
+    // Intents come from another process than leases, and may be before them.
+    static void count_lease(std::map<std::string, LeaseUse>& uses, const Sent& sent) {
+        if (sent.lease.empty() || (uses.size() >= kReceiptRowsMax && !uses.contains(sent.lease))) return;
+        LeaseUse& use = uses[sent.lease];
+        ++use.count;
+        if (use.first.empty() || sent.at < use.first) use.first = sent.at;
+        if (sent.at > use.last) use.last = sent.at;
+    }
+
+    static void take_more_uses(ReceiptLease& row, const LeaseUse& seen) {
+        if (seen.count <= row.uses) return;
+        row.told = ToldUse{row.uses, *row.first_used, *row.last_used};
+        row.uses = seen.count;
+        if (row.first_used->empty() || seen.first < *row.first_used) row.first_used = seen.first;
+        if (seen.last > *row.last_used) row.last_used = seen.last;
     }
 
     static void count_use(std::map<std::string, ServiceSums>& services, const Sent& sent) {
@@ -261,9 +289,15 @@ void ReceiptBuilder::add(std::string_view mission, std::int64_t unix_ms, const L
 Receipt ReceiptBuilder::build() const {
     Receipt out = state_->receipt;
     std::map<std::string, ServiceSums> services = state_->services;
+    std::map<std::string, LeaseUse> lease_uses = state_->lease_uses;
     for (const auto& [exchange, sent] : state_->open) {
         count(out.counts.outcomes, "unknown");
         State::count_use(services, sent);
+        State::count_lease(lease_uses, sent);
+    }
+    for (ReceiptLease& row : out.leases) {
+        const auto seen = lease_uses.find(row.lease);
+        if (seen != lease_uses.end()) State::take_more_uses(row, seen->second);
     }
     for (auto& [name, sums] : services) {
         ReceiptService row;
@@ -281,6 +315,13 @@ Receipt in_schema(Receipt receipt, std::string_view schema) {
     receipt.schema = schema;
     if (schema == kReceiptSchema) return receipt;
     for (ReceiptLease& lease : receipt.leases) {
+        if (const std::optional<ToldUse> told = std::exchange(lease.told, std::nullopt)) {
+            lease.uses = told->uses;
+            lease.first_used = told->first_used;
+            lease.last_used = told->last_used;
+        }
+        lease.confirmed = is_over(lease.state);
+        if (schema == kSecondReceiptSchema) continue;
         lease.first_used.reset();
         lease.last_used.reset();
         lease.confirmed.reset();

@@ -103,7 +103,13 @@ struct ReceiptService {
     }
 };
 
-/// One lease. What is optional stands in every row of schema 2 and in none of schema 1.
+/// What the vault alone said of a lease's use, where the records of exchanges say more.
+struct ToldUse {
+    std::uint64_t uses = 0;
+    std::string first_used, last_used;
+};
+
+/// One lease. What is optional stands in every row of schemas 2 and 3 and in none of schema 1.
 struct ReceiptLease {
     std::string lease, service, account;
     std::string state;  ///< `held` here: no end is known
@@ -112,10 +118,14 @@ struct ReceiptLease {
     std::string narrowed_by, retire, thumbprint;
     std::string expires;  ///< empty: not known
     std::string held, ended;
+    /// Requests with it, and when: the vault's word, or that of the records of exchanges where they name more (a vault
+    /// that was killed has not told its last second).
     std::uint64_t uses = 0;
-    std::optional<std::string> first_used, last_used;  ///< RFC 3339, by the vault's clock; empty: never used
-    std::optional<bool> confirmed;      ///< it is over: given back, or its time has passed; false: may be alive
+    std::optional<std::string> first_used, last_used;  ///< RFC 3339; empty: never used
+    std::optional<bool> confirmed;      ///< it is over: given back, or its time has passed; false: may be alive, as
+                                        ///< what the operator stored (`retire` is none) always is
     std::optional<std::string> detail;  ///< why and how it ended, as the vault said it; at most kReceiptDetailBytesMax
+    std::optional<ToldUse> told;        ///< not written: what the first two schemas say instead
     template <class Self, class Archive>
     static void fields(Self& self, Archive& archive) {
         archive("lease", self.lease);
@@ -182,8 +192,9 @@ struct ReceiptHead {
     }
 };
 
-/// What is written; schema 1 is read as well.
-inline constexpr std::string_view kReceiptSchema = "sanctum.receipt/2";
+/// What is written; the two before are read as well.
+inline constexpr std::string_view kReceiptSchema = "sanctum.receipt/3";
+inline constexpr std::string_view kSecondReceiptSchema = "sanctum.receipt/2";  ///< uses as the vault told them alone
 inline constexpr std::string_view kFirstReceiptSchema = "sanctum.receipt/1";
 
 struct Receipt {
@@ -266,7 +277,7 @@ private:
     std::unique_ptr<State> state_;
 };
 
-/// `receipt` as a Sanctum that wrote `schema` (one of the two above) said it: its bytes are what that one signed.
+/// `receipt` as a Sanctum that wrote `schema` (one of the three above) said it: its bytes are what that one signed.
 [[nodiscard]] Receipt in_schema(Receipt receipt, std::string_view schema);
 
 /// The receipt in words, for a human on a terminal: printable ASCII and newlines only.

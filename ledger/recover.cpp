@@ -12,11 +12,12 @@
 namespace sanctum::ledger {
 namespace {
 
-// A lease whose end neither the ledger nor the vault's journal knows: it ends by itself at its expiry.
-wire::LeaseChanged end_of_unknown(wire::LeaseChanged lease, WallTime now) {
-    const bool is_over = lease.expires_unix_ms != 0 && lease.expires_unix_ms <= now.unix_ms;
-    lease.state = is_over ? "expired" : "orphaned";
-    lease.detail = is_over ? "its time is over" : "the launcher and the vault ended without saying how it ended";
+// A lease whose end neither the ledger nor the vault's journal knows. When it was held, the record named the lease's
+// end: the credential's may be later.
+wire::LeaseChanged end_of_unknown(wire::LeaseChanged lease) {
+    lease.state = "orphaned";
+    lease.expires_unix_ms = 0;
+    lease.detail = "the launcher and the vault ended without saying how it ended";
     return lease;
 }
 
@@ -44,7 +45,7 @@ std::uint64_t add_lease_ends(ChainFile& chain, const std::vector<wire::LeaseChan
     for (const wire::LeaseChanged& lease : from_vault) {
         if (lease.state != "held") add(lease);
     }
-    for (const wire::LeaseChanged& lease : chain.receipt().open_leases()) add(end_of_unknown(lease, now));
+    for (const wire::LeaseChanged& lease : chain.receipt().open_leases()) add(end_of_unknown(lease));
     return added;
 }
 

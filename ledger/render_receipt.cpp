@@ -125,9 +125,11 @@ void put_service(Text& out, const ReceiptService& service) {
 std::string lease_end_in_words(const ReceiptLease& lease) {
     std::string words = lease.state == "held" ? "END NOT KNOWN" : printable(lease.state);
     if (!lease.ended.empty()) words += " at " + clock_of(lease.ended);
-    if (lease.confirmed && *lease.confirmed) words += ", confirmed";
-    if (lease.confirmed && !*lease.confirmed) {
-        words += ", may be alive" + (lease.expires.empty() ? std::string() : " until " + lease.expires);
+    if (lease.confirmed && *lease.confirmed && lease.retire != "none") words += ", confirmed";
+    // What the operator stored: its detail says that it stays valid.
+    const bool is_dropped = lease.state == "gone" && lease.retire == "none";
+    if (lease.confirmed && !*lease.confirmed && !is_dropped) {
+        words += ", may be alive" + (lease.expires.empty() ? ", end not known" : " until " + lease.expires);
     }
     if (lease.detail && !lease.detail->empty()) words += ": " + printable(*lease.detail);
     return words;

@@ -5,6 +5,7 @@
 #include "vault/mission_lock.hpp"
 #include "vault/sqlite.hpp"
 
+#include <algorithm>
 #include <array>
 #include <fcntl.h>
 #include <limits>
@@ -172,6 +173,11 @@ Status make_private_file(const std::string& path) {
 }
 
 }  // namespace
+
+std::int64_t end_of_life(const LeaseRow& row) {
+    const bool is_known = row.alive_until_unix_ms != 0;
+    return is_known ? std::max(row.expires_unix_ms, row.alive_until_unix_ms) : 0;
+}
 
 wire::LeaseChanged to_record(const LeaseRow& row) {
     wire::LeaseChanged record;

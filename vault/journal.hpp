@@ -53,6 +53,9 @@ struct LeaseRow {
     std::int64_t last_used_unix_ms = 0;
 };
 
+/// When a credential that nobody took back is over at the latest; 0: nobody knows. Never earlier than its lease.
+[[nodiscard]] std::int64_t end_of_life(const LeaseRow& row);
+
 /// The record that launcher and ledger see.
 [[nodiscard]] wire::LeaseChanged to_record(const LeaseRow& row);
 

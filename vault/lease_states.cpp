@@ -55,6 +55,8 @@ bool is_end(LeaseState value) {
            value == LeaseState::Orphaned;
 }
 
+bool may_be_alive(LeaseState value) { return value == LeaseState::Parked || value == LeaseState::Orphaned; }
+
 std::optional<LeaseState> next_state(LeaseState from, LeaseEvent event) {
     for (const Step& step : kSteps) {
         if (step.from == from && step.event == event) return step.to;

@@ -22,6 +22,8 @@ enum class LeaseState : std::uint8_t { Wanted, Held, Retiring, Gone, Expired, Pa
 [[nodiscard]] bool parse_name(std::string_view name, LeaseState& value);
 /// True for a state that stands in the ledger as a lease's end.
 [[nodiscard]] bool is_end(LeaseState value);
+/// True for an end after which the credential may be good all the same.
+[[nodiscard]] bool may_be_alive(LeaseState value);
 
 /// What happens to a lease.
 enum class LeaseEvent : std::uint8_t {

@@ -81,6 +81,16 @@ wire::LeaseNeed own_need(const std::string& service, std::string_view scope) {
     return need;
 }
 
+// SECURITY: an agent in a loop must not fill the provider with tokens that nobody knows.
+SourceFailure too_many_lost(const std::string& account) {
+    return {SourceFault::Misconfigured,
+            "account " + account + ": " + std::to_string(kMissionTokensLostMax) +
+                " tokens of this mission were made perhaps and could not be used; no further one is asked for, since "
+                "a tenant drops a user's oldest ones when there are too many (the refusals before this one say why; "
+                "revoke them at the tenant, and start another mission)",
+            Milliseconds(0)};
+}
+
 // How long a failure stands before the source is asked again. What an agent in a loop would ask a hundred times is
 // asked once; what may pass by itself is asked at once.
 Milliseconds rest_after(const SourceFailure& failure, bool mints) {
@@ -229,10 +239,9 @@ Result<Leases::LeasePtr> Leases::begin(const wire::LeaseNeed& need, std::size_t 
     row.expires_unix_ms = end_.wall.unix_ms;
     lease->source_need = {mission_.id,    row.correlation, account,          need.scopes,
                           need.resources, end_.wall,       asked.resources, asked.account_resources};
-    if (can.mints) {
+    if (can.mints && can.life_max.count() > 0) {
         // Counted from the last moment at which the provider may make it, not from when it was asked.
-        const Milliseconds life = can.life_max.count() > 0 ? can.life_max : Milliseconds(kOrphanLifeMax);
-        lease->dead_at = clock_.boot().plus(kLateMintMax + life);
+        lease->dead_at = clock_.boot().plus(kLateMintMax + can.life_max);
         row.alive_until_unix_ms = wall_at(*lease->dead_at).unix_ms;
     }
     // Write-ahead: no source is asked for anything that a crash could make us forget. One that makes nothing outside
@@ -269,6 +278,10 @@ void Leases::ask_for_mission_token(const LeasePtr& lease, const Capabilities& ca
         const SourceFailure failure = *known;
         return go_on_with_mission_token(account, &failure);
     }
+    if (lost_tokens_[account] >= kMissionTokensLostMax) {
+        const SourceFailure failure = too_many_lost(account);
+        return go_on_with_mission_token(account, &failure);
+    }
     const Result<LeasePtr> token = begin(need, lease->key.service, key, can);
     if (!token) {
         const SourceFailure failure{SourceFault::Failed, token.error().what, Milliseconds(0)};
@@ -290,6 +303,7 @@ void Leases::take_mission_token(const LeasePtr& token, Fetched made) {
     }
     if (!made) {
         SourceFailure failure = made.failure();
+        if (failure.leaves_an_orphan()) ++lost_tokens_[account];
         take_failure(token, failure);
         // Who waits mints nothing of its own, and would be asked again at once.
         if (failure.leaves_an_orphan()) failure.retry_after = std::max(failure.retry_after, Milliseconds(kOrphanRest));
@@ -704,9 +718,7 @@ void Leases::finish(const LeasePtr& lease, LeaseEvent event, const std::string& 
     const LeaseState end = lease->row.state;
     lease->row.detail = lease->remark.empty() ? detail : detail + "; " + lease->remark;
     if (end != LeaseState::Parked) lease->row.retirement.clear();  // nobody has to send it any more
-    if (end == LeaseState::Orphaned || end == LeaseState::Parked) {
-        lease->row.expires_unix_ms = std::max(lease->row.expires_unix_ms, lease->row.alive_until_unix_ms);
-    }
+    if (may_be_alive(end)) lease->row.expires_unix_ms = end_of_life(lease->row);
     --open_;
     if (end == LeaseState::Gone) ++ended_.gone;
     if (end == LeaseState::Expired) ++ended_.expired;

@@ -155,6 +155,7 @@ private:
     struct Failed;
     std::vector<Failed> failed_;  ///< needs that are not asked for again for a while
     std::map<std::string, std::vector<LeasePtr>> awaiting_token_;  ///< by account: whose mission token is asked for
+    std::map<std::string, std::size_t> lost_tokens_;  ///< by account: of the mission's own, made perhaps and of no use
     struct Refused;
     std::vector<Refused> refused_;  ///< needs whose credential was replaced a short while ago
 };

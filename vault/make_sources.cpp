@@ -349,6 +349,13 @@ private:
         if (!account.item.empty()) {
             SANCTUM_TRY(subject, store_.item(account.item));
         }
+        if (!account.provider.mission_token_type.empty()) {
+            out_.replaces_items = true;
+            keep(account, std::make_unique<Auth0Source>(
+                              tenant, account,
+                              std::make_shared<SubjectToken>(store_.changing(account.item), loop_, clock_)));
+            return {};
+        }
         keep(account, std::make_unique<Auth0Source>(tenant, account, std::move(subject)));
         return {};
     }
@@ -388,7 +395,7 @@ private:
         SANCTUM_TRY(const Secret value, store_.item(account.item));  // missing ones are found at the start
         out_.replaces_items = true;
         keep(account, std::make_unique<GithubUserSource>(
-                          *out_.providers, github, account,
+                          *out_.providers, clock_, github, account,
                           std::make_shared<SubjectToken>(store_.changing(account.item), loop_, clock_)));
         return {};
     }
@@ -487,10 +494,16 @@ Status find_providers(MissionStart& start, int launcher_fd, const Clock& clock) 
             return has_client(*account) && is_client_of(client, *account);
         });
         if (!is_used || !client.token_endpoint.empty()) continue;
-        if (!talk) talk.emplace(clock).cancel_on(launcher_fd);
+        if (!talk) {
+            talk.emplace(clock).cancel_on(launcher_fd);
+            talk->give_up_at(clock.boot().plus(Milliseconds(kDiscoveryTimeout)));
+        }
         Result<Discovered> found = discover(*talk, start.config.upstream, client);
         if (!found) {
             Error error = std::move(found).error();
+            if (error.code == Errc::Timeout) {
+                error.what += " (it is asked at each start, since its configuration names no `token_endpoint`)";
+            }
             error.code = Errc::InvalidProfile;  // nothing of it is about the store
             return error;
         }

@@ -21,15 +21,11 @@ Ledger ledger_of(const std::string& state_folder, const std::string& mission) {
     return ::access((folder + "/ledger.jsonl").c_str(), F_OK) == 0 ? Ledger::Open : Ledger::Missing;
 }
 
-bool may_be_alive(const LeaseRow& row) {
-    return row.state == LeaseState::Parked || row.state == LeaseState::Orphaned;
-}
-
 void end_by(LeaseRow& row, LeaseEvent event, const std::string& detail) {
     advance(row.state, event);
     row.detail = detail;
     if (row.state != LeaseState::Parked) row.retirement.clear();  // nobody has to send it any more
-    if (may_be_alive(row)) row.expires_unix_ms = std::max(row.expires_unix_ms, row.alive_until_unix_ms);
+    if (may_be_alive(row.state)) row.expires_unix_ms = end_of_life(row);
 }
 
 // A credential whose vault died before it was given back, or could not give it back: true when all was done that there
@@ -67,7 +63,7 @@ Status reap_mission(Journal& journal, const std::string& state_folder, const Mis
     bool is_waiting = false;
     for (const LeaseRow& lease : leases) {
         if (ledger != Ledger::Sealed && is_end(lease.state)) on_end(lease);
-        if (may_be_alive(lease)) {
+        if (may_be_alive(lease.state)) {
             ++report.waiting;
             is_waiting = true;
         }
@@ -115,7 +111,9 @@ bool end_dead_lease(LeaseRow& row, WallTime now) {
     } else if (is_past) {
         end_by(row, LeaseEvent::TimePassed, "its time passed after the vault ended");
     } else {
-        end_by(row, LeaseEvent::StaysAlive, "the vault ended; the credential is alive until it expires" + lacking);
+        const std::string told = row.alive_until_unix_ms != 0 ? "the credential is alive until it expires"
+                                                               : "the credential may be alive; its end is not known";
+        end_by(row, LeaseEvent::StaysAlive, "the vault ended; " + told + lacking);
     }
     return true;
 }
@@ -147,6 +145,35 @@ Result<ReapReport> reap(const std::string& state_folder, const std::string& only
     return report;
 }
 
+Result<LeaseRow> forget_lease(const std::string& state_folder, const std::string& mission, const std::string& lease) {
+    if (!is_ulid(mission)) return Error{Errc::InvalidProfile, "`" + mission + "` is not a mission id"};
+    const std::string name = mission + "/" + lease;
+    const Error missing{Errc::NotFound, name + " is not on record (see `sanctum leases`)"};
+    if (::access((state_folder + "/state.db").c_str(), F_OK) != 0) return missing;
+    SANCTUM_TRY(Journal journal, Journal::open(state_folder, kJournalBusyTimeout));
+    SANCTUM_TRY(const std::vector<MissionRow> missions, journal.unsettled_missions(mission, 1));
+    if (missions.empty()) return missing;
+    Result<UniqueFd> lock = lock_file(vault_lock_path(state_folder, mission), Wait::No);
+    if (!lock && lock.error().code == Errc::Timeout) {
+        return Error{Errc::Denied, name + ": its mission runs (`sanctum revoke " + mission + "` ends it)"};
+    }
+    if (!lock) return std::move(lock).error();
+    SANCTUM_TRY(std::vector<LeaseRow> leases, journal.leases_of(mission));
+    const auto found =
+        std::find_if(leases.begin(), leases.end(), [&](const LeaseRow& row) { return row.lease == lease; });
+    if (found == leases.end()) return missing;
+    // What the record of the mission has to say is the vault's and the reaper's word, not the operator's.
+    if (ledger_of(state_folder, mission) == Ledger::Open) {
+        return Error{Errc::Denied, name + ": its mission's record is not sealed (run `sanctum reap` first)"};
+    }
+    if (!may_be_alive(found->state)) {
+        return Error{Errc::Denied, name + " is " + std::string(name_of(found->state)) + ": there is nothing to forget"};
+    }
+    end_by(*found, LeaseEvent::TimePassed, "forgotten by the operator, who says that it is over; " + found->detail);
+    SANCTUM_CHECK(journal.update_leases({*found}, Journal::Durable::Now));
+    return std::move(*found);
+}
+
 Result<std::vector<std::string>> unfinished_missions(const std::string& state_folder, const Clock& clock) {
     std::vector<std::string> unfinished;
     if (::access((state_folder + "/state.db").c_str(), F_OK) != 0) return unfinished;
@@ -159,7 +186,7 @@ Result<std::vector<std::string>> unfinished_missions(const std::string& state_fo
         SANCTUM_TRY(std::vector<LeaseRow> leases, journal.leases_of(mission.mission));
         const bool is_open = std::any_of(leases.begin(), leases.end(), [&](LeaseRow& lease) {
             static_cast<void>(end_dead_lease(lease, clock.wall()));
-            return may_be_alive(lease);
+            return may_be_alive(lease.state);
         });
         if (is_open || is_locked(state_folder, mission.mission)) unfinished.push_back(mission.mission);
     }

@@ -36,6 +36,13 @@ using GiveBack = std::function<RetireOutcome(const LeaseRow&)>;
 [[nodiscard]] Result<ReapReport> reap(const std::string& state_folder, const std::string& only, const Clock& clock,
                                       const GiveBack& give_back, const std::function<void(const LeaseRow&)>& on_end);
 
+/// The operator's word that a credential which may be alive (parked, orphaned) is over: its lease has ended from here
+/// on in the journal, and nothing is sent for it any more. The mission's record stays as it was sealed. Errors:
+/// InvalidProfile (`mission` is no mission id), NotFound, Denied (its mission runs or is not sealed, or the lease is
+/// over or has not ended), and as Journal.
+[[nodiscard]] Result<LeaseRow> forget_lease(const std::string& state_folder, const std::string& mission,
+                                            const std::string& lease);
+
 /// Missions that are not done with: their vault lives, or a credential of theirs may still be alive. Changes nothing.
 /// Errors: as Journal; Limit (kUnfinishedMissionsMax).
 [[nodiscard]] Result<std::vector<std::string>> unfinished_missions(const std::string& state_folder, const Clock& clock);

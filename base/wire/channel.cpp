@@ -211,7 +211,7 @@ std::optional<Packet> Channel::take_unread() {
 
 Result<std::optional<Packet>> Channel::receive() {
     if (std::optional<Packet> packet = take_unread()) return packet;
-    // One buffer per thread, wiped after each datagram that carried a secret: no allocation per message.
+    // One buffer per thread, wiped after each datagram that carried a secret or may have: no allocation per message.
     thread_local std::array<char, kWireDatagramBytesMax> buffer;
     iovec part{buffer.data(), buffer.size()};
     msghdr message{};
@@ -240,11 +240,12 @@ Result<std::optional<Packet>> Channel::receive() {
     }
     if (size == 0) return Error{Errc::Cancelled, "wire: the other process closed its end"};
     if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
+        wipe({buffer.data(), static_cast<std::size_t>(size)});
         return Error{Errc::Protocol, "wire: datagram larger than allowed"};
     }
     Result<std::vector<Packet>> packets = parse_datagram({buffer.data(), static_cast<std::size_t>(size)});
-    const bool carried_secret = packets.has_value() && !packets->back().secret.is_empty();
-    if (carried_secret) wipe({buffer.data(), static_cast<std::size_t>(size)});
+    const bool is_plain = packets.has_value() && packets->back().secret.is_empty();
+    if (!is_plain) wipe({buffer.data(), static_cast<std::size_t>(size)});
     if (!packets) return std::move(packets).error();
     packets->back().descriptors = std::move(descriptors);
     std::reverse(packets->begin(), packets->end());

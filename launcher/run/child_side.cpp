@@ -26,11 +26,6 @@ Result<UniqueFd> adopt(int fd, bool is_socket) {
     return UniqueFd(fd);
 }
 
-bool is_passed_on(std::int64_t signal) {
-    return signal == SIGINT || signal == SIGTERM || signal == SIGHUP || signal == SIGQUIT || signal == SIGUSR1 ||
-           signal == SIGUSR2;
-}
-
 Status wait_readable(int fd, BootTime deadline) {
     const SystemClock clock;
     for (;;) {
@@ -140,9 +135,8 @@ void ChildSide::tell_ended(const std::string& mission, const Ending& ending, con
 Result<std::optional<int>> ChildSide::next_signal() {
     SANCTUM_TRY(const std::optional<ChildDatagram> datagram, receive_child_datagram(client_.get()));
     if (!datagram) return std::optional<int>();
-    SANCTUM_TRY(const ChildSignal word, wire::from_json<ChildSignal>(datagram->text));
-    if (!is_passed_on(word.signal)) return Error{Errc::Protocol, "the client passes on what is no signal for a child"};
-    return std::optional<int>(static_cast<int>(word.signal));
+    SANCTUM_TRY(const int signal, parse_child_signal(datagram->text));
+    return std::optional<int>(signal);
 }
 
 }  // namespace sanctum::launcher

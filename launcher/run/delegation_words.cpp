@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -104,6 +105,14 @@ Result<ChildRequest> parse_child_request(std::string_view text) {
                            });
     if (!are_words) return malformed("a zero byte in an argument or variable");
     return request;
+}
+
+Result<int> parse_child_signal(std::string_view text) {
+    constexpr std::array<int, 6> kPassedOn{SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
+    SANCTUM_TRY(const ChildSignal word, wire::from_json<ChildSignal>(text));
+    const auto found = std::find(kPassedOn.begin(), kPassedOn.end(), word.signal);
+    if (word.v == 1 && found != kPassedOn.end()) return *found;
+    return Error{Errc::Protocol, "the client passes on what is no signal for a child"};
 }
 
 Status check_handed_over(int fd, int number) {

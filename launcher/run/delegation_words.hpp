@@ -93,6 +93,10 @@ struct ChildDatagram {
 /// Decodes and bounds what a request's memfd holds. Errors: Protocol, with what is wrong. Pure.
 [[nodiscard]] Result<ChildRequest> parse_child_request(std::string_view text);
 
+/// The signal that a ChildSignal names. Errors: Protocol (none that a child mission is told of, or another version).
+/// Pure.
+[[nodiscard]] Result<int> parse_child_signal(std::string_view text);
+
 /// Whether descriptor `fd`, which an agent handed over as its number `number`, may become its child's: a file, a pipe
 /// or a terminal. Errors: Denied (socket, folder, O_PATH, a handle of the kernel), Io.
 [[nodiscard]] Status check_handed_over(int fd, int number);

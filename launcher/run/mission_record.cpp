@@ -134,6 +134,7 @@ Result<ledger::Sealed> MissionRecord::seal(ledger::MissionEnded ended) {
     for (auto& [id, lease] : leases_) {
         if (lease.state != "held") continue;
         lease.state = "parked";
+        lease.expires_unix_ms = 0;  // what a held lease names is its own end, and not the credential's
         lease.detail = "its end was not known when this record was sealed (see: sanctum leases --all)";
         ledger_->append(lease);
     }

@@ -70,6 +70,7 @@ struct MissionView {
     std::vector<LeaseView> leases;
     std::string parent;                 ///< empty: a person started it
     std::vector<std::string> children;  ///< that run
+    std::vector<std::string> services;
     template <class Self, class Archive>
     static void fields(Self& self, Archive& archive) {
         archive("v", self.v);
@@ -92,6 +93,7 @@ struct MissionView {
         archive("leases", self.leases);
         archive("parent", self.parent);
         archive("children", self.children);
+        archive("services", self.services);
     }
 };
 
@@ -130,6 +132,7 @@ std::string describe_mission(const MissionParts& parts, std::string_view state,
     }
     view.parent = mission.parent;
     view.children = children;
+    for (const profiles::Service& service : mission.services) view.services.push_back(service.name);
     return wire::to_json(view);
 }
 

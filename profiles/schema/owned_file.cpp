@@ -118,6 +118,11 @@ Result<std::string> find_owned_program(const std::string& path) {
     return real;
 }
 
+Status check_owned_folder(const std::string& folder) {
+    SANCTUM_TRY(const std::string real, real_path(folder));
+    return check_folders(real + "/file");
+}
+
 std::optional<Fault> private_file_fault(const std::string& path) {
     struct stat status {};
     if (::stat(path.c_str(), &status) != 0) {

@@ -34,6 +34,10 @@ enum class Secrecy : std::uint8_t {
 /// regular file); Io.
 [[nodiscard]] Result<std::string> find_owned_program(const std::string& path);
 
+/// Whether a file that is made in `folder` could be read by read_owned_file(). Errors: NotFound, NotPermitted with the
+/// command that mends it, Io.
+[[nodiscard]] Status check_owned_folder(const std::string& folder);
+
 /// Why a key file cannot be used, nullopt when it can; a file that does not exist yet is no fault.
 [[nodiscard]] std::optional<Fault> private_file_fault(const std::string& path);
 

@@ -4,6 +4,8 @@
 #include "base/limits.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cctype>
 
 namespace sanctum::profiles {
 namespace {
@@ -33,6 +35,19 @@ bool check_text(Diagnostics& diagnostics, const TomlValue& value, std::string_vi
         return false;
     }
     return true;
+}
+
+// `token`, `client_secret`, `API-KEY`: what would stand behind it must not be repeated.
+bool names_a_secret(std::string_view key) {
+    std::string name(key);
+    std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) {
+        return c == '-' ? '_' : static_cast<char>(std::tolower(c));
+    });
+    constexpr std::array<std::string_view, 9> kWords{"secret", "token",   "password",   "passphrase", "passwd",
+                                                     "apikey", "api_key", "private_key", "credential"};
+    return std::any_of(kWords.begin(), kWords.end(), [&](std::string_view word) {
+        return name == word || name.ends_with("_" + std::string(word));
+    });
 }
 
 }  // namespace
@@ -166,6 +181,14 @@ void TableReader::finish() {
             return std::find(keys.begin(), keys.end(), member.key) != keys.end();
         };
         if (is_in(known_) || is_in(refused_)) continue;
+        if (names_a_secret(member.key)) {
+            diagnostics_.error(member.at, "unknown key " + quote(member.key) + " in " + title_ +
+                                              "; a secret is never written into a file of this kind",
+                               "keep it with `sanctum vault add NAME` for an account of the operator's configuration, "
+                               "and get another one: this one may have been read",
+                               Show::NotTheValue);
+            continue;
+        }
         diagnostics_.error(member.at, "unknown key " + quote(member.key) + " in " + title_,
                            suggest(member.key, known_));
     }

@@ -41,6 +41,8 @@ GOALS = {
     "revocation_ms": (100.0, "below", "ms from the start of `sanctum revoke` to the first refused request, p50"),
     "h1_keepalive_rps_vs_nginx": (1.0, "above", "times nginx, requests/s over 16 kept connections"),
     "h1_keepalive_rps_vs_mitmproxy": (25.0, "above", "times mitmproxy, requests/s over 16 kept connections"),
+    "h1_keepalive_rps_vs_sandbox-runtime": (10.0, "above",
+                                            "times sandbox-runtime, requests/s over 16 kept connections"),
     "h1_new_connections_vs_nginx": (1.0, "above", "times nginx, new TLS connections/s"),
     "body_10mib_vs_nginx": (0.9, "above", "times nginx, 10 MiB bodies"),
     "latency_added_p50_ms": (0.3, "below", "ms over direct, 32 connections below saturation, p50"),
@@ -339,7 +341,7 @@ class Bench:
                     self.row(f"{name}, {way}, CPU", values["cpu_us"], "us/request")
             self.compare_loads(f"{name}, requests/s", result, "rps")
             self.compare_loads(f"{name}, CPU per request", result, "cpu_us")
-        for peer in {"nginx", "mitmproxy"} & set(kept):
+        for peer in {"nginx", "mitmproxy", "sandbox-runtime"} & set(kept):
             self.ratios[f"h1_keepalive_rps_vs_{peer}"] = kept["sanctum"]["rps"] / kept[peer]["rps"]
         self.ratios["h1_new_connections_vs_nginx"] = fresh["sanctum"]["rps"] / fresh["nginx"]["rps"]
         self.row("CPU per request vs nginx", kept["sanctum"]["cpu_us"] / kept["nginx"]["cpu_us"], "x")

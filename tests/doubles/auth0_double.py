@@ -17,6 +17,7 @@ INSTALLED = HERE.parents[1] / "build" / "doubles"
 VAULT_GRANT = "urn:auth0:params:oauth:grant-type:token-exchange:federated-connection-access-token"
 EXCHANGE_GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
+CIBA_GRANT = "urn:openid:params:grant-type:ciba"
 FEDERATED_TOKEN = "http://auth0.com/oauth/token-type/federated-connection-access-token"
 WORKER_TOKEN = "http://auth0.com/oauth/token-type/token-vault-access-token"
 TOKEN_TYPE = "urn:ietf:params:oauth:token-type:"
@@ -155,6 +156,13 @@ class Auth0Double(Provider):
 
     def deny_device(self, user_code):
         self.tell("device", user_code=user_code, deny=True)
+
+    def approve(self, auth_req_id):
+        """The user at the device to which a CIBA request was pushed."""
+        self.tell("approval", auth_req_id=auth_req_id)
+
+    def deny(self, auth_req_id):
+        self.tell("approval", auth_req_id=auth_req_id, deny=True)
 
     def is_alive(self, token):
         return self.tell("alive", token=token)

@@ -58,8 +58,16 @@ class GitHubDouble(Double):
                                       "permissions": permissions, "id": number}
 
     def user_token(self, user="octocat", has_refresh=True):
-        """A token of a user who authorised the App, and its refresh token, as after a login."""
+        """A token of a user who authorised the App, and its refresh token, as after a login; without one it does not
+        run out, nor does what is narrowed from it."""
         return self._user_pair(None, user, has_refresh)
+
+    def end_user_tokens(self):
+        """Every user's own token has run out, with what was narrowed from it; refresh tokens live on."""
+        with self._lock:
+            for token in self.tokens.values():
+                if token.kind in ("user_token", "scoped_token"):
+                    token.expires_at = min(token.expires_at or time.time(), time.time())
 
     def approve_device(self, user_code, user="octocat"):
         self._device(user_code)["user"] = user
@@ -113,7 +121,8 @@ class GitHubDouble(Double):
         if exceeds(permissions, installation["permissions"]):
             raise refusal(422, "The permissions requested are not granted to this installation.")
         if request.is_fault("wider"):
-            permissions = {**permissions, **dict(each.split(":") for each in request.fault["scopes"])}
+            permissions = {**permissions, **dict(each.split(":") for each in request.fault.get("scopes", []))}
+            names = [*names, *request.fault.get("repositories", [])]
         request.note["returned"] = _scopes(permissions, names)
         token = self._installation_token(request, permissions, names, installation)
         body = {"token": token.value, "expires_at": _stamp(token.expires_at), "permissions": permissions,
@@ -164,7 +173,8 @@ class GitHubDouble(Double):
     def _user_pair(self, request, user, has_refresh=True):
         parent = Token(f"grant:{random_text(20)}", "grant", more={"user": user})
         self.tokens[parent.value] = parent
-        access = self.mint(request, "user_token", "ghu_", ttl=USER_SECONDS, parent=parent, user=user)
+        access = self.mint(request, "user_token", "ghu_", ttl=USER_SECONDS if has_refresh else None, parent=parent,
+                           user=user)
         refresh = self.mint(request, "refresh_token", "ghr_", length=80, parent=parent, user=user) \
             if has_refresh else None
         return access.value, refresh.value if refresh else None
@@ -190,10 +200,12 @@ class GitHubDouble(Double):
             permissions = {**permissions, **dict(each.split(":") for each in request.fault["scopes"])}
         request.note["returned"] = _scopes(permissions, names)
         # A child: the user's own token lives on when it is deleted.
-        child = self.mint(request, "scoped_token", "ghu_", ttl=USER_SECONDS, user=base.more["user"],
-                          permissions=permissions, repositories=names, owner=found[0]["owner"], parent=base)
+        child = self.mint(request, "scoped_token", "ghu_", ttl=USER_SECONDS if base.expires_at else None, parent=base,
+                          user=base.more["user"], permissions=permissions, repositories=names,
+                          owner=found[0]["owner"])
         return 200, {"id": 1, "token": child.value, "token_last_eight": child.value[-8:],
-                     "expires_at": _stamp(child.expires_at), "scopes": [], "app": {"client_id": client_id},
+                     "expires_at": child.expires_at and _stamp(child.expires_at), "scopes": [],
+                     "app": {"client_id": client_id},
                      "installation": {"permissions": permissions, "repository_selection": "selected",
                                       "account": {"login": found[0]["owner"]}}}
 
@@ -220,7 +232,8 @@ class GitHubDouble(Double):
         token = self.live(request.json().get("access_token"), "user_token", "scoped_token")
         if not token or client_id != self.client_id:
             raise refusal(404, "Not Found")
-        return 200, {"id": 1, "token": token.value, "expires_at": _stamp(token.expires_at), "user": token.more["user"]}
+        return 200, {"id": 1, "token": token.value, "expires_at": token.expires_at and _stamp(token.expires_at),
+                     "user": token.more["user"]}
 
     def revoke_credentials(self, request):
         """Without authentication, and known or not: accepted."""

@@ -15,8 +15,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from auth0_double import (DEVICE_GRANT, EXCHANGE_GRANT, FEDERATED_TOKEN, HERE, INSTALLED, TOKEN_TYPE,  # noqa: E402,F401
-                          VAULT_GRANT, WORKER_TOKEN, Auth0Double, is_installed, node, public_jwk)
+from auth0_double import (CIBA_GRANT, DEVICE_GRANT, EXCHANGE_GRANT, FEDERATED_TOKEN, HERE,  # noqa: E402,F401
+                          INSTALLED, TOKEN_TYPE, VAULT_GRANT, WORKER_TOKEN, Auth0Double, is_installed, node, public_jwk)
 from aws_double import AwsDouble  # noqa: E402
 from github_double import GitHubDouble  # noqa: E402
 from google_double import GoogleDouble  # noqa: E402

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import subprocess
+import threading
 import time
 import urllib.parse
 import uuid
@@ -16,8 +17,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from jwts import sign, to_text
-from providers import (DEVICE_GRANT, EXCHANGE_GRANT, FEDERATED_TOKEN, HERE, TOKEN_TYPE, VAULT_GRANT, Auth0Double, node,
-                       public_jwk)
+from providers import (CIBA_GRANT, DEVICE_GRANT, EXCHANGE_GRANT, FEDERATED_TOKEN, HERE, TOKEN_TYPE, VAULT_GRANT,
+                       Auth0Double, node, public_jwk)
 
 USER = "auth0|u1"
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -443,6 +444,92 @@ def test_a_machines_token_is_not_a_users(mine):
     assert mine.ask("GET", "accounts", token="x").status_code == 401
 
 
+# ---- approvals (CIBA) ------------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def approver(auth0, web):
+    """A client that may ask; returns a function that starts a request, keyword arguments change or remove a field."""
+    auth0.client("app", secret="s3cret", grants=[CIBA_GRANT], authorization_details_types=["mission"])
+
+    def start(**changes):
+        hint = json.dumps({"format": "iss_sub", "iss": auth0.issuer, "sub": USER})
+        fields = {"client_id": "app", "client_secret": "s3cret", "scope": "openid", "login_hint": hint,
+                  "binding_message": "Send 3 mails #42", **changes}
+        sent = {name: each for name, each in fields.items() if each is not None}
+        return web.post(f"{auth0.url}bc-authorize", data=sent)
+    return start
+
+
+def redeem(token, auth_req_id):
+    return token(grant_type=CIBA_GRANT, client_id="app", client_secret="s3cret", auth_req_id=auth_req_id)
+
+
+def test_an_approval_gives_tokens_once_and_names_what_was_approved(auth0, token, approver):
+    audience = "https://broker.test/"
+    auth0.tenant(ciba_interval=0, apis={audience: {"scopes": ["approve"]}})
+    details = [{"type": "mission", "digest": "ab"}]
+    started = approver(audience=audience, scope="openid approve",
+                       authorization_details=json.dumps(details)).json()
+    assert (started.get("expires_in"), started.get("interval")) == (300, 0), started
+    waiting = redeem(token, started["auth_req_id"])
+    assert (waiting.status_code, waiting.json()["error"]) == (400, "authorization_pending")
+    auth0.approve(started["auth_req_id"])
+    told = redeem(token, started["auth_req_id"]).json()
+    assert told["access_token"] and told["id_token"] and "refresh_token" not in told
+    assert told["authorization_details"] == details
+    again = redeem(token, started["auth_req_id"])
+    assert again.json()["error"] == "invalid_grant"
+    asked, = auth0.log(path="/bc-authorize")
+    assert (asked["user"], asked["message"]) == (USER, "Send 3 mails #42")
+    assert json.loads(asked["authorization_details"]) == details
+
+
+@pytest.mark.parametrize("changes, error", [
+    ({"binding_message": None}, "invalid_binding_message"), ({"binding_message": "x" * 65}, "invalid_binding_message"),
+    ({"binding_message": "50 % off!"}, "invalid_binding_message"), ({"login_hint": USER}, "invalid_request"),
+    ({"login_hint": json.dumps({"format": "iss_sub", "iss": "https://other.test/", "sub": USER})}, "invalid_request"),
+    ({"login_hint": None}, "invalid_request"), ({"requested_expiry": "259201"}, "invalid_request"),
+    ({"requested_expiry": "0"}, "invalid_request"), ({"scope": "profile"}, "invalid_request")])
+def test_a_request_for_approval_that_breaks_a_rule_is_refused(auth0, approver, changes, error):
+    answer = approver(**changes)
+    assert (answer.status_code, answer.json()["error"]) == (400, error), answer.text
+
+
+def test_a_user_without_a_device_cannot_be_asked_nor_may_a_client_without_the_grant(auth0, approver):
+    auth0.tenant(not_enrolled=[USER])
+    assert "No eligible notification channels" in approver().json()["error_description"]
+    auth0.tenant(not_enrolled=[])
+    auth0.client("app", secret="s3cret", grants=["refresh_token"])
+    assert approver().status_code in (400, 403)
+
+
+def test_a_denied_and_an_expired_request_are_both_denied(auth0, token, approver):
+    denied = approver().json()["auth_req_id"]
+    auth0.deny(denied)
+    expired = approver(requested_expiry="1").json()
+    assert expired["expires_in"] == 1
+    for request in (denied, expired["auth_req_id"]):
+        told = wait_until_decided(token, request)
+        assert (told.status_code, told.json()["error"]) == (400, "access_denied")
+
+
+def wait_until_decided(token, request):
+    for _ in range(200):
+        told = redeem(token, request)
+        if told.json()["error"] not in ("authorization_pending", "slow_down"):
+            return told
+        threading.Event().wait(0.05)
+    raise AssertionError(told.text)
+
+
+def test_a_client_that_asks_too_often_is_slowed_down_by_body_and_header(auth0, token, approver):
+    request = approver().json()["auth_req_id"]
+    first, second = (redeem(token, request) for _ in range(2))
+    assert first.json()["error"] == "authorization_pending"
+    assert (second.status_code, second.json()["error"], second.json()["interval"]) == (400, "slow_down", 10)
+    assert second.headers["retry-after"] == "10"
+
+
 # ---- Auth0's own client ---------------------------------------------------------------------------------------------
 
 def sdk(double, authority, call, options, **credentials):
@@ -473,6 +560,19 @@ def test_auth0s_own_client_exchanges_and_understands_each_refusal(auth0, authori
     auth0.connection("github")
     assert ask(refreshToken=held, connection="github")["cause"] == "federated_connection_refresh_token_not_found"
     assert ask(refreshToken="dead")["cause"] == "invalid_grant"
+
+
+def test_auth0s_own_client_asks_for_an_approval_and_redeems_it(auth0, authority, approver):
+    asked = {"bindingMessage": "Send 3 mails", "loginHint": {"sub": USER}, "requestedExpiry": 120}
+    started = sdk(auth0, authority, "initiateBackchannelAuthentication", asked, clientSecret="s3cret")
+    assert (started["expiresIn"], started["interval"]) == (120, 5), started
+    redeemed = {"authReqId": started["authReqId"]}
+    assert sdk(auth0, authority, "backchannelAuthenticationGrant", redeemed,
+               clientSecret="s3cret")["cause"] == "authorization_pending"
+    auth0.approve(started["authReqId"])
+    assert sdk(auth0, authority, "backchannelAuthenticationGrant", redeemed, clientSecret="s3cret")["accessToken"]
+    assert sdk(auth0, authority, "backchannelAuthenticationGrant", redeemed,
+               clientSecret="s3cret")["cause"] == "invalid_grant"
 
 
 def test_auth0s_own_client_signs_assertions_that_the_double_takes(auth0, authority, tmp_path):

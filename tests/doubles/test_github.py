@@ -110,6 +110,16 @@ def test_a_users_token_has_a_narrower_child_that_dies_alone(app):
     assert app.application("DELETE", "token", access_token=child).status_code == 404
 
 
+def test_a_token_without_a_refresh_token_does_not_run_out_nor_does_its_child(app):
+    for has_refresh in (True, False):
+        parent, _ = app.double.user_token(has_refresh=has_refresh)
+        for path, asked in (("token/scoped", {"target": "acme"}), ("token", {})):
+            told = app.application("POST", path, access_token=parent, **asked)
+            assert told.status_code == 200 and bool(told.json()["expires_at"]) == has_refresh
+        app.double.end_user_tokens()
+        assert app.application("POST", "token", access_token=parent).status_code == 404
+
+
 def test_narrowing_needs_the_secret_a_live_token_and_a_target(app):
     parent, _ = app.double.user_token()
     asked = {"access_token": parent, "target": "acme"}

@@ -331,6 +331,24 @@ def test_revoking_the_child_leaves_the_parent(machine):
     assert receipt_of(outcome.folder)["children"][0]["reason"] == "revoked"
 
 
+def test_a_service_taken_back_by_its_name_alone_is_taken_from_every_mission_that_has_it_and_from_no_other(machine,
+                                                                                                          upstream):
+    loop = (f"echo up; while curl -fsS https://{API}/describe >/dev/null; do sleep 0.05; done; echo refused; "
+            "read x </dev/zero")
+    running = start_pair(machine, loop)
+    upstream.wait_for(2, "/describe")
+
+    other = machine.expect_ok(machine.sanctum("revoke", "--service", "nowhere")).stdout.decode()
+    assert other == "no mission that has service nowhere is running\n"
+    told = machine.expect_ok(machine.sanctum("revoke", "--service", "api")).stdout.decode()
+
+    assert running.read_line() == "refused"
+    assert {line.rsplit(" ", 1)[-1] for line in told.splitlines()} >= {running.mission}, told
+    assert all(line.startswith("revoked service api of ") for line in told.splitlines()), told
+    machine.expect_ok(machine.sanctum("revoke", running.mission))
+    running.finish()
+
+
 def test_a_service_taken_back_from_the_parent_is_taken_from_the_child(machine, upstream):
     loop = (f"echo up; while curl -fsS https://{API}/describe >/dev/null; do sleep 0.05; done; echo refused; "
             "read x </dev/zero")

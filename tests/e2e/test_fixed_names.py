@@ -32,9 +32,10 @@ def test_the_programs_are_where_they_belong(program):
     assert (BIN / program).is_file()
 
 
+@pytest.mark.parametrize("option", ["--help", "-h"])
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_each_script_prints_help(script):
-    shown = subprocess.run([SOURCE / "scripts" / script, "--help"], capture_output=True, text=True, check=False)
+def test_each_script_prints_help(script, option):
+    shown = subprocess.run([SOURCE / "scripts" / script, option], capture_output=True, text=True, check=False)
 
     assert shown.returncode == 0 and "usage: scripts/" + script in shown.stdout, shown
 

@@ -536,6 +536,20 @@ def test_a_provider_whose_metadata_does_not_fit_starts_no_mission(rig, finder, c
     assert corp.log(path=TOKEN) == []
 
 
+@pytest.mark.parametrize("where", [{"issuer": ISSUER}, {"resource": RESOURCE}])
+def test_a_provider_that_does_not_answer_holds_no_start_for_longer_than_its_deadline(rig, finder, corp, where):
+    for path in ("/.well-known/oauth-authorization-server", "/.well-known/oauth-protected-resource"):
+        corp.fail("slow_answer", path=path, seconds=14, times=0)
+    profile = finder(where)
+    began = time.monotonic()
+    outcome = rig.run("sh", "-c", GET, profile=profile)
+
+    assert outcome.code == 125 and time.monotonic() - began < 20, outcome
+    assert "it did not answer in time (it is asked at each start" in outcome.errors, outcome.errors
+    assert outcome.errors.count("provider corp") == 1, outcome.errors
+    assert corp.log(path=TOKEN) == []
+
+
 @pytest.mark.parametrize("case, word", [("not among", "does not take tokens of issuer"), ("nowhere", "write `issuer`"),
                                         ("down", "provider corp")])
 def test_a_provider_that_is_not_found_starts_no_mission(rig, finder, corp, case, word, request):

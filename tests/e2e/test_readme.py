@@ -3,6 +3,7 @@
 
 import fnmatch
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -80,10 +81,10 @@ def test_the_quickstart_shows_the_main_job_and_leaves_nothing(identity):
     identities.require((SOURCE / "build/servers/usr/sbin/lighttpd").exists(), "no lighttpd (scripts/setup test)")
     folder = Path(identities.make_folder(identity, "sanctum-e2e-"))  # a short path: sockets are made below it
     environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(folder), "LANG": "C.UTF-8",
-                   "TMPDIR": str(folder), "SANCTUM_BIN": str(BIN)}
+                   "TMPDIR": str(folder), "SANCTUM_BIN": os.path.relpath(BIN, folder)}
     try:
         done = subprocess.run([SOURCE / "scripts/quickstart"], env=environment, stdin=subprocess.DEVNULL, text=True,
-                              capture_output=True, check=False, timeout=100, **identity.popen)
+                              cwd=folder, capture_output=True, check=False, timeout=100, **identity.popen)
         left = list(folder.iterdir())
     finally:
         shutil.rmtree(folder)

@@ -287,6 +287,17 @@ def test_concurrent_calls_make_one_exchange(rig, operator, upstream, auth0):
     assert len(auth0.log(path="/oauth/token")) == 1
 
 
+def test_with_a_provider_50_ms_away_the_first_call_waits_for_one_exchange_and_no_later_one_waits(rig, operator,
+                                                                                                 upstream, auth0):
+    auth0.fail("slow", seconds=0.05, path="/oauth/token", times=0)
+    outcome = rig.run("sh", "-c", f"for i in 1 2 3 4 5 6; do curl -sS --fail https://{API}/describe; done",
+                      profile=operator)
+    assert outcome.code == 0, outcome
+    exchange, = auth0.log(path="/oauth/token")
+    first, *later = [call.time for call in upstream.exchanges]
+    assert exchange["time"] < first < min(later) and len(later) == 5
+
+
 @pytest.mark.parametrize("is_warm", [True, False])
 def test_a_warm_service_has_its_credential_before_the_first_call(rig, operator, upstream, auth0, github, is_warm):
     """For what is of low risk. Without the word nothing is asked for before it is needed."""
@@ -435,6 +446,19 @@ def test_a_killed_vaults_mission_token_is_revoked_by_the_reaper_that_may_have_th
     assert own["state"] == ("gone" if is_allowed else "parked")
     assert ("by the reaper" if is_allowed else "reap_with_secret = true") in own["detail"], own
     assert auth0.is_alive(user)
+    if is_allowed:
+        return
+    # How long it lives nobody has said: it is on record until somebody knows that it is over.
+    assert own["expires"] is None, own
+    assert "may be alive, end not known" in rig.sanctum("show", running.mission).stdout.decode()
+    name = f"{running.mission}/{own['lease']}"
+    [line] = [line for line in rig.sanctum("leases").stdout.decode().splitlines() if "offline_access" in line]
+    assert "parked, end not known, 0 uses" in line, line
+    assert rig.sanctum("reap", "--forget", f"{running.mission}/l99").returncode == 1
+    forgotten = rig.expect_ok(rig.sanctum("reap", "--forget", name)).stdout.decode()
+    assert "expired, forgotten by the operator, who says that it is over" in forgotten, forgotten
+    assert "offline_access" not in rig.sanctum("leases").stdout.decode()
+    rig.expect_ok(rig.sanctum("audit", "verify"))
 
 
 def test_a_tenant_without_the_exchange_is_a_refusal_that_names_the_setting(rig, mission_tokens, auth0, upstream):
@@ -445,6 +469,22 @@ def test_a_tenant_without_the_exchange_is_a_refusal_that_names_the_setting(rig, 
     assert json.loads(outcome.stdout)["rule"] == "misconfigured", outcome
     assert f"Custom Token Exchange profile for {MISSION_TYPE}" in outcome.of_type("exchange.refused")[0]["detail"]
     assert upstream.exchanges == [] and auth0.log(path="/oauth/revoke") == []
+
+
+def test_a_tenant_that_rotates_refresh_tokens_gives_no_token_of_a_mission_and_keeps_the_users_consent(
+        rig, mission_tokens, auth0, upstream):
+    """Two missions after one another: the second one sends the token that the first one left in the store."""
+    profile, user = mission_tokens()
+    auth0.client("sanctum", secret="client-canary-3f1a77", grants=[VAULT_GRANT, EXCHANGE_GRANT, "refresh_token"],
+                 refresh_token={"rotation_type": "rotating"})
+    for _ in range(2):
+        outcome = rig.run("curl", "-sS", f"https://{API}/describe", profile=profile)
+        assert json.loads(outcome.stdout)["rule"] == "misconfigured", outcome
+        assert "switch refresh-token rotation off" in outcome.of_type("exchange.refused")[0]["detail"]
+
+    sent = [entry["status"] for entry in auth0.log(path="/oauth/token")]
+    assert sent == [200, 200], "no old token came again, and nothing was exchanged"
+    assert set(auth0.refresh_tokens(USER)) != {user} and upstream.exchanges == []
 
 
 WAIT = f"""
@@ -466,6 +506,11 @@ def test_a_killed_vault_leaves_nothing_alive_that_the_reaper_can_give_back(rig, 
     assert set(github.revoked()) == set(github.issued())
     ended = [lease for lease in lease_ends(outcome) if lease["thumbprint"] in github.issued()]
     assert [lease["state"] for lease in ended] == ["gone"] and "by the reaper" in ended[0]["detail"], ended
+    # The vault told its journal nothing of its last second; the records of exchanges did.
+    told = [lease for lease in json.loads(base64.b64decode(outcome.receipt["payload"]))["leases"]
+            if lease["thumbprint"] in github.issued()]
+    assert [lease["uses"] for lease in told] == [1] and ended[0]["uses"] in (0, 1), (told, ended)
+    assert "" < told[0]["first_used"] <= told[0]["last_used"] <= told[0]["ended"], told
 
 
 @pytest.mark.parametrize("is_allowed", [True, False])
@@ -519,6 +564,17 @@ def test_what_a_provider_that_is_down_keeps_is_given_back_by_a_later_reap(rig, o
 
     assert done.returncode == 0, done
     assert set(github.revoked()) == set(github.issued())
+
+
+def test_an_installation_token_for_other_repositories_than_asked_is_taken_back_and_refused(rig, operator, github):
+    path = "/app/installations/77/access_tokens"
+    github.fail("wider", repositories=["site"], path=path)
+    outcome = rig.run("sh", "-c", "curl -sS https://api.github.com/repos/acme/api/issues", profile=operator)
+
+    assert json.loads(outcome.stdout)["rule"] == "scope_too_wide", outcome
+    assert "acme/site" in outcome.of_type("exchange.refused")[0]["detail"]
+    assert set(github.revoked()) == set(github.issued("installation_token")) != set()
+    assert not github.log(path="/repos/acme/api/issues")
 
 
 # ---- a user's token of a GitHub App ---------------------------------------------------------------------------------
@@ -576,8 +632,90 @@ def test_a_users_token_of_an_app_is_narrowed_to_the_mission_and_only_that_ends(r
     assert children <= set(github.revoked()) and (has_refresh or not own & set(github.revoked()))
     if has_refresh:
         assert len([entry for entry in github.log() if entry["path"].endswith("/access_token")]) == 1, "one refresh"
+        [wider] = github.issued("user_token")
+        assert all(wider in lease["detail"] for lease in lease_ends(outcome)), "what it made is on record"
         again = rig.run("curl", "-sS", "--fail", ISSUES, profile=profile)
         assert again.code == 0, "and its successor is in the store"
+
+
+def refreshes(github):
+    return len(github.log(path="/login/oauth/access_token", grant="refresh_token"))
+
+
+# Calls as often as the test sends it a line, and says how each ended.
+ON_CALL = f"while read -r url; do curl -sS -o /dev/null -w '%{{http_code}}\\n' $url; done"
+
+
+def call(running, url=ISSUES):
+    running.send(url + "\n")
+    return running.read_line()
+
+
+def test_two_missions_of_one_user_share_one_token_and_neither_ends_the_others(rig, github, github_user):
+    _, refresh = github.user_token()
+    profile = github_user(refresh)
+    missions = [rig.start("sh", "-c", ON_CALL, profile=profile).wait_until_started() for _ in range(2)]
+
+    assert [call(mission) for mission in missions * 3] == ["200"] * 6
+    assert refreshes(github) == 1 and len(github.issued("scoped_token")) == 2
+    github.end_user_tokens()
+    assert [call(mission) for mission in missions * 3] == ["200"] * 6, "one renews, the other finds that"
+    assert refreshes(github) == 2 and len(github.issued("scoped_token")) == 4
+
+    first, last = missions
+    assert first.finish().code == 0
+    assert call(last) == "200", "the end of one ends nothing of the other's"
+    assert last.finish().code == 0
+    again = rig.run("curl", "-sS", "--fail", ISSUES, profile=profile)
+    assert again.code == 0 and refreshes(github) == 2, "the next mission finds it in the store"
+
+
+def test_where_the_app_is_not_installed_nothing_is_renewed_and_nobody_elses_token_ends(rig, github, github_user):
+    _, refresh = github.user_token()
+    profile = github_user(refresh)
+    profile.write_text(profile.read_text().replace('["acme/api"]', '["acme/api", "other/*"]'))
+    elsewhere = [f"https://api.github.com/repos/other/{name}/issues" for name in "xyz"]
+    outcome = rig.run("sh", "-c", f"curl -sS --fail {ISSUES}; " +
+                      "".join(f"curl -sS {url}; echo; " for url in elsewhere) + f"curl -sS --fail {ISSUES}",
+                      profile=profile)
+
+    assert outcome.code == 0, outcome
+    refused = outcome.of_type("exchange.refused")
+    assert len(refused) == 3 and all("not installed for other" in each["detail"] for each in refused), outcome
+    assert outcome.text.count('"misconfigured"') == 3, outcome
+    assert refreshes(github) == 1 and len(github.issued("scoped_token")) == 1
+    assert [entry["status"] for entry in github.log(path="/repos/acme/api/issues")] == [200, 200]
+
+
+def test_two_needs_at_once_after_the_users_token_died_are_both_answered_with_one_refresh(rig, github, github_user):
+    _, refresh = github.user_token()
+    running = rig.start("sh", "-c", f"{ON_CALL}; curl -sS -o r -w '%{{http_code}} ' {ISSUES} & "
+                                    f"curl -sS -o w -w '%{{http_code}} ' -d '{{}}' {ISSUES} & wait",
+                        profile=github_user(refresh)).wait_until_started()
+    assert call(running) == "200"
+    github.end_user_tokens()
+    # Both are on their way with the dead token before either hears of it.
+    github.fail("slow", path=f"/applications/{github.client_id}/token", method="POST", seconds=1, times=4)
+
+    outcome = running.finish()
+
+    assert outcome.code == 0 and sorted(outcome.text.split()) == ["200", "201"], outcome
+    narrowed = [entry["status"] for entry in github.log() if entry["path"].endswith("/token/scoped")]
+    assert narrowed == [200, 404, 404, 200, 200] and refreshes(github) == 2, "one at the start, one for both"
+    assert not outcome.refused
+
+
+def test_a_users_token_that_does_not_run_out_is_never_renewed_and_its_end_is_told(rig, github, github_user):
+    token, _ = github.user_token(has_refresh=False)
+    running = rig.start("sh", "-c", ON_CALL, profile=github_user(token)).wait_until_started()
+    assert call(running) == "200"
+    github.end_user_tokens()
+    assert call(running) == "401"
+
+    outcome = running.finish()
+
+    assert refreshes(github) == 0
+    assert "sanctum connect octocat" in outcome.of_type("exchange.outcome")[-1]["evidence"]["not_sent_again"]
 
 
 def test_a_user_who_was_asked_is_what_the_next_mission_narrows(rig, github, github_user):

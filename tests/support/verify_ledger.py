@@ -31,7 +31,7 @@ HEX = re.compile(r"[0-9a-f]{64}\Z")
 TYPES = {"mission.started", "connection.opened", "connection.refused", "exchange.intent", "exchange.refused",
          "exchange.outcome", "lease.changed", "approval.changed", "head.signed", "mission.ended", "child.started",
          "child.refused", "child.ended"}
-SCHEMAS = ("sanctum.receipt/1", "sanctum.receipt/2")
+SCHEMAS = ("sanctum.receipt/1", "sanctum.receipt/2", "sanctum.receipt/3")
 OF_SECOND_SCHEMA = ("first_used", "last_used", "confirmed", "detail")  # members of a lease's row
 DETAIL_MAX = 512
 ROWS_MAX = 4096
@@ -161,6 +161,7 @@ class Sums:
                        "sent": 0, "received": 0, "scrubbed": 0}
         self.services, self.hosts, self.leases, self.approvals, self.open = {}, {}, {}, {}, {}
         self.children, self.children_refused, self.has_children = {}, {}, False
+        self.uses = {}  # lease: (number, first, last), by the records of exchanges
         self.more_rows = 0
 
     @staticmethod
@@ -203,7 +204,7 @@ class Sums:
             used = (covered or record["needed"] or [[]])[0]
         else:
             self.count(self.hosts, name)
-        self.open[number_of(record["exchange"])] = (name, used, record["t"])
+        self.open[number_of(record["exchange"])] = (name, used, record["t"], record.get("lease") or "")
         if len(self.open) > OPEN_MAX:
             self.end(min(self.open), "unknown")
 
@@ -223,7 +224,10 @@ class Sums:
         if exchange in self.open:
             self.use(*self.open.pop(exchange))
 
-    def use(self, name, scopes, time):
+    def use(self, name, scopes, time, lease):
+        if lease and (lease in self.uses or len(self.uses) < ROWS_MAX):
+            number, first, last = self.uses.get(lease, (0, time, time))
+            self.uses[lease] = (number + 1, min(first, time), max(last, time))
         for scope in scopes if name in self.services else []:
             used = self.services[name]["used"]
             if len(used) >= ROWS_MAX and scope not in used:
@@ -277,13 +281,21 @@ class Sums:
 
     def leases_in(self, schema):
         left_out = OF_SECOND_SCHEMA if schema == SCHEMAS[0] else ()
-        return [{name: value for name, value in row.items() if name not in left_out} for row in self.leases.values()]
+        rows = [dict(row) for row in self.leases.values()]
+        for row in rows if schema == SCHEMAS[2] else []:
+            number, first, last = self.uses.get(row["lease"], (0, "", ""))
+            if number > row["uses"]:
+                row["uses"] = number
+                row["first_used"] = min(row["first_used"] or first, first)
+                row["last_used"] = max(row["last_used"], last)
+            row["confirmed"] = row["confirmed"] and row["retire"] != "none"
+        return [{name: value for name, value in row.items() if name not in left_out} for row in rows]
 
     def receipt(self, schema, head_seq, head, previous):
         started, ended = self.started, self.ended
-        for name, scopes, time in self.open.values():
+        for name, scopes, time, lease in self.open.values():
             self.count(self.counts["outcomes"], "unknown")
-            self.use(name, scopes, time)
+            self.use(name, scopes, time, lease)
         enforced = started["enforced"]
         missing = enforced.get("limits_missing", [])
         limits = "not" if enforced["limits"] == "none" else "partly" if missing else "fully"

@@ -102,6 +102,18 @@ int list_unfinished(const std::string& state, const Clock& clock) {
     return std::fflush(stdout) == 0 ? 0 : 1;
 }
 
+int forget(const std::string& state, const std::string& name) {
+    const std::size_t slash = std::min(name.find('/'), name.size());
+    const std::string lease = slash < name.size() ? name.substr(slash + 1) : std::string();
+    const Result<LeaseRow> forgotten = forget_lease(state, name.substr(0, slash), lease);
+    if (!forgotten) {
+        std::fprintf(stderr, "sanctum reap: %s\n", forgotten.error().what.c_str());
+        return forgotten.error().code == Errc::InvalidProfile ? 2 : 1;
+    }
+    print_end_in_words(*forgotten);
+    return std::fflush(stdout) == 0 ? 0 : 1;
+}
+
 // Might this credential still be worth something to somebody?
 bool may_live(const LeaseRow& row, WallTime now) {
     const bool is_over = row.state == LeaseState::Gone || row.state == LeaseState::Expired ||
@@ -113,8 +125,9 @@ bool may_live(const LeaseRow& row, WallTime now) {
 void print_words(const LeaseRow& row) {
     std::string scopes;
     for (const std::string& scope : row.asked) scopes += (scopes.empty() ? "" : " ") + scope;
-    const std::string until = row.expires_unix_ms == 0 ? "-" : format_rfc3339({row.expires_unix_ms});
-    std::printf("%s %s  %s, account %s (%s), %s: %s until %s, %llu uses%s%s\n", row.mission.c_str(), row.lease.c_str(),
+    const std::string until =
+        row.expires_unix_ms == 0 ? ", end not known" : " until " + format_rfc3339({row.expires_unix_ms});
+    std::printf("%s %s  %s, account %s (%s), %s: %s%s, %llu uses%s%s\n", row.mission.c_str(), row.lease.c_str(),
                 row.service.c_str(), row.account.c_str(), row.source.c_str(), scopes.c_str(),
                 std::string(name_of(row.state)).c_str(), until.c_str(), static_cast<unsigned long long>(row.uses),
                 row.detail.empty() ? "" : "; ", row.detail.c_str());
@@ -153,6 +166,9 @@ int run_reap_command(int argc, char** argv) {
     app.add_option("--mission", mission, "Only this mission")->type_name("ID");
     bool lists_unfinished = false;
     app.add_flag("--unfinished", lists_unfinished, "Change nothing: print missions whose credentials may be alive");
+    std::string forgotten;
+    app.add_option("--forget", forgotten, "Only this: a credential that may be alive is over, says the operator")
+        ->type_name("MISSION/LEASE");
     app.add_option("--state", state, "State folder")->type_name("FOLDER");
     try {
         app.parse(argc, argv);
@@ -175,6 +191,7 @@ int run_reap_command(int argc, char** argv) {
         }
         return outcome;
     };
+    if (!forgotten.empty()) return forget(state, forgotten);
     const Result<ReapReport> report = reap(state, mission, clock, give, as_json ? print_json : print_end_in_words);
     if (std::fflush(stdout) != 0) {
         std::fputs("sanctum reap: standard output cannot be written\n", stderr);
@@ -185,7 +202,7 @@ int run_reap_command(int argc, char** argv) {
         return report.error().code == Errc::InvalidProfile ? 2 : 1;
     }
     if (!as_json) {
-        std::printf("%zu leases finished, %zu still waiting for their expiry, %zu missions running\n",
+        std::printf("%zu leases finished, %zu that may be alive, %zu missions running\n",
                     report->finished, report->waiting, report->alive);
     }
     return 0;

@@ -24,7 +24,8 @@ Result<HttpResponse> ProviderTalk::send(HttpRequest request) {
     const auto answer = std::make_shared<std::optional<Result<HttpResponse>>>();
     client_->send(std::move(request),
                   [answer](Result<HttpResponse> response) { answer->emplace(std::move(response)); });
-    SANCTUM_CHECK(wait([&] { return answer->has_value(); }, std::nullopt));
+    SANCTUM_TRY(const bool is_answered, wait([&] { return answer->has_value(); }, deadline_));
+    if (!is_answered) return Error{Errc::Timeout, "it did not answer in time"};
     return std::move(**answer);
 }
 
@@ -43,18 +44,23 @@ Result<bool> ProviderTalk::wait(const std::function<bool()>& is_done, std::optio
     }
 }
 
-Result<HttpResponse> ask_provider(ProviderTalk& talk, const std::string& provider, HttpRequest request) {
+Result<HttpResponse> ask_provider(ProviderTalk& talk, HttpRequest request) {
     Result<HttpResponse> response = talk.send(std::move(request));
     if (response && response->status < 500 && response->status != 429) return response;
     if (response) {
-        return Error{Errc::Timeout, provider + " answers with status " + std::to_string(response->status) +
-                                        "; try again later"};
+        return Error{Errc::Timeout,
+                     "it answers with status " + std::to_string(response->status) + "; try again later"};
     }
     Error error = std::move(response).error();
-    if (talk.is_cancelled()) return error;
     const bool is_out_of_reach = error.code == Errc::Io || error.code == Errc::Cancelled;
-    if (is_out_of_reach) error.code = Errc::Timeout;
-    return std::move(error).in(provider);
+    if (is_out_of_reach && !talk.is_cancelled()) error.code = Errc::Timeout;
+    return error;
+}
+
+Result<HttpResponse> ask_provider(ProviderTalk& talk, const std::string& provider, HttpRequest request) {
+    Result<HttpResponse> response = ask_provider(talk, std::move(request));
+    if (response || talk.is_cancelled()) return response;
+    return std::move(response).error().in(provider);
 }
 
 }  // namespace sanctum::vault

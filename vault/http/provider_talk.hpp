@@ -30,10 +30,14 @@ public:
     /// ProviderClient::start). Errors: as there.
     [[nodiscard]] Status reach(const std::vector<ProviderHost>& hosts, const profiles::UpstreamConfig& upstream);
 
+    /// Whoever waits longer gets Timeout: one deadline for all that is asked, with all its tries.
+    void give_up_at(BootTime deadline) { deadline_ = deadline; }
+
     /// Readable: whoever waits gets Cancelled. Borrowed.
     void cancel_on(int fd);
 
-    /// Sends and waits. Errors: those of HttpClient::send; Cancelled (a signal) where `is_cancelled()` is true.
+    /// Sends and waits. Errors: those of HttpClient::send; Cancelled (a signal) where `is_cancelled()` is true; Timeout
+    /// (give_up_at).
     [[nodiscard]] Result<HttpResponse> send(HttpRequest request);
 
     /// Serves the loop until `is_done`, or `until` (boot time) has come: true when it is done. `each_second` is called
@@ -51,12 +55,15 @@ private:
     network::RootCertificates roots_;
     PollLoop loop_;
     std::unique_ptr<ProviderClient> client_;
+    std::optional<BootTime> deadline_;
     int cancel_fd_ = -1;
     bool is_cancelled_ = false;
 };
 
 /// The whole answer of a provider, whatever it says. Errors: Timeout (out of reach, or it answers 429 or 5xx),
-/// Cancelled (a signal), Protocol, Denied; with the provider's name.
+/// Cancelled (a signal), Protocol, Denied.
+[[nodiscard]] Result<HttpResponse> ask_provider(ProviderTalk& talk, HttpRequest request);
+/// The same with the provider's name before each error but Cancelled.
 [[nodiscard]] Result<HttpResponse> ask_provider(ProviderTalk& talk, const std::string& provider, HttpRequest request);
 
 }  // namespace sanctum::vault

@@ -10,7 +10,6 @@ namespace {
 struct Asking {
     ProviderTalk& talk;
     const profiles::UpstreamConfig& upstream;
-    std::string title;  ///< of the provider, for sentences
 };
 
 Result<HttpResponse> get(const Asking& asking, const std::string& url) {
@@ -20,7 +19,7 @@ Result<HttpResponse> get(const Asking& asking, const std::string& url) {
     request.url = url;
     request.headers = {{"accept", "application/json"}};
     request.repeat = Repeat::Safe;
-    return ask_provider(asking.talk, asking.title, std::move(request));
+    return ask_provider(asking.talk, std::move(request));
 }
 
 // Not there, or the page that some servers show for whatever is not there.
@@ -51,22 +50,23 @@ Result<ServerMetadata> ask_issuer(const Asking& asking, const std::string& issue
 
 Result<Discovered> discover(ProviderTalk& talk, const profiles::UpstreamConfig& upstream,
                             profiles::IdentityClient client) {
-    const Asking asking{talk, upstream, client.title()};
+    const Asking asking{talk, upstream};
+    const std::string title = client.title();
     Discovered found;
     if (!client.resource.empty()) {
         Result<ResourceMetadata> resource = ask_resource(asking, client.resource);
-        if (!resource) return std::move(resource).error().in(asking.title);
+        if (!resource) return std::move(resource).error().in(title);
         Result<std::string> issuer = choose_issuer(*resource, client.issuer);
-        if (!issuer) return std::move(issuer).error().in(asking.title);
+        if (!issuer) return std::move(issuer).error().in(title);
         client.issuer = std::move(*issuer);
     }
     if (!client.issuer.empty()) {
         Result<ServerMetadata> metadata = ask_issuer(asking, client.issuer);
-        if (!metadata) return std::move(metadata).error().in(asking.title);
+        if (!metadata) return std::move(metadata).error().in(title);
         found.metadata = std::move(*metadata);
     }
     Result<profiles::IdentityClient> complete = complete_client(std::move(client), found.metadata);
-    if (!complete) return std::move(complete).error().in(asking.title);
+    if (!complete) return std::move(complete).error().in(title);
     found.client = std::move(*complete);
     return found;
 }

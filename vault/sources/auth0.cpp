@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vault/sources/auth0.hpp"
 
+#include "base/digest.hpp"
 #include "base/log.hpp"
+#include "base/wire/archive.hpp"
 #include "vault/oauth/scope_check.hpp"
 #include "vault/retirement.hpp"
-
-#include <chrono>
 
 namespace sanctum::vault {
 namespace {
@@ -14,9 +14,6 @@ constexpr std::string_view kGrantType =
     "urn:auth0:params:oauth:grant-type:token-exchange:federated-connection-access-token";
 constexpr std::string_view kFederatedToken = "http://auth0.com/oauth/token-type/federated-connection-access-token";
 constexpr std::string_view kWorkerToken = "http://auth0.com/oauth/token-type/token-vault-access-token";
-
-// A tenant's default for refresh tokens, counted from when they are made.
-constexpr Milliseconds kMissionTokenLife = std::chrono::hours(24 * 30);
 
 constexpr std::string_view kShared = "others may have the same token from Auth0, so it ends at its own time";
 constexpr std::string_view kSubjectRevoked = "; the user's refresh token of this mission is revoked";
@@ -74,8 +71,7 @@ std::optional<Capabilities> Auth0Source::lacks_mission_token() const {
     if (!has_mission_token() || !mission_token_.is_empty()) return std::nullopt;
     Capabilities capabilities;
     capabilities.mints = true;
-    capabilities.retire = RetireClass::Self;
-    capabilities.life_max = kMissionTokenLife;
+    capabilities.retire = RetireClass::Self;  // how long one lives is a setting of the tenant
     return capabilities;
 }
 
@@ -85,36 +81,73 @@ SourceFailure Auth0Source::no_mission_token(const std::string& what) const {
             Milliseconds(0)};
 }
 
+// An ordinary use of the user's refresh token, so one mission at a time, and noted before it is sent: a tenant that
+// rotates them ends the whole consent when an old one comes again.
 void Auth0Source::make_mission_token(const SourceNeed& /*need*/, Completion<Fetched> done) {
-    const auto make = [this](WallTime /*now*/) -> Result<Form> {
-        Form form;
-        form.add("grant_type", "refresh_token");
-        form.add("refresh_token", subject_.reveal());
-        form.add("scope", "openid");
-        return form;
-    };
-    tenant_->ask(make, question(), [this, done = std::move(done)](TokenOutcome outcome) {
-        if (auto* failure = std::get_if<SourceFailure>(&outcome)) {
-            failure->may_be_out = false;  // no refresh token comes of it
-            if (failure->fault == SourceFault::NoAnswer) failure->fault = SourceFault::Unavailable;
-            return done(std::move(*failure));
+    SANCTUM_ASSERT(user_);
+    user_->use([this, done = std::move(done)](Result<SubjectToken::Use> use) {
+        if (!use) {
+            return done(SourceFailure{SourceFault::Failed, "account " + account_.name + ": " + use.error().what,
+                                      Milliseconds(0)});
         }
-        const Secret id_token = std::move(std::get<TokenAnswer>(outcome).id_token);
-        if (!id_token.is_empty()) return exchange_for_mission(id_token, done);
-        done(no_mission_token("the user's token gives no ID token; log in with the scope openid (sanctum connect " +
-                              account_.name + ")"));
+        const auto held = std::make_shared<SubjectToken::Use>(std::move(*use));
+        if (Status ready = held->sending(); !ready) return done(unusable_now(account_.name, ready.error()));
+        ask_for_id_token(held, done);
     });
 }
 
-void Auth0Source::exchange_for_mission(const Secret& id_token, Completion<Fetched> done) {
+void Auth0Source::ask_for_id_token(const std::shared_ptr<SubjectToken::Use>& held, Completion<Fetched> done) {
+    const auto make = [held](WallTime /*now*/) -> Result<Form> {
+        Form form;
+        form.add("grant_type", "refresh_token");
+        form.add("refresh_token", held->token().reveal());
+        form.add("scope", "openid");
+        return form;
+    };
+    tenant_->ask(make, question(), [this, held, done = std::move(done)](TokenOutcome outcome) {
+        if (auto* failure = std::get_if<SourceFailure>(&outcome)) {
+            // What cannot be written now is found as "sent": the account must be connected again, and says so.
+            if (!failure->leaves_an_orphan()) static_cast<void>(held->not_taken());
+            failure->may_be_out = false;  // no refresh token of the mission comes of it
+            if (failure->fault == SourceFault::NoAnswer) failure->fault = SourceFault::Unavailable;
+            return done(std::move(*failure));
+        }
+        take_id_token(*held, std::get<TokenAnswer>(std::move(outcome)), done);
+    });
+}
+
+void Auth0Source::take_id_token(SubjectToken::Use& held, TokenAnswer answer, Completion<Fetched> done) {
+    const bool rotates = !answer.refresh_token.is_empty() && !answer.refresh_token.equals(held.token());
+    if (!rotates) answer.refresh_token = Secret();
+    const Status kept = held.answered(answer.refresh_token);
+    const std::string user_token = wire::to_hex(sha256(held.token().reveal()));
+    held.release();
+    if (!kept) {
+        SourceFailure lost = unusable_now(account_.name, kept.error());
+        if (rotates) lost.what += "; the user's new refresh token is lost";
+        return done(std::move(lost));
+    }
+    if (rotates) {
+        return done(no_mission_token("it replaced the user's refresh token, which is kept in the store; switch "
+                                     "refresh-token rotation off for the client"));
+    }
+    if (!answer.id_token.is_empty()) return exchange_for_mission(answer.id_token, user_token, std::move(done));
+    done(no_mission_token("the user's token gives no ID token; log in with the scope openid (sanctum connect " +
+                          account_.name + ")"));
+}
+
+void Auth0Source::exchange_for_mission(const Secret& id_token, const std::string& user_token,
+                                       Completion<Fetched> done) {
     const auto form = std::make_shared<Form>();
     form->add("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange");
     form->add("subject_token_type", account_.provider.mission_token_type);
     form->add("subject_token", id_token.reveal());
     form->add("scope", "openid " + std::string(kMissionTokenScope));
     const auto make = [form](WallTime /*now*/) -> Result<Form> { return form->duplicate(); };
-    tenant_->ask(make, question(), [this, done = std::move(done)](TokenOutcome outcome) {
-        if (auto* answer = std::get_if<TokenAnswer>(&outcome)) return done(to_mission_token(std::move(*answer)));
+    tenant_->ask(make, question(), [this, user_token, done = std::move(done)](TokenOutcome outcome) {
+        if (auto* answer = std::get_if<TokenAnswer>(&outcome)) {
+            return done(to_mission_token(std::move(*answer), user_token));
+        }
         auto& failure = std::get<SourceFailure>(outcome);
         if (!failure.error.empty()) {
             failure.what += "; look at the tenant's Custom Token Exchange profile for " +
@@ -124,12 +157,13 @@ void Auth0Source::exchange_for_mission(const Secret& id_token, Completion<Fetche
     });
 }
 
-Fetched Auth0Source::to_mission_token(TokenAnswer answer) {
+// `user_token`: thumbprint of the user's own.
+Fetched Auth0Source::to_mission_token(TokenAnswer answer, const std::string& user_token) {
     if (answer.refresh_token.is_empty()) {
         return that_may_be_out(no_mission_token("its answer holds no refresh token; switch the grant refresh_token on "
                                                 "for the client"));
     }
-    if (answer.refresh_token.equals(subject_)) {
+    if (wire::to_hex(sha256(answer.refresh_token.reveal())) == user_token) {
         return no_mission_token("its answer holds the user's own refresh token, which would end with the mission");
     }
     Credential credential;

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "profiles/schema/operator_config.hpp"
+#include "vault/oauth/subject_token.hpp"
 #include "vault/oauth/token_endpoint.hpp"
 #include "vault/sources/source.hpp"
 
@@ -19,9 +20,12 @@ namespace sanctum::vault {
 
 class Auth0Source final : public Source {
 public:
-    /// `subject`: the user's refresh or access token; empty for a worker.
+    /// `subject`: the user's refresh or access token; empty for a worker, and where missions get a token of their own.
     Auth0Source(std::shared_ptr<TokenEndpoint> tenant, profiles::Account account, Secret subject)
         : tenant_(std::move(tenant)), account_(std::move(account)), subject_(std::move(subject)) {}
+    /// `user`: the user's refresh token, which is used for nothing but a mission's own (`mission_token_type`).
+    Auth0Source(std::shared_ptr<TokenEndpoint> tenant, profiles::Account account, std::shared_ptr<SubjectToken> user)
+        : tenant_(std::move(tenant)), account_(std::move(account)), user_(std::move(user)) {}
 
     /// It makes nothing of its own: an answer that is lost is asked for again.
     [[nodiscard]] Capabilities capabilities() const override;
@@ -29,6 +33,7 @@ public:
     [[nodiscard]] std::optional<Capabilities> lacks_mission_token() const override;
     /// The user's refresh token gives an ID token, and that, in the tenant's Custom Token Exchange, a refresh token for
     /// this mission alone. The access token that comes along is good for the user's own data at the tenant and dropped.
+    /// A client whose refresh tokens rotate is refused (Misconfigured), with the user's new one kept in the store.
     void make_mission_token(const SourceNeed& need, Completion<Fetched> done) override;
     void retire(const Credential& credential, RetireCause cause, Completion<RetireOutcome> done) override;
     /// Revokes the user's refresh token where no lease of the mission's end did.
@@ -42,13 +47,16 @@ private:
     [[nodiscard]] bool revokes_subject() const { return account_.on_exit == "revoke" && !has_mission_token(); }
     [[nodiscard]] Result<Form> make_form(const SourceNeed& need, WallTime now) const;
     [[nodiscard]] TokenQuestion question() const;
-    void exchange_for_mission(const Secret& id_token, Completion<Fetched> done);
-    [[nodiscard]] Fetched to_mission_token(TokenAnswer answer);
+    void ask_for_id_token(const std::shared_ptr<SubjectToken::Use>& held, Completion<Fetched> done);
+    void take_id_token(SubjectToken::Use& held, TokenAnswer answer, Completion<Fetched> done);
+    void exchange_for_mission(const Secret& id_token, const std::string& user_token, Completion<Fetched> done);
+    [[nodiscard]] Fetched to_mission_token(TokenAnswer answer, const std::string& user_token);
     [[nodiscard]] SourceFailure no_mission_token(const std::string& what) const;
 
     std::shared_ptr<TokenEndpoint> tenant_;
     profiles::Account account_;
     Secret subject_;
+    std::shared_ptr<SubjectToken> user_;  ///< null: missions get no token of their own
     Secret mission_token_;      ///< empty: there is none (yet)
     bool was_asked_ = false;    ///< the tenant, for a token
     bool is_revoking_ = false;  ///< the subject, or it is revoked

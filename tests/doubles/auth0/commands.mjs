@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a test may tell the provider while it runs: see ../providers.py, which is the other end.
 import { readFileSync } from 'node:fs';
+import { CIBA_GRANT, decide } from './approval.mjs';
 import { sha256, words } from './faults.mjs';
 import { grantAll } from './provider.mjs';
 import { apisOf } from './resources.mjs';
@@ -39,6 +40,7 @@ export class Commands {
     const hasCode = grants.includes('authorization_code');
     this.world.store.clients.set(metadata.client_id, {
       token_endpoint_auth_method: 'client_secret_post', redirect_uris: [], response_types: hasCode ? ['code'] : [],
+      ...(grants.includes(CIBA_GRANT) ? { backchannel_token_delivery_mode: 'poll' } : {}),
       ...metadata });
   }
 
@@ -106,6 +108,13 @@ export class Commands {
         authTime: Math.floor(Date.now() / 1000) });
     }
     await code.save();
+  }
+
+  // The user at the device to which a request was pushed.
+  approval({ auth_req_id: id, deny }) {
+    const { provider, tenant, issuer } = this.world;
+    return decide(provider, id, deny, ({ clientId, accountId, params }) => grantAll(provider, clientId, accountId,
+      params.scope, [params.resource ?? []].flat(), apisOf(tenant, issuer)).then((grant) => grant.save()));
   }
 
   // Is it still worth something? Provider tokens of the vault, and tokens of the provider itself.

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import Provider, { errors } from 'oidc-provider';
 import { GRANT as FEDERATED_GRANT, PARAMETERS as FEDERATED_PARAMETERS } from './vault.mjs';
 import { EXCHANGE_GRANT, EXCHANGE_PARAMETERS, exchange } from './exchange.mjs';
+import { approvalLife, approvals } from './approval.mjs';
 import { apisOf, resourceServer } from './resources.mjs';
 import { serve } from './serve.mjs';
 
@@ -37,13 +38,15 @@ function subjectMatches(ctx, property, expected, certificateOf) {
   }
 }
 
-function features({ tenant, issuer, certificateOf }) {
+function features(world) {
+  const { tenant, issuer, certificateOf } = world;
   const detailed = (ctx, source) => ctx.oidc.params.authorization_details
     ? JSON.parse(ctx.oidc.params.authorization_details) : source?.rar;
   return {
     devInteractions: { enabled: false },
     clientCredentials: { enabled: true },
     deviceFlow: { enabled: true },
+    ciba: approvals(world),
     introspection: { enabled: true },
     revocation: { enabled: true },
     pushedAuthorizationRequests: { enabled: true },
@@ -82,7 +85,8 @@ export async function grantAll(provider, clientId, accountId, scope, resources, 
 function settings(world) {
   const { tenant, issuer, store, key } = world;
   const lifetime = { AccessToken: 3600, ClientCredentials: 3600, RefreshToken: 14 * 86400, DeviceCode: 600,
-    AuthorizationCode: 60, Grant: 14 * 86400, IdToken: 3600, Interaction: 600, Session: 86400, ...tenant.ttl };
+    AuthorizationCode: 60, Grant: 14 * 86400, IdToken: 3600, Interaction: 600, Session: 86400,
+    BackchannelAuthenticationRequest: approvalLife, ...tenant.ttl };
   return {
     adapter: store.adapterFor(),
     jwks: { keys: [key] },
@@ -140,7 +144,7 @@ export function makeProvider(world) {
   provider.registerGrantType(EXCHANGE_GRANT, (ctx) => exchange(ctx, provider, world), EXCHANGE_PARAMETERS,
     ['audience', 'resource']);
   for (const name of ['grant.error', 'revocation.error', 'introspection.error', 'device_authorization.error',
-    'pushed_authorization_request.error', 'server_error', 'authorization.error']) {
+    'pushed_authorization_request.error', 'server_error', 'authorization.error', 'backchannel_authentication.error']) {
     provider.on(name, (ctx, error) => { ctx.state.refusal = error; });
   }
   provider.use(serve(world));

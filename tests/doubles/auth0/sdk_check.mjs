@@ -12,8 +12,9 @@ const credentials = asked.keyFile
 const client = new AuthClient({ domain: asked.domain, clientId: asked.clientId, ...credentials });
 try {
   const got = await client[asked.call](asked.options);
-  const { accessToken, refreshToken, scope, expiresAt, issuedTokenType } = got ?? {};
-  console.log(JSON.stringify({ accessToken, refreshToken, scope, expiresAt, issuedTokenType }));
+  const { accessToken, refreshToken, scope, expiresAt, issuedTokenType, authReqId, expiresIn, interval } = got ?? {};
+  console.log(JSON.stringify({ accessToken, refreshToken, scope, expiresAt, issuedTokenType, authReqId, expiresIn,
+    interval }));
 } catch (error) {
   console.log(JSON.stringify({ error: error.code, cause: error.cause?.error, said: error.cause?.error_description,
     status: error.statusCode }));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What stands around every request: bodies in JSON, Auth0's status codes, faults, and the log.
 import { sha256, instead, onTheWay, words } from './faults.mjs';
+import { asAuth0Says } from './approval.mjs';
 import { apisOf } from './resources.mjs';
 
 const FORM = 'application/x-www-form-urlencoded';
@@ -33,8 +34,8 @@ function parse(text, type) {
 
 // Auth0 takes JSON as well as forms, `audience` for `resource`, and a secret in either place.
 function translate(ctx, world, fields) {
-  const isToken = ctx.path.startsWith('/oauth/');
-  if (isToken && ctx.is('json')) ctx.request.headers['content-type'] = FORM;
+  const isToken = ctx.path.startsWith('/oauth/') || ctx.path === '/bc-authorize';
+  if (ctx.path.startsWith('/oauth/') && ctx.is('json')) ctx.request.headers['content-type'] = FORM;
   const isExchange = String(fields.grant_type ?? '').includes(':token-exchange');
   if (fields.audience && !fields.resource && !isExchange && isToken) fields.resource = fields.audience;
   const [scheme, value] = ctx.get('authorization').split(' ');
@@ -187,7 +188,10 @@ export function serve(world) {
       translate(ctx, world, fields);
       await next();
       if (ctx.state.refusal?.more?.mfa_token) ctx.body.mfa_token = ctx.state.refusal.more.mfa_token;
-      if (world.tenant.profile === 'auth0') asAuth0(ctx, asked);
+      if (world.tenant.profile === 'auth0') {
+        asAuth0(ctx, asked);
+        asAuth0Says(ctx, world, asked);
+      }
       slowDown(ctx, world, asked);
       if (fault?.fault === 'wider' && ctx.body?.scope !== undefined) {
         ctx.body.scope = [...new Set([...words(ctx.body.scope), ...fault.scopes])].join(' ');

@@ -7,9 +7,11 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cstdio>
 #include <cstring>
 #include <fcntl.h>
 #include <filesystem>
+#include <fstream>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -133,6 +135,53 @@ TEST_F(ChannelTest, AMessageLargerThanADatagramIsRefusedBeforeItIsSent) {
 TEST_F(ChannelTest, ADatagramLargerThanAllowedIsRefused) {
     send_raw(std::string(kWireDatagramBytesMax + 1, '\1'));
     EXPECT_EQ(two_.receive().error().code, Errc::Protocol);
+}
+
+// A pattern that nothing else has; never whole anywhere but where a test puts it.
+char secret_byte(std::size_t i) { return static_cast<char>(0x80U | ((i * 37U + 11U) & 0x7fU)); }
+constexpr std::size_t kSecretBytes = 96;
+
+bool holds_secret(std::string_view bytes) {
+    std::size_t matched = 0;
+    for (const char byte : bytes) {
+        matched = byte == secret_byte(matched) ? matched + 1 : (byte == secret_byte(0) ? 1 : 0);
+        if (matched == kSecretBytes) return true;
+    }
+    return false;
+}
+
+// Whether the pattern is anywhere in what this process can write.
+bool is_in_memory() {
+    constexpr std::size_t kMappingMax = 64U * 1024 * 1024;  // beyond are a sanitizer's own
+    const UniqueFd memory(::open("/proc/self/mem", O_RDONLY | O_CLOEXEC));
+    std::ifstream maps("/proc/self/maps");
+    for (std::string line; std::getline(maps, line);) {
+        std::size_t begin = 0, end = 0;
+        std::array<char, 5> rights{};
+        if (std::sscanf(line.c_str(), "%zx-%zx %4s", &begin, &end, rights.data()) != 3 || rights[1] != 'w') continue;
+        if (end - begin > kMappingMax) continue;
+        std::string bytes(end - begin, '\0');
+        const ssize_t size = ::pread(memory.get(), bytes.data(), bytes.size(), static_cast<off_t>(begin));
+        const bool is_found = size > 0 && holds_secret(bytes);
+        wipe(bytes);
+        if (is_found) return true;
+    }
+    return false;
+}
+
+TEST_F(ChannelTest, NothingOfADatagramThatBreaksTheFormatStaysInMemory) {
+    for (const std::size_t size : {std::size_t{200}, kWireDatagramBytesMax + 1}) {
+        std::string datagram(size, '\xff');  // a head longer than its datagram
+        for (std::size_t i = 0; i < kSecretBytes; ++i) datagram[4 + i] = secret_byte(i);
+        ASSERT_TRUE(is_in_memory()) << "the search finds what is there";
+        send_raw(datagram);
+        wipe(datagram);
+        ASSERT_FALSE(is_in_memory());
+
+        EXPECT_EQ(two_.receive().error().code, Errc::Protocol);
+
+        EXPECT_FALSE(is_in_memory()) << size;
+    }
 }
 
 TEST_F(ChannelTest, MoreDescriptorsThanAllowedAreRefusedAndNoneIsLeft) {

@@ -6,6 +6,8 @@
 
 #include <gmock/gmock.h>
 
+#include <unistd.h>
+
 namespace sanctum::console::test {
 namespace {
 
@@ -41,7 +43,7 @@ TEST_F(Help, AnUnknownCommandOrOptionIsAUsageError) {
     EXPECT_EQ(run({}), Exit::Usage);
     EXPECT_THAT(err(), HasSubstr("(sanctum --help)"));
     EXPECT_EQ(run({"revoke"}), Exit::Usage);
-    EXPECT_THAT(err(), HasSubstr("sanctum: MISSION or --all is required (sanctum revoke --help)"));
+    EXPECT_THAT(err(), HasSubstr("sanctum: MISSION, --service or --all is required (sanctum revoke --help)"));
     EXPECT_EQ(run({"audit", "show", "--frobnicate"}), Exit::Usage);
     EXPECT_THAT(err(), HasSubstr("(sanctum audit show --help)"));
     EXPECT_EQ(run({"explain", "mission.toml", "GET"}), Exit::Usage);
@@ -124,6 +126,34 @@ TEST_F(Trust, APinIsMadeListedAndRemoved) {
     EXPECT_EQ(out(), "");
 }
 
+using CheckList = ConsoleTest;
+TEST_F(CheckList, PrintsEachNameThatAProfileIsFoundBy) {
+    write(console_.places.trusted_profiles + "/mine.toml", kProfile);
+    write(console_.places.trusted_profiles + "/notes.txt", "");
+
+    EXPECT_EQ(run({"check", "--list"}), Exit::Ok) << err();
+
+    EXPECT_EQ(out(), "claude\ncodex\ngeneric\ngit\nmine\nquickstart\n");
+    EXPECT_EQ(run({"check", "--list", "--json"}), Exit::Ok) << err();
+    EXPECT_THAT(out(), HasSubstr(R"({"schema":"sanctum.check.list/1","name":"mine","path":")" +
+                                 console_.places.trusted_profiles + "/mine.toml\"}"));
+    EXPECT_EQ(run({"check"}), Exit::Usage);
+    EXPECT_EQ(run({"check", "--list", "mine"}), Exit::Usage);
+}
+
+using CommandNames = ConsoleTest;
+TEST_F(CommandNames, AMisspelledOneIsAnsweredWithTheOneThatWasMeant) {
+    for (const auto& [words, meant] : std::vector<std::pair<std::vector<std::string>, std::string>>{
+             {{"chekc", "mission.toml"}, "unknown command 'chekc' (did you mean `check`? sanctum --help lists them)"},
+             {{"audit", "lsit"}, "unknown command 'lsit' (did you mean `list`? sanctum audit --help lists them)"},
+             {{"audit", "frobnicate"}, "unknown command 'frobnicate' (sanctum audit --help lists them)"}}) {
+        EXPECT_EQ(run(words), Exit::Usage);
+        EXPECT_EQ(err(), "sanctum: " + meant + "\n");
+    }
+    EXPECT_EQ(run({"audit"}), Exit::Usage);
+    EXPECT_THAT(err(), HasSubstr("A subcommand is required"));
+}
+
 using Init = ConsoleTest;
 TEST_F(Init, WhatItWritesPassesCheckAndIsTrusted) {
     for (const std::string agent : {"claude", "codex", "git", "generic"}) {
@@ -141,6 +171,34 @@ TEST_F(Init, ItNeverOverwrites) {
     EXPECT_THAT(err(), HasSubstr("exists already"));
     EXPECT_EQ(read(path("mission.toml")), "mine");
     EXPECT_EQ(run({"init", "--print"}), Exit::Ok);
+}
+
+TEST_F(Init, WhatCannotBeTrustedIsNotLeftBehind) {
+    const auto group_writes = std::filesystem::perms::group_all | std::filesystem::perms::others_all;
+    std::filesystem::permissions(folder_ + "/work", group_writes, std::filesystem::perm_options::add);
+    EXPECT_EQ(run({"init"}), Exit::Failed);
+    EXPECT_THAT(err(), HasSubstr("can be changed by other users"));
+    EXPECT_FALSE(std::filesystem::exists(path("mission.toml")));
+    std::filesystem::permissions(folder_ + "/work", group_writes, std::filesystem::perm_options::remove);
+
+    write(console_.places.trust(), "no pins");
+    EXPECT_EQ(run({"init", "--agent", "codex"}), Exit::Failed);
+    EXPECT_FALSE(std::filesystem::exists(path("mission.toml"))) << err();
+    std::filesystem::remove(console_.places.trust());
+
+    EXPECT_EQ(run({"init", "--agent", "codex"}), Exit::Ok) << err();
+    EXPECT_EQ(run({"check", path("mission.toml")}), Exit::Ok) << err();
+}
+
+TEST_F(Init, AFolderOfAnotherUserIsRefusedBeforeAnythingIsWritten) {
+    if (::geteuid() != 0) GTEST_SKIP() << "only root can give a folder away";
+    ASSERT_EQ(::chown((folder_ + "/work").c_str(), 61234, 61234), 0);
+
+    EXPECT_EQ(run({"init", "--agent", "codex"}), Exit::Failed);
+
+    EXPECT_THAT(err(), HasSubstr("belongs to another user"));
+    EXPECT_FALSE(std::filesystem::exists(path("mission.toml")));
+    EXPECT_FALSE(std::filesystem::exists(console_.places.state + "/homes/codex"));
 }
 
 TEST_F(Init, TheOperatorsAccountIsUsedWhenThereIsOne) {
@@ -258,6 +316,7 @@ TEST_F(Show, ALivingMissionThatDoesNotAnswerIsUnreachable) {
 
     EXPECT_EQ(run({"show", "last"}), Exit::Unreachable);
     EXPECT_EQ(run({"revoke", "last"}), Exit::Unreachable);
+    EXPECT_EQ(run({"revoke", "--service", "git"}), Exit::Unreachable) << "it may have it";
 }
 
 TEST_F(Show, AWordThatMeansNoMissionOrSeveralIsRefused) {
@@ -276,6 +335,8 @@ TEST_F(Show, AMissionThatEndedCannotBeRevoked) {
 
     EXPECT_EQ(run({"revoke", "last"}), Exit::Failed);
     EXPECT_EQ(run({"revoke", "--all"}), Exit::Ok);
+    EXPECT_EQ(run({"revoke", "--service", "git"}), Exit::Ok);
+    EXPECT_THAT(out(), HasSubstr("no mission that has service git is running"));
 }
 
 using Reap = ConsoleTest;

@@ -138,6 +138,83 @@ TEST_F(Prune, WhatAnInterruptedRunMovedAwayIsFinished) {
     EXPECT_FALSE(std::filesystem::exists(leaving));
 }
 
+TEST_F(Prune, ItsReceiptIsShownAsLongAsTheChainHasIt) {
+    make_old_and_young();
+    ASSERT_EQ(run({"prune"}), Exit::Ok) << err();
+    const std::string today = format_rfc3339(clock_.wall());
+
+    EXPECT_EQ(run({"show", kMission}), Exit::Ok) << err();
+    EXPECT_THAT(out(), HasSubstr(kMission));
+    EXPECT_THAT(out(), HasSubstr("pruned on " + today));
+    EXPECT_EQ(run({"show", kMission, "--json"}), Exit::Ok) << err();
+    EXPECT_THAT(out(), HasSubstr(R"("state":"ended","ledger":"pruned")"));
+    EXPECT_THAT(out(), HasSubstr(R"("receipt":{"schema":"sanctum.receipt/)"));
+
+    std::filesystem::remove_all(console_.places.mission(kSecond));
+    EXPECT_EQ(run({"show", kSecond}), Exit::Finding);
+    EXPECT_THAT(out(), HasSubstr("missing: its receipt is in the chain"));
+    EXPECT_THAT(out(), Not(HasSubstr("pruned on")));
+    EXPECT_EQ(run({"show", "01kabcdefghjkmnpqrstvwxyz7"}), Exit::Failed);
+    EXPECT_THAT(err(), HasSubstr("there are no missions in"));
+}
+
+TEST_F(Prune, VerifyingItByNameGivesTheSignedLinesVerdict) {
+    make_old_and_young();
+    ASSERT_EQ(run({"audit", "verify", kMission}), Exit::Ok) << err();
+    const std::string before = out();
+    const std::string head = before.substr(before.find("head ") + 5, before.find('\n') - before.find("head ") - 5);
+    const std::string hash = head.substr(head.find(':'));
+    ASSERT_EQ(run({"prune"}), Exit::Ok) << err();
+
+    EXPECT_EQ(run({"audit", "verify", kMission}), Exit::Ok) << err();
+    EXPECT_THAT(out(), HasSubstr(std::string(kMission) + " pruned: on "));
+    EXPECT_EQ(run({"audit", "verify", kMission, "--at-least", head}), Exit::Ok) << out();
+    EXPECT_EQ(run({"audit", "verify", kMission, "--at-least", "900" + hash}), Exit::Finding);
+    EXPECT_THAT(out(), HasSubstr("broken at record 900"));
+    EXPECT_EQ(run({"audit", "verify", kMission, "--at-least", "0" + hash}), Exit::Finding);
+    EXPECT_THAT(out(), HasSubstr("missing at record 0"));
+
+    write(console_.places.pruned(), "");
+    EXPECT_EQ(run({"audit", "verify", kMission}), Exit::Finding);
+    EXPECT_THAT(out(), HasSubstr(std::string(kMission) + " missing"));
+    EXPECT_EQ(run({"audit", "verify", "01kabcdefghjkmnpqrstvwxyz7"}), Exit::Failed);
+    EXPECT_THAT(err(), HasSubstr("no mission '01kabcdefghjkmnpqrstvwxyz7'"));
+}
+
+TEST_F(Prune, WhoAsksForItsRecordsHearsWhenTheyWentAndWhatIsLeft) {
+    make_old_and_young();
+    ASSERT_EQ(run({"prune"}), Exit::Ok) << err();
+    const std::string told = "mission " + std::string(kMission) + " was pruned on " + format_rfc3339(clock_.wall()) +
+                             ": its records are gone, its receipt is in the chain (sanctum show " + kMission;
+    const std::string decision = std::string(kMission) + "-e1";
+    for (const std::vector<std::string>& words : {std::vector<std::string>{"audit", "show", kMission},
+                                                  {"explain", decision}, {"accept", kMission}, {"revoke", kMission}}) {
+        EXPECT_EQ(run(words), Exit::Failed) << words.front();
+        EXPECT_THAT(err(), HasSubstr(told)) << words.front();
+    }
+    EXPECT_EQ(run({"explain", "01kabcdefghjkmnpqrstvwxyz7-e1"}), Exit::Failed);
+    EXPECT_THAT(err(), HasSubstr("no mission '01kabcdefghjkmnpqrstvwxyz7'"));
+    std::filesystem::remove_all(console_.places.mission(kSecond));
+    EXPECT_EQ(run({"audit", "show", kSecond}), Exit::Failed);
+    EXPECT_THAT(err(), HasSubstr("missing: its receipt is in the chain"));
+}
+
+TEST_F(Prune, AMachineWithNothingButPrunedMissionsIsNotEmpty) {
+    run_sealed_mission(kMission);
+    run_sealed_mission(kSecond);
+    clock_.advance(500 * kDay);
+    vault_says("");
+    ASSERT_EQ(run({"prune"}), Exit::Ok) << err();
+
+    EXPECT_EQ(run({"audit", "verify"}), Exit::Ok) << out();
+    EXPECT_THAT(out(), HasSubstr(std::string(kMission) + " pruned"));
+    EXPECT_THAT(out(), Not(HasSubstr("no missions")));
+    EXPECT_EQ(run({"show"}), Exit::Ok) << err();
+    EXPECT_THAT(out(), HasSubstr(kSecond));
+    EXPECT_EQ(run({"show", "01kabcdefghjkmnpqrstvwxyz"}), Exit::Failed);
+    EXPECT_THAT(err(), HasSubstr("is the beginning of 2 missions"));
+}
+
 using AuditList = Prune;
 TEST_F(AuditList, EndedLivingAndPrunedMissionsAreListedWithTheirCounts) {
     make_old_and_young();
@@ -168,6 +245,21 @@ TEST_F(AuditList, AgentAndTimeNarrowTheList) {
     EXPECT_EQ(run({"audit", "list", "--agent", "nobody"}), Exit::Ok);
     EXPECT_EQ(out(), "no missions\n");
     EXPECT_EQ(run({"audit", "list", "--since", "yesterday"}), Exit::Usage);
+}
+
+TEST_F(AuditList, AMissionWhoseFileCannotBeReadHidesBehindNoFilter) {
+    make_old_and_young();
+    const std::string id = "01kabcdefghjkmnpqrstvwxyz2";
+    begin_mission(id).reset();
+    EXPECT_EQ(run({"audit", "list", "--agent", "nobody"}), Exit::Ok);
+    EXPECT_EQ(out(), "no missions\n");
+    write(console_.places.mission(id) + "/mission.json", "{");
+
+    EXPECT_EQ(run({"audit", "list", "--agent", "nobody", "--since", "1d", "--json"}), Exit::Ok) << err();
+
+    EXPECT_THAT(out(), HasSubstr(id));
+    EXPECT_THAT(out(), HasSubstr(R"("state":"unsealed")"));
+    EXPECT_THAT(out(), Not(HasSubstr(kSecond)));
 }
 
 TEST_F(AuditList, ABrokenChainIsAFindingAndWhatIsGoodIsListed) {

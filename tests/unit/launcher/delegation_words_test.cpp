@@ -7,6 +7,8 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+
+#include <csignal>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -56,6 +58,15 @@ std::pair<UniqueFd, UniqueFd> seqpacket_pair() {
     int ends[2];
     EXPECT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
     return {UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
+TEST(ChildSignals, AreThoseThatEndOrNudgeAndNothingElse) {
+    EXPECT_EQ(parse_child_signal(R"({"v":1,"signal":15})").value(), SIGTERM);
+    for (const char* bad : {R"({"v":1,"signal":9})", R"({"v":1,"signal":19})", R"({"v":1,"signal":0})",
+                            R"({"v":1,"signal":-15})", R"({"v":2,"signal":15})", R"({"v":1,"signal":4294967311})",
+                            R"({"v":1})", "15", ""}) {
+        EXPECT_FALSE(parse_child_signal(bad)) << bad;
+    }
 }
 
 TEST(ChildDatagrams, CarryTextAndDescriptorsAndSayWhenTheOtherSideIsGone) {

@@ -184,6 +184,7 @@ TEST_F(MissionRecordTest, SealingParksALeaseWhoseEndNobodyTold) {
     ASSERT_NE(last, nullptr);
     EXPECT_EQ(last->lease, "l1");
     EXPECT_EQ(last->state, "parked");
+    EXPECT_EQ(last->expires_unix_ms, 0) << "the lease had an end, not the credential";
     EXPECT_THAT(last->detail, HasSubstr("sanctum leases"));
 }
 

@@ -88,6 +88,53 @@ TEST(Receipt, LeasesSayWhenTheyWereFirstAndLastUsedAndWhyTheyEnded) {
     EXPECT_EQ(row.detail, "the mission ended; revoked at GitHub");
 }
 
+// A vault that was killed has not told its last second; the records of exchanges name the lease.
+TEST(Receipt, UsesThatTheVaultDidNotTellAreThoseThatTheExchangesName) {
+    wire::LeaseChanged end = lease("parked");
+    end.uses = 1;
+    end.first_used_unix_ms = end.last_used_unix_ms = kTime + 2'500;
+    wire::ExchangeIntent of_another = intent(4);
+    of_another.lease = "l9";
+    const Receipt receipt =
+        receipt_of({StartedLine{started(), "k", "", 0}, intent(1), lease("held"), outcome(1), intent(2), outcome(2),
+                    intent(3), Refusals{refused(3), 1, 0}, of_another, outcome(4), end});
+
+    const ReceiptLease& row = receipt.leases.at(0);
+    EXPECT_EQ(row.uses, 2U) << "not what was refused after its intent, nor what had another lease";
+    EXPECT_EQ(row.first_used, "2026-11-22T02:06:14.001Z");
+    EXPECT_EQ(row.last_used, "2026-11-22T02:06:17.001Z");
+    const ReceiptLease before = in_schema(receipt, kSecondReceiptSchema).leases.at(0);
+    EXPECT_EQ(before.uses, 1U) << "what an older Sanctum signed stays what it was";
+    EXPECT_EQ(before.first_used, "2026-11-22T02:06:14.501Z");
+    EXPECT_EQ(before.last_used, before.first_used);
+    EXPECT_EQ(in_schema(receipt, kFirstReceiptSchema).leases.at(0).uses, 1U);
+}
+
+TEST(Receipt, UsesThatTheVaultToldStayWhereTheExchangesNameFewer) {
+    wire::LeaseChanged end = lease("gone");
+    end.first_used_unix_ms = end.last_used_unix_ms = kTime + 9'000;
+
+    const ReceiptLease row =
+        receipt_of({StartedLine{started(), "k", "", 0}, intent(1), outcome(1), end}).leases.at(0);
+
+    EXPECT_EQ(row.uses, 3U);
+    EXPECT_EQ(row.first_used, "2026-11-22T02:06:21.001Z");
+    EXPECT_FALSE(row.told);
+}
+
+TEST(Receipt, WhatTheOperatorStoredIsDroppedAndNotConfirmedGone) {
+    wire::LeaseChanged end = lease("gone");
+    end.retire = "none";
+    end.detail = "the mission ended; the credential itself stays valid";
+    const Receipt receipt = receipt_of({StartedLine{started(), "k", "", 0}, end});
+
+    EXPECT_EQ(receipt.leases.at(0).confirmed, false);
+    EXPECT_EQ(in_schema(receipt, kSecondReceiptSchema).leases.at(0).confirmed, true) << "as it was signed then";
+    const std::string words = render_receipt(receipt);
+    EXPECT_NE(words.find("  end        gone at 02:06:14: the mission ended; the credential itself"),
+              std::string::npos) << words;
+}
+
 TEST(Receipt, ALeaseThatMayBeAliveIsNotConfirmed) {
     const auto is_confirmed = [](const std::string& state) {
         return receipt_of({StartedLine{started(), "k", "", 0}, lease(state)}).leases.at(0).confirmed.value();
@@ -210,6 +257,11 @@ TEST(Receipt, InWordsSaysWhatMayStillBeAliveAndUntilWhen) {
     const std::string words = render_receipt(receipt_of({StartedLine{started(), "k", "", 0}, end}));
     const std::string of_first_schema =
         render_receipt(in_schema(receipt_of({StartedLine{started(), "k", "", 0}, end}), kFirstReceiptSchema));
+
+    end.expires_unix_ms = 0;
+    const std::string endless = render_receipt(receipt_of({StartedLine{started(), "k", "", 0}, end}));
+    EXPECT_NE(endless.find("  end        parked at 02:06:14, may be alive, end not known: the"), std::string::npos)
+        << endless;
 
     const std::string told = "  end        parked at 02:06:14, may be alive until 2026-11-22T02:16:12.001Z: the";
     EXPECT_NE(words.find(told), std::string::npos) << words;

@@ -67,6 +67,7 @@ TEST(Recover, ALeaseWhoseEndNobodyKnowsIsOrphaned) {
     ASSERT_TRUE(recover_now(scratch));
 
     EXPECT_EQ(verify(scratch).receipt.leases.at(0).state, "orphaned");
+    EXPECT_EQ(verify(scratch).receipt.leases.at(0).expires, "") << "the lease had an end, not the credential";
 }
 
 TEST(Recover, AnUnterminatedLastLineIsCutAndCounted) {

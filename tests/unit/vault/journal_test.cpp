@@ -277,6 +277,9 @@ INSTANTIATE_TEST_SUITE_P(
         DeadLease{"HeldWithoutKnownEnd", LeaseState::Held, RetireClass::KillsGrant, true, 0, LeaseState::Parked},
         DeadLease{"ParkedAlive", LeaseState::Parked, RetireClass::Expires, true, 9000, LeaseState::Parked},
         DeadLease{"ParkedPast", LeaseState::Parked, RetireClass::Expires, true, -1, LeaseState::Expired},
+        DeadLease{"MintOfUnknownLife", LeaseState::Wanted, RetireClass::Self, true, 0, LeaseState::Orphaned},
+        DeadLease{"ParkedWithoutKnownEnd", LeaseState::Parked, RetireClass::Self, true, 0, LeaseState::Parked},
+        DeadLease{"OrphanWithoutKnownEnd", LeaseState::Orphaned, RetireClass::Self, true, 0, LeaseState::Orphaned},
         DeadLease{"OrphanAlive", LeaseState::Orphaned, RetireClass::Expires, true, 9000, LeaseState::Orphaned},
         DeadLease{"OrphanPast", LeaseState::Orphaned, RetireClass::Expires, true, -1, LeaseState::Expired},
         DeadLease{"Gone", LeaseState::Gone, RetireClass::None, false, -1, LeaseState::Gone},
@@ -309,6 +312,43 @@ protected:
     std::vector<wire::LeaseChanged> told_;
     GiveBack give_back_ = give_nothing_back;
 };
+
+TEST_F(Reaper, WhatHasNoKnownEndIsNeverOverUntilTheOperatorSaysSo) {
+    LeaseRow row = journal_.leases_of(mission_).value().at(0);
+    row.retire = RetireClass::Self;
+    row.retirement = "sealed";
+    row.alive_until_unix_ms = 0;
+    ASSERT_TRUE(journal_.update_leases({row}, kDurableNow));
+    const auto forget = [&](const std::string& lease) { return forget_lease(folder_.path(), mission_, lease); };
+    EXPECT_EQ(forget("l1").error().code, Errc::Denied) << "its record is not sealed";
+    EXPECT_EQ(reap_now().waiting, 1U);
+    EXPECT_EQ(told_.at(0).expires_unix_ms, 0) << "the lease's end is not the credential's";
+    EXPECT_THAT(told_.at(0).detail, ::testing::HasSubstr("its end is not known"));
+    seal_ledger();
+    for (int year = 0; year < 3; ++year) {
+        clock_.advance(std::chrono::hours(24 * 365));
+        EXPECT_EQ(reap_now().waiting, 1U);
+    }
+    EXPECT_EQ(state(), LeaseState::Parked);
+
+    EXPECT_EQ(forget("l2").error().code, Errc::NotFound);
+    EXPECT_EQ(forget_lease(folder_.path(), "../x", "l1").error().code, Errc::InvalidProfile);
+    {
+        const Result<UniqueFd> vault = lock_file(vault_lock_path(folder_.path(), mission_), Wait::No);
+        ASSERT_TRUE(vault);
+        EXPECT_THAT(forget("l1").error().what, ::testing::HasSubstr("its mission runs"));
+    }
+    const Result<LeaseRow> forgotten = forget("l1");
+
+    ASSERT_TRUE(forgotten) << forgotten.error().what;
+    EXPECT_EQ(state(), LeaseState::Expired);
+    EXPECT_EQ(forgotten->retirement, "") << "nothing is sent for it any more";
+    EXPECT_THAT(forgotten->detail, ::testing::StartsWith("forgotten by the operator, who says that it is over; "));
+    EXPECT_EQ(forget("l1").error().code, Errc::Denied) << "once";
+    EXPECT_EQ(reap_now().waiting, 0U);
+    EXPECT_TRUE(told_.empty()) << "the sealed record stays as it is";
+    EXPECT_TRUE(unfinished_missions(folder_.path(), clock_).value().empty());
+}
 
 TEST_F(Reaper, WhatWasDoneForACredentialThatLivesOnIsDoneOnceAndItIsCountedUntilItsEnd) {
     LeaseRow row = journal_.leases_of(mission_).value().at(0);

@@ -147,6 +147,33 @@ TEST_F(LeasesTest, WithoutItsTokenAMissionGetsNothingAndALostOneIsCountedOnce) {
     EXPECT_EQ(script_.tokens_asked.size(), 1U);
 }
 
+TEST_F(LeasesTest, AMissionThatLostItsTokenTooOftenAsksForNoFurtherOne) {
+    script_.lacks_token = true;
+    const auto lose = [&](std::uint64_t exchange, SourceFault fault) {
+        leases_->need(make_need(exchange));
+        EXPECT_EQ(script_.tokens_asked.size(), 1U) << exchange;
+        script_.fail_token(SourceFailure{fault, "lost", Milliseconds(0)});
+        pass(Milliseconds(kConsentRest) + Milliseconds(1));
+    };
+    lose(1, SourceFault::Unavailable);  // nothing was made: it does not count
+    for (std::uint64_t exchange = 2; exchange < 2 + kMissionTokensLostMax; ++exchange) {
+        lose(exchange, SourceFault::NoAnswer);
+    }
+
+    for (std::uint64_t exchange = 10; exchange < 13; ++exchange) {
+        leases_->need(make_need(exchange));
+        pass(Milliseconds(kMisconfiguredRest) + Milliseconds(1));
+    }
+
+    EXPECT_TRUE(script_.tokens_asked.empty());
+    EXPECT_EQ(heard_.failures.back().reason, "misconfigured");
+    EXPECT_NE(heard_.failures.back().detail.find("revoke them at the tenant"), std::string::npos);
+    const std::vector<LeaseRow> all = rows();
+    EXPECT_EQ(std::count_if(all.begin(), all.end(), [](const LeaseRow& row) {
+                  return row.state == LeaseState::Orphaned;
+              }), static_cast<std::ptrdiff_t>(kMissionTokensLostMax));
+}
+
 TEST_F(LeasesTest, AMissionsTokenThatComesAfterItsEndIsGivenBack) {
     script_.lacks_token = true;
     leases_->need(make_need(1));
@@ -624,6 +651,26 @@ TEST_F(LeasesTest, AMintWhoseAnswerIsLostIsAnOrphanUntilItMustBeDead) {
     EXPECT_EQ(rows()[0].alive_until_unix_ms, clock_.wall().unix_ms + 60'000 + 120'000)
         << "its life begins when the provider makes it, which may be later than we asked";
     EXPECT_EQ(leases_->counts().orphaned, 1U);
+}
+
+TEST_F(LeasesTest, AMintOfASourceThatCannotSayHowLongItLivesHasNoKnownEnd) {
+    script_.capabilities.mints = true;
+    leases_->need(make_need(1));
+    script_.fail(Error{Errc::Timeout, "no answer"});
+    leases_->need(make_need(2));
+    pass(Milliseconds(kOrphanRest) + Milliseconds(1));
+    leases_->need(make_need(3));
+    script_.answer("token-1", {}, RetireClass::Expires);
+    script_.outcome = {RetireOutcome::End::LeftToExpire, "it ends at its own time"};
+    leases_->end_mission();
+
+    ASSERT_EQ(rows().size(), 2U);
+    for (const LeaseRow& row : rows()) {
+        EXPECT_EQ(row.alive_until_unix_ms, 0) << row.lease;
+        EXPECT_EQ(row.expires_unix_ms, 0) << "its lease's end is not its own";
+    }
+    EXPECT_EQ(rows()[0].state, LeaseState::Orphaned);
+    EXPECT_EQ(rows()[1].state, LeaseState::Parked);
 }
 
 TEST_F(LeasesTest, AMintWhoseAnswerIsOfNoUseIsAnOrphanAndItsReasonStays) {

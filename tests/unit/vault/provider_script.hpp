@@ -37,6 +37,19 @@ private:
     std::deque<Result<HttpResponse>> answers_;
 };
 
+/// An HttpClient whose answers come when the test says, the oldest question's first.
+class HeldAnswers final : public HttpClient {
+public:
+    void send(HttpRequest /*request*/, Completion<Result<HttpResponse>> done) override {
+        asked_.push_back(std::move(done));
+    }
+    [[nodiscard]] std::size_t waiting() const { return asked_.size(); }
+    void answer(int status, std::string body);
+
+private:
+    std::deque<Completion<Result<HttpResponse>>> asked_;
+};
+
 /// The claims of a compact JWT, as JSON text; and its header.
 [[nodiscard]] std::string claims_of(const std::string& jwt);
 [[nodiscard]] std::string header_of(const std::string& jwt);

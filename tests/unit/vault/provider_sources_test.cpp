@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The sources that ask identity providers: what each asks for, what it makes of the answer, and what it gives back.
+#include "base/digest.hpp"
+#include "base/wire/archive.hpp"
 #include "tests/unit/vault/provider_script.hpp"
 #include "tests/unit/vault/support.hpp"
 #include "vault/oauth/subject_token.hpp"
@@ -331,78 +333,6 @@ TEST_F(ProviderSources, TheUsersTokenIsRevokedAtTheEndAlsoWhereNoLeaseIsLeft) {
     EXPECT_EQ(provider_.seen.size(), 2U) << "once";
 }
 
-TEST_F(ProviderSources, AMissionsOwnTokenIsWhatTokenVaultIsAskedWithAndTheUsersIsNot) {
-    account_.provider.how = "refresh-token";
-    account_.provider.mission_token_type = "urn:acme:mission";
-    reaps_with_secret_ = true;
-    Auth0Source source(endpoint(true), account_, Secret("RT"));
-    ASSERT_TRUE(source.lacks_mission_token());
-    EXPECT_TRUE(source.lacks_mission_token()->mints);
-    EXPECT_GE(source.lacks_mission_token()->life_max, std::chrono::hours(24 * 30)) << "what is lost lives that long";
-    provider_.will_answer(200, R"({"access_token":"A1","id_token":"ID"})");
-    provider_.will_answer(200, R"({"access_token":"A2","refresh_token":"MRT","scope":"openid offline_access"})");
-
-    Fetched token = make_token(source);
-
-    ASSERT_TRUE(token) << token.failure().what;
-    EXPECT_FALSE(source.lacks_mission_token());
-    EXPECT_EQ(token->secret.reveal(), "MRT");
-    EXPECT_EQ(token->retire, RetireClass::Self);
-    EXPECT_EQ(provider_.seen.at(0).parameter("grant_type"), "refresh_token");
-    EXPECT_EQ(provider_.seen.at(0).parameter("refresh_token"), "RT");
-    EXPECT_EQ(provider_.seen.at(0).parameter("scope"), "openid");
-    EXPECT_EQ(provider_.seen.at(1).parameter("grant_type"), "urn:ietf:params:oauth:grant-type:token-exchange");
-    EXPECT_EQ(provider_.seen.at(1).parameter("subject_token"), "ID");
-    EXPECT_EQ(provider_.seen.at(1).parameter("subject_token_type"), "urn:acme:mission");
-    EXPECT_EQ(provider_.seen.at(1).parameter("scope"), "openid offline_access");
-    provider_.will_answer(200, R"({"access_token":"ya29"})");
-    Fetched fetched = acquire(source, need({}));
-    ASSERT_TRUE(fetched);
-    EXPECT_EQ(provider_.seen.at(2).parameter("subject_token"), "MRT");
-
-    EXPECT_EQ(source.retirement(*fetched), nullptr) << "others may have the provider's own token";
-    EXPECT_EQ(retire(source, *fetched, RetireCause::MissionEnd).end, End::LeftToExpire);
-    EXPECT_EQ(provider_.seen.size(), 3U) << "the user's token lives on";
-    const auto retirement = source.retirement(*token);
-    ASSERT_NE(retirement, nullptr);
-    EXPECT_THAT(std::string(retirement->request.body.reveal()), HasSubstr("token=MRT&token_type_hint=refresh_token"));
-    provider_.will_answer(200, "");
-    EXPECT_EQ(retire(source, *token, RetireCause::MissionEnd).end, End::Gone);
-    EXPECT_EQ(provider_.seen.at(3).parameter("token"), "MRT");
-}
-
-TEST_F(ProviderSources, AMissionsTokenThatTheTenantDoesNotMakeIsARefusalWithItsRemedy) {
-    account_.provider.how = "refresh-token";
-    account_.provider.mission_token_type = "urn:acme:mission";
-    const std::string kWithIdToken = R"({"access_token":"A1","id_token":"ID"})";
-    struct TokenCase {
-        std::vector<std::pair<int, std::string>> answers;
-        SourceFault fault;
-        std::string remedy;
-        bool may_be_out;
-    };
-    const std::vector<TokenCase> rows = {
-        {{{200, R"({"access_token":"A1"})"}}, SourceFault::Misconfigured, "scope openid", false},
-        {{{403, R"({"error":"invalid_grant"})"}}, SourceFault::SubjectExpired, "log in again", false},
-        {{{200, kWithIdToken}, {400, R"({"error":"invalid_request"})"}}, SourceFault::Misconfigured,
-         "Custom Token Exchange profile for urn:acme:mission", false},
-        {{{200, kWithIdToken}, {200, R"({"access_token":"A2"})"}}, SourceFault::Misconfigured, "grant refresh_token",
-         true},
-        {{{200, kWithIdToken}, {200, R"({"access_token":"A2","refresh_token":"RT"})"}}, SourceFault::Misconfigured,
-         "own refresh token", false},
-    };
-    for (const TokenCase& row : rows) {
-        Auth0Source source(endpoint(true), account_, Secret("RT"));
-        for (const auto& [status, body] : row.answers) provider_.will_answer(status, body);
-        const Fetched token = make_token(source);
-        ASSERT_FALSE(token) << row.remedy;
-        EXPECT_EQ(token.failure().fault, row.fault) << token.failure().what;
-        EXPECT_THAT(token.failure().what, HasSubstr(row.remedy));
-        EXPECT_EQ(token.failure().leaves_an_orphan(), row.may_be_out) << row.remedy;
-        EXPECT_TRUE(source.lacks_mission_token());
-    }
-}
-
 // --- what a token says of itself ------------------------------------------------------------------------------------
 
 TEST_F(ProviderSources, ATokenThatSaysNothingIsAskedAboutOnceAndComparedAsIfItHad) {
@@ -682,6 +612,134 @@ TEST_F(RefreshToken, ThatTheProviderNoLongerHonoursIsConsentLost) {
     EXPECT_TRUE(acquire(oauth, need({}))) << "the lock was given back";
 }
 
+// --- auth0, with a token of the mission's own -----------------------------------------------------------------------
+
+class MissionToken : public RefreshToken {
+protected:
+    void SetUp() override {
+        RefreshToken::SetUp();
+        account_.provider.mission_token_type = "urn:acme:mission";
+    }
+    Auth0Source auth0() {
+        return {endpoint(true), account_, std::make_shared<SubjectToken>(item(), loop_, clock_)};
+    }
+};
+
+TEST_F(MissionToken, AMissionsOwnTokenIsWhatTokenVaultIsAskedWithAndTheUsersIsNot) {
+    reaps_with_secret_ = true;
+    Auth0Source source = auth0();
+    ASSERT_TRUE(source.lacks_mission_token());
+    EXPECT_TRUE(source.lacks_mission_token()->mints);
+    EXPECT_EQ(source.lacks_mission_token()->life_max.count(), 0) << "how long it lives is a setting of the tenant";
+    provider_.will_answer(200, R"({"access_token":"A1","id_token":"ID"})");
+    provider_.will_answer(200, R"({"access_token":"A2","refresh_token":"MRT","scope":"openid offline_access"})");
+
+    Fetched token = make_token(source);
+
+    ASSERT_TRUE(token) << token.failure().what;
+    EXPECT_FALSE(source.lacks_mission_token());
+    EXPECT_EQ(token->secret.reveal(), "MRT");
+    EXPECT_EQ(token->retire, RetireClass::Self);
+    EXPECT_EQ(provider_.seen.at(0).parameter("grant_type"), "refresh_token");
+    EXPECT_EQ(provider_.seen.at(0).parameter("refresh_token"), "RT-1");
+    EXPECT_EQ(provider_.seen.at(0).parameter("scope"), "openid");
+    EXPECT_EQ(provider_.seen.at(1).parameter("grant_type"), "urn:ietf:params:oauth:grant-type:token-exchange");
+    EXPECT_EQ(provider_.seen.at(1).parameter("subject_token"), "ID");
+    EXPECT_EQ(provider_.seen.at(1).parameter("subject_token_type"), "urn:acme:mission");
+    EXPECT_EQ(provider_.seen.at(1).parameter("scope"), "openid offline_access");
+    provider_.will_answer(200, R"({"access_token":"ya29"})");
+    Fetched fetched = acquire(source, need({}));
+    ASSERT_TRUE(fetched);
+    EXPECT_EQ(provider_.seen.at(2).parameter("subject_token"), "MRT");
+
+    EXPECT_EQ(source.retirement(*fetched), nullptr) << "others may have the provider's own token";
+    EXPECT_EQ(retire(source, *fetched, RetireCause::MissionEnd).end, End::LeftToExpire);
+    EXPECT_EQ(provider_.seen.size(), 3U) << "the user's token lives on";
+    const auto retirement = source.retirement(*token);
+    ASSERT_NE(retirement, nullptr);
+    EXPECT_THAT(std::string(retirement->request.body.reveal()), HasSubstr("token=MRT&token_type_hint=refresh_token"));
+    provider_.will_answer(200, "");
+    EXPECT_EQ(retire(source, *token, RetireCause::MissionEnd).end, End::Gone);
+    EXPECT_EQ(provider_.seen.at(3).parameter("token"), "MRT");
+}
+
+TEST_F(MissionToken, AMissionsTokenThatTheTenantDoesNotMakeIsARefusalWithItsRemedy) {
+    const std::string kWithIdToken = R"({"access_token":"A1","id_token":"ID"})";
+    struct TokenCase {
+        std::vector<std::pair<int, std::string>> answers;
+        SourceFault fault;
+        std::string remedy;
+        bool may_be_out;
+    };
+    const std::vector<TokenCase> rows = {
+        {{{200, R"({"access_token":"A1"})"}}, SourceFault::Misconfigured, "scope openid", false},
+        {{{403, R"({"error":"invalid_grant"})"}}, SourceFault::SubjectExpired, "log in again", false},
+        {{{200, kWithIdToken}, {400, R"({"error":"invalid_request"})"}}, SourceFault::Misconfigured,
+         "Custom Token Exchange profile for urn:acme:mission", false},
+        {{{200, kWithIdToken}, {200, R"({"access_token":"A2"})"}}, SourceFault::Misconfigured, "grant refresh_token",
+         true},
+        {{{200, kWithIdToken}, {200, R"({"access_token":"A2","refresh_token":"RT-1"})"}}, SourceFault::Misconfigured,
+         "own refresh token", false},
+    };
+    for (const TokenCase& row : rows) {
+        Auth0Source source = auth0();
+        for (const auto& [status, body] : row.answers) provider_.will_answer(status, body);
+        const Fetched token = make_token(source);
+        ASSERT_FALSE(token) << row.remedy;
+        EXPECT_EQ(token.failure().fault, row.fault) << token.failure().what;
+        EXPECT_THAT(token.failure().what, HasSubstr(row.remedy));
+        EXPECT_EQ(token.failure().leaves_an_orphan(), row.may_be_out) << row.remedy;
+        EXPECT_TRUE(source.lacks_mission_token());
+    }
+}
+
+TEST_F(MissionToken, OfAClientThatRotatesIsRefusedWithTheUsersNewTokenInTheStore) {
+    Auth0Source source = auth0();
+    provider_.will_answer(200, R"({"access_token":"A1","id_token":"ID","refresh_token":"RT-2"})");
+
+    const SourceFailure refused = make_token(source).failure();
+
+    EXPECT_EQ(refused.fault, SourceFault::Misconfigured);
+    EXPECT_THAT(refused.what, HasSubstr("switch refresh-token rotation off"));
+    EXPECT_FALSE(refused.leaves_an_orphan()) << "it is no token of the mission";
+    EXPECT_EQ(provider_.seen.size(), 1U) << "no exchange";
+    EXPECT_EQ(stored(), "RT-2");
+    provider_.will_answer(200, R"({"access_token":"A1","id_token":"ID","refresh_token":"RT-2"})");
+    provider_.will_answer(200, R"({"access_token":"A2","refresh_token":"MRT"})");
+    EXPECT_TRUE(make_token(source)) << "the tenant that was set right may send the same one along";
+    EXPECT_EQ(provider_.seen.at(1).parameter("refresh_token"), "RT-2") << "the old one would end the whole consent";
+    EXPECT_EQ(stored(), "RT-2");
+}
+
+TEST_F(MissionToken, IsNotAskedForAgainWithAUsersTokenWhoseAnswerWasLost) {
+    Auth0Source source = auth0();
+    provider_.will_fail(Error{Errc::Cancelled, "the connection broke"});
+    const SourceFailure lost = make_token(source).failure();
+    EXPECT_EQ(lost.fault, SourceFault::Unavailable);
+    EXPECT_FALSE(lost.leaves_an_orphan());
+
+    Auth0Source next_mission = auth0();
+    const SourceFailure refused = make_token(next_mission).failure();
+
+    EXPECT_EQ(refused.fault, SourceFault::ConsentLost);
+    EXPECT_THAT(refused.what, HasSubstr("run `sanctum connect " + account_.name + "`"));
+    EXPECT_EQ(provider_.seen.size(), 1U);
+}
+
+TEST_F(MissionToken, OfATenantThatKeepsTheUsersTokenSurvivesALostAnswerAndGivesTheLockBack) {
+    Auth0Source source = auth0();
+    provider_.will_answer(200, R"({"access_token":"A1","id_token":"ID"})");
+    provider_.will_answer(200, R"({"access_token":"A2","refresh_token":"MRT"})");
+    ASSERT_TRUE(make_token(source));
+    Auth0Source next_mission = auth0();
+    provider_.will_fail(Error{Errc::Cancelled, "the connection broke"});
+    EXPECT_FALSE(make_token(next_mission));
+    provider_.will_answer(403, R"({"error":"invalid_grant"})");
+    EXPECT_EQ(make_token(next_mission).failure().fault, SourceFault::SubjectExpired) << "it was asked";
+    EXPECT_EQ(provider_.seen.size(), 4U);
+    EXPECT_EQ(stored(), "RT-1");
+}
+
 // --- github-app, of a user ------------------------------------------------------------------------------------------
 
 class GithubUser : public RefreshToken {
@@ -693,20 +751,47 @@ protected:
         account_.provider.api = "https://api.github.com";
     }
     GithubUserSource user() {
-        return {provider_, endpoint(false), account_, std::make_shared<SubjectToken>(item(), loop_, clock_)};
+        return {provider_, clock_, endpoint(false), account_,
+                std::make_shared<SubjectToken>(item(), loop_, clock_)};
     }
     SourceNeed issues() {
         SourceNeed out = need({"issues:write"});
         out.resources["repo"] = {"acme/api.git"};
         return out;
     }
-    void will_narrow(const std::string& token, const std::string& permissions = R"({"issues":"write"})",
-                     const std::string& selection = "selected", const std::string& owner = "Acme") {
+    static std::string narrowed(const std::string& token, const std::string& permissions = R"({"issues":"write"})",
+                                const std::string& selection = "selected", const std::string& owner = "Acme") {
         std::string body = R"({"id":1,"token":")";
         body.append(token).append(R"(","expires_at":"2030-01-01T00:00:00Z","installation":{"permissions":)");
         body.append(permissions).append(R"(,"repository_selection":")").append(selection);
-        body.append(R"(","account":{"login":")").append(owner).append(R"("}}})");
-        provider_.will_answer(200, body);
+        return body.append(R"(","account":{"login":")").append(owner).append(R"("}}})");
+    }
+    void will_narrow(const std::string& token, const std::string& permissions = R"({"issues":"write"})",
+                     const std::string& selection = "selected", const std::string& owner = "Acme") {
+        provider_.will_answer(200, narrowed(token, permissions, selection, owner));
+    }
+    void will_renew(const std::string& access, const std::string& refresh) {
+        std::string body = R"({"access_token":")";
+        body.append(access).append(R"(","refresh_token":")").append(refresh);
+        provider_.will_answer(200, body.append(R"(","expires_in":28800,"token_type":"bearer","scope":""})"));
+    }
+    // What GitHub answers to a token of the user's that is dead, and that it is.
+    void will_find_dead() {
+        provider_.will_answer(404, R"({"message":"Not Found"})");
+        provider_.will_answer(404, R"({"message":"Not Found"})");
+    }
+    using Seen = std::vector<std::string>;
+    // What GitHub was asked, each with the token that was sent.
+    [[nodiscard]] Seen asked() const {
+        Seen out;
+        for (const test::SeenRequest& seen : provider_.seen) {
+            const std::size_t begin = seen.body.find(':') + 2;
+            const std::string token = seen.body.substr(begin, seen.body.find('"', begin) - begin);
+            if (seen.url.ends_with("/token/scoped")) out.push_back("scoped " + token);
+            else if (seen.url.starts_with(account_.provider.api)) out.push_back("check " + token);
+            else out.push_back("refresh " + seen.parameter("refresh_token"));
+        }
+        return out;
     }
     static constexpr const char* kBasic = "Basic Q0lEOmNsaWVudC1zZWNyZXQ=";  // CID:client-secret
 };
@@ -757,6 +842,8 @@ TEST_F(GithubUser, WhatIsWiderThanAskedIsTakenBackAndRefused) {
     refused(SourceFault::ScopeTooWide);
     will_narrow("ghu_child", R"({"issues":"write"})", "all");
     refused(SourceFault::ScopeTooWide);
+    will_narrow("ghu_child", R"({"issues":"write"})", "");
+    refused(SourceFault::Protocol);
     will_narrow("ghu_child", R"({"issues":"read"})");
     refused(SourceFault::ScopeUnavailable);
     will_narrow("ghu_child", R"({"issues":"write"})", "selected", "somebody");
@@ -777,30 +864,237 @@ TEST_F(GithubUser, TheUsersOwnTokenIsNeitherGivenNorTakenBack) {
     EXPECT_EQ(provider_.seen.size(), 1U);
 }
 
-TEST_F(GithubUser, ARefreshTokenIsUsedOnceForAMissionAndItsSuccessorIsKeptFirst) {
+TEST_F(GithubUser, ARefreshTokenIsUsedOnceForAllMissionsAndWhatCameIsKeptFirst) {
     put("ghr_1");
     GithubUserSource source = user();
-    provider_.will_answer(200, R"({"access_token":"ghu_1","refresh_token":"ghr_2","token_type":"bearer","scope":""})");
+    will_renew("ghu_1", "ghr_2");
     will_narrow("ghu_child");
     ASSERT_TRUE(acquire(source, issues()));
-    EXPECT_EQ(stored(), "ghr_2");
+    const std::string ends = std::to_string(clock_.wall().unix_ms + 28'800'000);
+    EXPECT_EQ(stored(), "ghr_2 ghu_1 " + ends);
     EXPECT_EQ(provider_.seen.at(0).parameter("refresh_token"), "ghr_1");
     will_narrow("ghu_other");
     ASSERT_TRUE(acquire(source, issues()));
-    EXPECT_THAT(provider_.seen.at(2).body, HasSubstr("ghu_1")) << "a refresh would end what others hold";
+    GithubUserSource other_mission = user();
+    will_narrow("ghu_of_another");
+    ASSERT_TRUE(acquire(other_mission, issues()));
+    EXPECT_EQ(asked(), (Seen{"refresh ghr_1", "scoped ghu_1", "scoped ghu_1", "scoped ghu_1"}))
+        << "a refresh would end what others hold";
+}
 
-    // Another mission refreshed: ours is not known any more.
-    provider_.will_answer(404, R"({"message":"Not Found"})");
-    provider_.will_answer(200, R"({"access_token":"ghu_2","refresh_token":"ghr_3","token_type":"bearer"})");
-    will_narrow("ghu_third");
-    ASSERT_TRUE(acquire(source, issues()));
-    EXPECT_EQ(stored(), "ghr_3");
-    EXPECT_THAT(provider_.seen.back().body, HasSubstr("ghu_2"));
-    // Once: who is told twice that it is unknown has no app there.
-    provider_.will_answer(404, "{}");
-    provider_.will_answer(200, R"({"access_token":"ghu_3","refresh_token":"ghr_4","token_type":"bearer"})");
-    provider_.will_answer(404, "{}");
+TEST_F(GithubUser, WhoseTokenDiedGetsTheOneThatAnotherMissionMade) {
+    put("ghr_1 ghu_1 0");
+    GithubUserSource one = user();
+    GithubUserSource other = user();
+    for (GithubUserSource* mission : {&one, &other}) {
+        will_narrow("ghu_child");
+        ASSERT_TRUE(acquire(*mission, issues()));
+    }
+    provider_.seen.clear();
+    will_find_dead();
+    will_renew("ghu_2", "ghr_2");
+    will_narrow("ghu_child");
+    ASSERT_TRUE(acquire(one, issues()));
+    EXPECT_EQ(asked(), (Seen{"scoped ghu_1", "check ghu_1", "refresh ghr_1", "scoped ghu_2"}));
+
+    provider_.seen.clear();
+    will_find_dead();
+    will_narrow("ghu_child");
+    ASSERT_TRUE(acquire(other, issues()));
+    EXPECT_EQ(asked(), (Seen{"scoped ghu_1", "check ghu_1", "scoped ghu_2"})) << "one refresh for both";
+
+    // What the other mission made may be dead itself by the time that it is looked for.
+    put("ghr_3 ghu_3 0");
+    provider_.seen.clear();
+    will_find_dead();
+    will_find_dead();
+    will_renew("ghu_4", "ghr_4");
+    will_narrow("ghu_child");
+    ASSERT_TRUE(acquire(one, issues()));
+    EXPECT_EQ(asked(), (Seen{"scoped ghu_2", "check ghu_2", "scoped ghu_3", "check ghu_3", "refresh ghr_3",
+                             "scoped ghu_4"}));
+}
+
+TEST_F(GithubUser, ANeedRefreshesOnceAndIsRefusedWhenThatDoesNotHelp) {
+    put("ghr_1");
+    GithubUserSource source = user();
+    will_renew("ghu_1", "ghr_2");
+    will_find_dead();
     EXPECT_EQ(acquire(source, issues()).failure().fault, SourceFault::ConsentLost);
+    EXPECT_EQ(asked(), (Seen{"refresh ghr_1", "scoped ghu_1", "check ghu_1"}));
+    will_find_dead();
+    will_renew("ghu_2", "ghr_3");
+    will_narrow("ghu_child");
+    EXPECT_TRUE(acquire(source, issues())) << "the next need may";
+}
+
+TEST_F(GithubUser, WhereTheAppIsNotInstalledNothingIsRefreshed) {
+    put("ghr_1 ghu_1 0");
+    GithubUserSource source = user();
+    provider_.will_answer(404, "{}");
+    provider_.will_answer(200, R"({"id":1,"token":"ghu_1"})");
+
+    const SourceFailure refused = acquire(source, issues()).failure();
+
+    EXPECT_EQ(refused.fault, SourceFault::Misconfigured);
+    EXPECT_THAT(refused.what, HasSubstr("not installed for acme"));
+    EXPECT_FALSE(refused.leaves_an_orphan());
+    EXPECT_EQ(provider_.seen.at(1).method, "POST");
+    EXPECT_EQ(provider_.seen.at(1).url, "https://api.github.com/applications/CID/token");
+    EXPECT_EQ(provider_.seen.at(1).body, R"({"access_token":"ghu_1"})");
+    EXPECT_EQ(provider_.seen.at(1).authorization, kBasic);
+    EXPECT_EQ(provider_.seen.at(1).repeat, Repeat::Safe);
+    will_narrow("ghu_child");
+    EXPECT_TRUE(acquire(source, issues())) << "elsewhere it is";
+    EXPECT_EQ(asked(), (Seen{"scoped ghu_1", "check ghu_1", "scoped ghu_1"}));
+    EXPECT_EQ(stored(), "ghr_1 ghu_1 0");
+}
+
+TEST_F(GithubUser, WhatGithubDoesNotSayAboutATokenIsNoReasonToRefresh) {
+    put("ghr_1 ghu_1 0");
+    GithubUserSource source = user();
+    const std::vector<std::pair<int, SourceFault>> rows = {{401, SourceFault::Misconfigured},
+                                                           {429, SourceFault::RateLimited},
+                                                           {502, SourceFault::Unavailable},
+                                                           {503, SourceFault::Unavailable}};
+    for (const auto& [status, fault] : rows) {
+        provider_.will_answer(404, "{}");
+        provider_.will_answer(status, "{}");
+        const SourceFailure refused = acquire(source, issues()).failure();
+        EXPECT_EQ(refused.fault, fault) << status;
+        EXPECT_FALSE(refused.leaves_an_orphan()) << "nothing is made by a question";
+    }
+    provider_.will_answer(404, "{}");
+    provider_.will_fail(Error{Errc::Cancelled, "the connection broke"});
+    EXPECT_EQ(acquire(source, issues()).failure().fault, SourceFault::Unavailable);
+    EXPECT_EQ(stored(), "ghr_1 ghu_1 0");
+}
+
+TEST_F(GithubUser, OfTwoNeedsThatFindTheTokenDeadOneRefreshesAndBothAreAnswered) {
+    put("ghr_1 ghu_1 0");
+    test::HeldAnswers held;
+    GithubUserSource source(held, clock_, endpoint(false), account_,
+                            std::make_shared<SubjectToken>(item(), loop_, clock_));
+    std::vector<std::string> got;
+    const auto ask = [&] {
+        source.acquire(issues(), [&](Fetched fetched) {
+            got.emplace_back(fetched ? std::string(fetched->secret.reveal()) : fetched.failure().what);
+        });
+    };
+    ask();
+    ask();
+    ASSERT_EQ(held.waiting(), 2U);  // both sent the first token
+    held.answer(404, "{}");
+    held.answer(404, "{}");
+    ASSERT_EQ(held.waiting(), 2U);  // and both ask whether it is dead
+    will_renew("ghu_2", "ghr_2");
+    held.answer(404, "{}");
+    held.answer(404, "{}");
+    ASSERT_EQ(held.waiting(), 2U);
+    held.answer(200, narrowed("ghu_a"));
+    held.answer(200, narrowed("ghu_b"));
+
+    EXPECT_THAT(got, ElementsAre("ghu_a", "ghu_b"));
+    EXPECT_EQ(asked(), (Seen{"refresh ghr_1"})) << "once";
+}
+
+TEST_F(GithubUser, ATokenThatDoesNotRunOutIsKeptUntilGithubSaysThatItIsDead) {
+    put("ghu_1");
+    GithubUserSource source = user();
+    will_find_dead();
+    EXPECT_EQ(acquire(source, issues()).failure().fault, SourceFault::ConsentLost);
+    put("ghu_of_a_new_consent");
+    will_find_dead();
+    will_narrow("ghu_child");
+    EXPECT_TRUE(acquire(source, issues()));
+    EXPECT_EQ(stored(), "ghu_of_a_new_consent");
+}
+
+TEST_F(GithubUser, WhoseRefreshWasLostKeepsTheTokenThatWorksAndNeverSendsTheOldOneAgain) {
+    put("ghr_1 ghu_1 0");
+    GithubUserSource source = user();
+    will_find_dead();
+    provider_.will_fail(Error{Errc::Cancelled, "the connection broke"});
+    EXPECT_EQ(acquire(source, issues()).failure().fault, SourceFault::NoAnswer);
+    GithubUserSource next_mission = user();
+    will_find_dead();
+    const SourceFailure refused = acquire(next_mission, issues()).failure();
+    EXPECT_EQ(refused.fault, SourceFault::ConsentLost);
+    EXPECT_THAT(refused.what, HasSubstr("the answer was lost"));
+    will_narrow("ghu_child");
+    EXPECT_TRUE(acquire(next_mission, issues())) << "GitHub may never have got it";
+}
+
+TEST_F(GithubUser, TheWiderTokenThatARefreshMadeStandsOnRecordBesideWhatWasMadeFromIt) {
+    const std::string hash = wire::to_hex(sha256("ghu_1"));
+    put("ghr_1");
+    GithubUserSource source = user();
+    will_renew("ghu_1", "ghr_2");
+    will_narrow("ghu_child");
+    const WallTime before = clock_.wall();
+    Fetched fetched = acquire(source, issues());
+    ASSERT_TRUE(fetched);
+    EXPECT_THAT(fetched->remark, AllOf(HasSubstr(hash), HasSubstr("stays in the store")));
+    ASSERT_TRUE(fetched->alive_until);
+    EXPECT_EQ(fetched->alive_until->unix_ms, before.unix_ms + 28'800'000);
+
+    // What got nothing has no lease.
+    put("ghr_5");
+    GithubUserSource refused = user();
+    will_renew("ghu_1", "ghr_6");
+    provider_.will_answer(422, "{}");
+    EXPECT_THAT(acquire(refused, issues()).failure().what, HasSubstr(hash));
+
+    put("ghu_1");
+    GithubUserSource lasting = user();
+    provider_.will_answer(200, R"({"token":"ghu_child","expires_at":null,"installation":{"permissions":
+        {"issues":"write"},"repository_selection":"selected","account":{"login":"acme"}}})");
+    Fetched own = acquire(lasting, issues());
+    ASSERT_TRUE(own) << own.failure().what;
+    EXPECT_EQ(own->remark, "") << "the operator's own was not made here";
+    EXPECT_FALSE(own->expires);
+    EXPECT_FALSE(own->alive_until);
+}
+
+TEST_F(GithubUser, WhatGithubSaysOfATokensEndIsTakenByOurClock) {
+    put("ghr_1 ghu_1 1893459600000");
+    GithubUserSource source = user();
+    provider_.will_answer(200, narrowed("ghu_child"), {}, Milliseconds(-7'200'000));
+
+    Fetched fetched = acquire(source, issues());
+
+    ASSERT_TRUE(fetched) << fetched.failure().what;
+    EXPECT_EQ(fetched->expires->unix_ms, 1'893'456'000'000 + 7'200'000);
+    EXPECT_EQ(fetched->alive_until->unix_ms, 1'893'459'600'000 + 7'200'000);
+    EXPECT_THAT(fetched->remark, HasSubstr("clock was 7200 s ahead of that of GitHub"));
+    will_narrow("ghu_other");
+    Fetched again = acquire(source, issues());
+    EXPECT_EQ(again->expires->unix_ms, 1'893'456'000'000) << "the clock is right again";
+    EXPECT_EQ(again->remark.find("clock"), std::string::npos);
+    provider_.will_answer(200, R"({"token":"ghu_child","expires_at":"soon"})");
+    provider_.will_answer(204, "");
+    EXPECT_THAT(acquire(source, issues()).failure().what, HasSubstr("no time"));
+    EXPECT_EQ(provider_.seen.back().body, R"({"access_token":"ghu_child"})") << "taken back";
+}
+
+TEST(GithubItem, IsATokenARefreshTokenOrBothWithAnEndAndNothingElse) {
+    const auto read = [](std::string_view text) { return parse_github_item(Secret(text)); };
+    EXPECT_EQ(read("ghr_1")->refresh.reveal(), "ghr_1");
+    EXPECT_TRUE(read("ghr_1")->access.is_empty());
+    EXPECT_EQ(read("ghu_1")->access.reveal(), "ghu_1");
+    EXPECT_TRUE(read("ghu_1")->refresh.is_empty());
+    const Result<GithubTokens> both = read("ghr_1 ghu_1 1893456000000");
+    ASSERT_TRUE(both);
+    EXPECT_EQ(both->refresh.reveal(), "ghr_1");
+    EXPECT_EQ(both->access.reveal(), "ghu_1");
+    EXPECT_EQ(both->ends->unix_ms, 1'893'456'000'000);
+    EXPECT_EQ(github_item(*both).reveal(), "ghr_1 ghu_1 1893456000000");
+    EXPECT_FALSE(read("ghr_1 ghu_1 0")->ends);
+    for (const char* text : {"", " ", "ghr_1 ", "ghr_1 ghu_1", "ghr_1 ghu_1 ", "ghr_1 ghu_1 soon", "ghr_1 ghu_1 -1",
+                             "ghr_1 ghu_1 1 2", "ghr_1  1", "ghr_1 ghu_1 1x", "ghu\t1", "gh\xc3\xa9",
+                             "ghr_1 ghu_1 99999999999999999999", "ghr_1\nghu_1"}) {
+        EXPECT_FALSE(read(text)) << text;
+    }
 }
 
 TEST_F(GithubUser, EveryRefusalIsOneFaultWithItsRemedy) {
@@ -813,7 +1107,6 @@ TEST_F(GithubUser, EveryRefusalIsOneFaultWithItsRemedy) {
     };
     const std::vector<RefusalCase> rows = {{401, "{}", SourceFault::Misconfigured, "client's secret"},
                                    {403, "{}", SourceFault::Misconfigured, "suspended"},
-                                   {404, "{}", SourceFault::ConsentLost, "sanctum connect alice"},
                                    {422, "{}", SourceFault::ScopeUnavailable, "repositories or permissions"},
                                    {429, "{}", SourceFault::RateLimited, "429"},
                                    {502, "{}", SourceFault::NoAnswer, "502"},
@@ -828,6 +1121,9 @@ TEST_F(GithubUser, EveryRefusalIsOneFaultWithItsRemedy) {
         EXPECT_EQ(fetched.failure().fault, row.fault) << row.status;
         EXPECT_THAT(fetched.failure().what, HasSubstr(row.word));
     }
+    put("two words");
+    GithubUserSource broken = user();
+    EXPECT_EQ(acquire(broken, issues()).failure().fault, SourceFault::Misconfigured);
     put("ghr_dead");
     GithubUserSource source = user();
     provider_.will_answer(200, R"({"error":"bad_refresh_token","error_description":"it is"})");
@@ -890,7 +1186,8 @@ protected:
 TEST_F(GithubApp, TokensAreLimitedAtTheirBirthToTheNeed) {
     GithubAppSource app = source();
     provider_.will_answer(201, R"({"token":"ghs_1","expires_at":"2030-01-01T00:00:00Z",
-        "permissions":{"issues":"write","metadata":"read"}})");
+        "permissions":{"issues":"write","metadata":"read"},"repository_selection":"selected",
+        "repositories":[{"id":1,"name":"API","full_name":"Acme/API"}]})");
 
     Fetched fetched = acquire(app, repo_need({"issues:read", "issues:write"}, {"acme/api.git"}));
 
@@ -962,6 +1259,43 @@ TEST_F(GithubApp, ATokenWithMoreThanAskedIsRevokedAndRefused) {
     EXPECT_EQ(provider_.seen.at(1).method, "DELETE");
 }
 
+TEST_F(GithubApp, ATokenForOtherRepositoriesThanAskedIsRevokedAndRefused) {
+    GithubAppSource app = source();
+    const auto fault_of = [&](const std::string& selection, const std::string& repositories) {
+        std::string body = R"({"token":"ghs_1","expires_at":"2030-01-01T00:00:00Z","permissions":{"issues":"write"})";
+        if (!selection.empty()) body.append(R"(,"repository_selection":")").append(selection).append("\"");
+        if (!repositories.empty()) body.append(R"(,"repositories":)").append(repositories);
+        provider_.will_answer(201, body.append("}"));
+        provider_.will_answer(204, "");
+        const Fetched fetched = acquire(app, repo_need({"issues:write"}, {"acme/api", "acme/site"}));
+        EXPECT_FALSE(fetched) << body;
+        EXPECT_EQ(provider_.seen.back().method, "DELETE") << body;
+        if (fetched) return std::string("none");
+        EXPECT_FALSE(fetched.failure().leaves_an_orphan());
+        return std::string(name_of(fetched.failure().fault));
+    };
+    const std::string both = R"([{"full_name":"acme/api"},{"full_name":"acme/site"}])";
+    EXPECT_EQ(fault_of("all", ""), "scope_too_wide");
+    EXPECT_EQ(fault_of("all", both), "scope_too_wide");
+    EXPECT_EQ(fault_of("selected", R"([{"full_name":"acme/api"},{"full_name":"acme/site"},{"full_name":"acme/x"}])"),
+              "scope_too_wide");
+    EXPECT_EQ(fault_of("selected", R"([{"full_name":"other/api"},{"full_name":"acme/site"}])"), "scope_too_wide");
+    EXPECT_EQ(fault_of("selected", R"([{"name":"api"},{"full_name":"acme/site"}])"), "scope_too_wide");
+    EXPECT_EQ(fault_of("selected", R"([{"full_name":"acme/api"}])"), "scope_unavailable");
+    EXPECT_EQ(fault_of("selected", "[]"), "scope_unavailable");
+    EXPECT_EQ(fault_of("selected", ""), "protocol");
+    EXPECT_EQ(fault_of("selected", R"(["acme/api","acme/site"])"), "protocol");
+    EXPECT_EQ(fault_of("", both), "protocol");
+    EXPECT_EQ(fault_of("some", both), "protocol");
+    provider_.will_answer(201, R"({"token":"ghs_1","expires_at":"2030-01-01T00:00:00Z",
+        "permissions":{"issues":"write"},"repository_selection":"all"})");
+    EXPECT_TRUE(acquire(app, need({"issues:write"}))) << "none was asked for";
+    provider_.will_answer(201, R"({"token":"ghs_1","expires_at":"2030-01-01T00:00:00Z",
+        "permissions":{"issues":"write"},"repository_selection":"selected",
+        "repositories":[{"full_name":"acme/api"}]})");
+    EXPECT_TRUE(acquire(app, repo_need({"issues:write"}, {"api"}))) << "of whomever the installation is";
+}
+
 TEST_F(GithubApp, AClockThatIsWrongIsCorrectedForOnceAndRecorded) {
     GithubAppSource app = source();
     const SourceNeed wanted = repo_need({"issues:write"}, {"acme/api"});
@@ -972,7 +1306,8 @@ TEST_F(GithubApp, AClockThatIsWrongIsCorrectedForOnceAndRecorded) {
     };
     provider_.will_answer(401, "{}", {}, behind);
     provider_.will_answer(201, R"({"token":"ghs_1","expires_at":"2030-01-01T00:00:00Z",
-        "permissions":{"issues":"write"}})", {}, behind);
+        "permissions":{"issues":"write"},"repository_selection":"selected",
+        "repositories":[{"full_name":"acme/api"}]})", {}, behind);
 
     Fetched got = acquire(app, wanted);
 
