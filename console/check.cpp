@@ -37,9 +37,27 @@ std::vector<std::string> notes_on(const LoadedMission& loaded, profiles::Trust t
     return notes;
 }
 
+Exit list_names(Console& console, Format format) {
+    const Result<std::map<std::string, std::string>> names = profiles::named_profiles(console.places);
+    if (!names) return fail(console, names.error());
+    for (const auto& [name, path] : *names) {
+        if (format == Format::Words) {
+            console.out << ledger::printable(name) << "\n";
+            continue;
+        }
+        wire::JsonWriter json;
+        json("schema", std::string("sanctum.check.list/1"));
+        json("name", name);
+        json("path", path);
+        console.out << json.take() << "\n";
+    }
+    return Exit::Ok;
+}
+
 }  // namespace
 
 Exit run_check(Console& console, const CheckOptions& options) {
+    if (options.lists) return list_names(console, options.format);
     const Result<LoadedMission> loaded = load_mission(console, options.file);
     wire::JsonWriter json;
     json("schema", std::string("sanctum.check/1"));

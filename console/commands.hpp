@@ -21,6 +21,7 @@ Exit run_init(Console& console, const InitOptions& options);
 
 struct CheckOptions {
     std::string file;
+    bool lists = false;
     Format format = Format::Words;
 };
 Exit run_check(Console& console, const CheckOptions& options);

@@ -45,6 +45,7 @@ Result<std::vector<CommandFacts>> all_command_lines(const Console& console, Comm
 
 ValueKind kind_of_value(const std::string& name) {
     if (name == "MISSION") return ValueKind::Mission;
+    if (name.find("FILE|NAME") != std::string::npos) return ValueKind::Profile;
     const bool is_file = std::any_of(kFileWords.begin(), kFileWords.end(),
                                      [&](std::string_view word) { return name.find(word) != std::string::npos; });
     return is_file ? ValueKind::File : ValueKind::Word;

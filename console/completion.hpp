@@ -34,7 +34,7 @@ struct FormatPage {
 [[nodiscard]] Result<std::string> manual_of_format(const FormatPage& page);
 
 /// What a value or argument stands for, by the name that --help shows for it.
-enum class ValueKind { Word, File, Mission };
+enum class ValueKind { Word, File, Profile, Mission };
 [[nodiscard]] ValueKind kind_of_value(const std::string& name);
 
 }  // namespace sanctum::console

@@ -23,7 +23,13 @@ std::string joined(const std::vector<std::string>& words) {
 
 std::string words_of_value(ValueKind kind, const std::vector<std::string>& choices) {
     if (!choices.empty()) return joined(choices);
-    return kind == ValueKind::File ? "@file" : kind == ValueKind::Mission ? "@mission" : "@word";
+    switch (kind) {
+        case ValueKind::File: return "@file";
+        case ValueKind::Profile: return "@profile";
+        case ValueKind::Mission: return "@mission";
+        case ValueKind::Word: break;
+    }
+    return "@word";
 }
 
 std::string row(const std::string& key, const std::string& words) {
@@ -73,6 +79,10 @@ _sanctum_complete() {
     fi
     case $values in
         @file) compopt -o filenames 2>/dev/null || true; COMPREPLY=($(compgen -f -- "$current")) ;;
+        @profile)
+            compopt -o filenames 2>/dev/null || true
+            values=$(sanctum check --list 2>/dev/null | grep -xE '[A-Za-z0-9._-]+')
+            COMPREPLY=($(compgen -W "$values" -- "$current") $(compgen -f -- "$current")) ;;
         @mission)
             values=$(sanctum ps --all 2>/dev/null | grep -oE '^[0-9a-z]{26}')
             COMPREPLY=($(compgen -W "last $values" -- "$current")) ;;

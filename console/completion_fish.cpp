@@ -22,6 +22,7 @@ std::string words_of(const std::string& value, const std::vector<std::string>& c
     }
     switch (kind_of_value(value)) {
         case ValueKind::File: return " -r -F";
+        case ValueKind::Profile: return " -r -F -a " + in_quotes("(sanctum check --list 2>/dev/null)");
         case ValueKind::Mission:
             return " -x -a " + in_quotes("last (sanctum ps --all 2>/dev/null | string match -r '^[0-9a-z]{26}')");
         case ValueKind::Word: return " -x";

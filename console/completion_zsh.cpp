@@ -7,6 +7,19 @@
 namespace sanctum::console {
 namespace {
 
+// What values need that only the programs know.
+constexpr const char* kZshHelpers = R"zsh(
+# Made by `sanctum completion zsh`; a file `_sanctum` in fpath, or read with `source` after compinit.
+_sanctum_missions() {
+    local -a missions=(last ${(f)"$(sanctum ps --all 2>/dev/null | grep -oE '^[0-9a-z]{26}')"})
+    _describe mission missions
+}
+_sanctum_profiles() {
+    local names=${(j: :)${(f)"$(sanctum check --list 2>/dev/null | grep -xE '[A-Za-z0-9._-]+')"}}
+    _alternative "names:profile:($names)" 'files:file:_files'
+}
+)zsh";
+
 // Inside single quotes; `[`, `]` and `:` would end a description of _arguments.
 std::string escaped(const std::string& text) {
     std::string out;
@@ -31,6 +44,7 @@ std::string action_of(const std::string& value, const std::vector<std::string>& 
     }
     switch (kind_of_value(value)) {
         case ValueKind::File: return "_files";
+        case ValueKind::Profile: return "_sanctum_profiles";
         case ValueKind::Mission: return "_sanctum_missions";
         case ValueKind::Word: return " ";
     }
@@ -92,12 +106,9 @@ std::string zsh_completion(const std::vector<CommandFacts>& programs) {
         write_function(functions, program, program.name);
         cases += "        " + program.name + ") " + function_name(program.name) + " \"$@\" ;;\n";
     }
-    // In a folder of fpath the file is the function _sanctum itself, on first use, so the program's own function may not
-    // have that name; read with `source` it only says which function completes.
-    std::string out = "#compdef" + names + "\n# Made by `sanctum completion zsh`; a file `_sanctum` in fpath, or read " +
-                      "with `source` after compinit.\n" +
-                      "_sanctum_missions() {\n    local -a missions=(last ${(f)\"$(sanctum ps --all 2>/dev/null | "
-                      "grep -oE '^[0-9a-z]{26}')\"})\n    _describe mission missions\n}\n";
+    // In a folder of fpath the file is the function _sanctum itself, on first use, so the program's own function may
+    // not have that name; read with `source` it only says which function completes.
+    std::string out = "#compdef" + names + kZshHelpers;
     const std::string own = "_sanctum() {";
     if (const std::size_t at = functions.rfind("\n" + own); at != std::string::npos) {
         functions.replace(at + 1, own.size(), "_sanctum_program() {");

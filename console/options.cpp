@@ -130,7 +130,15 @@ private:
 
         CLI::App* check = command(app_, "check", "Find mistakes in a profile and say what it exposes",
                                   "sanctum check mission.toml", [this] { return run_check(console_, check_); });
-        check->add_option("FILE", check_.file, "Profile: a path, or the name of a shipped one")->required();
+        CLI::Option* checked =
+            check->add_option("FILE|NAME", check_.file, "Profile: a path, or a name out of --list");
+        CLI::Option* names =
+            check->add_flag("--list", check_.lists, "Print the names of shipped profiles and of the operator's own");
+        names->excludes(checked);
+        check->callback([this, checked, names] {
+            if (checked->count() + names->count() == 0) throw CLI::RequiredError("FILE or --list");
+            chosen_ = [this] { return run_check(console_, check_); };
+        });
         json(check, check_.format);
 
         CLI::App* explain =

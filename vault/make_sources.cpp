@@ -395,7 +395,7 @@ private:
         SANCTUM_TRY(const Secret value, store_.item(account.item));  // missing ones are found at the start
         out_.replaces_items = true;
         keep(account, std::make_unique<GithubUserSource>(
-                          *out_.providers, github, account,
+                          *out_.providers, clock_, github, account,
                           std::make_shared<SubjectToken>(store_.changing(account.item), loop_, clock_)));
         return {};
     }

@@ -11,8 +11,10 @@
 #include "profiles/schema/owned_file.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <fcntl.h>
+#include <filesystem>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -82,6 +84,11 @@ Status change_pins(const Places& places, Change change) {
     return write_file_atomically(places.trust(), wire::to_json(pins) + "\n", 0600);
 }
 
+// The first that has a profile of a name decides.
+std::array<std::string, 2> folders_of_names(const Places& places) {
+    return {places.trusted_profiles, places.shipped + "/profiles"};
+}
+
 bool is_file(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
 
 }  // namespace
@@ -107,7 +114,7 @@ Result<std::string> find_profile(const std::string& named, const std::string& fr
     std::string looked = wanted;
     if (wanted.find('/') == std::string::npos) {
         const std::string file = wanted.ends_with(".toml") ? wanted : wanted + ".toml";
-        for (const std::string& folder : {places.trusted_profiles, places.shipped + "/profiles"}) {
+        for (const std::string& folder : folders_of_names(places)) {
             const std::string path = folder + "/" + file;
             if (is_file(path)) return path;
             looked += ", " + path;
@@ -115,6 +122,21 @@ Result<std::string> find_profile(const std::string& named, const std::string& fr
     }
     return Error{Errc::NotFound, origin + "there is no profile `" + wanted + "` (looked for " + looked +
                                     "; `sanctum init` writes one)"};
+}
+
+Result<std::map<std::string, std::string>> named_profiles(const Places& places) {
+    std::map<std::string, std::string> out;
+    for (const std::string& folder : folders_of_names(places)) {
+        std::error_code error;
+        const std::filesystem::directory_iterator entries(folder, error);
+        if (error == std::errc::no_such_file_or_directory) continue;
+        if (error) return io_error("read " + folder, error.value());
+        for (const std::filesystem::directory_entry& entry : entries) {
+            const std::filesystem::path& path = entry.path();
+            if (path.extension() == ".toml") out.emplace(path.stem().string(), path.string());
+        }
+    }
+    return out;
 }
 
 Result<Trust> trust_of(const ProfileFile& file, const Places& places) {

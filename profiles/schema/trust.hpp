@@ -5,6 +5,7 @@
 #include "base/places.hpp"
 #include "base/result.hpp"
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,10 @@ struct ProfileFile {
 /// ./mission.toml. Errors: NotFound, with where it was looked for.
 [[nodiscard]] Result<std::string> find_profile(const std::string& named, const std::string& from_environment,
                                                const Places& places);
+
+/// The profiles that find_profile() knows by a name without a path: name and path, the operator's own before a shipped
+/// one of that name. A missing folder has none. Errors: Io.
+[[nodiscard]] Result<std::map<std::string, std::string>> named_profiles(const Places& places);
 
 enum class Trust { Shipped, Operators, Pinned, Changed, Unknown };
 

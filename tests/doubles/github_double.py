@@ -121,7 +121,8 @@ class GitHubDouble(Double):
         if exceeds(permissions, installation["permissions"]):
             raise refusal(422, "The permissions requested are not granted to this installation.")
         if request.is_fault("wider"):
-            permissions = {**permissions, **dict(each.split(":") for each in request.fault["scopes"])}
+            permissions = {**permissions, **dict(each.split(":") for each in request.fault.get("scopes", []))}
+            names = [*names, *request.fault.get("repositories", [])]
         request.note["returned"] = _scopes(permissions, names)
         token = self._installation_token(request, permissions, names, installation)
         body = {"token": token.value, "expires_at": _stamp(token.expires_at), "permissions": permissions,
@@ -199,10 +200,12 @@ class GitHubDouble(Double):
             permissions = {**permissions, **dict(each.split(":") for each in request.fault["scopes"])}
         request.note["returned"] = _scopes(permissions, names)
         # A child: the user's own token lives on when it is deleted.
-        child = self.mint(request, "scoped_token", "ghu_", ttl=USER_SECONDS if base.expires_at else None, user=base.more["user"],
-                          permissions=permissions, repositories=names, owner=found[0]["owner"], parent=base)
+        child = self.mint(request, "scoped_token", "ghu_", ttl=USER_SECONDS if base.expires_at else None, parent=base,
+                          user=base.more["user"], permissions=permissions, repositories=names,
+                          owner=found[0]["owner"])
         return 200, {"id": 1, "token": child.value, "token_last_eight": child.value[-8:],
-                     "expires_at": child.expires_at and _stamp(child.expires_at), "scopes": [], "app": {"client_id": client_id},
+                     "expires_at": child.expires_at and _stamp(child.expires_at), "scopes": [],
+                     "app": {"client_id": client_id},
                      "installation": {"permissions": permissions, "repository_selection": "selected",
                                       "account": {"login": found[0]["owner"]}}}
 

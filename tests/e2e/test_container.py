@@ -14,12 +14,30 @@ import pytest
 
 import identity as identities
 from packages import build_package
-from rig import SOURCE
+from rig import API, SOURCE
 
 RECIPE = SOURCE / "package" / "Containerfile"
 BASE = "localhost/debian:12"
 IMAGE = "localhost/sanctum:tested"
 MISSION = 'schema = 1\n[mission]\nname = "m"\nttl = "2m"\n[sandbox]\nworkspace = "."\n'
+SERVICE = MISSION + '[[service]]\nname = "api"\ncatalog = "http-bearer"\naccount = "api"\ngrant = ["read"]\n'
+KEY_FILE = "/home/agent/.local/store.key"
+CONFIGURATION = f"""schema = 1
+[store]
+unlock = "key-file:{KEY_FILE}"
+[[account]]
+name = "api"
+catalog = "http-bearer"
+hosts = ["{API}"]
+source = "local"
+item = "api"
+[upstream]
+ca_file = "/home/agent/.config/sanctum/roots.pem"
+[upstream.host."{API}"]
+address = """
+# The image has no other client.
+ASK = (f"printf 'GET /describe HTTP/1.1\\r\\nHost: {API}\\r\\nConnection: close\\r\\n\\r\\n' | openssl s_client -quiet "
+       f'-verify_return_error -CAfile "$SSL_CERT_FILE" -servername {API} -connect {API}:443')
 # crun refuses a machine that has both versions of control groups, one of them with controllers and the other with
 # some too: in a mount namespace of its own there is the first version alone.
 ALONE = 'umount -l /sys/fs/cgroup/unified 2>/dev/null; exec "$@"'
@@ -27,7 +45,7 @@ ALONE = 'umount -l /sys/fs/cgroup/unified 2>/dev/null; exec "$@"'
 
 def permissions():
     """The options of the recipe's own `podman run`, as far as they permit something."""
-    words = re.findall(r"--security-opt ([a-z]+=\w+)", RECIPE.read_text().split("What the container must permit")[0])
+    words = re.findall(r"--security-opt ([a-z]+=\w+)", RECIPE.read_text().split("# As root, ")[0])
     assert words == ["seccomp=unconfined", "apparmor=unconfined", "unmask=ALL"]
     return words
 
@@ -84,11 +102,17 @@ def podman():
 
 
 @pytest.fixture
-def places(podman, tmp_path):
+def owner():
+    """Whose the mounted folders are outside."""
+    return 1000
+
+
+@pytest.fixture
+def places(podman, tmp_path, owner):
     """What the recipe mounts: a workspace, a configuration, and a volume for what stays."""
     for name in ("workspace", "config"):
         (tmp_path / name).mkdir()
-        os.chown(tmp_path / name, 1000, 1000)
+        os.chown(tmp_path / name, owner, owner)
     for folder in [tmp_path, *tmp_path.parents]:
         if folder.name.startswith("pytest"):
             folder.chmod(0o755)
@@ -98,15 +122,16 @@ def places(podman, tmp_path):
     podman.run("volume", "rm", "--force", "sanctum-data")
 
 
-def contained(podman, places, permitted, *words, program=None):
-    options = [word for permission in permitted for word in ("--security-opt", permission)]
+def contained(podman, places, permitted, *words, program=None, user=("--user", "1000:1000"), network="none", **options):
+    permits = [word for permission in permitted for word in ("--security-opt", permission)]
     entry = ["--entrypoint", program] if program else []
-    return podman.run("run", "--rm", "--cgroups=disabled", "--network=none", "--user", "1000:1000", *options, *entry,
-                      *places, IMAGE, *words)
+    entry += ["--interactive"] if "input" in options else []
+    return podman.run("run", "--rm", "--cgroups=disabled", f"--network={network}", *user, *permits, *entry, *places,
+                      IMAGE, *words, **options)
 
 
-def trust(podman, places):
-    done = contained(podman, places, permissions(), "trust", "mission.toml", program="/usr/bin/sanctum")
+def trust(podman, places, **options):
+    done = contained(podman, places, permissions(), "trust", "mission.toml", program="/usr/bin/sanctum", **options)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -123,6 +148,39 @@ def test_a_mission_runs_in_it_and_its_record_stays_in_the_volume(podman, places)
     assert verified.returncode == 0, verified.stdout + verified.stderr
     listed = contained(podman, places, [], "audit", "list", program="/usr/bin/sanctum").stdout
     assert " sealed " in listed
+
+
+# What `--userns=keep-id:uid=1000,gid=1000` makes for a caller of another id, without needing that one to be on this
+# machine, or newuidmap: the caller is user 1000 of the image, everybody else somebody whom the machine has not.
+CALLER = 2345
+KEPT = [f"--{kind}={inside}:{outside}:{count}" for kind in ("uidmap", "gidmap")
+        for inside, outside, count in ((0, 200000, 1000), (1000, CALLER, 1), (1001, 201001, 64000))]
+
+
+@pytest.mark.parametrize("owner, user", [(1000, ["--user", "1000:1000"]), (CALLER, KEPT)], ids=["rootful", "kept id"])
+def test_a_credential_of_the_volume_is_put_on_and_files_stay_the_callers(podman, places, tmp_path, owner, user,
+                                                                         upstream, authority):
+    token = "canary-of-the-volume-0123456789"
+    files = {"config/config.toml": f'{CONFIGURATION}"{upstream.address}"\n', "workspace/mission.toml": SERVICE,
+             "config/roots.pem": authority.ca_file.read_text()}
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o600)
+        os.chown(tmp_path / name, owner, owner)
+
+    def sanctum(*words, **options):
+        done = contained(podman, places, permissions(), *words, program="/usr/bin/sanctum", user=user, **options)
+        assert done.returncode == 0, done.stdout + done.stderr
+    sanctum("vault", "init", "--key-file", KEY_FILE)
+    sanctum("vault", "add", "api", input=token)
+    trust(podman, places, user=user)
+    ran = contained(podman, places, permissions(), "--quiet", "--profile", "mission.toml", "--", "sh", "-c",
+                    f"{ASK} | tee made", user=user, network="host")
+
+    assert ran.returncode == 0 and '"has_authorization": true' in ran.stdout, ran.stdout + ran.stderr
+    assert token not in ran.stdout and upstream.exchanges[-1].header("authorization") == f"Bearer {token}"
+    assert (tmp_path / "workspace/made").stat().st_uid == owner
+    sanctum("audit", "verify")
 
 
 def test_a_profile_that_nobody_trusted_does_not_run_in_it_either(podman, places):

@@ -28,6 +28,10 @@ def test_an_old_mission_is_pruned_while_a_running_one_stays(rig, service, upstre
     verdicts = rig.expect_ok(rig.sanctum("audit", "verify", "--json")).stdout.decode().splitlines()
     states = {row["mission"]: row["state"] for row in map(json.loads, verdicts)}
     assert states == {ended.folder.name: "pruned", running.mission: "open"}
+    shown = json.loads(rig.expect_ok(rig.sanctum("show", ended.folder.name, "--json")).stdout)
+    assert shown["ledger"] == "pruned" and shown["receipt"]["counts"]["verdicts"] == {"allow": 1}
+    gone = rig.sanctum("explain", f"{ended.folder.name}-e1")
+    assert gone.returncode == 1 and b"was pruned on" in gone.stderr
     listed = rig.expect_ok(rig.sanctum("audit", "list", "--agent", "test", "--since", "1h", "--json"))
     rows = [json.loads(line) for line in listed.stdout.decode().splitlines()]
     assert [(row["mission"], row["state"]) for row in rows] == list(states.items())

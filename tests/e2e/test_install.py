@@ -16,6 +16,7 @@ import pytest
 import identity as identities
 import rig as rig_module
 from rig import API, SOURCE
+from terminal import Terminal
 
 BUILD = rig_module.BIN.parent
 INNER = "libexec/sanctum"
@@ -228,6 +229,8 @@ def test_bash_completes_commands_options_and_values(whole, options):
     assert complete(whole, "sanctum", "init", "--agent", "c") == {"claude", "codex"}
     assert complete(whole, "sanctum", "completion", "") == {"bash", "zsh", "fish"}
     assert complete(whole, "sanctum-run", "--profile", "sha") == {"share"}
+    assert complete(whole, "sanctum-run", "--profile", "quick") == {"quickstart"}
+    assert complete(whole, "sanctum", "check", "quick") == {"quickstart"}
     assert "last" in complete(whole, "sanctum", "show", "")
     assert "--ttl" not in complete(whole, "sanctum-run", "--", "--t")
     for path, names in options.items():
@@ -256,13 +259,38 @@ def test_fish_completes_commands_options_and_values(whole):
 
     def offered(line):
         program = f"source {whole}/share/fish/vendor_completions.d/sanctum.fish; complete -C '{line}'"
-        done = subprocess.run(["fish", "--no-config", "-c", program], capture_output=True, text=True, check=True)
+        done = subprocess.run(["fish", "--no-config", "-c", program], capture_output=True, text=True, check=True,
+                              cwd=whole, env={**os.environ, "PATH": f"{whole}/bin:{os.environ['PATH']}"})
         return {row.split("\t")[0] for row in done.stdout.splitlines()}
     assert offered("sanctum pru") == {"prune"}
     assert offered("sanctum audit ") == {"list", "show", "verify"}
     assert offered("sanctum init --agent c") == {"claude", "codex"}
+    assert "quickstart" in offered("sanctum-run --profile quick") and "share/" in offered("sanctum-run --profile sha")
+    assert "quickstart" in offered("sanctum check quick")
     listed = offered("sanctum audit list --")
     assert {"--agent", "--since"} <= listed and "--ttl" not in listed
+
+
+@pytest.mark.parametrize("read", ["file", "source"])
+def test_zsh_completes_from_a_file_and_from_source(whole, tmp_path, read):
+    identities.require_program("zsh")
+    script = whole / "share/zsh/vendor-completions/_sanctum"
+    start = {"file": f"fpath=({script.parent} $fpath); autoload -Uz compinit; compinit -u -D",
+             "source": "autoload -Uz compinit; compinit -u -D; source <(sanctum completion zsh)"}[read]
+    caller = identities.Identity("caller", os.geteuid(), os.getegid())
+    environment = {"PATH": f"{whole}/bin:/usr/bin:/bin", "HOME": str(tmp_path), "TERM": "dumb"}
+    shell = Terminal(["zsh", "-f", "-i"], environment, whole, caller, size=(50, 200))
+    try:
+        shell.type(f"PS1='ready '; unset zle_bracketed_paste; {start}; bindkey '^I' complete-word; print begun$?\n")
+        shell.read_until("begun0")
+        for typed, shown in [("sanctum pru", "sanctum prune "), ("sanctum audit li", "sanctum audit list "),
+                             ("sanctum-run --profile quicks", "sanctum-run --profile quickstart ")]:
+            shell.read_until("ready ")
+            shell.type(typed + "\t")
+            shell.read_until(re.escape(shown.removeprefix(typed)))
+            shell.type("\x15\n")  # ^U takes the line away
+    finally:
+        shell.close()
 
 
 def test_completion_from_half_an_installation_is_a_clear_error(prefix):
@@ -340,5 +368,9 @@ def test_the_container_recipe_uses_what_exists(whole):
     assert {name for name, _ in instructions} == {"ARG", "FROM", "COPY", "WORKDIR", "RUN", "USER", "ENTRYPOINT"}
     entry, = [json.loads(value) for name, value in instructions if name == "ENTRYPOINT"]
     assert (whole / Path(entry[0]).relative_to("/usr")).is_file()
-    assert "build" in (SOURCE / ".dockerignore").read_text().split(), "a cache of this machine's paths stays outside"
+    copied, = [value.split()[0] for name, value in instructions if name == "COPY"]
+    ignored = (SOURCE / "package/Containerfile.dockerignore").read_text().splitlines()[1:]
+    assert ignored == ["*", f"!{copied}"], "of the folder that cpack writes to, the image gets the package alone"
+    made, = re.findall(r"podman build -f package/Containerfile -t sanctum build/release/(\S+)", recipe)
+    assert f'(CPACK_PACKAGE_DIRECTORY "{BUILD / made}")' in (BUILD / "CPackConfig.cmake").read_text()
     assert instructions[-2][0] == "WORKDIR" and ["USER", "agent"] in instructions, "the entry point is not root"

@@ -566,6 +566,17 @@ def test_what_a_provider_that_is_down_keeps_is_given_back_by_a_later_reap(rig, o
     assert set(github.revoked()) == set(github.issued())
 
 
+def test_an_installation_token_for_other_repositories_than_asked_is_taken_back_and_refused(rig, operator, github):
+    path = "/app/installations/77/access_tokens"
+    github.fail("wider", repositories=["site"], path=path)
+    outcome = rig.run("sh", "-c", "curl -sS https://api.github.com/repos/acme/api/issues", profile=operator)
+
+    assert json.loads(outcome.stdout)["rule"] == "scope_too_wide", outcome
+    assert "acme/site" in outcome.of_type("exchange.refused")[0]["detail"]
+    assert set(github.revoked()) == set(github.issued("installation_token")) != set()
+    assert not github.log(path="/repos/acme/api/issues")
+
+
 # ---- a user's token of a GitHub App ---------------------------------------------------------------------------------
 
 GITHUB_USER = """catalog = "github"
@@ -621,6 +632,8 @@ def test_a_users_token_of_an_app_is_narrowed_to_the_mission_and_only_that_ends(r
     assert children <= set(github.revoked()) and (has_refresh or not own & set(github.revoked()))
     if has_refresh:
         assert len([entry for entry in github.log() if entry["path"].endswith("/access_token")]) == 1, "one refresh"
+        [wider] = github.issued("user_token")
+        assert all(wider in lease["detail"] for lease in lease_ends(outcome)), "what it made is on record"
         again = rig.run("curl", "-sS", "--fail", ISSUES, profile=profile)
         assert again.code == 0, "and its successor is in the store"
 
@@ -687,7 +700,8 @@ def test_two_needs_at_once_after_the_users_token_died_are_both_answered_with_one
     outcome = running.finish()
 
     assert outcome.code == 0 and sorted(outcome.text.split()) == ["200", "201"], outcome
-    assert refreshes(github) == 2, "one at the start, one for both"
+    narrowed = [entry["status"] for entry in github.log() if entry["path"].endswith("/token/scoped")]
+    assert narrowed == [200, 404, 404, 200, 200] and refreshes(github) == 2, "one at the start, one for both"
     assert not outcome.refused
 
 
@@ -696,13 +710,12 @@ def test_a_users_token_that_does_not_run_out_is_never_renewed_and_its_end_is_tol
     running = rig.start("sh", "-c", ON_CALL, profile=github_user(token)).wait_until_started()
     assert call(running) == "200"
     github.end_user_tokens()
-    assert call(running) != "200"
+    assert call(running) == "401"
 
     outcome = running.finish()
 
     assert refreshes(github) == 0
-    assert "sanctum connect octocat" in outcome.of_type("exchange.outcome")[-1]["evidence"].get("not_replaced", "") or \
-        any("sanctum connect octocat" in each["detail"] for each in outcome.of_type("exchange.refused")), outcome
+    assert "sanctum connect octocat" in outcome.of_type("exchange.outcome")[-1]["evidence"]["not_sent_again"]
 
 
 def test_a_user_who_was_asked_is_what_the_next_mission_narrows(rig, github, github_user):

@@ -3,6 +3,7 @@
 
 #include "base/command_line/describe.hpp"
 #include "base/limits.hpp"
+#include "profiles/schema/diagnostics.hpp"
 #include "profiles/schema/values.hpp"
 #include "vault/commands/store_context.hpp"
 #include "vault/keyring.hpp"
@@ -13,8 +14,10 @@
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
+#include <string>
 #include <utility>
 #include <variant>
+#include <vector>
 #include <unistd.h>
 
 namespace sanctum::vault {
@@ -350,11 +353,17 @@ int run_store_command(int argc, char** argv) {
     Action chosen = nullptr;
     CLI::App app("The sealed store of credentials on this machine", "sanctum vault");
     describe(app, options, chosen);
-    const auto is_named = [&](const CLI::App* known) { return known->get_name() == argv[1]; };
-    if (argc > 1 && argv[1][0] != '-' && std::as_const(app).get_subcommands(is_named).empty()) {
+    std::vector<std::string> names;
+    for (const CLI::App* known : app.get_subcommands([](const CLI::App*) { return true; })) {
+        names.push_back(known->get_name());
+    }
+    if (argc > 1 && argv[1][0] != '-' && std::find(names.begin(), names.end(), argv[1]) == names.end()) {
         std::string word;
         wire::append_json_string(word, argv[1]);  // escapes what a terminal would obey
-        std::fprintf(stderr, "sanctum vault: unknown command %s (sanctum vault --help lists them)\n", word.c_str());
+        const std::string near = profiles::nearest(argv[1], names);
+        const std::string meant = near.empty() ? "" : "did you mean `" + near + "`? ";
+        std::fprintf(stderr, "sanctum vault: unknown command %s (%ssanctum vault --help lists them)\n", word.c_str(),
+                     meant.c_str());
         return kUsage;
     }
     if (argc == 2 && std::string_view(argv[1]) == kDescribeOption) {

@@ -17,6 +17,14 @@ constexpr std::int64_t kIssuedBackMs = 60'000;    // GitHub's advice against clo
 constexpr std::int64_t kAssertionMs = 5 * 60'000;  // at most ten minutes
 constexpr std::int64_t kTokenMs = 60 * 60'000;     // of every installation token
 
+std::optional<std::vector<std::string>> full_names(JsonAnswer& answer) {
+    const auto repositories = answer.take_objects("repositories");
+    if (!repositories) return std::nullopt;
+    std::vector<std::string> names;
+    for (const JsonAnswer& repository : *repositories) names.push_back(repository.text("full_name"));
+    return names;
+}
+
 }  // namespace
 
 Result<std::string> installation_token_body(const profiles::ProviderAccount& account, const SourceNeed& need) {
@@ -117,13 +125,21 @@ void GithubAppSource::take(const SourceNeed& need, const HttpResponse& response,
     SANCTUM_ASSERT(ask);  // it was sent
     auto scopes = check_scopes(account_, ask->scopes(), github_scopes(json->texts_of("permissions"), *ask));
     if (auto* wrong = std::get_if<SourceFailure>(&scopes)) {
-        // Made for us and of no use: it does not stay.
-        return retire(credential, RetireCause::Used, [wrong = std::move(*wrong), done](const RetireOutcome& outcome) {
-            done(after_clean_up(wrong, outcome, true));
-        });
+        return refuse(credential, std::move(*wrong), std::move(done));
+    }
+    if (const auto wrong = repositories_mismatch(*ask, json->text("repository_selection"), full_names(*json))) {
+        return refuse(credential, failure(wrong->fault, wrong->what), std::move(done));
     }
     credential.scopes = std::get<ScopeReport>(std::move(scopes));
     done(std::move(credential));
+}
+
+// Made for us and of no use: it does not stay.
+void GithubAppSource::refuse(const Credential& made, SourceFailure failure, Completion<Fetched> done) {
+    retire(made, RetireCause::Used,
+           [failure = std::move(failure), done = std::move(done)](const RetireOutcome& outcome) {
+               done(after_clean_up(failure, outcome, true));
+           });
 }
 
 std::unique_ptr<Retirement> GithubAppSource::retirement(const Credential& credential) const {

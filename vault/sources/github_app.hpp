@@ -27,6 +27,7 @@ private:
     enum class Attempt : bool { First, Corrected };
     void mint(const SourceNeed& need, const std::string& body, Attempt attempt, Completion<Fetched> done);
     void take(const SourceNeed& need, const HttpResponse& response, Completion<Fetched> done);
+    void refuse(const Credential& made, SourceFailure failure, Completion<Fetched> done);
     [[nodiscard]] SourceFailure refusal(const HttpResponse& response) const;
     [[nodiscard]] SourceFailure failure(SourceFault fault, const std::string& what) const;
 

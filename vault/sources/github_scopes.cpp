@@ -64,7 +64,7 @@ Result<GithubAsk> github_ask(const profiles::ProviderAccount& account, const Sou
     if (const auto repositories = need.resources.find("repo"); repositories != need.resources.end()) {
         for (const std::string& repository : repositories->second) {
             const std::size_t slash = repository.find('/');
-            owners.insert(repository.substr(0, slash));
+            if (slash != std::string::npos) owners.insert(repository.substr(0, slash));
             std::string name = slash == std::string::npos ? repository : repository.substr(slash + 1);
             if (name.ends_with(".git")) name.resize(name.size() - 4);
             names.insert(std::move(name));
@@ -87,6 +87,43 @@ std::vector<std::string> github_scopes(const std::vector<std::pair<std::string, 
     }
     std::sort(received.begin(), received.end());
     return received;
+}
+
+bool is_same_name(std::string_view a, std::string_view b) {
+    const auto small = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return small(x) == small(y); });
+}
+
+std::optional<GithubMismatch> selection_mismatch(const GithubAsk& ask, std::string_view selection) {
+    if (ask.repositories.empty() || selection == "selected") return std::nullopt;
+    if (selection == "all") {
+        return GithubMismatch{SourceFault::ScopeTooWide, "the token is good for all repositories of the installation"};
+    }
+    return GithubMismatch{SourceFault::Protocol, "the answer does not say which repositories the token is good for"};
+}
+
+std::optional<GithubMismatch> repositories_mismatch(const GithubAsk& ask, std::string_view selection,
+                                                    const std::optional<std::vector<std::string>>& full_names) {
+    if (auto wrong = selection_mismatch(ask, selection)) return wrong;
+    if (ask.repositories.empty()) return std::nullopt;
+    if (!full_names) return selection_mismatch(ask, "");
+    const auto has = [](const std::vector<std::string>& names, const std::string& name) {
+        return std::any_of(names.begin(), names.end(), [&](const std::string& one) { return is_same_name(one, name); });
+    };
+    std::vector<std::string> asked;
+    for (const std::string& name : ask.repositories) asked.push_back(ask.owner.empty() ? name : ask.owner + "/" + name);
+    std::vector<std::string> given;
+    for (const std::string& name : *full_names) {
+        given.push_back(ask.owner.empty() ? name.substr(name.find('/') + 1) : name);
+        if (has(asked, given.back())) continue;
+        return GithubMismatch{SourceFault::ScopeTooWide,
+                              "the token is good for another repository than was asked for: " + provider_words(name)};
+    }
+    for (const std::string& name : asked) {
+        if (has(given, name)) continue;
+        return GithubMismatch{SourceFault::ScopeUnavailable, "the token is not good for " + name};
+    }
+    return std::nullopt;
 }
 
 HttpRequest github_request(const std::string& api, std::string method, const std::string& path) {

@@ -8,7 +8,9 @@
 #include "vault/sources/source.hpp"
 
 #include <map>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -35,6 +37,20 @@ struct GithubAsk {
 /// The permissions of an answer as scopes, sorted; without the one that GitHub adds to every token unasked.
 [[nodiscard]] std::vector<std::string> github_scopes(
     const std::vector<std::pair<std::string, std::string>>& permissions, const GithubAsk& ask);
+
+/// In which repositories a token is good, as GitHub's answer says it; nothing where it was asked for these alone.
+struct GithubMismatch {
+    SourceFault fault = SourceFault::Protocol;  ///< ScopeTooWide, ScopeUnavailable, or Protocol: it does not say
+    std::string what;
+};
+/// `selection`: `repository_selection` of the answer, `all` or `selected`.
+[[nodiscard]] std::optional<GithubMismatch> selection_mismatch(const GithubAsk& ask, std::string_view selection);
+/// `full_names`: `owner/name` of each of `repositories`; absent: there is no such list.
+[[nodiscard]] std::optional<GithubMismatch> repositories_mismatch(
+    const GithubAsk& ask, std::string_view selection, const std::optional<std::vector<std::string>>& full_names);
+
+/// GitHub's names of users, organisations and repositories are the same in any case of letters.
+[[nodiscard]] bool is_same_name(std::string_view a, std::string_view b);
 
 /// A request to the API at `api` (no slash at its end) with the headers that it wants.
 [[nodiscard]] HttpRequest github_request(const std::string& api, std::string method, const std::string& path);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vault/sources/github_user.hpp"
 
+#include "base/digest.hpp"
+#include "base/wire/archive.hpp"
 #include "vault/http/http_date.hpp"
 #include "vault/http/json_answer.hpp"
 #include "vault/http/json_body.hpp"
 #include "vault/oauth/scope_check.hpp"
 #include "vault/retirement.hpp"
-
-#include <algorithm>
 
 namespace sanctum::vault {
 namespace {
@@ -15,10 +15,9 @@ namespace {
 // Of a user's, in one need: what this mission had, what another one made of it meanwhile, what is made now.
 constexpr int kTokensMax = 3;
 
-// GitHub's names of users and organisations are the same in any case of letters.
-bool is_same_login(std::string_view a, std::string_view b) {
-    const auto small = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
-    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return small(x) == small(y); });
+std::string wider_token(const GithubTokens& user) {
+    return "it was made from the user's own, wider token (SHA-256 " + wire::to_hex(sha256(user.access.reveal())) +
+           "), which stays in the store for the next need and ends at its own time";
 }
 
 }  // namespace
@@ -60,7 +59,7 @@ std::variant<GithubUserSource::Asked, SourceFailure> GithubUserSource::asked_for
         return failure(SourceFault::Misconfigured, "this request names no repository; write target = \"OWNER\" at the "
                                                    "account, the organisation or user that installed the app");
     }
-    const bool is_elsewhere = !ask->owner.empty() && !target.empty() && !is_same_login(ask->owner, target);
+    const bool is_elsewhere = !ask->owner.empty() && !target.empty() && !is_same_name(ask->owner, target);
     if (is_elsewhere) {
         return failure(SourceFault::Misconfigured,
                        "the repositories of " + ask->owner + " are not those of target = \"" + target + "\"");
@@ -158,6 +157,7 @@ void GithubUserSource::narrow(const AskingPtr& asking) {
     http_.send(request("POST", "/token/scoped", body.take()),
                [this, asking, sent](const Result<HttpResponse>& response) {
                    if (!response) return fail(*asking, failure_of(response.error(), question()));
+                   static_cast<void>(github_clock_.learn(*response));
                    if (response->status == 404) return find_out_why(asking, sent);
                    take(asking, sent, *response);
                });
@@ -188,7 +188,14 @@ void GithubUserSource::find_out_why(const AskingPtr& asking, const TokensPtr& se
     });
 }
 
-void GithubUserSource::fail(const Asking& asking, SourceFailure failure) const { asking.done(std::move(failure)); }
+// A refresh for a need that got nothing has no lease to stand beside.
+void GithubUserSource::fail(const Asking& asking, SourceFailure failure) const {
+    if (asking.has_renewed && tokens_) {
+        failure.what += "; the user's own token was renewed for it (SHA-256 ";
+        failure.what += wire::to_hex(sha256(tokens_->access.reveal())) + ") and stays in the store";
+    }
+    asking.done(std::move(failure));
+}
 
 SourceFailure GithubUserSource::consent_lost() const {
     return failure(SourceFault::ConsentLost, "the user's token is not known any more: connect the account again "
@@ -226,18 +233,23 @@ void GithubUserSource::take(const AskingPtr& asking, const TokensPtr& sent, cons
     if (credential.secret.equals(sent->access)) {
         return fail(*asking, failure(SourceFault::Protocol, "the answer holds the user's own token"));
     }
-    if (const auto told = parse_utc_time(json->text("expires_at"))) credential.expires = *told;
+    const std::string told = json->text("expires_at");
+    const std::optional<WallTime> ends = parse_utc_time(told);
+    if (ends) credential.expires = github_clock_.by_our_clock(*ends);
+    describe(credential, *sent);
+    if (!told.empty() && !ends) {
+        return refuse(asking, credential, failure(SourceFault::Protocol, "the token's end is no time"));
+    }
     JsonAnswer installation = json->take_object("installation");
     JsonAnswer owner = installation.take_object("account");
-    if (!installation.has("permissions") || !is_same_login(owner.text("login"), asked.target)) {
+    if (!installation.has("permissions") || !is_same_name(owner.text("login"), asked.target)) {
         return refuse(asking, credential,
                       failure(SourceFault::Protocol,
                               "the answer does not say what the token may do at " + asked.target));
     }
-    if (!asked.ask.repositories.empty() && installation.text("repository_selection") != "selected") {
-        return refuse(asking, credential,
-                      failure(SourceFault::ScopeTooWide,
-                              "the token is good for all repositories of " + asked.target));
+    // It does not say which they are.
+    if (const auto wrong = selection_mismatch(asked.ask, installation.text("repository_selection"))) {
+        return refuse(asking, credential, failure(wrong->fault, wrong->what));
     }
     auto scopes = check_scopes(account_, asked.ask.scopes(),
                                github_scopes(installation.texts_of("permissions"), asked.ask));
@@ -246,6 +258,17 @@ void GithubUserSource::take(const AskingPtr& asking, const TokensPtr& sent, cons
     }
     credential.scopes = std::get<ScopeReport>(std::move(scopes));
     asking->done(std::move(credential));
+}
+
+// On record beside it: the wider token that it was made from, where a refresh made that.
+void GithubUserSource::describe(Credential& credential, const GithubTokens& parent) const {
+    if (!parent.refresh.is_empty()) {
+        credential.remark = wider_token(parent);
+        const bool has_ends = credential.expires && parent.ends;
+        if (has_ends) credential.alive_until = github_clock_.by_our_clock(*parent.ends);
+    }
+    const std::string clock = github_clock_.remark("GitHub");
+    if (!clock.empty()) credential.remark += (credential.remark.empty() ? "" : "; ") + clock;
 }
 
 // Made for us and of no use: it does not stay.

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "profiles/schema/operator_config.hpp"
+#include "vault/http/provider_clock.hpp"
 #include "vault/oauth/subject_token.hpp"
 #include "vault/oauth/token_endpoint.hpp"
 #include "vault/sources/github_scopes.hpp"
@@ -19,10 +20,12 @@ namespace sanctum::vault {
 
 class GithubUserSource final : public Source {
 public:
-    /// `github`: the app as a client; `user`: the item, as parse_github_item() reads it.
-    GithubUserSource(HttpClient& http, std::shared_ptr<TokenEndpoint> github, profiles::Account account,
-                     std::shared_ptr<SubjectToken> user)
-        : http_(http), github_(std::move(github)), account_(std::move(account)), user_(std::move(user)) {}
+    /// `github`: the app as a client; `user`: the item, as parse_github_item() reads it. References must outlive the
+    /// source.
+    GithubUserSource(HttpClient& http, const Clock& clock, std::shared_ptr<TokenEndpoint> github,
+                     profiles::Account account, std::shared_ptr<SubjectToken> user)
+        : http_(http), github_clock_(clock), github_(std::move(github)), account_(std::move(account)),
+          user_(std::move(user)) {}
 
     [[nodiscard]] Capabilities capabilities() const override;
     /// A refresh ends all tokens that the user had from this app, those of other missions too. So the missions share
@@ -58,6 +61,7 @@ private:
     void take(const AskingPtr& asking, const TokensPtr& sent, const HttpResponse& response);
     void fail(const Asking& asking, SourceFailure failure) const;
     void refuse(const AskingPtr& asking, const Credential& made, SourceFailure failure);
+    void describe(Credential& credential, const GithubTokens& parent) const;
     [[nodiscard]] bool has_other_than(const TokensPtr& dead) const;
     [[nodiscard]] HttpRequest request(std::string method, const std::string& path, Secret body) const;
     [[nodiscard]] std::unique_ptr<Retirement> taking_back(const Secret& token) const;
@@ -67,6 +71,7 @@ private:
     [[nodiscard]] SourceFailure consent_lost() const;
 
     HttpClient& http_;
+    ProviderClock github_clock_;  ///< the API's
     std::shared_ptr<TokenEndpoint> github_;
     profiles::Account account_;
     std::shared_ptr<SubjectToken> user_;

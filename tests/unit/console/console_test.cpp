@@ -126,6 +126,21 @@ TEST_F(Trust, APinIsMadeListedAndRemoved) {
     EXPECT_EQ(out(), "");
 }
 
+using CheckList = ConsoleTest;
+TEST_F(CheckList, PrintsEachNameThatAProfileIsFoundBy) {
+    write(console_.places.trusted_profiles + "/mine.toml", kProfile);
+    write(console_.places.trusted_profiles + "/notes.txt", "");
+
+    EXPECT_EQ(run({"check", "--list"}), Exit::Ok) << err();
+
+    EXPECT_EQ(out(), "claude\ncodex\ngeneric\ngit\nmine\nquickstart\n");
+    EXPECT_EQ(run({"check", "--list", "--json"}), Exit::Ok) << err();
+    EXPECT_THAT(out(), HasSubstr(R"({"schema":"sanctum.check.list/1","name":"mine","path":")" +
+                                 console_.places.trusted_profiles + "/mine.toml\"}"));
+    EXPECT_EQ(run({"check"}), Exit::Usage);
+    EXPECT_EQ(run({"check", "--list", "mine"}), Exit::Usage);
+}
+
 using CommandNames = ConsoleTest;
 TEST_F(CommandNames, AMisspelledOneIsAnsweredWithTheOneThatWasMeant) {
     for (const auto& [words, meant] : std::vector<std::pair<std::vector<std::string>, std::string>>{

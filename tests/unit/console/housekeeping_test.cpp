@@ -148,7 +148,7 @@ TEST_F(Prune, ItsReceiptIsShownAsLongAsTheChainHasIt) {
     EXPECT_THAT(out(), HasSubstr("pruned on " + today));
     EXPECT_EQ(run({"show", kMission, "--json"}), Exit::Ok) << err();
     EXPECT_THAT(out(), HasSubstr(R"("state":"ended","ledger":"pruned")"));
-    EXPECT_THAT(out(), HasSubstr(R"("receipt":{"schema":"sanctum.receipt/3","mission":"01kabcdefghjkmnpqrstvwxyz0")"));
+    EXPECT_THAT(out(), HasSubstr(R"("receipt":{"schema":"sanctum.receipt/)"));
 
     std::filesystem::remove_all(console_.places.mission(kSecond));
     EXPECT_EQ(run({"show", kSecond}), Exit::Finding);

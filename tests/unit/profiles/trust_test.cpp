@@ -120,6 +120,9 @@ TEST(FindProfile, LooksAtTheFlagThenTheEnvironmentThenNames) {
     EXPECT_EQ(*find_profile("", path, places), path);
     EXPECT_EQ(*find_profile("mine", "", places), places.trusted_profiles + "/mine.toml");
     EXPECT_EQ(*find_profile("generic", "", places), places.shipped + "/profiles/generic.toml");
+    const std::map<std::string, std::string> named = *named_profiles(places);
+    EXPECT_EQ(named.at("mine"), places.trusted_profiles + "/mine.toml");
+    for (const auto& [name, where] : named) EXPECT_EQ(*find_profile(name, "", places), where);
     const Result<std::string> none = find_profile("nothing", "", places);
     ASSERT_FALSE(none.has_value());
     EXPECT_EQ(none.error().code, Errc::NotFound);

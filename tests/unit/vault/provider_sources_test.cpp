@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The sources that ask identity providers: what each asks for, what it makes of the answer, and what it gives back.
+#include "base/digest.hpp"
+#include "base/wire/archive.hpp"
 #include "tests/unit/vault/provider_script.hpp"
 #include "tests/unit/vault/support.hpp"
 #include "vault/oauth/subject_token.hpp"
@@ -749,7 +751,8 @@ protected:
         account_.provider.api = "https://api.github.com";
     }
     GithubUserSource user() {
-        return {provider_, endpoint(false), account_, std::make_shared<SubjectToken>(item(), loop_, clock_)};
+        return {provider_, clock_, endpoint(false), account_,
+                std::make_shared<SubjectToken>(item(), loop_, clock_)};
     }
     SourceNeed issues() {
         SourceNeed out = need({"issues:write"});
@@ -839,6 +842,8 @@ TEST_F(GithubUser, WhatIsWiderThanAskedIsTakenBackAndRefused) {
     refused(SourceFault::ScopeTooWide);
     will_narrow("ghu_child", R"({"issues":"write"})", "all");
     refused(SourceFault::ScopeTooWide);
+    will_narrow("ghu_child", R"({"issues":"write"})", "");
+    refused(SourceFault::Protocol);
     will_narrow("ghu_child", R"({"issues":"read"})");
     refused(SourceFault::ScopeUnavailable);
     will_narrow("ghu_child", R"({"issues":"write"})", "selected", "somebody");
@@ -968,7 +973,8 @@ TEST_F(GithubUser, WhatGithubDoesNotSayAboutATokenIsNoReasonToRefresh) {
 TEST_F(GithubUser, OfTwoNeedsThatFindTheTokenDeadOneRefreshesAndBothAreAnswered) {
     put("ghr_1 ghu_1 0");
     test::HeldAnswers held;
-    GithubUserSource source(held, endpoint(false), account_, std::make_shared<SubjectToken>(item(), loop_, clock_));
+    GithubUserSource source(held, clock_, endpoint(false), account_,
+                            std::make_shared<SubjectToken>(item(), loop_, clock_));
     std::vector<std::string> got;
     const auto ask = [&] {
         source.acquire(issues(), [&](Fetched fetched) {
@@ -1017,6 +1023,58 @@ TEST_F(GithubUser, WhoseRefreshWasLostKeepsTheTokenThatWorksAndNeverSendsTheOldO
     EXPECT_THAT(refused.what, HasSubstr("the answer was lost"));
     will_narrow("ghu_child");
     EXPECT_TRUE(acquire(next_mission, issues())) << "GitHub may never have got it";
+}
+
+TEST_F(GithubUser, TheWiderTokenThatARefreshMadeStandsOnRecordBesideWhatWasMadeFromIt) {
+    const std::string hash = wire::to_hex(sha256("ghu_1"));
+    put("ghr_1");
+    GithubUserSource source = user();
+    will_renew("ghu_1", "ghr_2");
+    will_narrow("ghu_child");
+    const WallTime before = clock_.wall();
+    Fetched fetched = acquire(source, issues());
+    ASSERT_TRUE(fetched);
+    EXPECT_THAT(fetched->remark, AllOf(HasSubstr(hash), HasSubstr("stays in the store")));
+    ASSERT_TRUE(fetched->alive_until);
+    EXPECT_EQ(fetched->alive_until->unix_ms, before.unix_ms + 28'800'000);
+
+    // What got nothing has no lease.
+    put("ghr_5");
+    GithubUserSource refused = user();
+    will_renew("ghu_1", "ghr_6");
+    provider_.will_answer(422, "{}");
+    EXPECT_THAT(acquire(refused, issues()).failure().what, HasSubstr(hash));
+
+    put("ghu_1");
+    GithubUserSource lasting = user();
+    provider_.will_answer(200, R"({"token":"ghu_child","expires_at":null,"installation":{"permissions":
+        {"issues":"write"},"repository_selection":"selected","account":{"login":"acme"}}})");
+    Fetched own = acquire(lasting, issues());
+    ASSERT_TRUE(own) << own.failure().what;
+    EXPECT_EQ(own->remark, "") << "the operator's own was not made here";
+    EXPECT_FALSE(own->expires);
+    EXPECT_FALSE(own->alive_until);
+}
+
+TEST_F(GithubUser, WhatGithubSaysOfATokensEndIsTakenByOurClock) {
+    put("ghr_1 ghu_1 1893459600000");
+    GithubUserSource source = user();
+    provider_.will_answer(200, narrowed("ghu_child"), {}, Milliseconds(-7'200'000));
+
+    Fetched fetched = acquire(source, issues());
+
+    ASSERT_TRUE(fetched) << fetched.failure().what;
+    EXPECT_EQ(fetched->expires->unix_ms, 1'893'456'000'000 + 7'200'000);
+    EXPECT_EQ(fetched->alive_until->unix_ms, 1'893'459'600'000 + 7'200'000);
+    EXPECT_THAT(fetched->remark, HasSubstr("clock was 7200 s ahead of that of GitHub"));
+    will_narrow("ghu_other");
+    Fetched again = acquire(source, issues());
+    EXPECT_EQ(again->expires->unix_ms, 1'893'456'000'000) << "the clock is right again";
+    EXPECT_EQ(again->remark.find("clock"), std::string::npos);
+    provider_.will_answer(200, R"({"token":"ghu_child","expires_at":"soon"})");
+    provider_.will_answer(204, "");
+    EXPECT_THAT(acquire(source, issues()).failure().what, HasSubstr("no time"));
+    EXPECT_EQ(provider_.seen.back().body, R"({"access_token":"ghu_child"})") << "taken back";
 }
 
 TEST(GithubItem, IsATokenARefreshTokenOrBothWithAnEndAndNothingElse) {
@@ -1128,7 +1186,8 @@ protected:
 TEST_F(GithubApp, TokensAreLimitedAtTheirBirthToTheNeed) {
     GithubAppSource app = source();
     provider_.will_answer(201, R"({"token":"ghs_1","expires_at":"2030-01-01T00:00:00Z",
-        "permissions":{"issues":"write","metadata":"read"}})");
+        "permissions":{"issues":"write","metadata":"read"},"repository_selection":"selected",
+        "repositories":[{"id":1,"name":"API","full_name":"Acme/API"}]})");
 
     Fetched fetched = acquire(app, repo_need({"issues:read", "issues:write"}, {"acme/api.git"}));
 
@@ -1200,6 +1259,43 @@ TEST_F(GithubApp, ATokenWithMoreThanAskedIsRevokedAndRefused) {
     EXPECT_EQ(provider_.seen.at(1).method, "DELETE");
 }
 
+TEST_F(GithubApp, ATokenForOtherRepositoriesThanAskedIsRevokedAndRefused) {
+    GithubAppSource app = source();
+    const auto fault_of = [&](const std::string& selection, const std::string& repositories) {
+        std::string body = R"({"token":"ghs_1","expires_at":"2030-01-01T00:00:00Z","permissions":{"issues":"write"})";
+        if (!selection.empty()) body.append(R"(,"repository_selection":")").append(selection).append("\"");
+        if (!repositories.empty()) body.append(R"(,"repositories":)").append(repositories);
+        provider_.will_answer(201, body.append("}"));
+        provider_.will_answer(204, "");
+        const Fetched fetched = acquire(app, repo_need({"issues:write"}, {"acme/api", "acme/site"}));
+        EXPECT_FALSE(fetched) << body;
+        EXPECT_EQ(provider_.seen.back().method, "DELETE") << body;
+        if (fetched) return std::string("none");
+        EXPECT_FALSE(fetched.failure().leaves_an_orphan());
+        return std::string(name_of(fetched.failure().fault));
+    };
+    const std::string both = R"([{"full_name":"acme/api"},{"full_name":"acme/site"}])";
+    EXPECT_EQ(fault_of("all", ""), "scope_too_wide");
+    EXPECT_EQ(fault_of("all", both), "scope_too_wide");
+    EXPECT_EQ(fault_of("selected", R"([{"full_name":"acme/api"},{"full_name":"acme/site"},{"full_name":"acme/x"}])"),
+              "scope_too_wide");
+    EXPECT_EQ(fault_of("selected", R"([{"full_name":"other/api"},{"full_name":"acme/site"}])"), "scope_too_wide");
+    EXPECT_EQ(fault_of("selected", R"([{"name":"api"},{"full_name":"acme/site"}])"), "scope_too_wide");
+    EXPECT_EQ(fault_of("selected", R"([{"full_name":"acme/api"}])"), "scope_unavailable");
+    EXPECT_EQ(fault_of("selected", "[]"), "scope_unavailable");
+    EXPECT_EQ(fault_of("selected", ""), "protocol");
+    EXPECT_EQ(fault_of("selected", R"(["acme/api","acme/site"])"), "protocol");
+    EXPECT_EQ(fault_of("", both), "protocol");
+    EXPECT_EQ(fault_of("some", both), "protocol");
+    provider_.will_answer(201, R"({"token":"ghs_1","expires_at":"2030-01-01T00:00:00Z",
+        "permissions":{"issues":"write"},"repository_selection":"all"})");
+    EXPECT_TRUE(acquire(app, need({"issues:write"}))) << "none was asked for";
+    provider_.will_answer(201, R"({"token":"ghs_1","expires_at":"2030-01-01T00:00:00Z",
+        "permissions":{"issues":"write"},"repository_selection":"selected",
+        "repositories":[{"full_name":"acme/api"}]})");
+    EXPECT_TRUE(acquire(app, repo_need({"issues:write"}, {"api"}))) << "of whomever the installation is";
+}
+
 TEST_F(GithubApp, AClockThatIsWrongIsCorrectedForOnceAndRecorded) {
     GithubAppSource app = source();
     const SourceNeed wanted = repo_need({"issues:write"}, {"acme/api"});
@@ -1210,7 +1306,8 @@ TEST_F(GithubApp, AClockThatIsWrongIsCorrectedForOnceAndRecorded) {
     };
     provider_.will_answer(401, "{}", {}, behind);
     provider_.will_answer(201, R"({"token":"ghs_1","expires_at":"2030-01-01T00:00:00Z",
-        "permissions":{"issues":"write"}})", {}, behind);
+        "permissions":{"issues":"write"},"repository_selection":"selected",
+        "repositories":[{"full_name":"acme/api"}]})", {}, behind);
 
     Fetched got = acquire(app, wanted);
 

@@ -135,6 +135,8 @@ TEST_F(StoreCommands, AnUnknownCommandIsNamedAndChangesNothing) {
 
     EXPECT_EQ(ran.code, 2);
     EXPECT_THAT(ran.errors, HasSubstr("unknown command \"l\\u001bst\""));
+    EXPECT_THAT(run({"lsit"}).errors, HasSubstr("unknown command \"lsit\" (did you mean `list`? sanctum vault --help"));
+    EXPECT_THAT(run({"frobnicate"}).errors, HasSubstr("unknown command \"frobnicate\" (sanctum vault --help"));
 }
 
 TEST_F(StoreCommands, WithoutATerminalInitAsksForAKeyFileAndMakesNothing) {
