@@ -127,7 +127,7 @@ std::string lease_end_in_words(const ReceiptLease& lease) {
     if (!lease.ended.empty()) words += " at " + clock_of(lease.ended);
     if (lease.confirmed && *lease.confirmed && lease.retire != "none") words += ", confirmed";
     // What the operator stored: its detail says that it stays valid.
-    const bool is_dropped = lease.state == "gone" && lease.retire == "none";
+    const bool is_dropped = lease.retire == "none" && (lease.state == "gone" || lease.state == "expired");
     if (lease.confirmed && !*lease.confirmed && !is_dropped) {
         words += ", may be alive" + (lease.expires.empty() ? ", end not known" : " until " + lease.expires);
     }

@@ -102,7 +102,7 @@ wire::LeaseChanged lease(const std::string& state) {
     out.state = state;
     out.asked = {"push"};
     out.narrowed_by = "proxy";
-    out.retire = "none";
+    out.retire = "self";
     out.expires_unix_ms = 1'795'313'772'001;
     out.thumbprint = std::string(64, 'c');
     if (state != "held") out.uses = 3;

@@ -37,7 +37,7 @@ TEST(RecordLines, LeaseChangedShowsNullWhereTheSourceDoesNotSay) {
     EXPECT_EQ(line_of(lease("held")),
               expected("lease.changed",
                        R"("lease":"l1","service":"git","account":"quickstart","state":"held","asked":["push"],)"
-                       R"("received":null,"narrowed_by":"proxy","retire":"none",)"
+                       R"("received":null,"narrowed_by":"proxy","retire":"self",)"
                        R"("expires":"2026-11-22T02:16:12.001Z","thumbprint":")" +
                            std::string(64, 'c') + "\""));
 }
