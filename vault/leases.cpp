@@ -543,7 +543,9 @@ void Leases::hold(const LeasePtr& lease, Credential credential) {
         row.alive_until_unix_ms = credential.expires->unix_ms;
         lease->dead_at = boot_at(*credential.expires);
     }
-    if (credential.alive_until && credential.alive_until->unix_ms > row.alive_until_unix_ms) {
+    // Beside a credential whose end nobody knows, what was made on the way to it does not say when all is over.
+    const bool has_known_end = row.alive_until_unix_ms != 0;
+    if (has_known_end && credential.alive_until && credential.alive_until->unix_ms > row.alive_until_unix_ms) {
         row.alive_until_unix_ms = credential.alive_until->unix_ms;
         lease->dead_at = boot_at(*credential.alive_until);
     }
