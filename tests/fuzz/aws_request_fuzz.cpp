@@ -2,6 +2,7 @@
 // An agent's request to AWS, with a signature of its own in fields or query: what is taken is signed anew, what leaves
 // is read back as the same request, and nothing that authenticates is in it but the lease's. The first byte chooses
 // the service, the rest is the request.
+#include "base/limits.hpp"
 #include "interceptor/http/grammar.hpp"
 #include "interceptor/http/http1_decoder.hpp"
 #include "interceptor/http/http1_encoder.hpp"
@@ -25,6 +26,10 @@ constexpr std::string_view kAuthorization = "AWS4-HMAC-SHA256 Credential=AKIDLEA
 constexpr std::array<std::string_view, 7> kOfASignature = {
     "x-amz-algorithm", "x-amz-credential",      "x-amz-date", "x-amz-signature", "x-amz-signedheaders",
     "awsaccesskeyid",  "x-amz-s3session-token"};
+
+/// What a head has more of when it leaves: host and length, which are no fields before, four of the signature, and
+/// accept-encoding. A server may take more fields than our own decoder, which reads it back here.
+constexpr std::size_t kFieldsAdded = 7;
 
 void require(bool holds) {
     if (!holds) std::abort();
@@ -86,7 +91,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     endpoint.region = "us-east-1";
     endpoint.amz_headers = {"x-amz-meta-*", "x-amz-storage-class"};
     const std::optional<std::string> sent = sign_anew(*head, endpoint);
-    if (!sent) return 0;
+    if (!sent || head->fields.size() + kFieldsAdded > kHeadFieldsMax) return 0;
     const std::optional<RequestHead> read = read_head(*sent);
     require(read.has_value());
     require(read->method == head->method && read->path == head->path && read->host == head->host);
