@@ -242,7 +242,7 @@ struct ReceiptBuilder::State {
 
     static void take_more_uses(ReceiptLease& row, const LeaseUse& seen) {
         if (seen.count <= row.uses) return;
-        row.told = ToldUse{row.uses, *row.first_used, *row.last_used};
+        row.told_uses = row.uses;
         row.uses = seen.count;
         if (row.first_used->empty() || seen.first < *row.first_used) row.first_used = seen.first;
         if (seen.last > *row.last_used) row.last_used = seen.last;
@@ -315,13 +315,7 @@ Receipt in_schema(Receipt receipt, std::string_view schema) {
     receipt.schema = schema;
     if (schema == kReceiptSchema) return receipt;
     for (ReceiptLease& lease : receipt.leases) {
-        if (const std::optional<ToldUse> told = std::exchange(lease.told, std::nullopt)) {
-            lease.uses = told->uses;
-            lease.first_used = told->first_used;
-            lease.last_used = told->last_used;
-        }
-        lease.confirmed = is_over(lease.state);
-        if (schema == kSecondReceiptSchema) continue;
+        lease.uses = std::exchange(lease.told_uses, std::nullopt).value_or(lease.uses);
         lease.first_used.reset();
         lease.last_used.reset();
         lease.confirmed.reset();

@@ -103,13 +103,7 @@ struct ReceiptService {
     }
 };
 
-/// What the vault alone said of a lease's use, where the records of exchanges say more.
-struct ToldUse {
-    std::uint64_t uses = 0;
-    std::string first_used, last_used;
-};
-
-/// One lease. What is optional stands in every row of schemas 2 and 3 and in none of schema 1.
+/// One lease. What is optional stands in every row of schema 2 and in none of schema 1.
 struct ReceiptLease {
     std::string lease, service, account;
     std::string state;  ///< `held` here: no end is known
@@ -125,7 +119,7 @@ struct ReceiptLease {
     std::optional<bool> confirmed;      ///< it is over: given back, or its time has passed; false: may be alive, as
                                         ///< what the operator stored (`retire` is none) always is
     std::optional<std::string> detail;  ///< why and how it ended, as the vault said it; at most kReceiptDetailBytesMax
-    std::optional<ToldUse> told;        ///< not written: what the first two schemas say instead
+    std::optional<std::uint64_t> told_uses;  ///< not written: fewer, by the vault alone; what schema 1 says instead
     template <class Self, class Archive>
     static void fields(Self& self, Archive& archive) {
         archive("lease", self.lease);
@@ -192,10 +186,9 @@ struct ReceiptHead {
     }
 };
 
-/// What is written; the two before are read as well.
-inline constexpr std::string_view kReceiptSchema = "sanctum.receipt/3";
-inline constexpr std::string_view kSecondReceiptSchema = "sanctum.receipt/2";  ///< uses as the vault told them alone
-inline constexpr std::string_view kFirstReceiptSchema = "sanctum.receipt/1";
+/// What is written; the one before is read as well.
+inline constexpr std::string_view kReceiptSchema = "sanctum.receipt/2";
+inline constexpr std::string_view kFirstReceiptSchema = "sanctum.receipt/1";  ///< uses as the vault told them alone
 
 struct Receipt {
     std::string schema{kReceiptSchema};
@@ -277,7 +270,7 @@ private:
     std::unique_ptr<State> state_;
 };
 
-/// `receipt` as a Sanctum that wrote `schema` (one of the three above) said it: its bytes are what that one signed.
+/// `receipt` as a Sanctum that wrote `schema` (one of the two above) said it: its bytes are what that one signed.
 [[nodiscard]] Receipt in_schema(Receipt receipt, std::string_view schema);
 
 /// The receipt in words, for a human on a terminal: printable ASCII and newlines only.

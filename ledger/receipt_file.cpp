@@ -35,8 +35,7 @@ std::string seal_envelope(const Receipt& receipt, const SigningKey& key) {
 Result<OpenedReceipt> open_envelope(std::string_view text, const VerifyingKey& key) {
     SANCTUM_TRY(std::string payload, open_payload("receipt", kPayloadType, text, key));
     SANCTUM_TRY(Receipt receipt, wire::from_json<Receipt>(payload));
-    const bool is_known = receipt.schema == kReceiptSchema || receipt.schema == kSecondReceiptSchema ||
-                          receipt.schema == kFirstReceiptSchema;
+    const bool is_known = receipt.schema == kReceiptSchema || receipt.schema == kFirstReceiptSchema;
     if (!is_known) {
         return Error{Errc::Unsupported, "receipt has schema " + receipt.schema + "; read it with a newer Sanctum"};
     }

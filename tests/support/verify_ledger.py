@@ -31,7 +31,7 @@ HEX = re.compile(r"[0-9a-f]{64}\Z")
 TYPES = {"mission.started", "connection.opened", "connection.refused", "exchange.intent", "exchange.refused",
          "exchange.outcome", "lease.changed", "approval.changed", "head.signed", "mission.ended", "child.started",
          "child.refused", "child.ended"}
-SCHEMAS = ("sanctum.receipt/1", "sanctum.receipt/2", "sanctum.receipt/3")
+SCHEMAS = ("sanctum.receipt/1", "sanctum.receipt/2")
 OF_SECOND_SCHEMA = ("first_used", "last_used", "confirmed", "detail")  # members of a lease's row
 DETAIL_MAX = 512
 ROWS_MAX = 4096
@@ -282,7 +282,7 @@ class Sums:
     def leases_in(self, schema):
         left_out = OF_SECOND_SCHEMA if schema == SCHEMAS[0] else ()
         rows = [dict(row) for row in self.leases.values()]
-        for row in rows if schema == SCHEMAS[2] else []:
+        for row in rows if schema == SCHEMAS[1] else []:
             number, first, last = self.uses.get(row["lease"], (0, "", ""))
             if number > row["uses"]:
                 row["uses"] = number

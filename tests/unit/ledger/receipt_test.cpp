@@ -103,11 +103,9 @@ TEST(Receipt, UsesThatTheVaultDidNotTellAreThoseThatTheExchangesName) {
     EXPECT_EQ(row.uses, 2U) << "not what was refused after its intent, nor what had another lease";
     EXPECT_EQ(row.first_used, "2026-11-22T02:06:14.001Z");
     EXPECT_EQ(row.last_used, "2026-11-22T02:06:17.001Z");
-    const ReceiptLease before = in_schema(receipt, kSecondReceiptSchema).leases.at(0);
+    const ReceiptLease before = in_schema(receipt, kFirstReceiptSchema).leases.at(0);
     EXPECT_EQ(before.uses, 1U) << "what an older Sanctum signed stays what it was";
-    EXPECT_EQ(before.first_used, "2026-11-22T02:06:14.501Z");
-    EXPECT_EQ(before.last_used, before.first_used);
-    EXPECT_EQ(in_schema(receipt, kFirstReceiptSchema).leases.at(0).uses, 1U);
+    EXPECT_FALSE(before.first_used || before.last_used || before.confirmed || before.detail);
 }
 
 TEST(Receipt, UsesThatTheVaultToldStayWhereTheExchangesNameFewer) {
@@ -119,7 +117,7 @@ TEST(Receipt, UsesThatTheVaultToldStayWhereTheExchangesNameFewer) {
 
     EXPECT_EQ(row.uses, 3U);
     EXPECT_EQ(row.first_used, "2026-11-22T02:06:21.001Z");
-    EXPECT_FALSE(row.told);
+    EXPECT_FALSE(row.told_uses);
 }
 
 TEST(Receipt, WhatTheOperatorStoredIsDroppedAndNotConfirmedGone) {
@@ -129,7 +127,6 @@ TEST(Receipt, WhatTheOperatorStoredIsDroppedAndNotConfirmedGone) {
     const Receipt receipt = receipt_of({StartedLine{started(), "k", "", 0}, end});
 
     EXPECT_EQ(receipt.leases.at(0).confirmed, false);
-    EXPECT_EQ(in_schema(receipt, kSecondReceiptSchema).leases.at(0).confirmed, true) << "as it was signed then";
     const std::string words = render_receipt(receipt);
     EXPECT_NE(words.find("  end        gone at 02:06:14: the mission ended; the credential itself"),
               std::string::npos) << words;
