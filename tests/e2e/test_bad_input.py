@@ -33,6 +33,18 @@ def expect_nothing_ran(rig, outcome, *words):
         assert (missions / name / "receipt.json").exists(), f"a part of mission {name} was left"
 
 
+def test_init_writes_nothing_into_a_folder_of_another_user(rig):
+    identities.require(os.geteuid() == 0, "only root can give a folder away")
+    theirs = rig.make("theirs")
+    os.chown(theirs, identities.ORDINARY_UID + 1, -1)
+
+    done = subprocess.run([BIN / "sanctum", "init", "--agent", "codex"], cwd=theirs, env=rig.environment,
+                          capture_output=True, check=False, **rig.identity.popen)
+
+    assert done.returncode == 1 and b"belongs to another user" in done.stderr, done
+    assert list(theirs.iterdir()) == [] and not (rig.state / "homes").exists()
+
+
 # ---- profile and configuration --------------------------------------------------------------------------------------
 
 def test_a_missing_profile(rig, service):
