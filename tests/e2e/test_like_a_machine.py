@@ -97,7 +97,8 @@ def test_temporary_files_shared_memory_and_pipes_are_there_and_end_with_the_miss
 
 
 def test_ps_shows_the_tree_and_nothing_else(rig, service):
-    outcome = script(rig, service, "sleep 60 & ps -e -o pid=,comm=; kill $!")
+    text = 'sleep 60 & until [ "$(cat /proc/$!/comm)" = sleep ]; do :; done; ps -e -o pid=,comm=; kill $!'
+    outcome = script(rig, service, text)
 
     names = [line.split()[1] for line in outcome.text.strip().split("\n")]
     assert outcome.code == 0 and {"bash", "sleep", "ps"} <= set(names) and len(names) == 4, outcome
