@@ -121,6 +121,9 @@ inline constexpr std::chrono::hours kUnlockDefault{8};
 inline constexpr std::chrono::hours kUnlockMax{24 * 7};
 /// A credential that is put on a request: servers refuse longer header fields (8 to 32 KiB are common).
 inline constexpr std::size_t kCredentialBytesMax = 16 * 1024;
+/// A client certificate with its chain and its key, which have to fit into one message with the token (RSA 4096 and two
+/// intermediates: 9 KiB).
+inline constexpr std::size_t kClientCertificateBytesMax = 32 * 1024;
 /// An identity provider's answer: discovery documents and key sets are the largest, at some 30 KiB.
 inline constexpr std::size_t kProviderAnswerBytesMax = 256 * 1024;
 /// Its head, interim answers included; common servers stop at 8 to 64 KiB.

@@ -119,7 +119,9 @@ net::awaitable<Status> TlsStream::wait_or_fail(int returned) {
         co_return Error{Errc::Protocol, "tls: the connection ended without close_notify"};
     }
     is_certificate_refused_ = is_certificate_alert(ERR_peek_error());
-    co_return Error{Errc::Protocol, "tls: " + network::take_openssl_error()};
+    const std::string why = network::take_openssl_error();
+    if (!is_certificate_refused_) co_return Error{Errc::Protocol, "tls: " + why};
+    co_return Error{Errc::Denied, "tls: the other side does not accept our certificate: " + why};
 }
 
 }  // namespace sanctum::interceptor

@@ -211,7 +211,7 @@ def test_a_bound_token_is_used_on_connections_that_show_the_missions_own_certifi
 
 
 def test_what_the_api_serves_sanctum_it_refuses_to_everybody_else(rig, make_operator, make_api, corp, authority):
-    """The API of these tests does look: without the certificate, or with another one, the same token is worth nothing."""
+    """The API does look: without the certificate, or with another one, the same token is worth nothing."""
     api = make_api()
     profile = make_operator(api)
     running = rig.start("sh", "-c", f"{GET} >/dev/null; echo held; exec cat", profile=profile).wait_until_started()

@@ -13,6 +13,15 @@
 
 namespace sanctum::vault {
 
+/// Where a client asks that shows a certificate (RFC 8705 5). Each is https or empty: not published.
+struct MutualTlsEndpoints {
+    std::string token_endpoint;
+    std::string revocation_endpoint;
+    std::string introspection_endpoint;
+    std::string device_authorization_endpoint;
+    std::string pushed_authorization_endpoint;
+};
+
 /// The members that consents and tokens need. Endpoints are https or empty: not published.
 struct ServerMetadata {
     std::string issuer;
@@ -22,6 +31,7 @@ struct ServerMetadata {
     std::string introspection_endpoint;
     std::string device_authorization_endpoint;
     std::string pushed_authorization_endpoint;
+    MutualTlsEndpoints mutual_tls;  ///< `mtls_endpoint_aliases`
     bool requires_pushed = false;  ///< `require_pushed_authorization_requests` (RFC 9126 5)
     bool sends_issuer = false;     ///< `authorization_response_iss_parameter_supported` (RFC 9207 3)
     std::optional<std::vector<std::string>> scopes;             ///< absent: not published
@@ -36,9 +46,10 @@ struct ServerMetadata {
 /// byte, RFC 8414 3.3; an endpoint that is not https).
 [[nodiscard]] Result<ServerMetadata> read_server_metadata(const HttpResponse& response, const std::string& issuer);
 
-/// The client with the endpoints that its configuration leaves open; what the operator wrote wins. Errors: Denied (the
-/// published token endpoint is another than the configured one: one of the two is wrong, and a code would go there; or
-/// neither is there).
+/// The client with the endpoints that its configuration leaves open; what the operator wrote wins. Where it shows a
+/// certificate these are those for mutual TLS, if there are any: of what it asks with its identity if that is the
+/// certificate, else of the token endpoint alone. Errors: Denied (the published token endpoints are others than the
+/// configured one: one of the two is wrong, and a code would go there; or none is there).
 [[nodiscard]] Result<profiles::IdentityClient> complete_client(profiles::IdentityClient client,
                                                                const ServerMetadata& metadata);
 

@@ -89,6 +89,42 @@ TEST(ServerMetadata, SaysWhereTokensAreAskedForRevokedAndExplainedWhereTheOperat
         "https://login.test/"));
 }
 
+TEST(ServerMetadata, WhoShowsACertificateAsksAtTheEndpointsForIt) {
+    const auto read = [](const std::string& aliases) {
+        return read_server_metadata(json_response(200, R"({"issuer":"https://login.test/",
+            "token_endpoint":"https://login.test/token","revocation_endpoint":"https://login.test/revoke",
+            "introspection_endpoint":"https://login.test/introspect","mtls_endpoint_aliases":)" + aliases + "}"),
+            "https://login.test/");
+    };
+    const Result<ServerMetadata> metadata = read(R"({"token_endpoint":"https://mtls.login.test/token",
+        "revocation_endpoint":"https://mtls.login.test/revoke"})");
+    ASSERT_TRUE(metadata) << metadata.error().what;
+    profiles::IdentityClient client;
+    EXPECT_EQ(complete_client(client, *metadata)->token_endpoint, "https://login.test/token");
+
+    client.certificate_bound = true;
+    Result<profiles::IdentityClient> bound = complete_client(client, *metadata);
+    EXPECT_EQ(bound->token_endpoint, "https://mtls.login.test/token");
+    EXPECT_EQ(bound->revocation_endpoint, "https://login.test/revoke") << "where it shows none";
+    client.authentication = profiles::ClientAuthentication::Tls;
+    for (const bool is_bound : {true, false}) {
+        client.certificate_bound = is_bound;
+        const Result<profiles::IdentityClient> known = complete_client(client, *metadata);
+        EXPECT_EQ(known->token_endpoint, "https://mtls.login.test/token");
+        EXPECT_EQ(known->revocation_endpoint, "https://mtls.login.test/revoke");
+        EXPECT_EQ(known->introspection_endpoint, "https://login.test/introspect") << "it has no alias";
+    }
+    for (const char* written : {"https://login.test/token", "https://mtls.login.test/token"}) {
+        client.token_endpoint = written;
+        EXPECT_EQ(complete_client(client, *metadata)->token_endpoint, written) << "what the operator wrote wins";
+    }
+    client.token_endpoint = "https://evil.test/token";
+    EXPECT_FALSE(complete_client(client, *metadata));
+    EXPECT_THAT(read(R"({"token_endpoint":"http://mtls.login.test/token"})").error().what,
+                testing::HasSubstr("mtls_endpoint_aliases.token_endpoint"));
+    EXPECT_TRUE(read("[]")) << "as if there were none";
+}
+
 // --- what is asked in the provider's own structure (RFC 9396) -----------------------------------------------------
 
 TEST(ConsentQuestion, AsksForTheDetailsOfItsScopesWithTheAccountsOwnResources) {
