@@ -67,7 +67,8 @@ net::awaitable<Result<std::size_t>> TlsStream::read(std::span<char> into) {
             note_read(size, into.size());
             co_return size;
         }
-        if ((SSL_get_shutdown(ssl_.get()) & SSL_RECEIVED_SHUTDOWN) != 0) co_return std::size_t{0};
+        // The one orderly end: OpenSSL takes a fatal alert for a shutdown, too.
+        if (SSL_get_error(ssl_.get(), returned) == SSL_ERROR_ZERO_RETURN) co_return std::size_t{0};
         SANCTUM_CO_CHECK(co_await wait_or_fail(returned));
     }
 }

@@ -31,8 +31,9 @@ Status check_shown(SSL* ssl) {
     const bool was_shown = network::was_certificate_shown(ssl);
     network::forget_certificate(ssl);
     if (was_shown) return {};
-    return certificate_error("the server asked for none, and the token is bound to one: name the API's host for mutual "
-                             "TLS in the account's `hosts`, or remove `certificate_bound` from its provider");
+    return certificate_error("the server asked for none in its handshake, and the token is bound to one: name the "
+                             "API's host for mutual TLS in the account's `hosts`, or remove `certificate_bound` from "
+                             "its provider");
 }
 
 std::string lease_of(const std::string& key) { return key.substr(key.rfind('|') + 1); }

@@ -463,6 +463,30 @@ def finder(rig, upstream, authority, corp):
     return configure
 
 
+def descendants(pid):
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [*children, *(each for child in children for each in descendants(child))]
+
+
+def test_what_a_provider_says_of_itself_is_read_by_a_process_that_reaches_nothing_else(rig, finder, corp):
+    path = "/.well-known/oauth-authorization-server"
+    corp.fail("slow_answer", path=path, seconds=4, times=0)
+    running = rig.start("sh", "-c", GET, profile=finder({"issuer": ISSUER}))
+    while not corp.log(path=path):
+        os.sched_yield()
+    found = [pid for pid in descendants(running.pid)
+             if Path(f"/proc/{pid}/comm").read_text() == "sanctum-lookup\n"]
+
+    assert len(found) == 2, "it, and its dialler"
+    for pid in found:
+        status = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+        assert (status["Seccomp"], status["NoNewPrivs"], int(status["CapEff"], 16)) == ("2", "1", 0), status
+        held = [os.readlink(f"/proc/{pid}/fd/{each}") for each in os.listdir(f"/proc/{pid}/fd") if int(each) > 2]
+        assert all(place.startswith(("socket:", "pipe:", "anon_inode:", "/dev/")) for place in held), held
+        assert len(held) <= 3, "its pipe, its dialler, its connection"
+    assert running.finish().code == 0
+
+
 def describe(corp, **fields):
     corp.fail("fields", path="/.well-known/oauth-protected-resource", fields=fields, times=0)
 
