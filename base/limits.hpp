@@ -201,6 +201,11 @@ inline constexpr std::size_t kDpopNonceBytesMax = 512;
 inline constexpr std::size_t kDpopNoncesMax = 256;
 /// An error's name in a provider's answer (RFC 6749 5.2) that is repeated to the operator.
 inline constexpr std::size_t kProviderErrorNameMax = 64;
+/// What the process that reads metadata says of it: no more than it read, addresses as long as they may be in one, and
+/// a sentence of ours.
+inline constexpr std::size_t kLookupAnswerBytesMax = kProviderAnswerBytesMax;
+inline constexpr std::size_t kLookupAddressBytesMax = 2048;
+inline constexpr std::size_t kLookupSentenceBytesMax = 1024;
 /// Its sentence for people (`error_description`) as it is repeated; two lines of a terminal.
 inline constexpr std::size_t kProviderWordsMax = 200;
 /// An address that a provider wants a person to open; browsers stop at 2 KiB and more.

@@ -20,6 +20,14 @@ struct MutualTlsEndpoints {
     std::string introspection_endpoint;
     std::string device_authorization_endpoint;
     std::string pushed_authorization_endpoint;
+    template <class Self, class Archive>
+    static void fields(Self& self, Archive& archive) {
+        archive("token_endpoint", self.token_endpoint);
+        archive("revocation_endpoint", self.revocation_endpoint);
+        archive("introspection_endpoint", self.introspection_endpoint);
+        archive("device_authorization_endpoint", self.device_authorization_endpoint);
+        archive("pushed_authorization_endpoint", self.pushed_authorization_endpoint);
+    }
 };
 
 /// The members that consents and tokens need. Endpoints are https or empty: not published.
@@ -37,6 +45,22 @@ struct ServerMetadata {
     std::optional<std::vector<std::string>> scopes;             ///< absent: not published
     std::optional<std::vector<std::string>> challenge_methods;  ///< absent: not published
     std::optional<std::vector<std::string>> detail_types;       ///< of RFC 9396 10; absent: not published
+    template <class Self, class Archive>
+    static void fields(Self& self, Archive& archive) {
+        archive("issuer", self.issuer);
+        archive("authorization_endpoint", self.authorization_endpoint);
+        archive("token_endpoint", self.token_endpoint);
+        archive("revocation_endpoint", self.revocation_endpoint);
+        archive("introspection_endpoint", self.introspection_endpoint);
+        archive("device_authorization_endpoint", self.device_authorization_endpoint);
+        archive("pushed_authorization_endpoint", self.pushed_authorization_endpoint);
+        archive("mutual_tls", self.mutual_tls);
+        archive("requires_pushed", self.requires_pushed);
+        archive("sends_issuer", self.sends_issuer);
+        archive("scopes", self.scopes);
+        archive("challenge_methods", self.challenge_methods);
+        archive("detail_types", self.detail_types);
+    }
 };
 
 /// Where `issuer` publishes them: as RFC 8414 3.1 has it, and as OpenID Connect does; asked in this order.

@@ -126,7 +126,7 @@ TEST(ServerMetadata, WhoShowsACertificateAsksAtTheEndpointsForIt) {
     EXPECT_TRUE(read("[]")) << "as if there were none";
 }
 
-LookupAnswer answer_of(const std::string& issuer) {
+LookupAnswer lookup_answer_of(const std::string& issuer) {
     LookupAnswer answer;
     answer.is_there = true;
     answer.server.issuer = issuer;
@@ -145,30 +145,30 @@ TEST(ConfinedLookup, WhatItsProcessFoundIsPassedOnAndCheckedOnceMore) {
     const auto decoded = [&](const LookupAnswer& answer, For what) {
         return decode_lookup(encode_lookup(answer), {what, issuer, issuer});
     };
-    const auto read = decoded(answer_of(issuer), For::Issuer);
+    const auto read = decoded(lookup_answer_of(issuer), For::Issuer);
     ASSERT_TRUE(read) << read.error().what;
     EXPECT_EQ(read->server.token_endpoint, "https://login.test/token");
     EXPECT_EQ(read->server.mutual_tls.token_endpoint, "https://mtls.login.test/token");
     EXPECT_THAT(read->server.scopes.value(), ElementsAre("a", "b"));
     EXPECT_FALSE(read->server.detail_types);
-    EXPECT_TRUE(decoded(answer_of(issuer), For::Resource) && decoded(answer_of(issuer), For::Challenge));
+    EXPECT_TRUE(decoded(lookup_answer_of(issuer), For::Resource) && decoded(lookup_answer_of(issuer), For::Challenge));
     EXPECT_TRUE(decoded(LookupAnswer{}, For::Issuer)) << "nothing is there";
 
-    EXPECT_FALSE(decoded(answer_of("https://evil.test/"), For::Issuer));
-    EXPECT_FALSE(decoded(answer_of("https://evil.test/"), For::Resource));
-    LookupAnswer plain = answer_of(issuer);
+    EXPECT_FALSE(decoded(lookup_answer_of("https://evil.test/"), For::Issuer));
+    EXPECT_FALSE(decoded(lookup_answer_of("https://evil.test/"), For::Resource));
+    LookupAnswer plain = lookup_answer_of(issuer);
     plain.server.mutual_tls.token_endpoint = "http://mtls.login.test/token";
     plain.resource.authorization_servers.emplace_back("http://login.test/");
     plain.named = "http://login.test/metadata";
     for (const For what : {For::Issuer, For::Resource, For::Challenge}) EXPECT_FALSE(decoded(plain, what));
-    LookupAnswer unnamed = answer_of(issuer);
+    LookupAnswer unnamed = lookup_answer_of(issuer);
     unnamed.named.clear();
     EXPECT_FALSE(decoded(unnamed, For::Challenge));
 }
 
 TEST(ConfinedLookup, NothingElseThatItsProcessSaysIsBelieved) {
     const Lookup lookup{Lookup::For::Issuer, "https://login.test/", "https://login.test/"};
-    const std::string whole = encode_lookup(answer_of("https://login.test/"));
+    const std::string whole = encode_lookup(lookup_answer_of("https://login.test/"));
     for (std::size_t size = 0; size < whole.size(); ++size) {
         EXPECT_EQ(decode_lookup(whole.substr(0, size), lookup).error().code, Errc::Protocol) << size;
     }

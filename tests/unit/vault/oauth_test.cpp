@@ -462,12 +462,12 @@ TEST(TokenBinding, ForbidsWhatIsBoundToAnythingButWhatIsShown) {
     const TokenBinding unbound{.is_said = true};
     const TokenBinding certificate{.certificate = "CERT", .is_said = true};
     const TokenBinding key{.key = "KEY", .is_said = true};
-    struct Row {
+    struct Bound {
         TokenBinding token;
         TokenBinding ours;
         const char* problem;  // empty: none
     };
-    const Row rows[] = {
+    const Bound rows[] = {
         {unsaid, {}, ""},
         {unbound, {}, ""},
         {certificate, {}, "certificate_bound = true"},
@@ -482,7 +482,7 @@ TEST(TokenBinding, ForbidsWhatIsBoundToAnythingButWhatIsShown) {
         {key, {.key = "OTHER"}, "another key"},
         {unbound, {.key = "KEY"}, ""},
     };
-    for (const Row& row : rows) {
+    for (const Bound& row : rows) {
         const std::string problem = binding_problem(row.token, row.ours);
         SCOPED_TRACE(row.token.certificate + row.token.key + " and " + row.ours.certificate + row.ours.key);
         if (*row.problem == '\0') EXPECT_EQ(problem, "");
