@@ -251,7 +251,12 @@ def test_a_connection_is_kept_for_its_own_lease_and_no_session_goes_on_in_anothe
 
     assert outcome.code == 0, outcome
     assert len(set(api.tokens)) == 2 and len(set(api.shown)) == 1
-    assert api.connections == (4 if is_closing else 2), "each lease keeps one"
+    carried = {}
+    for exchange, token in zip(api.exchanges, api.tokens):
+        carried.setdefault(id(exchange.stream), set()).add(token)
+    assert all(len(tokens) == 1 for tokens in carried.values()), "each lease has its own"
+    # One that the agent left in the same moment may be given up instead of kept.
+    assert len(carried) == 4 if is_closing else len(carried) < 4
     assert api.resumed == [False] * 4
 
 
