@@ -21,10 +21,7 @@ std::string key_of(const std::string& host, std::uint16_t port, bool is_tls, con
     return host + "|" + std::to_string(port) + kind + (lease != nullptr ? lease->id : "");
 }
 
-Error certificate_error(std::string what) {
-    what.insert(0, "client_certificate: ");
-    return {Errc::Denied, std::move(what)};
-}
+Error certificate_error(std::string what) { return Error{Errc::Denied, std::move(what)}.in("client_certificate"); }
 
 // SECURITY: who is not asked for its key would be served without it, too. Not after this is a token sent.
 Status check_shown(SSL* ssl) {
