@@ -121,6 +121,9 @@ inline constexpr std::chrono::hours kUnlockDefault{8};
 inline constexpr std::chrono::hours kUnlockMax{24 * 7};
 /// A credential that is put on a request: servers refuse longer header fields (8 to 32 KiB are common).
 inline constexpr std::size_t kCredentialBytesMax = 16 * 1024;
+/// A client certificate with its chain and its key, which have to fit into one message with the token (RSA 4096 and two
+/// intermediates: 9 KiB).
+inline constexpr std::size_t kClientCertificateBytesMax = 32 * 1024;
 /// An identity provider's answer: discovery documents and key sets are the largest, at some 30 KiB.
 inline constexpr std::size_t kProviderAnswerBytesMax = 256 * 1024;
 /// Its head, interim answers included; common servers stop at 8 to 64 KiB.
@@ -198,6 +201,11 @@ inline constexpr std::size_t kDpopNonceBytesMax = 512;
 inline constexpr std::size_t kDpopNoncesMax = 256;
 /// An error's name in a provider's answer (RFC 6749 5.2) that is repeated to the operator.
 inline constexpr std::size_t kProviderErrorNameMax = 64;
+/// What the process that reads metadata says of it: no more than it read, addresses as long as they may be in one, and
+/// a sentence of ours.
+inline constexpr std::size_t kLookupAnswerBytesMax = kProviderAnswerBytesMax;
+inline constexpr std::size_t kLookupAddressBytesMax = 2048;
+inline constexpr std::size_t kLookupSentenceBytesMax = 1024;
 /// Its sentence for people (`error_description`) as it is repeated; two lines of a terminal.
 inline constexpr std::size_t kProviderWordsMax = 200;
 /// An address that a provider wants a person to open; browsers stop at 2 KiB and more.

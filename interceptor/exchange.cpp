@@ -82,6 +82,10 @@ private:
     [[nodiscard]] bool has_lost_lease() const {
         return lease_ && !lease_->is_live && lease_->uses == 0 && !services_.is_ending && !is_service_revoked();
     }
+    /// What the lease's connection showed, and not that it showed nothing.
+    [[nodiscard]] bool is_certificate_refused(const RelayResult& result) const {
+        return result.is_certificate_refused && lease_ && lease_->form == AuthForm::Certificate;
+    }
     [[nodiscard]] std::string encode_break(const RelayResult& result) const;
     void settle_upstream(const RelayResult& result);
     void finish_record(const RelayResult& result);
@@ -405,9 +409,8 @@ net::awaitable<MaybeRefusal> Exchange::take_lease() {
 }
 
 net::awaitable<MaybeRefusal> Exchange::open_upstream(Upstreams::Pool pool) {
-    const std::string lease = lease_ ? lease_->id : std::string();
     auto upstream =
-        co_await services_.upstreams.open(entry_, request_.host, request_.port, request_.is_tls, lease, pool);
+        co_await services_.upstreams.open(entry_, request_.host, request_.port, request_.is_tls, lease_, pool);
     if (!upstream.has_value()) {
         const std::string& what = upstream.error().what;
         co_return Refusal{.reason = what.substr(0, what.find(':')), .detail = what};
@@ -432,6 +435,7 @@ std::string Exchange::encode_break(const RelayResult& result) const {
     Refusal refusal{.reason = "upstream_unreachable"};
     if (is_service_revoked()) refusal.reason = "service_revoked";
     else if (is_revoked()) refusal.reason = "credential_unavailable";
+    else if (is_certificate_refused(result)) refusal.reason = "client_certificate";
     else if (result.is_request_broken) refusal = {.reason = "request_invalid", .explanation = result.detail};
     return encode_refusal(refusal, decision_id(), refusal_options(true));
 }
@@ -634,6 +638,9 @@ void Exchange::finish_record(const RelayResult& result) {
     outcome.evidence = result.evidence;
     if (result.cookies_kept > 0) outcome.evidence["cookies_kept"] = std::to_string(result.cookies_kept);
     for (const auto& [name, value] : replaced_) outcome.evidence[name] = value;
+    if (is_certificate_refused(result)) {
+        outcome.evidence["client_certificate"] = result.detail + std::string(kCertificateRemedy);
+    }
     if (result.redacted > 0) outcome.evidence["redacted"] = std::to_string(result.redacted);
     record_.finish(std::move(outcome));
 }

@@ -16,6 +16,28 @@ std::string key_of(wire::LeaseNeed need) {
     return wire::to_binary(need);
 }
 
+// The token, and the certificate that goes with it where the form says so.
+struct HeldBytes {
+    Secret token;
+    network::ClientCertificate certificate;
+};
+
+Result<HeldBytes> split(const wire::LeaseHeld& message, profiles::AuthForm form, const Secret& secret) {
+    const bool is_certified = form == profiles::AuthForm::Certificate;
+    const std::size_t behind = std::size_t{message.certificate_bytes} + message.key_bytes;
+    const bool is_right = is_certified == (message.certificate_bytes > 0) && is_certified == (message.key_bytes > 0);
+    if (!is_right || behind >= secret.size()) {
+        return Error{Errc::Protocol, "vault: a lease whose certificate does not fit its form or its bytes"};
+    }
+    const std::string_view bytes = secret.reveal();
+    const std::size_t token_bytes = bytes.size() - behind;
+    HeldBytes held;
+    held.token = Secret(bytes.substr(0, token_bytes));
+    held.certificate.certificate = bytes.substr(token_bytes, message.certificate_bytes);
+    held.certificate.key = Secret(bytes.substr(token_bytes + message.certificate_bytes));
+    return held;
+}
+
 Error failure_of(const wire::LeaseFailed& failed) {
     const Errc code = failed.reason == "not_found"        ? Errc::NotFound
                       : failed.reason == "mission_ending" ? Errc::Cancelled
@@ -128,7 +150,7 @@ Status LeaseBook::take(wire::Packet packet) {
     switch (packet.kind) {
         case wire::Kind::LeaseHeld: {
             SANCTUM_TRY(const wire::LeaseHeld message, packet.as<wire::LeaseHeld>());
-            return held(message, std::move(packet.secret));
+            return held(message, packet.secret);
         }
         case wire::Kind::LeaseFailed: {
             SANCTUM_TRY(const wire::LeaseFailed message, packet.as<wire::LeaseFailed>());
@@ -147,11 +169,12 @@ Status LeaseBook::take(wire::Packet packet) {
     }
 }
 
-Status LeaseBook::held(const wire::LeaseHeld& message, Secret secret) {
+Status LeaseBook::held(const wire::LeaseHeld& message, const Secret& secret) {
     profiles::AuthForm form{};
     if (message.lease.empty() || secret.is_empty() || !parse_name(message.form, form)) {
         return Error{Errc::Protocol, "vault: a lease without id, credential or known form"};
     }
+    SANCTUM_TRY(HeldBytes bytes, split(message, form, secret));
     const auto found = asking_.find(message.exchange);
     // The exchange no longer waits; the vault keeps the lease and ends it with the mission.
     if (found == asking_.end()) return {};
@@ -164,7 +187,8 @@ Status LeaseBook::held(const wire::LeaseHeld& message, Secret secret) {
         lease->form = form;
         lease->form_name = message.name;
         lease->username = message.username;
-        lease->secret = std::move(secret);
+        lease->secret = std::move(bytes.token);
+        lease->certificate = std::move(bytes.certificate);
         by_id_[message.lease] = lease;
         remember(*lease);
     }
@@ -207,6 +231,7 @@ void LeaseBook::gone(const std::string& id) {
         if (const LeasePtr lease = known->second.lock()) {
             lease->is_live = false;
             lease->secret = Secret();
+            lease->certificate = {};
         }
         by_id_.erase(known);
     }

@@ -38,7 +38,7 @@ private:
     [[nodiscard]] LeasePtr reusable(const std::string& key);
     [[nodiscard]] net::awaitable<Result<LeasePtr>> ask(wire::LeaseNeed need, std::string key, std::string question);
     [[nodiscard]] net::awaitable<Result<LeasePtr>> wait_for(std::shared_ptr<Asking> asking);
-    [[nodiscard]] Status held(const wire::LeaseHeld& message, Secret secret);
+    [[nodiscard]] Status held(const wire::LeaseHeld& message, const Secret& secret);
     [[nodiscard]] Status failed(const wire::LeaseFailed& message);
     [[nodiscard]] Status answered(wire::LoginAnswered message);
     void remember(const HeldLease& lease);

@@ -266,6 +266,7 @@ private:
         Status more = co_await needs_.upstream.more();
         if (more.has_value()) co_return Status{};
         const bool is_slow = more.error().code == Errc::Timeout;
+        result_.is_certificate_refused = more.error().code == Errc::Denied;
         co_return stop(is_slow ? "timeout" : "upstream_closed", more.error().what);
     }
 

@@ -53,6 +53,7 @@ struct RelayResult {
     bool is_request_whole = false;     ///< all of it was written
     bool is_request_broken = false;    ///< the agent broke its own request, which is what ended the exchange
     bool is_response_whole = false;
+    bool is_certificate_refused = false;  ///< the upstream accepts no certificate of ours, or none at all
     bool is_to_repeat = false;         ///< may_send_again() said so; the upstream connection is spent
     bool upstream_closes = false;
     bool agent_closes = false;         ///< the framing sent to the agent ends its connection

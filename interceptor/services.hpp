@@ -11,6 +11,7 @@
 #include "interceptor/policy/budgets.hpp"
 #include "interceptor/policy/revoked_services.hpp"
 #include "interceptor/rewrite/dpop_request.hpp"
+#include "network/client_certificate.hpp"
 #include "profiles/catalog/catalog.hpp"
 #include "profiles/policy/decide.hpp"
 #include "profiles/schema/mission.hpp"
@@ -18,6 +19,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace sanctum::interceptor {
@@ -56,6 +58,7 @@ struct HeldLease {
     std::string form_name;
     std::string username;
     Secret secret;
+    network::ClientCertificate certificate;  ///< form Certificate: what its connections show; else empty
     std::int64_t expires_boot_ms = 0;
     std::uint32_t uses = 0;
     std::int64_t clock_offset_ms = 0;  ///< its provider's clock minus ours
@@ -78,6 +81,11 @@ public:
     [[nodiscard]] virtual std::vector<std::shared_ptr<HeldLease>> known() const = 0;
 };
 
+/// What the operator can do where a server does not accept the certificate that a token is bound to.
+inline constexpr std::string_view kCertificateRemedy =
+    "; have it take certificates that no authority signed (RFC 8705 3), or let the client have one that it knows by "
+    "client_authentication = \"tls_client_auth\"";
+
 /// A verified connection to an upstream host.
 struct Upstream {
     std::unique_ptr<ByteStream> stream;
@@ -87,21 +95,23 @@ struct Upstream {
 
 /// Why no upstream connection could be had, as reason_code of formats 8.
 struct UpstreamFailure {
-    std::string reason;  ///< upstream_address | upstream_certificate | upstream_unreachable
+    std::string reason;  ///< upstream_address | upstream_certificate | upstream_unreachable | client_certificate
     std::string detail;  ///< for the ledger and the operator
 };
 
 /// Dials, verifies and pools upstream connections. The pool key holds host, port and lease id, so connections are
-/// never shared between credentials.
+/// never shared between credentials. Where a lease has a certificate, its connections show that, and no others do.
 class Upstreams {
 public:
     virtual ~Upstreams() = default;
     /// `host` must be covered by dial entry `entry`. Verified for `host` before it completes. A fresh connection is
-    /// made when `only_fresh` or when the pool has none. Errors: the reason_code is Error::what up to the first `:`.
+    /// made when `only_fresh` or when the pool has none. `lease`: whose token will be sent; null: none. Errors: the
+    /// reason_code is Error::what up to the first `:`.
     enum class Pool { MayReuse, OnlyFresh };
     [[nodiscard]] virtual net::awaitable<Result<Upstream>> open(std::size_t entry, const std::string& host,
                                                                 std::uint16_t port, bool is_tls,
-                                                                const std::string& lease, Pool pool) = 0;
+                                                                const std::shared_ptr<HeldLease>& lease,
+                                                                Pool pool) = 0;
     /// Gives a connection back for later exchanges; the caller guarantees that it is between messages.
     virtual void park(Upstream upstream) = 0;
 };

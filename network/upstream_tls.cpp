@@ -172,10 +172,11 @@ Result<SslPtr> UpstreamTls::start(const std::string& host, const std::string& se
         SSL_ctrl(ssl.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, name.data()) != 1) {
         return Error{Errc::Internal, "upstream TLS: " + take_openssl_error()};
     }
+    SSL_set_connect_state(ssl.get());
+    if (session_key.empty()) return ssl;
     auto slot = std::make_unique<SessionSlot>(SessionSlot{session_key});
     if (SSL_set_ex_data(ssl.get(), slot_index(), slot.get()) == 1) static_cast<void>(slot.release());
     if (const SslSessionPtr session = state_->take(session_key)) SSL_set_session(ssl.get(), session.get());
-    SSL_set_connect_state(ssl.get());
     return ssl;
 }
 

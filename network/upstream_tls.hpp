@@ -25,7 +25,8 @@ public:
     UpstreamTls& operator=(const UpstreamTls&) = delete;
 
     /// A client-side SSL that will verify for `host` and offers `http/1.1`. A kept session of `session_key` (host,
-    /// port and lease) is offered; new ones are kept under it. Errors: Internal.
+    /// port and lease) is offered; new ones are kept under it. With an empty key nothing is resumed, now or later.
+    /// Errors: Internal.
     [[nodiscard]] Result<SslPtr> start(const std::string& host, const std::string& session_key);
 
     /// The reason_code with detail after a failed handshake: `upstream_certificate: …` when verification failed,

@@ -53,6 +53,19 @@ struct Leases::Lease {
 
 namespace {
 
+// Token, certificate and key as one, whose lengths the message says.
+Secret join_certificate(const Credential& credential, wire::LeaseHeld& message) {
+    const network::ClientCertificate& certificate = credential.certificate;
+    message.certificate_bytes = static_cast<std::uint32_t>(certificate.certificate.size());
+    message.key_bytes = static_cast<std::uint32_t>(certificate.key.size());
+    std::string bytes;
+    bytes.reserve(credential.secret.size() + certificate.certificate.size() + certificate.key.size());
+    bytes.append(credential.secret.reveal()).append(certificate.certificate).append(certificate.key.reveal());
+    Secret joined(bytes);
+    wipe(bytes);
+    return joined;
+}
+
 const profiles::Endpoint* endpoint_with_form(const profiles::Service& service) {
     for (const profiles::Endpoint& endpoint : service.endpoints) {
         if (endpoint.form != profiles::AuthForm::None) return &endpoint;
@@ -628,6 +641,10 @@ void Leases::hand_out(Lease& lease, std::uint64_t exchange) {
     lease.was_handed_out = true;
     ++lease.row.handed_out;
     mark_for_writing(lease);
+    if (!lease.credential.certificate.is_empty()) {
+        const Secret joined = join_certificate(lease.credential, message);
+        return listener_.held(message, joined);
+    }
     if (lease.credential.key.is_empty()) return listener_.held(message, lease.credential.secret);
     listener_.held(message, dpop::join_bound_token(lease.credential.secret, lease.credential.key));
 }

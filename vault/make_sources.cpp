@@ -454,6 +454,10 @@ private:
         SANCTUM_TRY(Identity identity,
                     Identity::create(*client, [this](const std::string& item) { return store_.item(item); }));
         endpoint = std::make_shared<TokenEndpoint>(*out_.providers, clock_, std::move(identity));
+        if (client->certificate_bound) {
+            const WallTime ends{start_.message.ends_unix_ms};
+            SANCTUM_CHECK(endpoint->bind_to_certificate("Sanctum mission " + start_.mission.id, ends));
+        }
         if (!client->dpop) return endpoint;
         SANCTUM_TRY(dpop::Key key, dpop::Key::generate());
         endpoint->bind_to(std::move(key));

@@ -391,12 +391,16 @@ struct LeaseHeld {
     static constexpr bool is_json = false;
     std::uint64_t exchange = 0;
     std::string lease;
-    std::string form;      ///< bearer | basic | header | query | sigv4
+    std::string form;      ///< bearer | basic | header | query | sigv4 | dpop | certificate
     std::string name;      ///< header or parameter name for header and query, service for sigv4
     std::string username;  ///< basic only
     std::int64_t expires_boot_ms = 0;
     std::uint32_t uses = 0;  ///< 0: any number until it expires; 1: this exchange only
     std::int64_t clock_offset_ms = 0;  ///< the provider's clock minus ours: what is signed with it bears its time
+    /// certificate only: behind the token, the secret ends with so many bytes of certificates and then of their key,
+    /// both PEM.
+    std::uint32_t certificate_bytes = 0;
+    std::uint32_t key_bytes = 0;
     template <class Self, class Archive>
     static void fields(Self& self, Archive& archive) {
         archive("exchange", self.exchange);
@@ -407,6 +411,8 @@ struct LeaseHeld {
         archive("expires_boot_ms", self.expires_boot_ms);
         archive("uses", self.uses);
         archive("clock_offset_ms", self.clock_offset_ms);
+        archive("certificate_bytes", self.certificate_bytes);
+        archive("key_bytes", self.key_bytes);
     }
 };
 

@@ -20,7 +20,7 @@ public:
     /// The next event without waiting; NeedMore: call more(). Errors: Protocol, Limit.
     [[nodiscard]] Result<ResponseEvent> poll() { return decoder_.next(); }
     /// Waits for further bytes; the end of the stream counts where it ends a body. Errors: Io (ended or reset),
-    /// Timeout, Cancelled (close() was called).
+    /// Timeout, Cancelled (close() was called), Denied (it does not accept our certificate).
     [[nodiscard]] net::awaitable<Status> more();
 
     [[nodiscard]] bool has_response_begun() const { return decoder_.has_started(); }

@@ -22,7 +22,8 @@ public:
     virtual ~ByteStream() = default;
 
     /// Completes when at least one byte arrived, at the orderly end of the stream (0), on error, or at the deadline.
-    /// Errors: Timeout, Cancelled, Io (reset), Protocol (TLS: also a missing close_notify).
+    /// Errors: Timeout, Cancelled, Io (reset), Protocol (TLS: also a missing close_notify), Denied (TLS: our
+    /// certificate was not accepted).
     [[nodiscard]] virtual net::awaitable<Result<std::size_t>> read_some(std::span<char> into) = 0;
 
     /// Completes when read_some() is likely not to wait: so that nobody holds memory for bytes that do not come. A

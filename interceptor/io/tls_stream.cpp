@@ -67,7 +67,8 @@ net::awaitable<Result<std::size_t>> TlsStream::read(std::span<char> into) {
             note_read(size, into.size());
             co_return size;
         }
-        if ((SSL_get_shutdown(ssl_.get()) & SSL_RECEIVED_SHUTDOWN) != 0) co_return std::size_t{0};
+        // The one orderly end: OpenSSL takes a fatal alert for a shutdown, too.
+        if (SSL_get_error(ssl_.get(), returned) == SSL_ERROR_ZERO_RETURN) co_return std::size_t{0};
         SANCTUM_CO_CHECK(co_await wait_or_fail(returned));
     }
 }
@@ -119,7 +120,9 @@ net::awaitable<Status> TlsStream::wait_or_fail(int returned) {
         co_return Error{Errc::Protocol, "tls: the connection ended without close_notify"};
     }
     is_certificate_refused_ = is_certificate_alert(ERR_peek_error());
-    co_return Error{Errc::Protocol, "tls: " + network::take_openssl_error()};
+    const std::string why = network::take_openssl_error();
+    if (!is_certificate_refused_) co_return Error{Errc::Protocol, "tls: " + why};
+    co_return Error{Errc::Denied, "tls: the other side does not accept our certificate: " + why};
 }
 
 }  // namespace sanctum::interceptor

@@ -14,7 +14,8 @@ public:
     ~TlsStream() override;
 
     /// Runs the handshake; reads at most `bytes_max` for it. Errors: Timeout, Cancelled, Limit, Io (the other side
-    /// closed or reset), Protocol (an alert, bad bytes, or verification failed; see SSL_get_verify_result(3)).
+    /// closed or reset), Denied (it does not accept our certificate; by TLS 1.3 a client hears so when it reads),
+    /// Protocol (another alert, bad bytes, or verification failed; see SSL_get_verify_result(3)).
     [[nodiscard]] net::awaitable<Status> handshake(std::size_t bytes_max);
     /// After a handshake that failed: the other side's alert says that it does not accept our certificate (RFC 8446
     /// 6.2: bad_certificate to certificate_unknown, unknown_ca).

@@ -21,7 +21,7 @@ struct Row {
     std::string_view sentence;  ///< used when the refusal brings none
 };
 
-constexpr std::array<Row, 21> kRows{{
+constexpr std::array<Row, 22> kRows{{
     {"host_unknown", 403, Retry::Never, "This host is not part of the mission",
      "The mission names the hosts it needs; this one is not among them."},
     {"address_without_name", 403, Retry::Never, "An address was dialled without asking for its name",
@@ -57,6 +57,8 @@ constexpr std::array<Row, 21> kRows{{
      "The name resolves to an address that this machine's operator has not allowed."},
     {"upstream_certificate", 502, Retry::Never, "The host could not prove who it is",
      "The host's certificate was not accepted; nothing was sent."},
+    {"client_certificate", 502, Retry::Never, "The host does not take the certificate of this service",
+     "The credential is good only with a certificate, which the host did not ask for or does not accept."},
     {"upstream_unreachable", 502, Retry::Later, "The host gave no usable answer",
      "The host could not be reached, or its answer broke off or was not understood."},
     {"internal", 503, Retry::Later, "The request could not be handled", "The request was not sent."},

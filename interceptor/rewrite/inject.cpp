@@ -40,6 +40,7 @@ const std::string& username_of(const HeldLease& lease, const profiles::Endpoint&
 std::string credential_value(const HeldLease& lease, const profiles::Endpoint& endpoint) {
     const std::string_view secret = lease.secret.reveal();
     switch (endpoint.form) {
+        case AuthForm::Certificate:  // the token itself is one as any other (RFC 8705 3)
         case AuthForm::Bearer: return "Bearer " + std::string(secret);
         case AuthForm::Basic: {
             std::string pair = username_of(lease, endpoint) + ":" + std::string(secret);
@@ -74,7 +75,8 @@ Status check_lease(const HeldLease& lease, const profiles::Endpoint& endpoint) {
     if (!is_ascii_field_value(secret)) {
         return Error{Errc::Denied, "the credential holds bytes that a header field cannot carry"};
     }
-    if (endpoint.form == AuthForm::Bearer && secret.find_first_of(" \t") != std::string_view::npos) {
+    const bool is_bearer = endpoint.form == AuthForm::Bearer || endpoint.form == AuthForm::Certificate;
+    if (is_bearer && secret.find_first_of(" \t") != std::string_view::npos) {
         return Error{Errc::Denied, "the credential holds blanks, which a bearer token cannot"};
     }
     const std::string& username = username_of(lease, endpoint);
@@ -89,6 +91,10 @@ Status check_lease(const HeldLease& lease, const profiles::Endpoint& endpoint) {
     if (endpoint.form == AuthForm::Dpop) {
         const auto bound = dpop::parse_bound_token(secret);
         if (!bound.has_value()) return Error{Errc::Denied, "the credential is " + bound.error().what};
+    }
+    if ((endpoint.form == AuthForm::Certificate) == lease.certificate.is_empty()) {
+        return Error{Errc::Denied, "the credential came without the certificate that it is bound to, or with one for "
+                                   "an endpoint where none is shown"};
     }
     const bool needs_name = endpoint.form == AuthForm::Header || endpoint.form == AuthForm::Query;
     if (needs_name && !is_token(endpoint.form_name)) {

@@ -3,6 +3,7 @@
 
 #include "base/limits.hpp"
 #include "interceptor/io/tls_stream.hpp"
+#include "network/client_certificate.hpp"
 
 #include <algorithm>
 #include <limits>
@@ -10,9 +11,26 @@
 namespace sanctum::interceptor {
 namespace {
 
+using profiles::AuthForm;
+
+bool shows_certificate(const HeldLease* lease) { return lease != nullptr && lease->form == AuthForm::Certificate; }
+
 // Host, port and kind, then the lease: none of them holds a `|`.
-std::string key_of(const std::string& host, std::uint16_t port, bool is_tls, const std::string& lease) {
-    return host + "|" + std::to_string(port) + (is_tls ? "|tls|" : "|plain|") + lease;
+std::string key_of(const std::string& host, std::uint16_t port, bool is_tls, const HeldLease* lease) {
+    const char* kind = shows_certificate(lease) ? "|certified|" : is_tls ? "|tls|" : "|plain|";
+    return host + "|" + std::to_string(port) + kind + (lease != nullptr ? lease->id : "");
+}
+
+Error certificate_error(std::string what) { return Error{Errc::Denied, std::move(what)}.in("client_certificate"); }
+
+// SECURITY: who is not asked for its key would be served without it, too. Not after this is a token sent.
+Status check_shown(SSL* ssl) {
+    const bool was_shown = network::was_certificate_shown(ssl);
+    network::forget_certificate(ssl);
+    if (was_shown) return {};
+    return certificate_error("the server asked for none in its handshake, and the token is bound to one: name the "
+                             "API's host for mutual TLS in the account's `hosts`, or remove `certificate_bound` from "
+                             "its provider");
 }
 
 std::string lease_of(const std::string& key) { return key.substr(key.rfind('|') + 1); }
@@ -38,8 +56,8 @@ UpstreamPool::UpstreamPool(Loop& loop, const std::vector<profiles::DialEntry>& e
     : loop_(loop), entries_(entries), dialler_(dialler), tls_(tls), is_live_(std::move(is_live)) {}
 
 net::awaitable<Result<Upstream>> UpstreamPool::open(std::size_t entry, const std::string& host, std::uint16_t port,
-                                                    bool is_tls, const std::string& lease, Pool pool) {
-    std::string key = key_of(host, port, is_tls, lease);
+                                                    bool is_tls, const std::shared_ptr<HeldLease>& lease, Pool pool) {
+    std::string key = key_of(host, port, is_tls, lease.get());
     // SECURITY: asked again here, so that no mistake further up can send to a host outside the mission's list or
     // without TLS where the operator did not say so.
     if (entry >= entries_.size() || !covers(entries_[entry], host)) {
@@ -48,27 +66,51 @@ net::awaitable<Result<Upstream>> UpstreamPool::open(std::size_t entry, const std
     if (!is_tls && !entries_[entry].plain_http) {
         co_return Error{Errc::Denied, "upstream_address: plain HTTP is not permitted to this host"};
     }
+    if (!is_tls && shows_certificate(lease.get())) {
+        co_return certificate_error("without TLS there is no way to show one");
+    }
     if (pool == Pool::MayReuse) {
         if (std::unique_ptr<ByteStream> kept = take(key)) co_return Upstream{std::move(kept), true, std::move(key)};
     }
-    co_return co_await connect(entry, host, port, is_tls, std::move(key));
+    co_return co_await connect(entry, host, port, is_tls, lease, std::move(key));
 }
 
 net::awaitable<Result<Upstream>> UpstreamPool::connect(std::size_t entry, std::string host, std::uint16_t port,
-                                                       bool is_tls, std::string key) {
+                                                       bool is_tls, std::shared_ptr<HeldLease> lease, std::string key) {
     SANCTUM_CO_TRY(UniqueFd socket, co_await dialler_.dial(entry, labels_of(entries_[entry], host), port));
     if (!is_tls) {
         auto plain = std::make_unique<PlainStream>(loop_, Descriptor(loop_, std::move(socket)));
         co_return Upstream{std::move(plain), false, std::move(key)};
     }
-    Result<network::SslPtr> ssl = tls_.start(host, key);
-    if (!ssl) co_return Error{ssl.error().code, "upstream_certificate: " + ssl.error().what};
+    Result<network::SslPtr> ssl = begin_tls(host, lease.get(), key);
+    if (!ssl) co_return std::move(ssl).error();
     auto stream = std::make_unique<TlsStream>(loop_, Descriptor(loop_, std::move(socket)), std::move(*ssl));
     stream->set_deadline(kUpstreamHandshakeTimeout);
-    const Status verified = co_await stream->handshake(std::numeric_limits<std::size_t>::max());
+    Status verified = co_await stream->handshake(std::numeric_limits<std::size_t>::max());
+    if (!verified && shows_certificate(lease.get()) && stream->is_certificate_refused()) {
+        co_return certificate_error(verified.error().what + std::string(kCertificateRemedy));
+    }
     if (!verified) co_return network::UpstreamTls::explain_failure(stream->ssl(), verified.error());
+    if (shows_certificate(lease.get())) {
+        Status shown = check_shown(stream->ssl());
+        if (!shown) co_return std::move(shown).error();
+    }
     stream->clear_deadline();
     co_return Upstream{std::move(stream), false, std::move(key)};
+}
+
+Result<network::SslPtr> UpstreamPool::begin_tls(const std::string& host, const HeldLease* lease,
+                                                const std::string& key) {
+    const bool is_certified = shows_certificate(lease);
+    // A session that goes on needs no certificate, so whether one is asked for would not be seen.
+    Result<network::SslPtr> ssl = tls_.start(host, is_certified ? std::string() : key);
+    if (!ssl) return Error{ssl.error().code, "upstream_certificate: " + ssl.error().what};
+    if (!is_certified) return ssl;
+    // Dialling takes time, in which the key may have been taken back.
+    if (!lease->is_live) return Error{Errc::Cancelled, "credential_unavailable: its lease has ended"};
+    const Status shown = network::show_certificate(ssl->get(), lease->certificate);
+    if (!shown) return certificate_error(shown.error().what);
+    return ssl;
 }
 
 std::unique_ptr<ByteStream> UpstreamPool::take(const std::string& key) {

@@ -22,7 +22,7 @@ public:
                  network::UpstreamTls& tls, IsLive is_live);
 
     net::awaitable<Result<Upstream>> open(std::size_t entry, const std::string& host, std::uint16_t port, bool is_tls,
-                                          const std::string& lease, Pool pool) override;
+                                          const std::shared_ptr<HeldLease>& lease, Pool pool) override;
     void park(Upstream upstream) override;
 
     /// Closes idle connections and forgets sessions that belong to a lease.
@@ -37,7 +37,10 @@ private:
     };
     [[nodiscard]] std::unique_ptr<ByteStream> take(const std::string& key);
     [[nodiscard]] net::awaitable<Result<Upstream>> connect(std::size_t entry, std::string host, std::uint16_t port,
-                                                           bool is_tls, std::string key);
+                                                           bool is_tls, std::shared_ptr<HeldLease> lease,
+                                                           std::string key);
+    [[nodiscard]] Result<network::SslPtr> begin_tls(const std::string& host, const HeldLease* lease,
+                                                    const std::string& key);
 
     Loop& loop_;
     const std::vector<profiles::DialEntry>& entries_;

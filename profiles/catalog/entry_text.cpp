@@ -189,8 +189,10 @@ private:
         const auto username = reader.text("username", Need::Optional, "git");
         reader.finish();
         if (!form) return;
-        // Whether a bearer token is bound to a key is the business of who issues it, not of the API.
-        if (!parse_name(form->value, endpoint.form) || endpoint.form == AuthForm::Dpop) {
+        // Whether a bearer token is bound to something is the business of who issues it, not of the API.
+        const bool is_known = parse_name(form->value, endpoint.form) && endpoint.form != AuthForm::Dpop &&
+                              endpoint.form != AuthForm::Certificate;
+        if (!is_known) {
             endpoint.form = AuthForm::None;
             diagnostics_.error(form->at, "`form` cannot be `" + form->value + "`",
                                suggest(form->value, {"none", "bearer", "basic", "header", "query", "sigv4"}));

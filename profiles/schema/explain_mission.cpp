@@ -67,6 +67,8 @@ std::string form_of(const Endpoint& endpoint) {
         case AuthForm::Sigv4:
             return "signed anew outside, for " + endpoint.form_name + " in " + endpoint.region;
         case AuthForm::Dpop: return "a token bound to a key of the mission is added outside, with a proof of it";
+        case AuthForm::Certificate:
+            return "a token bound to a certificate is added outside, on connections that show it";
     }
     return {};
 }

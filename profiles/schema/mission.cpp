@@ -11,8 +11,8 @@ namespace {
 
 constexpr std::array<std::string_view, 4> kRisks = {"low", "medium", "high", "critical"};
 constexpr std::array<std::string_view, 4> kVerdicts = {"allow", "ask", "step-up", "deny"};
-constexpr std::array<std::string_view, 7> kAuthForms = {"none",  "bearer", "basic", "header",
-                                                        "query", "sigv4",  "dpop"};
+constexpr std::array<std::string_view, 8> kAuthForms = {"none",  "bearer", "basic", "header",
+                                                        "query", "sigv4",  "dpop",  "certificate"};
 constexpr std::array<std::string_view, 2> kEndpointKinds = {"http", "git"};
 constexpr std::array<std::string_view, 2> kHomes = {"fresh", "kept"};
 constexpr std::array<std::string_view, 2> kRunsLater = {"hold", "report"};

@@ -19,7 +19,7 @@ namespace sanctum::profiles {
 
 enum class Risk : std::uint8_t { Low, Medium, High, Critical };
 enum class Verdict : std::uint8_t { Allow, Ask, StepUp, Deny };
-enum class AuthForm : std::uint8_t { None, Bearer, Basic, Header, Query, Sigv4, Dpop };
+enum class AuthForm : std::uint8_t { None, Bearer, Basic, Header, Query, Sigv4, Dpop, Certificate };
 enum class EndpointKind : std::uint8_t { Http, Git };
 enum class Home : std::uint8_t { Fresh, Kept };
 enum class RunsLater : std::uint8_t { Hold, Report };

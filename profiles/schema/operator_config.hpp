@@ -39,9 +39,16 @@ struct IdentityClient {
     std::string key_id;               ///< `kid` of assertions; empty: none
     std::string certificate_pem;      ///< tls_client_auth: content of `certificate`
     bool dpop = false;                ///< its tokens are bound to a key of the mission (RFC 9449)
+    /// Its tokens are bound to a certificate (RFC 8705 3): the client's own where that is how it proves who it is, else
+    /// one of the mission.
+    bool certificate_bound = false;
     bool reaps_with_secret = false;   ///< what the reaper sends may hold the client's secret, sealed to its key
     /// `tenant acme` or `provider corp`: for sentences.
     [[nodiscard]] std::string title() const { return (is_tenant ? "tenant " : "provider ") + name; }
+    /// Tokens are asked for over a connection that shows a certificate (RFC 8705).
+    [[nodiscard]] bool shows_certificate() const {
+        return authentication == ClientAuthentication::Tls || certificate_bound;
+    }
     template <class Self, class Archive>
     static void fields(Self& self, Archive& archive) {
         archive("name", self.name);
@@ -62,6 +69,7 @@ struct IdentityClient {
         archive("key_id", self.key_id);
         archive("certificate_pem", self.certificate_pem);
         archive("dpop", self.dpop);
+        archive("certificate_bound", self.certificate_bound);
         archive("reaps_with_secret", self.reaps_with_secret);
     }
 };

@@ -818,7 +818,7 @@ void SourceReader::read_endpoints(TableReader& reader, IdentityClient& client) {
         }
         client.revocation_endpoint =
             read_url(reader, "revocation_endpoint", Need::Optional, "https://login.example.org/revoke");
-        if (const auto dpop = reader.boolean("dpop")) client.dpop = dpop->value;
+        read_binding(reader, client);
         client.introspection_endpoint =
             read_url(reader, "introspection_endpoint", Need::Optional, "https://login.example.org/introspect");
         client.authorization_endpoint =
@@ -841,6 +841,16 @@ void SourceReader::read_endpoints(TableReader& reader, IdentityClient& client) {
     client.issuer = "https://" + *host + "/";
     client.token_endpoint = client.issuer + "oauth/token";
     client.revocation_endpoint = client.issuer + "oauth/revoke";
+}
+
+void SourceReader::read_binding(TableReader& reader, IdentityClient& client) {
+    if (const auto dpop = reader.boolean("dpop")) client.dpop = dpop->value;
+    const auto certificate = reader.boolean("certificate_bound");
+    if (!certificate) return;
+    client.certificate_bound = certificate->value;
+    if (!client.dpop || !client.certificate_bound) return;
+    diagnostics_.error(certificate->at, "a token is bound to a key or to a certificate",
+                       "remove `dpop` or `certificate_bound`, whichever the provider does not do");
 }
 
 void SourceReader::read_authentication(TableReader& reader, IdentityClient& client) {
@@ -941,6 +951,36 @@ std::string SourceReader::read_url(TableReader& reader, std::string_view key, Ne
     return checked ? *checked : std::string();
 }
 
+void SourceReader::check_reference(const Reference& reference, const IdentityClient& client, const std::string& title) {
+    if (reference.how == "worker" && client.key_item.empty()) {
+        diagnostics_.error(reference.at, "exchange `worker` needs a private key of " + title,
+                           "write private_key = { item = \"NAME\" } there");
+    }
+    const bool is_public = client.authentication == ClientAuthentication::None;
+    const bool is_bound = client.dpop || client.certificate_bound;
+    const std::string what = client.dpop ? "key" : "certificate";
+    const std::string word = client.dpop ? "dpop" : "certificate_bound";
+    if (reference.how == "refresh-token" && is_bound && is_public) {
+        diagnostics_.error(reference.at,
+                           "the refresh token of a client that proves nothing is bound to the " + what +
+                               " that got it, and with " + word + " = true each mission has a " + what + " of its own",
+                           "write client_secret = { item = \"NAME\" } below " + title + ", or remove `" + word + "`");
+    }
+    if (reference.how == kGithubUser && is_bound) {
+        diagnostics_.error(reference.at, "GitHub binds no token to a " + what, "remove `" + word + "` from " + title);
+    }
+    const bool has_secret = client.authentication == ClientAuthentication::SecretPost ||
+                            client.authentication == ClientAuthentication::SecretBasic;
+    if (reference.how == kGithubUser && !has_secret) {
+        diagnostics_.error(reference.at, "a user's token is narrowed and taken back with the app's client secret",
+                           "write client_secret = { item = \"NAME\" } below " + title);
+    }
+    if (reference.how == "client-credentials" && is_public) {
+        diagnostics_.error(reference.at, "`client-credentials` needs a client that proves who it is",
+                           "write client_secret = { item = \"NAME\" } below " + title);
+    }
+}
+
 std::vector<IdentityClient> SourceReader::finish() {
     for (const Reference& reference : references_) {
         const auto found = std::find_if(clients_.begin(), clients_.end(), [&](const IdentityClient& client) {
@@ -954,27 +994,7 @@ std::vector<IdentityClient> SourceReader::finish() {
                                    " and client_id");
             continue;
         }
-        if (reference.how == "worker" && found->key_item.empty()) {
-            diagnostics_.error(reference.at, "exchange `worker` needs a private key of " + title,
-                               "write private_key = { item = \"NAME\" } there");
-        }
-        const bool is_public = found->authentication == ClientAuthentication::None;
-        if (reference.how == "refresh-token" && found->dpop && is_public) {
-            diagnostics_.error(reference.at,
-                               "the refresh token of a client that proves nothing is bound to the key that got it, and "
-                               "with dpop = true each mission has a key of its own",
-                               "write client_secret = { item = \"NAME\" } below " + title + ", or remove `dpop`");
-        }
-        const bool has_secret = found->authentication == ClientAuthentication::SecretPost ||
-                                found->authentication == ClientAuthentication::SecretBasic;
-        if (reference.how == kGithubUser && !has_secret) {
-            diagnostics_.error(reference.at, "a user's token is narrowed and taken back with the app's client secret",
-                               "write client_secret = { item = \"NAME\" } below " + title);
-        }
-        if (reference.how == "client-credentials" && is_public) {
-            diagnostics_.error(reference.at, "`client-credentials` needs a client that proves who it is",
-                               "write client_secret = { item = \"NAME\" } below " + title);
-        }
+        check_reference(reference, *found, title);
     }
     return std::move(clients_);
 }

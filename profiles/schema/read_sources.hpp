@@ -75,9 +75,11 @@ private:
 
     void read_client_table(const TomlMember& member, bool is_tenant);
     void read_endpoints(TableReader& reader, IdentityClient& client);
+    void read_binding(TableReader& reader, IdentityClient& client);
     void read_reaping(TableReader& reader, IdentityClient& client);
     void read_authentication(TableReader& reader, IdentityClient& client);
     void read_certificate(TableReader& reader, std::string& pem, std::string_view key_goes);
+    void check_reference(const Reference& reference, const IdentityClient& client, const std::string& title);
     std::string read_named_secret(TableReader& reader, std::string_view key);
     std::string read_url(TableReader& reader, std::string_view key, Need need, std::string_view example);
 

@@ -247,24 +247,34 @@ void check_signing(const ServiceText& text, const CompiledEntry& entry, const Ac
     }
 }
 
-// Tokens of this account are bound to a key: what would be a bearer token goes out with a proof.
-void bind_to_key(const ServiceText& text, const Account& account, Service& service, Resolving& to) {
+// Tokens of this account are bound to a key or to a certificate: what would be a bearer token goes out with a proof, or
+// on connections that show the certificate.
+void bind_tokens(const ServiceText& text, const Account& account, Service& service, Resolving& to) {
     const auto client = std::find_if(to.config.clients.begin(), to.config.clients.end(), [&](const auto& known) {
         return account.source == "oauth" && !known.is_tenant && known.name == account.provider.client;
     });
-    if (client == to.config.clients.end() || !client->dpop) return;
+    if (client == to.config.clients.end() || (!client->dpop && !client->certificate_bound)) return;
+    const std::string what = client->dpop ? "a key" : "a certificate";
+    const std::string remedy = std::string(", or remove `") + (client->dpop ? "dpop" : "certificate_bound") +
+                               "` from [provider." + client->name + "]";
+    const std::string whose = "account `" + account.name + "` (" + account.place + ") gets tokens that are bound to ";
     for (Endpoint& endpoint : service.endpoints) {
         if (endpoint.form == AuthForm::None) continue;
         if (endpoint.form != AuthForm::Bearer) {
             to.diagnostics.error(text.account.at,
-                                 "account `" + account.name + "` (" + account.place +
-                                     ") gets tokens that are bound to a key, and `" + service.catalog +
-                                     "` takes them as " + std::string(name_of(endpoint.form)),
-                                 "name a catalog entry that takes bearer tokens, or remove `dpop` from [provider." +
-                                     client->name + "]");
+                                 whose + what + ", and `" + service.catalog + "` takes them as " +
+                                     std::string(name_of(endpoint.form)),
+                                 "name a catalog entry that takes bearer tokens" + remedy);
             return;
         }
-        endpoint.form = AuthForm::Dpop;
+        if (client->certificate_bound && endpoint.plain_http) {
+            to.diagnostics.error(text.account.at,
+                                 whose + what + ", and " + endpoint.hosts.front() +
+                                     " is reached without TLS, where none can be shown",
+                                 "take the host out of upstream.plain_http" + remedy);
+            return;
+        }
+        endpoint.form = client->dpop ? AuthForm::Dpop : AuthForm::Certificate;
     }
 }
 
@@ -363,7 +373,7 @@ void resolve_service(const ServiceText& text, Resolving& to) {
     service.place = to.diagnostics.name_of(text.at);
     if (const Account* account = entry == nullptr ? nullptr : find_account(text, to)) {
         resolve_endpoints(text, *entry, *account, service, to);
-        bind_to_key(text, *account, service, to);
+        bind_tokens(text, *account, service, to);
         resolve_grant(text, *entry, *account, service, to);
         resolve_resources(text, *entry, *account, service, to);
         resolve_login(text, *entry, *account, service, to);

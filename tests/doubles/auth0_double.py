@@ -167,6 +167,14 @@ class Auth0Double(Provider):
     def is_alive(self, token):
         return self.tell("alive", token=token)
 
+    def certificates(self):
+        """The client certificates that were shown where tokens are bound to them, PEM."""
+        return self.tell("certificates")
+
+    def binding(self, token):
+        """`x5t#S256` of the certificate that a token is bound to; None: it is bound to none, or not alive."""
+        return self.tell("binding", token=token)
+
     def kill(self, token=None, account=None, grant=False):
         """The provider behind a connection takes away a token, or all of an account's and with them its grant."""
         self.tell("kill", token=token, account=account, grant=grant)

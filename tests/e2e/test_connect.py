@@ -218,6 +218,27 @@ def test_a_client_whose_tokens_are_bound_is_connected_with_a_proof(rig, upstream
         assert len(upstream.exchanges[-1].header("dpop").split(".")) == 3
 
 
+@pytest.mark.parametrize("is_shown", [True, False])
+def test_a_client_whose_tokens_are_bound_to_a_certificate_is_connected_with_one(rig, upstream, authority, provider,
+                                                                               is_shown):
+    """One for the consent, and each mission has its own for its refresh; this API asks for none, and gets no token."""
+    provider.client("desk", secret=SECRET, grants=[DEVICE_GRANT, "refresh_token"], application_type="native",
+                    refresh_token={"rotation_type": "rotating"}, tls_client_certificate_bound_access_tokens=True)
+    make_operator(rig, upstream, authority, provider, PROVIDER + ("certificate_bound = true\n" if is_shown else ""))
+    connecting = Connecting(rig, "calendar", "--flow", "device")
+    provider.approve_device(connecting.user_code())
+
+    assert (connecting.finish() == 0) is is_shown, connecting.errors
+    if not is_shown:
+        assert nothing_is_stored(rig)
+        return
+    for _ in range(2):
+        outcome = rig.run("curl", "-sS", f"https://{API}/describe", profile=rig.profile(PROFILE))
+        assert outcome.refused == [("client_certificate", API, "/describe")], outcome
+    assert [entry["status"] for entry in provider.log(grant="refresh_token")] == [200, 200]
+    assert len(provider.certificates()) == 3 and upstream.exchanges == []
+
+
 def test_the_provider_is_asked_no_faster_than_it_says(rig, operator, provider):
     connecting = Connecting(rig, "calendar", "--flow", "device")
     connecting.user_code()

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tokens of any OAuth provider, from the first call to the last word about them: refused by an API and replaced once,
 bound to a key of the mission, compared with what was asked, and given back by the reaper where the vault was killed.
-The provider is the double of tests/doubles without Auth0's own rules; the API checks proofs as RFC 9449 has it."""
+The provider is the double of tests/doubles without Auth0's own rules; the API checks proofs as RFC 9449 has it. Tokens
+that are bound to a certificate are in test_bound_certificates.py."""
 
 import hashlib
 import json
@@ -14,7 +15,6 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID
 
 import identity as identities
 from rig import API, mission_head
@@ -295,30 +295,6 @@ def test_a_token_that_is_not_bound_although_it_was_asked_for_is_refused_and_give
     assert "dpop_bound_access_tokens" in reason_of(outcome)
 
 
-@pytest.mark.parametrize("is_bound", [True, False])
-def test_a_token_bound_to_the_clients_certificate_is_refused_and_not_sent_unbound(rig, make_operator, upstream, corp,
-                                                                                  authority, is_bound):
-    certificate, key = authority.issue("desk.mission.test", usage=ExtendedKeyUsageOID.CLIENT_AUTH, label="desk")
-    corp.client("desk", method="tls_client_auth", grants=["client_credentials"],
-                tls_client_auth_san_dns="desk.mission.test", tls_client_certificate_bound_access_tokens=is_bound)
-    rig.secrets["corp-key"] = Path(key).read_text()
-    rig.write(rig.configuration / "desk.pem", Path(certificate).read_text())
-    things = Things(upstream)
-    profile = make_operator(f'introspection_endpoint = "{ISSUER}oauth/introspect"\n', authentication=(
-        'client_authentication = "tls_client_auth"\ncertificate = "desk.pem"\n'
-        'private_key = { item = "corp-key" }\n'))
-    # Otherwise the double names the scopes, and nobody asks about the token.
-    corp.fail("fields", fields={"scope": None}, path=TOKEN, times=0)
-
-    outcome = rig.run("sh", "-c", STATUS, profile=profile)
-
-    assert outcome.text.split() == ["503" if is_bound else "200"], outcome
-    assert (things.tokens == []) is is_bound
-    assert set(corp.revoked()) == set(corp.issued()) and len(corp.issued()) == 1
-    if is_bound:
-        assert "bound to the client's certificate" in reason_of(outcome)
-
-
 # ---- compared with what was asked -----------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("answer", ["as asked", "wider", "not active"])
@@ -485,6 +461,30 @@ def finder(rig, upstream, authority, corp):
             ["[provider.corp]\n", 'client_id = "desk"\n' + WITH_SECRET]))
         return rig.configure().profile(PROFILE)
     return configure
+
+
+def descendants(pid):
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [*children, *(each for child in children for each in descendants(child))]
+
+
+def test_what_a_provider_says_of_itself_is_read_by_a_process_that_reaches_nothing_else(rig, finder, corp):
+    path = "/.well-known/oauth-authorization-server"
+    corp.fail("slow_answer", path=path, seconds=4, times=0)
+    running = rig.start("sh", "-c", GET, profile=finder({"issuer": ISSUER}))
+    while not corp.log(path=path):
+        os.sched_yield()
+    found = [pid for pid in descendants(running.pid)
+             if Path(f"/proc/{pid}/comm").read_text() == "sanctum-lookup\n"]
+
+    assert len(found) == 2, "it, and its dialler"
+    for pid in found:
+        status = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+        assert (status["Seccomp"], status["NoNewPrivs"], int(status["CapEff"], 16)) == ("2", "1", 0), status
+        held = [os.readlink(f"/proc/{pid}/fd/{each}") for each in os.listdir(f"/proc/{pid}/fd") if int(each) > 2]
+        assert all(place.startswith(("socket:", "pipe:", "anon_inode:", "/dev/")) for place in held), held
+        assert len(held) <= 3, "its pipe, its dialler, its connection"
+    assert running.finish().code == 0
 
 
 def describe(corp, **fields):

@@ -40,6 +40,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto metadata = read_server_metadata(response, kIssuer);
     if (!metadata.has_value()) return 0;
     require(metadata->issuer == kIssuer);
+    const MutualTlsEndpoints& mutual = metadata->mutual_tls;
+    for (const std::string& url : {mutual.token_endpoint, mutual.revocation_endpoint, mutual.introspection_endpoint,
+                                   mutual.device_authorization_endpoint, mutual.pushed_authorization_endpoint}) {
+        require_https(url);
+    }
     profiles::IdentityClient client;
     client.token_endpoint = kTokenEndpoint;
     const auto completed = complete_client(client, *metadata);

@@ -205,6 +205,12 @@ void World::bind_to_a_key() {
     leases.lease->secret = dpop::join_bound_token(Secret(kSecret), *key->jwk());
 }
 
+void World::bind_to_a_certificate() {
+    for (Endpoint& endpoint : mission.services[0].endpoints) endpoint.form = AuthForm::Certificate;
+    leases.lease->form = AuthForm::Certificate;
+    leases.lease->certificate = {"CERTIFICATE", Secret("KEY-CANARY")};
+}
+
 void World::sign_with_keys() {
     leases.lease->form = AuthForm::Sigv4;
     leases.lease->secret = Secret("AKIDEXAMPLE " + std::string(kSecret) + " " + std::string(kSessionToken));

@@ -77,10 +77,10 @@ struct FakeLeases final : Leases {
 struct FakeUpstreams final : Upstreams {
     explicit FakeUpstreams(std::shared_ptr<Faults> shared) : faults(std::move(shared)) {}
     net::awaitable<Result<Upstream>> open(std::size_t, const std::string& host, std::uint16_t, bool,
-                                          const std::string& lease, Pool pool) override {
+                                          const std::shared_ptr<HeldLease>& lease, Pool pool) override {
         ++opened;
         hosts.push_back(host);
-        last_lease = lease;
+        last_lease = lease ? lease->id : "";
         last_pool = pool;
         while (wires.size() < opened) wires.push_back(std::make_shared<Wire>());
         if (!failure.empty()) co_return Error{Errc::Io, failure};
@@ -115,6 +115,8 @@ struct World {
     void have_another_lease();
     /// Makes the lease of `api` a token that is bound to a key: kSecret.
     void bind_to_a_key();
+    /// Makes the lease of `api` one whose token, kSecret, is good only on connections that show a certificate.
+    void bind_to_a_certificate();
     /// Makes the lease a key pair: `AKIDEXAMPLE`, kSecret and kSessionToken.
     void sign_with_keys();
     std::shared_ptr<Faults> faults = std::make_shared<Faults>();

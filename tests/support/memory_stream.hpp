@@ -24,6 +24,7 @@ struct Wire {
     std::deque<std::string> incoming;  ///< each element is one read at most
     bool has_ended = false;            ///< the far side closed in order
     bool is_broken = false;            ///< the far side reset
+    bool refuses_certificate = false;  ///< the far side says by an alert that it does not accept ours
     bool is_timed_out = false;
     bool is_closed = false;            ///< our side closed at once
     bool is_finished = false;          ///< our side ended in order
@@ -101,6 +102,7 @@ private:
     [[nodiscard]] std::optional<Error> ended() const {
         if (wire_->is_closed) return Error{Errc::Cancelled, "closed"};
         if (wire_->is_broken) return Error{Errc::Io, "reset"};
+        if (wire_->refuses_certificate) return Error{Errc::Denied, "tls: not our certificate"};
         if (wire_->is_timed_out) return Error{Errc::Timeout, "deadline"};
         return std::nullopt;
     }

@@ -118,6 +118,12 @@ Script& Script::upstream_resets() {
         play.upstream().change();
     });
 }
+Script& Script::upstream_refuses_certificate() {
+    return add("upstream refuses our certificate", [](Play& play) {
+        play.upstream().refuses_certificate = true;
+        play.upstream().change();
+    });
+}
 Script& Script::upstream_expects(std::string bytes) {
     return add("upstream expects " + bytes, [bytes](Play& play) {
         const std::string fresh = play.fresh_from_upstream();

@@ -39,6 +39,7 @@ public:
     Script& upstream_sends(std::string bytes);
     Script& upstream_closes();
     Script& upstream_resets();
+    Script& upstream_refuses_certificate();
     Script& upstream_expects(std::string bytes);
     Script& upstream_expects_containing(std::string part);
     Script& upstream_expects_nothing();

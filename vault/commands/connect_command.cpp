@@ -134,6 +134,10 @@ Status Connecting::unlock() {
     if (Result<Secret> token = lookup(plan_.account.item); token) user_token_ = std::move(*token);
     SANCTUM_TRY(Identity identity, Identity::create(plan_.client, lookup));
     endpoint_.emplace(talk_.http(), clock_, std::move(identity));
+    if (plan_.client.certificate_bound) {
+        // As below: for this one answer, where it is not the client's own.
+        SANCTUM_CHECK(endpoint_->bind_to_certificate("Sanctum connect", clock_.wall()));
+    }
     if (!plan_.client.dpop) return {};
     // A key for this one answer: the refresh token of a client that proves who it is belongs to no key (RFC 9449 5).
     SANCTUM_TRY(dpop::Key passing, dpop::Key::generate());

@@ -27,12 +27,6 @@ enum class Repeat : std::uint8_t {
     Safe,   ///< asking again changes nothing (reading, revoking)
 };
 
-/// A client certificate for mutual TLS (RFC 8705), both PEM.
-struct ClientCertificate {
-    std::string certificate;
-    Secret key;
-};
-
 /// One request. `url`: https, lower-case host, optional port, path and query in the form that is sent.
 struct HttpRequest {
     std::string method;
@@ -41,7 +35,7 @@ struct HttpRequest {
     Secret authorization;                                      ///< the header's value; empty: none is sent
     Secret body;                                               ///< sent with its length; empty for GET and most DELETE
     Repeat repeat = Repeat::Never;
-    const ClientCertificate* certificate = nullptr;  ///< borrowed until the answer; null: none
+    const network::ClientCertificate* certificate = nullptr;  ///< borrowed until the answer; null: none
 };
 
 /// A whole answer, of whatever status.

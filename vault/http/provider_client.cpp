@@ -3,8 +3,8 @@
 
 #include "base/digest.hpp"
 #include "base/limits.hpp"
+#include "network/client_certificate.hpp"
 #include "network/host_name.hpp"
-#include "vault/http/client_certificate.hpp"
 #include "vault/http/http_date.hpp"
 #include "vault/http/retry.hpp"
 
@@ -23,7 +23,7 @@ unsigned random_number() {
 }
 
 // A session speaks for the client certificate it was made with (RFC 8446 2.2): never offered for another.
-std::string session_key(const RequestPlace& place, const ClientCertificate* certificate) {
+std::string session_key(const RequestPlace& place, const network::ClientCertificate* certificate) {
     std::string key = place.authority();
     if (certificate == nullptr) return key;
     const Digest digest = sha256(certificate->certificate);
@@ -167,10 +167,10 @@ void ProviderClient::take_connection(std::uint64_t id, Result<UniqueFd> socket) 
 }
 
 Result<network::SslPtr> ProviderClient::begin_tls(const Flight& flight) {
-    const ClientCertificate* const certificate = flight.request.certificate;
+    const network::ClientCertificate* const certificate = flight.request.certificate;
     SANCTUM_TRY(network::SslPtr ssl, tls_->start(flight.place.host, session_key(flight.place, certificate)));
     if (certificate != nullptr) {
-        SANCTUM_CHECK(show_certificate(ssl.get(), *certificate));
+        SANCTUM_CHECK(network::show_certificate(ssl.get(), *certificate));
     }
     return ssl;
 }

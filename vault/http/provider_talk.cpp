@@ -38,9 +38,9 @@ Result<bool> ProviderTalk::wait(const std::function<bool()>& is_done, std::optio
         if (each_second) each_second();
         BootTime next = clock_.boot().plus(Milliseconds(1000));
         if (until) next = std::min(next, *until);
-        if (const auto tick = client_->next_tick()) next = std::min(next, *tick);
+        if (const auto tick = client_ ? client_->next_tick() : std::nullopt) next = std::min(next, *tick);
         SANCTUM_CHECK(loop_.wait(clock_, next));
-        client_->tick();
+        if (client_) client_->tick();
     }
 }
 

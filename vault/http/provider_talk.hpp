@@ -45,6 +45,11 @@ public:
     [[nodiscard]] Result<bool> wait(const std::function<bool()>& is_done, std::optional<BootTime> until,
                                     const std::function<void()>& each_second = nullptr);
 
+    /// What give_up_at() was told; absent: nothing.
+    [[nodiscard]] std::optional<BootTime> deadline() const { return deadline_; }
+    /// What verifying a server's certificate reads.
+    [[nodiscard]] const std::vector<std::string>& readable() const { return roots_.readable; }
+
     [[nodiscard]] bool is_cancelled() const { return is_cancelled_; }
     [[nodiscard]] HttpClient& http() { return *client_; }
     [[nodiscard]] PollLoop& loop() { return loop_; }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vault/oauth/discovery.hpp"
 
-#include "vault/http/json_answer.hpp"
+#include "vault/oauth/confined_lookup.hpp"
 #include "vault/oauth/resource_metadata.hpp"
 
 namespace sanctum::vault {
@@ -10,38 +10,32 @@ namespace {
 struct Asking {
     ProviderTalk& talk;
     const profiles::UpstreamConfig& upstream;
+
+    [[nodiscard]] Result<LookupAnswer> operator()(Lookup::For what, const std::string& url,
+                                                  const std::string& about) const {
+        return look_up(talk, upstream, {what, url, about});
+    }
 };
 
-Result<HttpResponse> get(const Asking& asking, const std::string& url) {
-    SANCTUM_CHECK(asking.talk.reach({provider_host(url)}, asking.upstream));
-    HttpRequest request;
-    request.method = "GET";
-    request.url = url;
-    request.headers = {{"accept", "application/json"}};
-    request.repeat = Repeat::Safe;
-    return ask_provider(asking.talk, std::move(request));
-}
-
-// Not there, or the page that some servers show for whatever is not there.
-bool is_there(const HttpResponse& response) { return response.status == 200 && JsonAnswer::parse(response); }
-
-Result<ResourceMetadata> ask_resource(const Asking& asking, const std::string& resource) {
-    SANCTUM_TRY(HttpResponse response, get(asking, resource_metadata_url(resource)));
-    if (is_there(response)) return read_resource_metadata(response, resource);
-    SANCTUM_TRY(response, get(asking, resource));
-    const std::string told = challenged_metadata_url(response);
-    if (told.empty()) {
+Result<ResourceMetadata> ask_resource(const Asking& look_for, const std::string& resource) {
+    using For = Lookup::For;
+    SANCTUM_TRY(LookupAnswer answer, look_for(For::Resource, resource_metadata_url(resource), resource));
+    if (answer.is_there) return std::move(answer.resource);
+    SANCTUM_TRY(answer, look_for(For::Challenge, resource, resource));
+    if (!answer.is_there) {
         return Error{Errc::Denied, resource + " has no metadata, and does not say where it is: write `issuer` instead "
                                               "of `resource`"};
     }
-    SANCTUM_TRY(response, get(asking, told));
-    return read_resource_metadata(response, resource);
+    const std::string named = answer.named;
+    SANCTUM_TRY(answer, look_for(For::Resource, named, resource));
+    if (answer.is_there) return std::move(answer.resource);
+    return Error{Errc::Protocol, resource + " says that its metadata is at " + named + ", and there is none"};
 }
 
-Result<ServerMetadata> ask_issuer(const Asking& asking, const std::string& issuer) {
+Result<ServerMetadata> ask_issuer(const Asking& look_for, const std::string& issuer) {
     for (const std::string& url : metadata_urls(issuer)) {
-        SANCTUM_TRY(const HttpResponse response, get(asking, url));
-        if (is_there(response)) return read_server_metadata(response, issuer);
+        SANCTUM_TRY(LookupAnswer answer, look_for(Lookup::For::Issuer, url, issuer));
+        if (answer.is_there) return std::move(answer.server);
     }
     return ServerMetadata{};
 }

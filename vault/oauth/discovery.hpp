@@ -18,10 +18,10 @@ struct Discovered {
 
 /// Asks the API for its provider where the configuration names the API (`resource`): by its metadata, or by what it
 /// answers to a request without a credential; then the provider for its endpoints. With neither `resource` nor `issuer`
-/// nobody is asked. `talk` afterwards reaches whom it asked last. What the operator wrote wins.
+/// nobody is asked. Every answer is read in a process of its own (look_up()). What the operator wrote wins.
 ///
 /// Errors: Denied and Protocol (metadata that does not fit the configuration, or has no token endpoint), Timeout (out
-/// of reach), Cancelled, those of ProviderTalk::reach; with the setting to change.
+/// of reach), those of look_up(); with the setting to change.
 [[nodiscard]] Result<Discovered> discover(ProviderTalk& talk, const profiles::UpstreamConfig& upstream,
                                           profiles::IdentityClient client);
 

@@ -41,6 +41,11 @@ public:
     /// we are would lie where the reaper can read it, and keys never do.
     [[nodiscard]] std::string why_no_reaper() const;
 
+    /// What proves who we are where that is a certificate; null: it is something else.
+    [[nodiscard]] const network::ClientCertificate* certificate() const {
+        return certificate_.is_empty() ? nullptr : &certificate_;
+    }
+
     [[nodiscard]] const profiles::IdentityClient& client() const { return client_; }
     /// `tenant acme` or `provider corp`.
     [[nodiscard]] std::string title() const;
@@ -52,7 +57,7 @@ private:
     profiles::IdentityClient client_;
     Secret secret_;
     std::optional<SigningKey> key_;
-    ClientCertificate certificate_;
+    network::ClientCertificate certificate_;  ///< tls_client_auth
 };
 
 }  // namespace sanctum::vault

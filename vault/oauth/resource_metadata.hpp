@@ -14,6 +14,11 @@ namespace sanctum::vault {
 struct ResourceMetadata {
     std::string resource;
     std::vector<std::string> authorization_servers;  ///< issuers, each a plain https address
+    template <class Self, class Archive>
+    static void fields(Self& self, Archive& archive) {
+        archive("resource", self.resource);
+        archive("authorization_servers", self.authorization_servers);
+    }
 };
 
 /// Where the API `resource` publishes it (3.1): the well-known part stands between host and path.

@@ -27,7 +27,7 @@ std::string claims_of(std::string_view token) {
 
 TokenBinding take_binding(JsonAnswer& json) {
     const JsonAnswer cnf = json.take_object("cnf");
-    return {cnf.text("x5t#S256"), cnf.text("jkt")};
+    return {cnf.text("x5t#S256"), cnf.text("jkt"), true};
 }
 
 TokenBinding binding_of(const Secret& token) {
@@ -37,14 +37,24 @@ TokenBinding binding_of(const Secret& token) {
     return json ? take_binding(*json) : TokenBinding{};
 }
 
-std::string binding_problem(const TokenBinding& binding, const std::string& our_key) {
-    if (!binding.certificate.empty()) {
-        return "the token is bound to the client's certificate, which requests to an API do not show; switch "
-               "tls_client_certificate_bound_access_tokens off for this client";
+std::string binding_problem(const TokenBinding& binding, const TokenBinding& ours) {
+    if (!binding.certificate.empty() && ours.certificate.empty()) {
+        return "the token is bound to the client's certificate; write certificate_bound = true at the provider, or "
+               "switch tls_client_certificate_bound_access_tokens off for this client";
     }
-    if (binding.key.empty() || binding.key == our_key) return {};
-    if (our_key.empty()) return "the token is bound to a key; write dpop = true at the provider";
-    return "the token is bound to another key than this mission's";
+    if (!binding.certificate.empty() && binding.certificate != ours.certificate) {
+        return "the token is bound to another certificate than the one that was shown; see whether the provider's TLS "
+               "ends at a proxy that shows it a certificate of its own";
+    }
+    if (binding.key != ours.key && !binding.key.empty()) {
+        if (ours.key.empty()) return "the token is bound to a key; write dpop = true at the provider";
+        return "the token is bound to another key than this mission's";
+    }
+    if (!ours.certificate.empty() && binding.is_said && binding.certificate.empty()) {
+        return "the token is not bound to the certificate that was shown; bind this client's tokens "
+               "(tls_client_certificate_bound_access_tokens), or remove certificate_bound = true";
+    }
+    return {};
 }
 
 }  // namespace sanctum::vault

@@ -13,8 +13,9 @@
 namespace sanctum::vault {
 
 struct TokenBinding {
-    std::string certificate;  ///< `x5t#S256` (RFC 8705 3.1); empty: none
-    std::string key;          ///< `jkt` (RFC 9449 6.1); empty: none
+    std::string certificate{};  ///< `x5t#S256` (RFC 8705 3.1); empty: none
+    std::string key{};          ///< `jkt` (RFC 9449 6.1); empty: none
+    bool is_said = false;       ///< it was said, and be it that there is none; else nobody knows
 };
 
 /// What a token says of itself: one that is a JWT (RFC 9068) in its claims, any other nothing.
@@ -22,8 +23,8 @@ struct TokenBinding {
 /// Takes `cnf` out of claims, or of an introspection's answer (RFC 8705 3.2, RFC 9449 6.2).
 [[nodiscard]] TokenBinding take_binding(JsonAnswer& json);
 
-/// Empty, or why a token with this binding cannot be put on requests, with the remedy. `our_key`: the thumbprint of the
-/// key that requests are proved with; empty: none is.
-[[nodiscard]] std::string binding_problem(const TokenBinding& binding, const std::string& our_key);
+/// Empty, or why a token with this binding cannot be put on requests, with the remedy. `ours`: thumbprints of the key
+/// that requests are proved with, and of the certificate that connections show; empty: none is.
+[[nodiscard]] std::string binding_problem(const TokenBinding& binding, const TokenBinding& ours);
 
 }  // namespace sanctum::vault

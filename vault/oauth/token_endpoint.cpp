@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vault/oauth/token_endpoint.hpp"
 
+#include "base/limits.hpp"
+#include "vault/oauth/base64url.hpp"
 #include "vault/retirement.hpp"
 
 namespace sanctum::vault {
@@ -17,6 +19,29 @@ HttpRequest post(const std::string& url) {
 SourceFailure internal(const Error& error) { return {SourceFault::Failed, error.what, Milliseconds(0)}; }
 
 }  // namespace
+
+void TokenEndpoint::bind_to(dpop::Key key) {
+    bound_to_.key = key.thumbprint();
+    key_ = std::move(key);
+}
+
+Status TokenEndpoint::bind_to_certificate(const std::string& holder, WallTime ends) {
+    const network::ClientCertificate* const own = identity_.certificate();
+    if (own != nullptr) {
+        certificate_ = own->duplicate();
+    } else {
+        SANCTUM_TRY(certificate_, network::make_client_certificate(holder, clock_.wall(), ends));
+    }
+    if (certificate_.certificate.size() + certificate_.key.size() > kClientCertificateBytesMax) {
+        return Error{Errc::InvalidProfile, identity_.title() + ": `certificate` and its key have more than " +
+                                               std::to_string(kClientCertificateBytesMax) +
+                                               " bytes; leave out of the file what the servers know themselves"};
+    }
+    Result<Digest> digest = network::certificate_digest(certificate_.certificate);
+    if (!digest) return std::move(digest).error().in(identity_.title());
+    bound_to_.certificate = base64url({reinterpret_cast<const char*>(digest->data()), digest->size()});
+    return {};
+}
 
 void TokenEndpoint::ask(const MakeForm& make, TokenQuestion question, Completion<TokenOutcome> done) {
     question.is_bound = key_.has_value();
@@ -46,6 +71,7 @@ void TokenEndpoint::send(const MakeForm& make, const TokenQuestion& question, Le
     HttpRequest request = post(identity_.client().token_endpoint);
     Status ready = identity_.authenticate(*form, request, provider_time());
     if (ready) ready = prove(request);
+    if (certificate() != nullptr) request.certificate = &certificate_;
     if (!ready) return done(internal(ready.error()));
     request.body = form->body();
     http_.send(std::move(request), [this, make, question, learnt,

@@ -7,6 +7,7 @@
 #include "vault/oauth/identity.hpp"
 #include "vault/oauth/introspection.hpp"
 #include "vault/oauth/token_answer.hpp"
+#include "vault/oauth/token_binding.hpp"
 
 #include <functional>
 #include <memory>
@@ -25,9 +26,20 @@ public:
         : http_(http), clock_(clock), identity_(std::move(identity)), provider_clock_(clock) {}
 
     /// From here on every request for a token is proved with `key`, and every token has to be bound to it (RFC 9449).
-    void bind_to(dpop::Key key) { key_ = std::move(key); }
-    /// Null: tokens are bearer tokens.
+    void bind_to(dpop::Key key);
+    /// From here on every token has to be bound to a certificate (RFC 8705 3), which each request for one shows: the
+    /// client's own where that proves who it is, else one that is made here, in the name `holder` and until about
+    /// `ends`. Errors: InvalidProfile (the client's own is none, or longer than kClientCertificateBytesMax with its
+    /// key), Internal.
+    [[nodiscard]] Status bind_to_certificate(const std::string& holder, WallTime ends);
+    /// Null: tokens need no proof.
     [[nodiscard]] const dpop::Key* key() const { return key_ ? &*key_ : nullptr; }
+    /// Null: tokens need no certificate.
+    [[nodiscard]] const network::ClientCertificate* certificate() const {
+        return bound_to_.certificate.empty() ? nullptr : &certificate_;
+    }
+    /// What tokens have to be bound to; both empty: to nothing.
+    [[nodiscard]] const TokenBinding& bound_to() const { return bound_to_; }
 
     /// Makes the form once more for another attempt; `now` is the provider's time.
     using MakeForm = std::function<Result<Form>(WallTime now)>;
@@ -75,6 +87,8 @@ private:
     Identity identity_;
     ProviderClock provider_clock_;
     std::optional<dpop::Key> key_;
+    network::ClientCertificate certificate_;
+    TokenBinding bound_to_;  ///< thumbprints of these
     std::string nonce_;  ///< the provider's last one
 };
 

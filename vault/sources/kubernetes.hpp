@@ -55,7 +55,7 @@ private:
     const Clock& clock_;
     profiles::Account account_;
     Secret token_;                    ///< the caller's; empty with a certificate
-    ClientCertificate certificate_;   ///< the caller's; empty with a token
+    network::ClientCertificate certificate_;  ///< the caller's; empty with a token
     std::map<std::string, Hold> holds_;
 };
 

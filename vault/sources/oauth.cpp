@@ -117,7 +117,8 @@ void OauthSource::ask(const SourceNeed& need, const Secret& subject,
 // A token of which the answer says nothing is asked about, once, where the operator named who can be asked.
 void OauthSource::take(const SourceNeed& need, TokenAnswer answer, Completion<Fetched> done) {
     const TokenBinding binding = binding_of(answer.access_token);
-    const bool says_all = answer.scopes && (account_.provider.details.empty() || answer.details);
+    const bool says_all = answer.scopes && (account_.provider.details.empty() || answer.details) &&
+                          (provider_->certificate() == nullptr || binding.is_said);
     if (says_all || provider_->identity().client().introspection_endpoint.empty()) {
         return judge(need, std::move(answer), binding, std::move(done));
     }
@@ -133,14 +134,13 @@ void OauthSource::take(const SourceNeed& need, TokenAnswer answer, Completion<Fe
             token->expires_in = Milliseconds(std::max<std::int64_t>(left, 0));
         }
         const bool says_binding = !said.binding.key.empty() || !said.binding.certificate.empty();
-        judge(need, std::move(*token), says_binding ? said.binding : binding, done);
+        judge(need, std::move(*token), says_binding || !binding.is_said ? said.binding : binding, done);
     });
 }
 
 void OauthSource::judge(const SourceNeed& need, TokenAnswer answer, const TokenBinding& binding,
                         Completion<Fetched> done) {
-    const dpop::Key* const key = provider_->key();
-    if (std::string problem = binding_problem(binding, key == nullptr ? "" : key->thumbprint()); !problem.empty()) {
+    if (std::string problem = binding_problem(binding, provider_->bound_to()); !problem.empty()) {
         problem.insert(0, "account " + account_.name + ": " + provider_->identity().title() + ": ");
         return refuse(answer, {SourceFault::Misconfigured, std::move(problem), Milliseconds(0)}, std::move(done));
     }
@@ -154,7 +154,10 @@ void OauthSource::judge(const SourceNeed& need, TokenAnswer answer, const TokenB
         return refuse(answer, std::move(*failure), std::move(done));
     }
     Credential credential;
-    if (key != nullptr) {
+    if (const network::ClientCertificate* certificate = provider_->certificate()) {
+        credential.certificate = certificate->duplicate();
+    }
+    if (const dpop::Key* key = provider_->key()) {
         Result<Secret> jwk = key->jwk();
         if (!jwk) return refuse(answer, {SourceFault::Failed, jwk.error().what, Milliseconds(0)}, std::move(done));
         credential.key = std::move(*jwk);
@@ -167,6 +170,10 @@ void OauthSource::judge(const SourceNeed& need, TokenAnswer answer, const TokenB
     if (is_bounded) credential.scopes.narrowed_by = NarrowedBy::Both;
     credential.retire = retire_class();
     credential.remark = provider_->clock_remark();
+    if (provider_->certificate() != nullptr && !binding.is_said) {
+        if (!credential.remark.empty()) credential.remark += "; ";
+        credential.remark += "nobody said to which certificate it is bound (introspection_endpoint would)";
+    }
     if (answer.expires_in) credential.expires = WallTime{provider_->our_time().unix_ms + answer.expires_in->count()};
     done(std::move(credential));
 }

@@ -10,6 +10,7 @@
 #include "base/clock.hpp"
 #include "base/result.hpp"
 #include "base/secret.hpp"
+#include "network/client_certificate.hpp"
 
 #include <cstdint>
 #include <functional>
@@ -83,6 +84,8 @@ struct ScopeReport {
 struct Credential {
     Secret secret;
     Secret key;  ///< a private JWK with which each request is proved (RFC 9449); empty: the secret is enough
+    /// That connections have to show over which the secret is sent (RFC 8705 3); empty: any connection will do.
+    network::ClientCertificate certificate;
     ScopeReport scopes;
     std::optional<WallTime> expires;  ///< the provider's word; absent: it has none
     std::string username;             ///< that came with the secret, for basic authentication; empty: none did

@@ -27,7 +27,7 @@ export class Commands {
     const { faults, store, vault, tenant, accountApi, tenantAtFirst } = this.world;
     faults.clear();
     for (const kept of [store.rows, store.clients, vault.connections, vault.accounts, vault.tokens, vault.seen,
-      accountApi.sessions, this.world.polls]) kept.clear();
+      accountApi.sessions, this.world.polls, this.world.certificates]) kept.clear();
     for (const name of Object.keys(tenant)) delete tenant[name];
     Object.assign(tenant, structuredClone(tenantAtFirst));
   }
@@ -125,6 +125,15 @@ export class Commands {
     const found = await provider.AccessToken.find(token) ?? await provider.RefreshToken.find(token)
       ?? await provider.ClientCredentials.find(token);
     return Boolean(found && !found.consumed && (!found.grantId || await provider.Grant.find(found.grantId)));
+  }
+
+  // The client certificates that were shown where tokens are bound, PEM; and to which one a token is (RFC 8705 3.1).
+  certificates() { return [...this.world.certificates]; }
+
+  async binding({ token }) {
+    const { provider } = this.world;
+    const found = await provider.ClientCredentials.find(token) ?? await provider.AccessToken.find(token);
+    return found?.['x5t#S256'];
   }
 
   // The provider behind a connection kills one token, all of the account's, or the grant with them.

@@ -54,7 +54,11 @@ function features(world) {
       requireNonce: () => tenant.dpop_nonce },
     mTLS: {
       enabled: true, certificateBoundAccessTokens: true, selfSignedTlsClientAuth: true, tlsClientAuth: true,
-      getCertificate: (ctx) => certificateOf(ctx)?.toString(),
+      getCertificate: (ctx) => {
+        const shown = certificateOf(ctx)?.toString();
+        if (shown) world.certificates.add(shown);
+        return shown;
+      },
       certificateAuthorized: (ctx) => ctx.req.socket.authorized,
       certificateSubjectMatches: (ctx, property, expected) => subjectMatches(ctx, property, expected, certificateOf),
     },
@@ -134,7 +138,8 @@ function settings(world) {
 }
 
 function aliases(name) {
-  return { token_endpoint: `https://${name}/oauth/token`, revocation_endpoint: `https://${name}/oauth/revoke` };
+  return { token_endpoint: `https://${name}/oauth/token`, revocation_endpoint: `https://${name}/oauth/revoke`,
+    introspection_endpoint: `https://${name}/oauth/introspect` };
 }
 
 export function makeProvider(world) {

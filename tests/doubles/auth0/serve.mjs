@@ -107,7 +107,7 @@ function entryOf(ctx, fields, fault, sent, dropped) {
   const taken = hashed(dropped);
   const isRevocation = ctx.path === '/oauth/revoke';
   const entry = {
-    method: ctx.method, path: ctx.path, status: ctx.state.status, grant: fields.grant_type ?? null,
+    method: ctx.method, host: ctx.hostname, path: ctx.path, status: ctx.state.status, grant: fields.grant_type ?? null,
     client: ctx.oidc?.client?.clientId ?? ctx.state.client ?? null,
     user: ctx.oidc?.entities?.Account?.accountId ?? null,
     asked: fields.scope === undefined ? null : words(fields.scope),

@@ -50,7 +50,7 @@ async function main() {
   const store = new Store();
   const vault = new Vault(tenant, issuer, publicKey);
   const world = { configuration, issuer, tenant, tenantAtFirst: structuredClone(tenant), key, publicKey, store, vault,
-    server, port, certificateOf, log: new Log(configuration.log), faults: new Faults() };
+    server, port, certificateOf, certificates: new Set(), log: new Log(configuration.log), faults: new Faults() };
   world.provider = makeProvider(world);
   world.accountApi = new AccountApi(world);
   server.on('request', world.provider.callback());

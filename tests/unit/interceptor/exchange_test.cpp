@@ -863,6 +863,58 @@ TEST(Exchange, ALeaseThatIsNoTokenWithItsKeyIsNotInjectedWhereOneIsWanted) {
     }
 }
 
+// --- tokens bound to a certificate
+
+TEST(Exchange, ATokenBoundToACertificateGoesOutOnTheConnectionsOfItsLeaseAlone) {
+    Script()
+        .given([](World& world) { world.bind_to_a_certificate(); })
+        .agent_sends(kGet)
+        .upstream_expects_containing("\r\nauthorization: Bearer " + std::string(kSecret) + "\r\n")
+        .upstream_sends(kOk)
+        .agent_expects(kOkSeen)
+        .checks([](World& world, Wire&) {
+            EXPECT_EQ(world.upstreams.last_lease, "l1");
+            EXPECT_EQ(world.upstreams.wires[0]->written.find("KEY-CANARY"), std::string::npos);
+        })
+        .completed("complete")
+        .run_with_failure_at_every_step();
+    Script()
+        .given([](World& world) {
+            world.bind_to_a_certificate();
+            world.leases.lease->certificate = {};
+        })
+        .agent_sends(kGet)
+        .agent_expects_containing("sanctum-reason: credential_unavailable\r\n")
+        .refused("credential_unavailable")
+        .run();
+}
+
+TEST(Exchange, AServerThatRefusesTheCertificateIsNamedAsThatAndOneThatWantsAnyAsUnreachable) {
+    for (const bool is_bound : {true, false}) {
+        const std::string reason = is_bound ? "client_certificate" : "upstream_unreachable";
+        Script()
+            .given([&](World& world) {
+                if (is_bound) world.bind_to_a_certificate();
+            })
+            .agent_sends(kGet)
+            .upstream_expects_containing("GET /")
+            .upstream_refuses_certificate()
+            .agent_expects_containing("sanctum-reason: " + reason + "\r\n")
+            .agent_sees_close()
+            .checks([&](World& world, Wire&) {
+                EXPECT_EQ(world.recorder.outcomes.at(0).evidence.contains("client_certificate"), is_bound);
+                EXPECT_EQ(world.upstreams.parked, 0U);
+            })
+            .completed("upstream_closed")
+            .run();
+    }
+    Script().given([](World& world) { world.upstreams.failure = "client_certificate: asked for none"; })
+        .agent_sends(kGet)
+        .agent_expects_containing("sanctum-reason: client_certificate\r\n")
+        .refused("client_certificate")
+        .run();
+}
+
 TEST(Exchange, ACredentialThatWasFetchedAndCouldNotBeSentIsNoUseOfIt) {
     Script()
         .given([](World& world) {

@@ -131,6 +131,51 @@ TEST_F(LeaseBookTest, TheSameNeedIsAskedOnceAtATime) {
     }
 }
 
+TEST_F(LeaseBookTest, ACertificateIsApartFromItsTokenAndGoneWithItsLease) {
+    std::optional<LeaseResult> result;
+    begin(need(1), result);
+    wire::LeaseHeld message = held(1, "l1");
+    message.form = "certificate";
+    message.certificate_bytes = 4;
+    message.key_bytes = 3;
+    vault_says(message, "token" "CERT" "KEY");
+    ASSERT_TRUE(hear_from_vault(1).has_value());
+
+    ASSERT_TRUE(result && result->has_value());
+    const std::shared_ptr<HeldLease> lease = **result;
+    EXPECT_EQ(lease->secret.reveal(), "token");
+    EXPECT_EQ(lease->certificate.certificate, "CERT");
+    EXPECT_EQ(lease->certificate.key.reveal(), "KEY");
+    for (const auto& known : book_->known()) EXPECT_EQ(known->secret.reveal(), "token");
+    vault_says(wire::LeaseGone{"l1"});
+    ASSERT_TRUE(hear_from_vault(1).has_value());
+    EXPECT_TRUE(lease->certificate.is_empty() && lease->certificate.key.is_empty());
+}
+
+TEST_F(LeaseBookTest, ACertificateThatDoesNotFitItsFormOrItsBytesEndsTheMission) {
+    struct Row {
+        const char* form;
+        std::uint32_t certificate_bytes;
+        std::uint32_t key_bytes;
+    };
+    std::uint64_t exchange = 0;
+    for (const Row& row : {Row{"certificate", 0, 0}, Row{"certificate", 4, 0}, Row{"certificate", 0, 3},
+                           Row{"bearer", 4, 3}, Row{"dpop", 4, 3}, Row{"certificate", 9, 3},
+                           Row{"certificate", 4'000'000'000, 4'000'000'000}}) {
+        std::optional<LeaseResult> result;
+        begin(need(++exchange, "fresh"), result);
+        wire::LeaseHeld message = held(exchange, "l1");
+        message.form = row.form;
+        message.certificate_bytes = row.certificate_bytes;
+        message.key_bytes = row.key_bytes;
+        vault_says(message, "tokenCERTKEY");
+        const Status heard = hear_from_vault(1);
+        EXPECT_EQ(heard.error().code, Errc::Protocol) << row.form << row.certificate_bytes;
+    }
+    book_->close();
+    loop_->run();
+}
+
 TEST_F(LeaseBookTest, AFailureIsPassedOnWithTheVaultsReason) {
     std::optional<LeaseResult> result;
     begin(need(1), result);

@@ -17,7 +17,7 @@ TEST(Refusals, EachReasonHasItsStatus) {
           "budget_spent", "service_revoked", "mission_ending"}},
         {400, {"request_invalid"}},
         {503, {"credential_unavailable", "record_unavailable"}},
-        {502, {"upstream_address", "upstream_certificate", "upstream_unreachable"}}};
+        {502, {"upstream_address", "upstream_certificate", "client_certificate", "upstream_unreachable"}}};
     for (const auto& [status, reasons] : table) {
         for (const char* reason : reasons) EXPECT_EQ(status_of(reason), status) << reason;
     }

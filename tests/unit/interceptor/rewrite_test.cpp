@@ -79,6 +79,19 @@ TEST(Inject, BytesThatWouldEndTheFieldAreRefused) {
     EXPECT_TRUE(check_lease(*lease_of("pass word", "user"), endpoint_of(AuthForm::Basic)).has_value());
 }
 
+TEST(Inject, ATokenThatIsBoundToACertificateIsABearerTokenAndNeedsItsCertificate) {
+    const Endpoint bound = endpoint_of(AuthForm::Certificate);
+    const auto lease = lease_of("s3cr3t+/");
+    EXPECT_FALSE(check_lease(*lease, bound).has_value()) << "on any connection";
+    lease->certificate = {"CERTIFICATE", Secret("KEY")};
+    EXPECT_TRUE(check_lease(*lease, bound).has_value());
+    EXPECT_EQ(injected(head_of(), *lease, bound),
+              "GET /x HTTP/1.1\r\nhost: a.test\r\naccept: */*\r\nauthorization: Bearer s3cr3t+/\r\n\r\n");
+    EXPECT_FALSE(check_lease(*lease, endpoint_of(AuthForm::Bearer)).has_value()) << "where none would be shown";
+    lease->secret = Secret("a b");
+    EXPECT_FALSE(check_lease(*lease, bound).has_value());
+}
+
 TEST(HeadDigest, CoversEverythingSentButTheCredential) {
     RequestHead head = head_of("q=1", true);
     head.framing = Framing::Length;

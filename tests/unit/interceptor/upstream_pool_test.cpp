@@ -78,6 +78,8 @@ protected:
     }
     Result<Upstream> open(const std::string& lease, Upstreams::Pool how = Upstreams::Pool::MayReuse,
                           std::size_t entry = 0, const std::string& host = kHost, std::uint16_t port = 80);
+    Result<Upstream> open(std::shared_ptr<HeldLease> lease, Upstreams::Pool how, std::size_t entry,
+                          const std::string& host, std::uint16_t port);
 
     std::unique_ptr<Loop> loop_ = loopback::make_loop();
     std::vector<profiles::DialEntry> entries_;
@@ -89,12 +91,26 @@ protected:
 };
 
 net::awaitable<void> open_one(UpstreamPool& pool, std::size_t entry, std::string host, std::uint16_t port,
-                              std::string lease, Upstreams::Pool how, std::optional<Result<Upstream>>& result) {
+                              std::shared_ptr<HeldLease> lease, Upstreams::Pool how,
+                              std::optional<Result<Upstream>>& result) {
     Result<Upstream> opened = co_await pool.open(entry, host, port, port == 443, lease, how);
     result.emplace(std::move(opened));
 }
 
+std::shared_ptr<HeldLease> lease_of(const std::string& id, profiles::AuthForm form = profiles::AuthForm::Bearer) {
+    if (id.empty()) return nullptr;
+    auto lease = std::make_shared<HeldLease>();
+    lease->id = id;
+    lease->form = form;
+    return lease;
+}
+
 Result<Upstream> UpstreamPoolTest::open(const std::string& lease, Upstreams::Pool how, std::size_t entry,
+                                        const std::string& host, std::uint16_t port) {
+    return open(lease_of(lease), how, entry, host, port);
+}
+
+Result<Upstream> UpstreamPoolTest::open(std::shared_ptr<HeldLease> lease, Upstreams::Pool how, std::size_t entry,
                                         const std::string& host, std::uint16_t port) {
     std::optional<Result<Upstream>> result;
     const std::size_t before = dialler_.servers.size();
@@ -164,6 +180,20 @@ TEST_F(UpstreamPoolTest, AHostOutsideItsEntryAndPlainHttpWithoutPermissionAreRef
     EXPECT_FALSE(open("", Upstreams::Pool::MayReuse, 1, "cdn.example.test").has_value());
     EXPECT_FALSE(open("", Upstreams::Pool::MayReuse, 2, "tls.example.test", 80).has_value());
     EXPECT_TRUE(dialler_.servers.empty());
+}
+
+TEST_F(UpstreamPoolTest, ATokenBoundToACertificateGoesNowhereWithoutTlsAndItsKeyNowhereOnceItsLeaseHasEnded) {
+    const auto lease = lease_of("l1", profiles::AuthForm::Certificate);
+    const auto plain = open(lease, Upstreams::Pool::MayReuse, 0, kHost, 80);
+    ASSERT_FALSE(plain.has_value());
+    EXPECT_TRUE(plain.error().what.starts_with("client_certificate: ")) << plain.error().what;
+    EXPECT_TRUE(dialler_.servers.empty());
+
+    const auto broken = open(lease, Upstreams::Pool::MayReuse, 2, "tls.example.test", 443);
+    EXPECT_TRUE(broken.error().what.starts_with("client_certificate: ")) << "there is none, or it is damaged";
+    lease->is_live = false;
+    const auto ended = open(lease, Upstreams::Pool::MayReuse, 2, "tls.example.test", 443);
+    EXPECT_TRUE(ended.error().what.starts_with("credential_unavailable: ")) << ended.error().what;
 }
 
 net::awaitable<void> read_one(PlainStream& stream, std::optional<Result<std::size_t>>& result) {

@@ -193,7 +193,7 @@ TEST(OperatorConfig, WhatAProvidersTokensAreIsRead) {
     ASSERT_TRUE(config.has_value()) << config.error().what;
     const IdentityClient& client = config->clients.at(0);
     EXPECT_EQ(client.introspection_endpoint, "https://login.example.org/introspect");
-    EXPECT_TRUE(client.dpop && client.reaps_with_secret);
+    EXPECT_TRUE(client.dpop && client.reaps_with_secret && !client.certificate_bound && !client.shows_certificate());
     const AuthorizationDetail& detail = config->accounts.at(0).provider.details.at(0);
     EXPECT_EQ(detail.scopes, std::vector<std::string>{"read"});
     EXPECT_EQ(detail.texts, (std::map<std::string, std::string>{{"type", "repository"}}));

@@ -44,8 +44,10 @@ TEST(ResolveMission, ACredentialsHostsComeFromTheAccount) {
     EXPECT_FALSE(endpoint.plain_http);
 }
 
-// A service of an account whose provider binds tokens to a key, or does not.
-Result<Mission> resolve_with_provider(const std::string& catalog_entry, const std::string& grant, bool is_bound) {
+// A service of an account whose provider binds tokens to something, or does not.
+enum class Bound : std::uint8_t { ToNothing, ToKey, ToCertificate };
+Result<Mission> resolve_with_provider(const std::string& catalog_entry, const std::string& grant, Bound bound,
+                                      const std::vector<std::string>& plain_http = {}) {
     SANCTUM_TRY(const Profile read, load_profile("mission.toml", profile("[[service]]\nname = \"s\"\ncatalog = \"" +
                                                                          catalog_entry + "\"\naccount = \"bound\"\n"
                                                                          "grant = [\"" + grant + "\"]\n")));
@@ -60,25 +62,42 @@ Result<Mission> resolve_with_provider(const std::string& catalog_entry, const st
     account.place = "config.toml:90";
     IdentityClient& client = config.clients.emplace_back();
     client.name = "corp";
-    client.dpop = is_bound;
+    client.dpop = bound == Bound::ToKey;
+    client.certificate_bound = bound == Bound::ToCertificate;
+    config.upstream.plain_http = plain_http;
     return resolve_mission(read, config, entries, {}, caller(), "01hzy3v7q8r9s0t1v2w3x4y5z6");
 }
 
 TEST(ResolveMission, ABearerTokenOfAProviderThatBindsTokensGoesOutWithAProof) {
-    const Result<Mission> bound = resolve_with_provider("http-bearer", "read", true);
+    const Result<Mission> bound = resolve_with_provider("http-bearer", "read", Bound::ToKey);
     ASSERT_TRUE(bound.has_value()) << bound.error().what;
     EXPECT_EQ(bound->services[0].endpoints[0].form, AuthForm::Dpop);
     EXPECT_NE(explain_mission(*bound).find("with a proof of it"), std::string::npos);
-    const Result<Mission> plain = resolve_with_provider("http-bearer", "read", false);
+    const Result<Mission> plain = resolve_with_provider("http-bearer", "read", Bound::ToNothing);
     ASSERT_TRUE(plain.has_value());
     EXPECT_EQ(plain->services[0].endpoints[0].form, AuthForm::Bearer);
 }
 
+TEST(ResolveMission, ABearerTokenThatIsBoundToACertificateGoesOutWhereItIsShown) {
+    const Result<Mission> bound = resolve_with_provider("http-bearer", "read", Bound::ToCertificate);
+    ASSERT_TRUE(bound.has_value()) << bound.error().what;
+    EXPECT_EQ(bound->services[0].endpoints[0].form, AuthForm::Certificate);
+    EXPECT_NE(explain_mission(*bound).find("on connections that show it"), std::string::npos);
+
+    const auto plain = resolve_with_provider("http-bearer", "read", Bound::ToCertificate, {"api.bound.test"});
+    ASSERT_FALSE(plain.has_value());
+    const std::string& why = plain.error().what;
+    EXPECT_NE(why.find("api.bound.test is reached without TLS"), std::string::npos) << why;
+    EXPECT_TRUE(resolve_with_provider("http-bearer", "read", Bound::ToNothing, {"api.bound.test"}).has_value());
+}
+
 TEST(ResolveMission, ABoundTokenIsRefusedWhereItWouldGoOutAsSomethingElse) {
-    const Result<Mission> mission = resolve_with_provider("git-http", "fetch", true);
-    ASSERT_FALSE(mission.has_value());
-    EXPECT_NE(mission.error().what.find("takes them as basic"), std::string::npos) << mission.error().what;
-    EXPECT_TRUE(resolve_with_provider("git-http", "fetch", false).has_value());
+    for (const Bound bound : {Bound::ToKey, Bound::ToCertificate}) {
+        const Result<Mission> mission = resolve_with_provider("git-http", "fetch", bound);
+        ASSERT_FALSE(mission.has_value());
+        EXPECT_NE(mission.error().what.find("takes them as basic"), std::string::npos) << mission.error().what;
+    }
+    EXPECT_TRUE(resolve_with_provider("git-http", "fetch", Bound::ToNothing).has_value());
 }
 
 TEST(ResolveMission, WhatTheAgentSendsAsACredentialIsAlwaysStripped) {

@@ -3,6 +3,7 @@
 #include "base/limits.hpp"
 #include "vault/http/loopback_listener.hpp"
 #include "vault/oauth/browser_grant.hpp"
+#include "vault/oauth/confined_lookup.hpp"
 #include "vault/oauth/connected_account.hpp"
 #include "vault/oauth/consent_question.hpp"
 #include "vault/oauth/device_grant.hpp"
@@ -87,6 +88,99 @@ TEST(ServerMetadata, SaysWhereTokensAreAskedForRevokedAndExplainedWhereTheOperat
     EXPECT_FALSE(read_server_metadata(
         json_response(200, R"({"issuer":"https://login.test/","revocation_endpoint":"http://login.test/revoke"})"),
         "https://login.test/"));
+}
+
+TEST(ServerMetadata, WhoShowsACertificateAsksAtTheEndpointsForIt) {
+    const auto read = [](const std::string& aliases) {
+        return read_server_metadata(json_response(200, R"({"issuer":"https://login.test/",
+            "token_endpoint":"https://login.test/token","revocation_endpoint":"https://login.test/revoke",
+            "introspection_endpoint":"https://login.test/introspect","mtls_endpoint_aliases":)" + aliases + "}"),
+            "https://login.test/");
+    };
+    const Result<ServerMetadata> metadata = read(R"({"token_endpoint":"https://mtls.login.test/token",
+        "revocation_endpoint":"https://mtls.login.test/revoke"})");
+    ASSERT_TRUE(metadata) << metadata.error().what;
+    profiles::IdentityClient client;
+    EXPECT_EQ(complete_client(client, *metadata)->token_endpoint, "https://login.test/token");
+
+    client.certificate_bound = true;
+    Result<profiles::IdentityClient> bound = complete_client(client, *metadata);
+    EXPECT_EQ(bound->token_endpoint, "https://mtls.login.test/token");
+    EXPECT_EQ(bound->revocation_endpoint, "https://login.test/revoke") << "where it shows none";
+    client.authentication = profiles::ClientAuthentication::Tls;
+    for (const bool is_bound : {true, false}) {
+        client.certificate_bound = is_bound;
+        const Result<profiles::IdentityClient> known = complete_client(client, *metadata);
+        EXPECT_EQ(known->token_endpoint, "https://mtls.login.test/token");
+        EXPECT_EQ(known->revocation_endpoint, "https://mtls.login.test/revoke");
+        EXPECT_EQ(known->introspection_endpoint, "https://login.test/introspect") << "it has no alias";
+    }
+    for (const char* written : {"https://login.test/token", "https://mtls.login.test/token"}) {
+        client.token_endpoint = written;
+        EXPECT_EQ(complete_client(client, *metadata)->token_endpoint, written) << "what the operator wrote wins";
+    }
+    client.token_endpoint = "https://evil.test/token";
+    EXPECT_FALSE(complete_client(client, *metadata));
+    EXPECT_THAT(read(R"({"token_endpoint":"http://mtls.login.test/token"})").error().what,
+                HasSubstr("mtls_endpoint_aliases.token_endpoint"));
+    EXPECT_TRUE(read("[]")) << "as if there were none";
+}
+
+LookupAnswer lookup_answer_of(const std::string& issuer) {
+    LookupAnswer answer;
+    answer.is_there = true;
+    answer.server.issuer = issuer;
+    answer.server.token_endpoint = "https://login.test/token";
+    answer.server.mutual_tls.token_endpoint = "https://mtls.login.test/token";
+    answer.server.scopes = {{"a", "b"}};
+    answer.resource.resource = issuer;
+    answer.resource.authorization_servers = {"https://login.test/"};
+    answer.named = "https://login.test/metadata";
+    return answer;
+}
+
+TEST(ConfinedLookup, WhatItsProcessFoundIsPassedOnAndCheckedOnceMore) {
+    using For = Lookup::For;
+    const std::string issuer = "https://login.test/";
+    const auto decoded = [&](const LookupAnswer& answer, For what) {
+        return decode_lookup(encode_lookup(answer), {what, issuer, issuer});
+    };
+    const auto read = decoded(lookup_answer_of(issuer), For::Issuer);
+    ASSERT_TRUE(read) << read.error().what;
+    EXPECT_EQ(read->server.token_endpoint, "https://login.test/token");
+    EXPECT_EQ(read->server.mutual_tls.token_endpoint, "https://mtls.login.test/token");
+    EXPECT_THAT(read->server.scopes.value(), ElementsAre("a", "b"));
+    EXPECT_FALSE(read->server.detail_types);
+    EXPECT_TRUE(decoded(lookup_answer_of(issuer), For::Resource) && decoded(lookup_answer_of(issuer), For::Challenge));
+    EXPECT_TRUE(decoded(LookupAnswer{}, For::Issuer)) << "nothing is there";
+
+    EXPECT_FALSE(decoded(lookup_answer_of("https://evil.test/"), For::Issuer));
+    EXPECT_FALSE(decoded(lookup_answer_of("https://evil.test/"), For::Resource));
+    LookupAnswer plain = lookup_answer_of(issuer);
+    plain.server.mutual_tls.token_endpoint = "http://mtls.login.test/token";
+    plain.resource.authorization_servers.emplace_back("http://login.test/");
+    plain.named = "http://login.test/metadata";
+    for (const For what : {For::Issuer, For::Resource, For::Challenge}) EXPECT_FALSE(decoded(plain, what));
+    LookupAnswer unnamed = lookup_answer_of(issuer);
+    unnamed.named.clear();
+    EXPECT_FALSE(decoded(unnamed, For::Challenge));
+}
+
+TEST(ConfinedLookup, NothingElseThatItsProcessSaysIsBelieved) {
+    const Lookup lookup{Lookup::For::Issuer, "https://login.test/", "https://login.test/"};
+    const std::string whole = encode_lookup(lookup_answer_of("https://login.test/"));
+    for (std::size_t size = 0; size < whole.size(); ++size) {
+        EXPECT_EQ(decode_lookup(whole.substr(0, size), lookup).error().code, Errc::Protocol) << size;
+    }
+    EXPECT_FALSE(decode_lookup(whole + "x", lookup));
+    EXPECT_FALSE(decode_lookup(std::string(kLookupAnswerBytesMax + 1, '\0'), lookup));
+
+    const std::string refusal = encode_lookup(Error{Errc::Denied, "asked in vain\x1b[2J"});
+    EXPECT_EQ(decode_lookup(refusal, lookup).error().code, Errc::Denied);
+    EXPECT_EQ(decode_lookup(refusal, lookup).error().what, "asked in vain?[2J");
+    std::string unheard_of = refusal;
+    unheard_of[1] = '\x7f';
+    EXPECT_EQ(decode_lookup(unheard_of, lookup).error().code, Errc::Protocol);
 }
 
 // --- what is asked in the provider's own structure (RFC 9396) -----------------------------------------------------

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What goes to identity providers and how their answers are read.
 #include "base/limits.hpp"
+#include "network/client_certificate.hpp"
 #include "tests/unit/vault/provider_script.hpp"
 #include "vault/oauth/identity.hpp"
 #include "vault/oauth/scope_check.hpp"
@@ -443,7 +444,7 @@ TEST_F(TokenEndpointTest, WithoutAKeyNothingIsProvedAndABoundTokenIsRefusedAndTh
 }
 
 // {"cnf":{"x5t#S256":"CERT"}}, {"cnf":{"jkt":"KEY"}}, {}
-TEST(TokenBinding, IsReadFromATokenThatIsAJwtAndForbidsWhatCannotBeShown) {
+TEST(TokenBinding, IsReadFromATokenThatIsAJwtAndFromNoOther) {
     const TokenBinding certificate = binding_of(Secret("e30.eyJjbmYiOnsieDV0I1MyNTYiOiJDRVJUIn19.c2ln"));
     const TokenBinding key = binding_of(Secret("e30.eyJjbmYiOnsiamt0IjoiS0VZIn19.c2ln"));
     EXPECT_EQ(certificate.certificate, "CERT");
@@ -452,12 +453,85 @@ TEST(TokenBinding, IsReadFromATokenThatIsAJwtAndForbidsWhatCannotBeShown) {
         const TokenBinding none = binding_of(Secret(opaque));
         EXPECT_EQ(none.certificate + none.key, "") << opaque;
     }
-    EXPECT_THAT(binding_problem(certificate, ""), HasSubstr("tls_client_certificate_bound_access_tokens"));
-    EXPECT_THAT(binding_problem(certificate, "KEY"), HasSubstr("certificate"));
-    EXPECT_THAT(binding_problem(key, ""), HasSubstr("write dpop = true"));
-    EXPECT_THAT(binding_problem(key, "OTHER"), HasSubstr("another key"));
-    EXPECT_EQ(binding_problem(key, "KEY"), "");
-    EXPECT_EQ(binding_problem({}, "KEY"), "");
+    EXPECT_TRUE(certificate.is_said && binding_of(Secret("e30.e30.c2ln")).is_said);
+    EXPECT_FALSE(binding_of(Secret("opaque")).is_said);
+}
+
+TEST(TokenBinding, ForbidsWhatIsBoundToAnythingButWhatIsShown) {
+    const TokenBinding unsaid;
+    const TokenBinding unbound{.is_said = true};
+    const TokenBinding certificate{.certificate = "CERT", .is_said = true};
+    const TokenBinding key{.key = "KEY", .is_said = true};
+    struct Bound {
+        TokenBinding token;
+        TokenBinding ours;
+        const char* problem;  // empty: none
+    };
+    const Bound rows[] = {
+        {unsaid, {}, ""},
+        {unbound, {}, ""},
+        {certificate, {}, "certificate_bound = true"},
+        {certificate, {.key = "KEY"}, "certificate_bound = true"},
+        {certificate, {.certificate = "CERT"}, ""},
+        {certificate, {.certificate = "OTHER"}, "another certificate"},
+        {unsaid, {.certificate = "CERT"}, ""},
+        {unbound, {.certificate = "CERT"}, "tls_client_certificate_bound_access_tokens"},
+        {key, {}, "write dpop = true"},
+        {key, {.certificate = "CERT"}, "write dpop = true"},
+        {key, {.key = "KEY"}, ""},
+        {key, {.key = "OTHER"}, "another key"},
+        {unbound, {.key = "KEY"}, ""},
+    };
+    for (const Bound& row : rows) {
+        const std::string problem = binding_problem(row.token, row.ours);
+        SCOPED_TRACE(row.token.certificate + row.token.key + " and " + row.ours.certificate + row.ours.key);
+        if (*row.problem == '\0') EXPECT_EQ(problem, "");
+        else EXPECT_THAT(problem, HasSubstr(row.problem));
+    }
+}
+
+// --- tokens bound to a certificate ----------------------------------------------------------------------------------
+
+TEST_F(TokenEndpointTest, ATokenIsAskedForWithACertificateOfOnesOwnAndNothingElseIs) {
+    TokenEndpoint endpoint(provider_, clock_, identity(ClientAuthentication::SecretPost));
+    EXPECT_EQ(endpoint.certificate(), nullptr);
+    ASSERT_TRUE(endpoint.bind_to_certificate("mission", clock_.wall()));
+    ASSERT_NE(endpoint.certificate(), nullptr);
+    EXPECT_EQ(endpoint.bound_to().certificate.size(), 43U) << "SHA-256 in base64url";
+    provider_.will_answer(200, R"({"access_token":"t"})");
+    EXPECT_TRUE(std::holds_alternative<TokenAnswer>(ask(endpoint)));
+    EXPECT_EQ(provider_.seen[0].certificate, endpoint.certificate()->certificate);
+    EXPECT_EQ(provider_.seen[0].parameter("client_secret"), "s/e c");
+
+    provider_.will_answer(200, "");
+    endpoint.revoke(Secret("t"), "access_token", [](const RetireOutcome&) {});
+    EXPECT_EQ(provider_.seen[1].certificate, "");
+    TokenEndpoint other(provider_, clock_, identity(ClientAuthentication::SecretPost));
+    ASSERT_TRUE(other.bind_to_certificate("mission", clock_.wall()));
+    EXPECT_NE(other.bound_to().certificate, endpoint.bound_to().certificate) << "each has its own";
+}
+
+TEST_F(TokenEndpointTest, AClientThatProvesItselfByACertificateHasItsTokensBoundToThatOne) {
+    const auto made = network::make_client_certificate("desk", clock_.wall(), clock_.wall());
+    ASSERT_TRUE(made);
+    const auto with = [&](std::string pem) {
+        profiles::IdentityClient config = client(ClientAuthentication::Tls);
+        config.certificate_pem = std::move(pem);
+        config.key_item = "key";
+        Result<Identity> identity =
+            Identity::create(config, [&](const std::string&) -> Result<Secret> { return made->key.duplicate(); });
+        EXPECT_TRUE(identity) << identity.error().what;
+        return TokenEndpoint(provider_, clock_, std::move(*identity));
+    };
+    TokenEndpoint endpoint = with(made->certificate);
+    ASSERT_TRUE(endpoint.bind_to_certificate("mission", clock_.wall()));
+    EXPECT_EQ(endpoint.certificate()->certificate, made->certificate);
+    EXPECT_TRUE(endpoint.certificate()->key.equals(made->key));
+
+    TokenEndpoint broken = with("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+    EXPECT_EQ(broken.bind_to_certificate("mission", clock_.wall()).error().code, Errc::InvalidProfile);
+    TokenEndpoint large = with(made->certificate + std::string(kClientCertificateBytesMax, '\n'));
+    EXPECT_THAT(large.bind_to_certificate("mission", clock_.wall()).error().what, HasSubstr("tenant acme"));
 }
 
 // --- introspection --------------------------------------------------------------------------------------------------

@@ -367,7 +367,7 @@ TEST(ProviderClient, WhatCannotBeReachedIsTriedAgainAlthoughItMakesSomething) {
 TEST(ProviderClient, AClientCertificateIsShownWhereTheRequestHasOne) {
     const Identity clients = loopback::make_authority("client authority");
     const Identity client = loopback::make_identity({.extended_usage = "clientAuth"}, &clients);
-    const ClientCertificate certificate{client.pem() + clients.pem(), Secret(key_pem(client))};
+    const network::ClientCertificate certificate{client.pem() + clients.pem(), Secret(key_pem(client))};
     Conversation talk({{kOk}}, nullptr, &clients);
     HttpRequest request = request_to(url());
     request.certificate = &certificate;
@@ -394,7 +394,7 @@ TEST(ProviderClient, AClientCertificateWithAnotherKeyIsNotUsed) {
     const Identity other = loopback::make_identity({}, nullptr);
     Conversation talk({{kOk}});
     for (const std::string& key : {key_pem(other), std::string("top-secret, but no key")}) {
-        const ClientCertificate certificate{client.pem(), Secret(key)};
+        const network::ClientCertificate certificate{client.pem(), Secret(key)};
         HttpRequest request = request_to(url(), Repeat::Safe);
         request.certificate = &certificate;
         const Answer& answer = talk.ask(std::move(request));

@@ -81,7 +81,8 @@ void ProviderScript::send(HttpRequest request, Completion<Result<HttpResponse>> 
                     std::string(request.authorization.reveal()),
                     std::string(request.body.reveal()),
                     request.repeat,
-                    {request.headers.begin(), request.headers.end()}});
+                    {request.headers.begin(), request.headers.end()},
+                    request.certificate != nullptr ? request.certificate->certificate : ""});
     SANCTUM_ASSERT(!answers_.empty());
     Result<HttpResponse> answer = std::move(answers_.front());
     answers_.pop_front();

@@ -19,6 +19,7 @@ struct SeenRequest {
     std::string body;
     Repeat repeat = Repeat::Never;
     std::map<std::string, std::string> headers{};
+    std::string certificate{};  ///< PEM that the connection would show; empty: none
     [[nodiscard]] std::string parameter(const std::string& name) const;
 };
 

@@ -391,7 +391,7 @@ TEST_F(ProviderSources, ATokenBoundToTheClientsCertificateIsRefusedAndRevoked) {
     const Fetched fetched = acquire(source, need({"read"}));
     ASSERT_FALSE(fetched);
     EXPECT_EQ(fetched.failure().fault, SourceFault::Misconfigured);
-    EXPECT_THAT(fetched.failure().what, HasSubstr("bound to the client's certificate"));
+    EXPECT_THAT(fetched.failure().what, HasSubstr("certificate_bound = true"));
     EXPECT_EQ(provider_.seen.back().url, revocation_endpoint_);
 
     introspection_endpoint_ = "https://login.example/oauth/introspect";
@@ -417,6 +417,47 @@ TEST_F(ProviderSources, ATokenBoundToTheKeyOfTheMissionComesWithThatKeyAndOneBou
         200, R"({"access_token":"e30.eyJjbmYiOnsiamt0IjoiS0VZIn19.c2ln","token_type":"DPoP","scope":"read"})");
     provider_.will_answer(200, "");
     EXPECT_THAT(acquire(source, need({"read"})).failure().what, HasSubstr("another key than this mission's"));
+}
+
+TEST_F(ProviderSources, ATokenBoundToTheMissionsCertificateComesWithItAndIsAskedAboutWhereItSaysNothing) {
+    account_.provider.how = "client-credentials";
+    introspection_endpoint_ = "https://login.example/oauth/introspect";
+    const auto provider = endpoint(false);
+    ASSERT_TRUE(provider->bind_to_certificate("mission", clock_.wall()));
+    const std::string ours = provider->bound_to().certificate;
+    OauthSource source(provider, account_, nullptr);
+    const auto acquire_bound_to = [&](const std::string& cnf) {
+        provider_.will_answer(200, R"({"access_token":"opaque","scope":"read"})");
+        provider_.will_answer(200, R"({"active":true,"scope":"read")" + cnf + "}");
+        provider_.will_answer(200, "");
+        Fetched fetched = acquire(source, need({"read"}));
+        provider_.forget_answers();
+        return fetched;
+    };
+    Fetched fetched = acquire_bound_to(R"(,"cnf":{"x5t#S256":")" + ours + "\"}");
+    ASSERT_TRUE(fetched) << fetched.failure().what;
+    EXPECT_EQ(fetched->certificate.certificate, provider->certificate()->certificate);
+    EXPECT_TRUE(fetched->certificate.key.equals(provider->certificate()->key));
+    EXPECT_EQ(fetched->remark, "");
+    EXPECT_THAT(acquire_bound_to(R"(,"cnf":{"x5t#S256":"OTHER"})").failure().what, HasSubstr("another certificate"));
+    EXPECT_EQ(provider_.seen.back().url, revocation_endpoint_) << "it does not stay";
+    EXPECT_THAT(acquire_bound_to("").failure().what, HasSubstr("tls_client_certificate_bound_access_tokens"));
+}
+
+TEST_F(ProviderSources, ABoundTokenOfWhichNobodySaysAnythingIsUsedAndTheRecordSaysThat) {
+    account_.provider.how = "client-credentials";
+    const auto provider = endpoint(false);
+    ASSERT_TRUE(provider->bind_to_certificate("mission", clock_.wall()));
+    OauthSource source(provider, account_, nullptr);
+    provider_.will_answer(200, R"({"access_token":"opaque","scope":"read"})");
+    Fetched fetched = acquire(source, need({"read"}));
+    ASSERT_TRUE(fetched) << fetched.failure().what;
+    EXPECT_FALSE(fetched->certificate.is_empty());
+    EXPECT_THAT(fetched->remark, HasSubstr("nobody said to which certificate it is bound"));
+
+    provider_.will_answer(200, R"({"access_token":"e30.eyJjbmYiOnsieDV0I1MyNTYiOiJDRVJUIn19.c2ln","scope":"read"})");
+    provider_.will_answer(200, "");
+    EXPECT_THAT(acquire(source, need({"read"})).failure().what, HasSubstr("another certificate"));
 }
 
 TEST_F(ProviderSources, AuthorizationDetailsAreSentAndTheAnswerIsCompared) {
