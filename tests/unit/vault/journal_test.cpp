@@ -386,6 +386,21 @@ TEST_F(Reaper, WhatAReaperLacksIsSaidOfALeaseThatItCannotGiveBack) {
                                   "the secret");
 }
 
+TEST_F(Reaper, WhatCameBesideACredentialStaysOnRecordWhenThatIsGivenBack) {
+    LeaseRow row = journal_.leases_of(mission_).value().at(0);
+    row.retire = RetireClass::Self;
+    row.retirement = "sealed";
+    row.detail = "another token came along, which ends at its own time";
+    ASSERT_TRUE(journal_.update_leases({row}, kDurableNow));
+    give_back_ = [](const LeaseRow&) { return RetireOutcome{RetireOutcome::End::Gone, "revoked at tenant acme"}; };
+
+    reap_now();
+
+    EXPECT_EQ(state(), LeaseState::Gone);
+    EXPECT_EQ(told_.at(0).detail, "the vault ended; revoked at tenant acme by the reaper; another token came along, "
+                                  "which ends at its own time");
+}
+
 TEST_F(Reaper, WhatAVaultCouldNotGiveBackIsGivenBackAsSoonAsItCanBe) {
     LeaseRow row = journal_.leases_of(mission_).value().at(0);
     row.retire = RetireClass::Self;
