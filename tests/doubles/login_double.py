@@ -75,6 +75,10 @@ class LoginDouble(Double):
         """What a person does who was shown a code."""
         next(device for device in self.devices.values() if device["user_code"] == user_code)["is_typed"] = True
 
+    def code_for(self, verifier, redirect, scope, state):
+        """The code that a client with this verifier is led back with."""
+        return self._code(challenge_of(verifier), redirect, words(scope), state)
+
     def _code(self, challenge, redirect, scopes, state=None):
         code = random_text(43)
         self.codes[code] = {"challenge": challenge, "redirect": redirect, "scopes": scopes, "state": state}
