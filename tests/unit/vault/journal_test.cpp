@@ -151,7 +151,8 @@ TEST(Journal, ARecordedOlderVersionIsMigratedWithAllItsRows) {
 
     Journal journal = open_journal(folder);
 
-    EXPECT_EQ(number_of(folder, "PRAGMA user_version"), 3);
+    EXPECT_EQ(number_of(folder, "PRAGMA user_version"), 4);
+    EXPECT_EQ(journal.missions().value().at(0).parent, "");
     const std::vector<MissionRow> missions = journal.unsettled_missions("", 10).value();
     ASSERT_EQ(missions.size(), 1U);
     const std::vector<LeaseRow> leases = journal.leases_of(missions[0].mission).value();
@@ -176,14 +177,14 @@ TEST(Journal, AMigrationThatCannotFinishLeavesTheOlderVersionWhole) {
 TEST(Journal, ANewerVersionIsRefusedAndLeftAlone) {
     const TemporaryFolder folder;
     static_cast<void>(open_journal(folder));
-    run_sql(folder, "PRAGMA user_version = 4");
+    run_sql(folder, "PRAGMA user_version = 5");
 
     const Result<Journal> journal = Journal::open(folder.path(), kShortWait);
 
     ASSERT_FALSE(journal);
     EXPECT_EQ(journal.error().code, Errc::Unsupported);
-    EXPECT_THAT(journal.error().what, HasSubstr("version 4"));
-    EXPECT_EQ(number_of(folder, "PRAGMA user_version"), 4);
+    EXPECT_THAT(journal.error().what, HasSubstr("version 5"));
+    EXPECT_EQ(number_of(folder, "PRAGMA user_version"), 5);
 }
 
 TEST(Journal, ADamagedFileIsRefusedNamedAndLeftAsItIs) {
