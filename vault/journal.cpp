@@ -63,8 +63,14 @@ ALTER TABLE leases ADD COLUMN retirement TEXT NOT NULL DEFAULT '';
 PRAGMA user_version = 3;
 )sql";
 
+// Whose agent started a mission, so that its leases are shown below that one's.
+constexpr const char* kParents = R"sql(
+ALTER TABLE missions ADD COLUMN parent TEXT NOT NULL DEFAULT '';
+PRAGMA user_version = 4;
+)sql";
+
 // Each leads from one version of the tables to the next, from 0, an empty file. A released step is never changed.
-constexpr std::array<const char*, 3> kSteps = {kTables, kIndexOfUnsettled, kRetirement};
+constexpr std::array<const char*, 4> kSteps = {kTables, kIndexOfUnsettled, kRetirement, kParents};
 constexpr auto kSchemaVersion = static_cast<std::int64_t>(kSteps.size());
 
 constexpr const char* kInsertLease =
@@ -242,9 +248,10 @@ Status Journal::set_durability(Durable durable) {
 Status Journal::add_mission(const MissionRow& mission) {
     // A mission without leases may be forgotten, and the first lease takes this row along.
     SANCTUM_CHECK(set_durability(Durable::Later));
-    Statement statement(database_.get(), "INSERT INTO missions VALUES (?,?,?,?)");
+    Statement statement(database_.get(), "INSERT INTO missions (mission, started_unix_ms, ends_unix_ms, settled, "
+                                         "parent) VALUES (?,?,?,?,?)");
     statement.bind(mission.mission).bind(mission.started_unix_ms).bind(mission.ends_unix_ms);
-    return statement.bind(std::int64_t{mission.is_settled}).run(path_);
+    return statement.bind(std::int64_t{mission.is_settled}).bind(mission.parent).run(path_);
 }
 
 Status Journal::settle_mission(const std::string& mission) {
@@ -288,7 +295,7 @@ Result<std::vector<LeaseRow>> Journal::leases_of(const std::string& mission) {
 Result<std::vector<MissionRow>> Journal::unsettled_missions(std::string_view only, std::size_t count,
                                                             const MissionRow* after) {
     Statement statement(database_.get(),
-                        "SELECT mission, started_unix_ms, ends_unix_ms FROM missions "
+                        "SELECT mission, started_unix_ms, ends_unix_ms, parent FROM missions "
                         "WHERE settled=0 AND (?='' OR mission=?) AND (started_unix_ms, mission) > (?, ?) "
                         "ORDER BY started_unix_ms, mission LIMIT ?");
     statement.bind(only).bind(only);
@@ -299,17 +306,19 @@ Result<std::vector<MissionRow>> Journal::unsettled_missions(std::string_view onl
     for (;;) {
         SANCTUM_TRY(const bool has_row, statement.next(path_));
         if (!has_row) return rows;
-        rows.push_back({statement.text(0), statement.number(1), statement.number(2), false});
+        rows.push_back({statement.text(0), statement.number(1), statement.number(2), false, statement.text(3)});
     }
 }
 
-Result<std::vector<std::string>> Journal::missions() {
-    Statement statement(database_.get(), "SELECT mission FROM missions ORDER BY started_unix_ms, mission");
-    std::vector<std::string> missions;
+Result<std::vector<MissionRow>> Journal::missions() {
+    Statement statement(database_.get(), "SELECT mission, started_unix_ms, ends_unix_ms, settled, parent FROM missions "
+                                         "ORDER BY started_unix_ms, mission");
+    std::vector<MissionRow> rows;
     for (;;) {
         SANCTUM_TRY(const bool has_row, statement.next(path_));
-        if (!has_row) return missions;
-        missions.push_back(statement.text(0));
+        if (!has_row) return rows;
+        rows.push_back({statement.text(0), statement.number(1), statement.number(2), statement.number(3) != 0,
+                        statement.text(4)});
     }
 }
 

@@ -64,6 +64,7 @@ struct MissionRow {
     std::int64_t started_unix_ms = 0;
     std::int64_t ends_unix_ms = 0;
     bool is_settled = false;  ///< every lease has its end and the ledger has it
+    std::string parent{};     ///< the mission whose agent started it; empty: a person did, or it is not known
 };
 
 /// An open journal. Move-only, single thread.
@@ -94,7 +95,7 @@ public:
     [[nodiscard]] Result<std::vector<MissionRow>> unsettled_missions(std::string_view only, std::size_t count,
                                                                      const MissionRow* after = nullptr);
     /// Every mission that the journal knows, oldest first. Errors: as above.
-    [[nodiscard]] Result<std::vector<std::string>> missions();
+    [[nodiscard]] Result<std::vector<MissionRow>> missions();
     /// Forgets settled missions that started before `before`.
     [[nodiscard]] Status forget_settled(WallTime before);
 

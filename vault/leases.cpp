@@ -372,24 +372,25 @@ void Leases::login(const wire::LoginNeed& need) {
     if (const std::string why = login_problem(need, service); !why.empty()) return refuse("outside_mission", why);
     const auto account = accounts_.find(found->account);
     if (account == accounts_.end()) return refuse("not_found", need.service + " has no account with a source");
+    Source& source = *account->second.source;
+    const LoginQuestion question{need.grant == "authorization_code", need.members};
     LeasePtr lease;
-    if (need.grant == "authorization_code") {
-        const wire::LeaseNeed made = own_need(need.service, profiles::kLoginScope);
+    if (source.asks_for_login(question)) {
+        const wire::LeaseNeed made = own_need(need.service, question.is_new ? profiles::kLoginScope : kRenewalScope);
         Result<LeasePtr> begun = begin(made, service, Key{service, made.scopes, {}, made.risk, false},
-                                       account->second.source->capabilities());
+                                       source.capabilities());
         if (!begun) return refuse("source_failed", begun.error().what);
         lease = std::move(*begun);
-        lease->is_login = true;
+        lease->is_login = question.is_new;
     }
     const std::uint64_t exchange = need.exchange;
     ++logins_asked_;
-    account->second.source->login({lease != nullptr, need.members},
-                                  [this, lease, exchange, account = found->account](LoginOutcome outcome) {
-                                      take_login(lease, exchange, account, std::move(outcome));
-                                  });
+    source.login(question, [this, lease, exchange, account = found->account](LoginOutcome outcome) {
+        take_login(lease, exchange, account, std::move(outcome));
+    });
 }
 
-// `lease`: of a new login; null for a renewal.
+// `lease`: of a new login, or of what a renewal may bring; null for an answer out of what the source has.
 void Leases::take_login(const LeasePtr& lease, std::uint64_t exchange, const std::string& account,
                         LoginOutcome outcome) {
     const auto refuse = [&](std::string_view reason, const std::string& detail) {
@@ -410,9 +411,13 @@ void Leases::take_login(const LeasePtr& lease, std::uint64_t exchange, const std
         return refuse(name_of(failure.fault), failure.what);
     }
     if (lease && !reply->made) take_failure(lease, {SourceFault::Failed, "the provider refused the login"});
-    Status held;
-    if (lease && reply->made) held = hold_login(lease, std::move(*reply->made));
-    else if (!lease) held = seal_logins_again(account);
+    const bool is_new = lease && lease->is_login;
+    // First what takes a renewed login back: until then the renewal's own lease stands for all that came of it.
+    Status held = is_new ? Status() : seal_logins_again(account);
+    if (lease && reply->made) {
+        if (is_new) held = hold_login(lease, std::move(*reply->made));
+        else if (const Status kept = hold_for_mission(lease, std::move(*reply->made)); held) held = kept;
+    }
     if (!held) return refuse("source_failed", held.error().what);
     listener_.answered({exchange, static_cast<std::uint16_t>(reply->status), std::move(reply->body), "", ""});
 }
@@ -421,7 +426,11 @@ void Leases::take_login(const LeasePtr& lease, std::uint64_t exchange, const std
 Status Leases::hold_for_mission(const LeasePtr& lease, Credential made) {
     LeaseRow& row = lease->row;
     lease->expires = end_.boot;
-    lease->dead_at.reset();  // its own end is not known here
+    lease->dead_at.reset();
+    if (made.expires) {  // of a login, and of a mission's token, the end is not known here
+        lease->dead_at = boot_at(*made.expires);
+        row.alive_until_unix_ms = made.expires->unix_ms;
+    }
     row.received = made.scopes.received;
     row.narrowed_by = made.scopes.narrowed_by;
     row.retire = made.retire;

@@ -121,7 +121,8 @@ Status Vault::prepare() {
     journal_ = std::make_unique<Journal>(std::move(journal));
     SANCTUM_TRY(lock_, lock_file(vault_lock_path(state_folder, start_.mission.id), Wait::No));
     SANCTUM_CHECK(
-        journal_->add_mission({start_.mission.id, clock_.wall().unix_ms, start_.message.ends_unix_ms, false}));
+        journal_->add_mission({start_.mission.id, clock_.wall().unix_ms, start_.message.ends_unix_ms, false,
+                               start_.mission.parent}));
     SANCTUM_CHECK(confine_vault(state_folder, sources.paths, sources.replaces_items));
     // From here on this process reaches its sockets and the state folder, and nothing else.
     leases_ = std::make_unique<Leases>(

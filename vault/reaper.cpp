@@ -38,8 +38,10 @@ bool return_lease(LeaseRow& row, const GiveBack& give_back) {
     if (outcome.end == RetireOutcome::End::NotYet) return false;
     row.retirement.clear();
     const bool is_gone = outcome.end == RetireOutcome::End::Gone;
+    // What came beside it is not given back with it, and stays on record.
+    const std::string known = row.detail.empty() ? std::string() : "; " + row.detail;
     end_by(row, is_gone ? LeaseEvent::GivenBack : LeaseEvent::StaysAlive,
-           "the vault ended; " + outcome.detail + " by the reaper");
+           "the vault ended; " + outcome.detail + " by the reaper" + known);
     return true;
 }
 

@@ -75,6 +75,10 @@ class LoginDouble(Double):
         """What a person does who was shown a code."""
         next(device for device in self.devices.values() if device["user_code"] == user_code)["is_typed"] = True
 
+    def code_for(self, verifier, redirect, scope, state):
+        """The code that a client with this verifier is led back with."""
+        return self._code(challenge_of(verifier), redirect, words(scope), state)
+
     def _code(self, challenge, redirect, scopes, state=None):
         code = random_text(43)
         self.codes[code] = {"challenge": challenge, "redirect": redirect, "scopes": scopes, "state": state}
@@ -125,11 +129,12 @@ class LoginDouble(Double):
         prefixes = {"access_token": "sk-ant-oat01-", "refresh_token": "sk-ant-ort01-"} if self.dialect is CLAUDE \
             else {"access_token": "", "refresh_token": "rt_"}
         access = None if self.dialect is CLAUDE or (request.fault or {}).get("length") else self._jwt("access")
-        access = self.mint(request, "access_token", prefixes["access_token"], 108, access, self.dialect.life, login)
+        life = (request.fault or {}).get("life", self.dialect.life)
+        access = self.mint(request, "access_token", prefixes["access_token"], 108, access, life, login)
         refresh = self.mint(request, "refresh_token", prefixes["refresh_token"], 108, parent=login, login=login,
                             scopes=scopes)
         answer = {"token_type": "Bearer", "access_token": access.value, "refresh_token": refresh.value,
-                  "expires_in": self.dialect.life, "scope": " ".join(scopes)}
+                  "expires_in": life, "scope": " ".join(scopes)}
         if self.dialect is CLAUDE:
             return 200, {**answer, "organization": {"uuid": "0a-org", "name": "Ada's"},
                          "account": {"uuid": ACCOUNT, "email_address": EMAIL}}
@@ -143,8 +148,8 @@ class LoginDouble(Double):
                          self.key, "ES256")
 
     def revoke(self, request):
-        told = request.json()
-        token = self.tokens.get(told.get("token"))
+        """One that was replaced is not known any more, and no error (RFC 7009 2.2)."""
+        token = self.live(request.json().get("token"))
         if token:
             self.take_away(request, token.more.get("login", token))
         return 200, {}

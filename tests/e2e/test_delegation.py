@@ -95,6 +95,28 @@ def test_a_child_mission_runs_with_its_own_record_and_both_receipts_refer_to_eac
     assert not parent["leases"] and "child of" in str(machine.sanctum("show", folder.name).stdout).lower()
 
 
+def test_leases_of_a_child_mission_stand_below_its_parents(machine):
+    """Also where another mission started between the two."""
+    call = f"curl -sS -o /dev/null https://{API}/describe"
+    parent = machine.start("sh", "-c", f"{call}; echo called; read go; {RUN} --profile child.toml -- sh -c '{call}'",
+                           profile=machine.parent).wait_until_started()
+    assert parent.read_line() == "called"
+    other = machine.run("sh", "-c", call, profile=machine.parent)
+    parent.send("go\n")
+    outcome = parent.finish()
+    (child,) = children_of(machine, outcome)
+
+    lines = [json.loads(line) for line in machine.sanctum("leases", "--all", "--json").stdout.splitlines()]
+    shown = machine.sanctum("leases", "--all").stdout.decode().splitlines()
+
+    order = [outcome.folder.name, child.name, other.folder.name]
+    assert [line["mission"] for line in lines] == order
+    assert [line.get("parent") for line in lines] == [None, outcome.folder.name, None]
+    assert [line.split()[0] for line in shown] == order
+    assert shown[1].startswith(f"  {child.name} l1, child of {outcome.folder.name}  api, "), shown
+    assert not shown[0].startswith(" ") and not shown[2].startswith(" "), shown
+
+
 WIDER = {
     "a scope that the parent has not": ('grant = ["read"]', 'grant = ["read", "delete"]', 11,
                                         "is not granted `delete`"),

@@ -7,7 +7,6 @@ strace stops, kills and fails at the N-th write; nothing in the programs is made
 back, what was used upstream, and what the journal and the record say.
 """
 
-import json
 import os
 import random
 import re
@@ -20,9 +19,9 @@ from pathlib import Path
 
 import pytest
 import accounts
-import identity as identities
 import processes
-from rig import BIN, mission_head
+from fault_machine import LOOK_SECONDS, STOP_SECONDS, Machine, kill_if_there, points, require
+from rig import mission_head
 from test_vaults import app_key, github, github_app_account  # noqa: F401
 
 ISSUES = "https://api.github.com/repos/acme/api/issues"
@@ -43,78 +42,10 @@ curl -sS -o /dev/null {ISSUES}
 HOLD = f"curl -sS -o /dev/null {ISSUES}; echo held; exec cat"
 KILL_RUNS = int(os.environ.get("SANCTUM_KILL_RUNS", "25"))
 KILL_SEED = os.environ.get("SANCTUM_KILL_SEED")  # that a failure told
-AS_ROOT = {"user": None, "group": None, "extra_groups": None}  # what the identity would have said
-STOP_SECONDS = 20
-LOOK_SECONDS = 0.005  # between two looks at the trace
 
 
-class Machine:
-    """An operator whose one account is a GitHub App, and the comparison of all logs after each fault."""
-
-    def __init__(self, rig, github):
-        self.rig, self.github, self.profile = rig, github, rig.profile(PROFILE)
-        self.total, self.trace = accounts.Count(), rig.folder / "trace"
-        self.entries, self.missions = 0, set()
-
-    def journal(self):
-        done = self.rig.expect_ok(self.rig.sanctum("leases", "--all", "--json"))
-        return [json.loads(line) for line in done.stdout.splitlines()]
-
-    def strace(self, calls, *options, file=None):
-        """The command line of a tracer that sees only what is done to the journal, or to `file`."""
-        self.rig.write(self.trace, "")
-        path = str(file or self.rig.state / "state.db-wal")
-        user = self.rig.identity
-        # The tracer is root: the files of a vault, which keeps others from looking in, are nothing that a user can see.
-        become = ["setpriv", f"--reuid={user.uid}", f"--regid={user.gid}", "--clear-groups"] if user.uid else []
-        return ["strace", "-f", "-qq", "-ttt", "-o", str(self.trace), "-P", path, "-e", f"trace={calls}", *options,
-                *become]
-
-    def run(self, *options, calls="pwrite64"):
-        return self.start(*options, calls=calls).finish()
-
-    def start(self, *options, calls="pwrite64"):
-        return self.rig.start("sh", "-c", CALLS, profile=self.profile, stdin=subprocess.DEVNULL,
-                              wrap=self.strace(calls, *options), **AS_ROOT)
-
-    def writes(self):
-        """How often a mission writes the journal, which is there before."""
-        assert self.rig.run("true", profile=self.profile).code == 0
-        assert self.run().code == 0
-        self.settle()
-        return len(re.findall(r" pwrite64\(", self.trace.read_text()))
-
-    def settle(self):
-        """What an operator does after a crash, and then the comparison of what was new since the last time. Nothing
-        of it opens the store."""
-        away = self.rig.folder / "away.key"
-        self.rig.key_file.rename(away)
-        self.rig.expect_ok(self.rig.sanctum("reap"))
-        leases = [lease for lease in self.journal() if lease["mission"] not in self.missions]
-        away.rename(self.rig.key_file)
-        entries = self.github.log()[self.entries:]
-        count = accounts.check(entries, leases)
-        for mission in {lease["mission"] for lease in leases}:
-            records = self.rig.records_of(self.rig.state / "missions" / mission)
-            accounts.check_record(records, [lease for lease in leases if lease["mission"] == mission])
-        self.entries += len(entries)
-        self.missions |= {lease["mission"] for lease in leases}
-        self.total.add(count)
-        return count
-
-    def evidence(self):
-        """The three logs of what is new since the last comparison, for whoever reads a failure."""
-        lines = ["--- provider", *map(json.dumps, self.github.log()[self.entries:]), "--- journal"]
-        leases = [lease for lease in self.journal() if lease["mission"] not in self.missions]
-        lines += map(json.dumps, leases)
-        for mission in sorted({lease["mission"] for lease in leases}):
-            folder = self.rig.state / "missions" / mission
-            lines.append(f"--- record of {mission}: {sorted(os.listdir(folder)) if folder.exists() else 'none'}")
-            if (folder / "ledger.jsonl").exists():
-                lines += (folder / "ledger.jsonl").read_text(errors="replace").splitlines()
-        adopted = [f"{pid} {processes.command_of(pid)}" for pid in processes.children_of(os.getpid())
-                   if pid not in processes.expected]
-        return "\n".join([*lines, "--- processes", *adopted])
+class GithubMachine(Machine):
+    """An operator whose one account is a GitHub App."""
 
     def leave_dead(self):
         """A mission all of whose processes died at once while a credential was out."""
@@ -126,25 +57,21 @@ class Machine:
         running.finish()
         assert processes.wait_for_adopted(self.rig._known)
 
-    def reap(self, calls, *options, file=None):
-        """`sanctum reap` under the tracer."""
-        return subprocess.run([*self.strace(calls, *options, file=file), str(BIN / "sanctum"), "reap"],
-                              cwd=self.rig.work, env=self.rig.environment, capture_output=True, check=False)
+    def writes(self):
+        """How often a mission writes the journal, which is there before."""
+        assert self.rig.run("true", profile=self.profile).code == 0
+        assert self.run().code == 0
+        self.settle()
+        return len(re.findall(r" pwrite64\(", self.trace.read_text()))
 
 
 @pytest.fixture
 def machine(rig, authority, github, app_key):  # noqa: F811
-    identities.require_program("strace")
-    identities.require(os.geteuid() == 0, "needs root to trace a vault")
+    require()
     rig.host("api.github.com", github, authority.ca_file)
     github_app_account(rig, app_key)
     rig.configure()
-    return Machine(rig, github)
-
-
-def points(count, identity):
-    """Every write as root; every third as a user, for whom only the rights of files are different."""
-    return range(1, count + 1, 1 if identity.name == "root" else 3)
+    return GithubMachine(rig, github, rig.profile(PROFILE), CALLS)
 
 
 def test_an_undisturbed_mission_gives_back_what_it_was_issued(machine):
@@ -158,9 +85,9 @@ def test_an_undisturbed_mission_gives_back_what_it_was_issued(machine):
 def test_the_vault_is_killed_at_each_write_of_its_journal(machine):
     tried, killed = points(machine.writes(), machine.rig.identity), 0
     for point in tried:
-        outcome = machine.run("-e", f"inject=pwrite64:signal=KILL:when={point}")
+        outcome, was_killed = machine.run_and_kill_vault("pwrite64", point)
         count = machine.settle()
-        killed += "killed by SIGKILL" in machine.trace.read_text()
+        killed += was_killed
         # Success is said only where everything had been given back before.
         assert outcome.code != 0 or (count.issued, count.revoked) == (2, 2), (point, outcome)
 
@@ -172,55 +99,11 @@ def test_the_vault_is_killed_at_each_write_of_its_journal(machine):
 def test_a_neighbour_is_killed_while_the_vault_is_at_each_write(machine, role):
     tried, killed = points(machine.writes(), machine.rig.identity), 0
     for point in tried:
-        running = machine.start("-e", f"inject=pwrite64:signal=STOP:when={point}")
-        stopped = wait_for_stop(machine.trace, running.process)
-        neighbour = pid_of(role, running.pid)
-        if stopped and neighbour:
-            os.kill(neighbour, signal.SIGKILL)
-            killed += 1
-        go_on(machine.trace, running.process)
-        running.finish()
+        killed += machine.run_and_kill_neighbour(role, "pwrite64", point)[1]
         machine.settle()
 
     print(f"{len(tried)} writes, {killed} kills: {machine.total}")
     assert killed > len(tried) // 4 and machine.total.issued > 0
-
-
-def stopped_by(trace):
-    return [int(pid) for pid in re.findall(r"^(\d+) .* stopped by SIGSTOP", trace.read_text(), re.MULTILINE)]
-
-
-def wait_for_stop(trace, tracer):
-    """True when the tracer has stopped somebody, False when the mission ended without."""
-    deadline = time.monotonic() + STOP_SECONDS
-    while time.monotonic() < deadline:
-        if stopped_by(trace):
-            return True
-        if processes.wait_for_end(tracer.pid, LOOK_SECONDS):
-            return False
-    raise AssertionError(f"neither stopped nor ended: {trace.read_text()}")
-
-
-def go_on(trace, tracer):
-    """Whoever was or will be stopped goes on (a reaper in the background writes the journal, too)."""
-    continued, deadline = [], time.monotonic() + STOP_SECONDS
-    while not processes.wait_for_end(tracer.pid, LOOK_SECONDS) and time.monotonic() < deadline:
-        for pid in stopped_by(trace)[len(continued):]:
-            kill_if_there(pid, signal.SIGCONT)
-            continued.append(pid)
-
-
-def pid_of(role, tracer):
-    """The launcher is the tracer's child, interceptor and vault are the launcher's, the vault's dialler is its own;
-    None when there is none any more."""
-    launcher = next(iter(processes.children_of(tracer)), None)
-    if role == "launcher" or not launcher:
-        return launcher
-    program = "sanctum-interceptor" if role == "interceptor" else "sanctum-vault"
-    found = next((pid for pid in processes.children_of(launcher) if program in processes.command_of(pid)), None)
-    if role == "interceptor" or not found:
-        return found
-    return next(iter(processes.children_of(found)), None)
 
 
 def test_power_fails_between_any_two_syncs(machine):
@@ -231,7 +114,7 @@ def test_power_fails_between_any_two_syncs(machine):
               if (machine.rig.state / name).exists()}
     outcome = machine.run("-xx", "-s", "65536", calls="pwrite64,fdatasync,fsync")
     events = read_trace(machine.trace.read_text())
-    entries = machine.github.log()[machine.entries:]
+    entries = machine.provider.log()[machine.entries:]
     assert outcome.code == 0, outcome
     machine.settle()
 
@@ -402,7 +285,7 @@ def test_a_network_that_is_silent_at_the_end_holds_it_up_within_a_bound_and_the_
     machine.writes()
     running = machine.rig.start("sh", "-c", HOLD, profile=machine.profile).wait_until_started()
     assert running.read_line() == "held"
-    machine.github.fail("slow", path="/installation/token", seconds=12, times=0)
+    machine.provider.fail("slow", path="/installation/token", seconds=12, times=0)
     running.process.stdin.close()
     running.process.stdin = None
     began = time.monotonic()
@@ -412,7 +295,7 @@ def test_a_network_that_is_silent_at_the_end_holds_it_up_within_a_bound_and_the_
     last = outcome.of_type("lease.changed")[-1]
     assert (last["state"], last["detail"]) == ("parked", "giving it back is not confirmed")
 
-    machine.github.mend()
+    machine.provider.mend()
     count = machine.settle()
 
     assert (count.issued, count.revoked, count.orphans) == (1, 1, 0)
@@ -420,12 +303,12 @@ def test_a_network_that_is_silent_at_the_end_holds_it_up_within_a_bound_and_the_
 
 def test_a_provider_that_is_down_for_longer_than_the_mission_is_said_and_nothing_is_left(machine):
     machine.writes()
-    machine.github.down()
+    machine.provider.down()
     try:
         outcome = machine.run()
         count = machine.settle()
     finally:
-        machine.github.up()
+        machine.provider.up()
     assert {reason for reason, _, _ in outcome.refused} == {"credential_unavailable"}, outcome
     assert all(record["detail"].startswith("unavailable: ") for record in outcome.of_type("exchange.refused"))
     assert (count.issued, count.used, count.orphans) == (0, 0, 0)
@@ -434,9 +317,9 @@ def test_a_provider_that_is_down_for_longer_than_the_mission_is_said_and_nothing
 @pytest.mark.parametrize("fault", ["lost", "half", "wrong_type"])
 def test_a_credential_whose_answer_is_of_no_use_is_counted_until_it_must_be_dead(machine, fault):
     machine.writes()
-    machine.github.fail(fault, path="/app/installations", times=0)
+    machine.provider.fail(fault, path="/app/installations", times=0)
     machine.run()
-    machine.github.mend()
+    machine.provider.mend()
     count = machine.settle()
     assert (count.issued, count.used) == (2, 0) and count.orphans == 2, "each is shown, and none is called failed"
 
@@ -477,10 +360,3 @@ def die_at_random(machine, chance, longest, story):
     # Whoever finishes the work of the dead, also a process that was made after we looked, is done before the next step.
     assert processes.wait_for_adopted(machine.rig._known), "what finishes a mission's work ends"
     machine.settle()
-
-
-def kill_if_there(pid, number=signal.SIGKILL):
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        pass

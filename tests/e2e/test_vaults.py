@@ -9,6 +9,7 @@ import hashlib
 import http.client
 import json
 import os
+import re
 import signal
 import ssl
 import subprocess
@@ -461,6 +462,26 @@ def test_a_killed_vaults_mission_token_is_revoked_by_the_reaper_that_may_have_th
     rig.expect_ok(rig.sanctum("audit", "verify"))
 
 
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_every_token_that_a_tenant_issued_for_a_mission_is_revoked_or_on_record_with_its_end(rig, mission_tokens, auth0,
+                                                                                             is_killed):
+    """Beside the mission's own come two that Auth0 cannot take back; the reaper forgets them no more than the vault."""
+    profile, _ = mission_tokens(reaps=True)
+    running = rig.start("sh", "-c", HOLD, profile=profile).wait_until_started()
+    assert running.read_line() == "held"
+    if is_killed:
+        os.kill(running.roles()["vault"], signal.SIGKILL)
+    leases = lease_ends(running.finish())
+
+    told = " ".join(lease["detail"] for lease in leases)
+    known = {lease["thumbprint"] for lease in leases} | set(auth0.revoked())
+    assert [token for name, token in auth0.issued().items() if name not in known and name not in told] == [], told
+    beside = auth0.issued("access_token")
+    assert len(beside) == 2 and all(name in told for name in beside), told
+    ends = [milliseconds(moment) / 1000 for moment in re.findall(r"ends at (\S+Z)", told)]
+    assert all(min(abs(end - token["expires_at"]) for end in ends) < 3 for token in beside.values()), (ends, beside)
+
+
 def test_a_tenant_without_the_exchange_is_a_refusal_that_names_the_setting(rig, mission_tokens, auth0, upstream):
     profile, _ = mission_tokens()
     auth0.tenant(token_exchange_types=[])
@@ -730,6 +751,11 @@ def test_a_user_who_was_asked_is_what_the_next_mission_narrows(rig, github, gith
 
     assert outcome.code == 0, outcome
     assert set(github.issued("scoped_token")) <= set(github.revoked()) and github.issued("scoped_token")
+    # Both tokens of the answer are in the store: the mission narrowed the one, and found the other for the next.
+    [wider] = github.issued("user_token")
+    assert refreshes(github) == 0 and wider in lease_ends(outcome)[0]["detail"]
+    github.end_user_tokens()
+    assert rig.run("curl", "-sS", "--fail", ISSUES, profile=profile).code == 0 and refreshes(github) == 1
     scopes = Connecting(rig, "octocat", "--flow", "device", "--scopes", "issues:read")
     assert scopes.finish() == 2 and "permissions instead" in scopes.errors
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vault/commands/connect_command.hpp"
 
+#include "base/digest.hpp"
 #include "base/limits.hpp"
 #include "base/places.hpp"
+#include "base/wire/archive.hpp"
 #include "profiles/schema/consent_record.hpp"
 #include "vault/changing_item.hpp"
 #include "vault/commands/connect_plan.hpp"
@@ -11,6 +13,7 @@
 #include "vault/oauth/connected_account.hpp"
 #include "vault/oauth/login_exchange.hpp"
 #include "vault/oauth/scope_check.hpp"
+#include "vault/sources/github_tokens.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -56,6 +59,8 @@ private:
     [[nodiscard]] Result<TokenAnswer> consent(const ConsentQuestion& question);
     [[nodiscard]] Result<TokenAnswer> consent_and_keep(const ConsentQuestion& question);
     [[nodiscard]] Status keep(const TokenAnswer& answer);
+    [[nodiscard]] Status keep_github_user(const TokenAnswer& answer);
+    void note_dropped(const TokenAnswer& answer) const;
     Status write_item(const Secret& token);
     void note_consent(const std::string& flow, const std::optional<std::vector<std::string>>& received,
                       std::optional<std::map<std::string, std::string>> shown = std::nullopt);
@@ -105,8 +110,7 @@ void Connecting::announce() const {
             "sealed, as " + place + " where there is none that works");
         say("  by         a browser on this machine; a login before it by " + flow);
     } else {
-        const std::string what = plan_.is_github_user() ? "the user's refresh token, or token that does not run out"
-                                                        : "the refresh token";
+        const std::string what = plan_.is_github_user() ? "the user's tokens" : "the refresh token";
         say("  stores     " + what + ", sealed, as " + place + " (what is there is replaced)");
         say("  by         " + flow);
     }
@@ -205,7 +209,10 @@ Result<Secret> Connecting::my_account_token() {
     if (!user_token_.is_empty()) {
         SANCTUM_TRY(TokenOutcome outcome,
                     ask_for_token(parts(login), my_account_form(plan_.client.issuer, user_token_)));
-        if (auto* answer = std::get_if<TokenAnswer>(&outcome)) return std::move(answer->access_token);
+        if (auto* answer = std::get_if<TokenAnswer>(&outcome)) {
+            note_dropped(*answer);
+            return std::move(answer->access_token);
+        }
         const auto& failure = std::get<SourceFailure>(outcome);
         if (failure.error != "invalid_grant") return consent_error(parts(login), failure);
         say("The user's Auth0 token in the store is dead: a new login is needed.");
@@ -229,8 +236,7 @@ Result<TokenAnswer> Connecting::consent_and_keep(const ConsentQuestion& question
 }
 
 Status Connecting::keep(const TokenAnswer& answer) {
-    // An app whose users' tokens do not run out gives no other.
-    if (plan_.is_github_user() && answer.refresh_token.is_empty()) return write_item(answer.access_token);
+    if (plan_.is_github_user()) return keep_github_user(answer);
     if (answer.refresh_token.is_empty()) {
         take_back(answer.access_token, "access_token");
         return Error{Errc::Denied, plan_.title() + " gave no refresh token, so nothing was stored: switch refresh "
@@ -241,7 +247,32 @@ Status Connecting::keep(const TokenAnswer& answer) {
         take_back(answer.refresh_token, "refresh_token");
         return std::move(kept).error().in("the new refresh token was not stored");
     }
+    note_dropped(answer);
     return {};
+}
+
+// Both, as a mission's refresh writes them: the first mission uses the token that came along, and none is dropped.
+Status Connecting::keep_github_user(const TokenAnswer& answer) {
+    // An app whose users' tokens do not run out gives no other.
+    if (answer.refresh_token.is_empty()) return write_item(answer.access_token);
+    GithubTokens tokens{answer.access_token.duplicate(), answer.refresh_token.duplicate(), std::nullopt};
+    if (answer.expires_in) tokens.ends = WallTime{endpoint_->provider_time().unix_ms + answer.expires_in->count()};
+    const Secret item = github_item(tokens);
+    Status kept = Error{Errc::Protocol, plan_.title() + " gave no usable tokens"};
+    if (parse_github_item(item)) kept = write_item(item);
+    if (kept) return {};
+    take_back(answer.access_token, "access_token");
+    return std::move(kept).error().in("the user's new tokens were not stored");
+}
+
+// Only the refresh token is kept, and a provider may end that with the other (RFC 7009 2.1): it is not revoked.
+void Connecting::note_dropped(const TokenAnswer& answer) const {
+    const std::string thumbprint = wire::to_hex(sha256(answer.access_token.reveal()));
+    const std::string ends = answer.expires_in
+                                 ? format_rfc3339({clock_.wall().unix_ms + answer.expires_in->count()})
+                                 : "a time that the provider did not say";
+    std::fprintf(stderr, "sanctum connect: note: the access token that came along (SHA-256 %s) is dropped when this "
+                         "command ends, and ends itself at %s\n", thumbprint.c_str(), ends.c_str());
 }
 
 // Under the lock that every user of the token takes: a mission that is using the old one would write its successor

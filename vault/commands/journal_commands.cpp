@@ -12,20 +12,29 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <map>
 #include <set>
 #include <string>
 #include <unistd.h>
+#include <utility>
+#include <vector>
 
 namespace sanctum::vault {
 namespace {
 
-// One line of JSON: the mission's id, then the members of lease.changed.
-void print_json(const LeaseRow& row) {
+// One line of JSON: the mission's id and, for a child mission, its parent's, then the members of lease.changed.
+void print_json_below(const LeaseRow& row, const std::string& parent) {
     std::string line = "{\"mission\":";
     wire::append_json_string(line, row.mission);
+    if (!parent.empty()) {
+        line += ",\"parent\":";
+        wire::append_json_string(line, parent);
+    }
     line += "," + wire::to_json(to_record(row)).substr(1) + "\n";
     std::fputs(line.c_str(), stdout);
 }
+
+void print_json(const LeaseRow& row) { print_json_below(row, ""); }
 
 void print_end_in_words(const LeaseRow& row) {
     std::printf("%s %s (%s, account %s): %s, %s\n", row.mission.c_str(), row.lease.c_str(), row.service.c_str(),
@@ -122,15 +131,50 @@ bool may_live(const LeaseRow& row, WallTime now) {
     return !is_over && !has_passed;
 }
 
-void print_words(const LeaseRow& row) {
+// Where a mission stands in the list: below the one whose agent started it.
+struct ListedMission {
+    MissionRow row;
+    std::size_t depth = 0;
+};
+
+void add_with_children(std::multimap<std::string, MissionRow>& children, MissionRow row, std::size_t depth,
+                       std::vector<ListedMission>& listed) {
+    const auto [first, last] = children.equal_range(row.mission);
+    std::vector<MissionRow> below;
+    for (auto child = first; child != last; ++child) below.push_back(std::move(child->second));
+    children.erase(first, last);
+    listed.push_back({std::move(row), depth});
+    for (MissionRow& child : below) add_with_children(children, std::move(child), depth + 1, listed);
+}
+
+// A parent is older than its children; what is said to be below a younger one, or one that is forgotten, stands alone.
+std::vector<ListedMission> below_their_parents(std::vector<MissionRow> missions) {
+    std::set<std::string> older;
+    std::vector<MissionRow> roots;
+    std::multimap<std::string, MissionRow> children;
+    for (MissionRow& row : missions) {
+        const std::string parent = row.parent;
+        const bool is_below = older.contains(parent);
+        older.insert(row.mission);
+        if (is_below) children.emplace(parent, std::move(row));
+        else roots.push_back(std::move(row));
+    }
+    std::vector<ListedMission> listed;
+    for (MissionRow& root : roots) add_with_children(children, std::move(root), 0, listed);
+    return listed;
+}
+
+void print_words(const LeaseRow& row, const ListedMission& mission) {
     std::string scopes;
     for (const std::string& scope : row.asked) scopes += (scopes.empty() ? "" : " ") + scope;
     const std::string until =
         row.expires_unix_ms == 0 ? ", end not known" : " until " + format_rfc3339({row.expires_unix_ms});
-    std::printf("%s %s  %s, account %s (%s), %s: %s%s, %llu uses%s%s\n", row.mission.c_str(), row.lease.c_str(),
-                row.service.c_str(), row.account.c_str(), row.source.c_str(), scopes.c_str(),
-                std::string(name_of(row.state)).c_str(), until.c_str(), static_cast<unsigned long long>(row.uses),
-                row.detail.empty() ? "" : "; ", row.detail.c_str());
+    const std::string& parent = mission.row.parent;
+    std::printf("%s%s %s%s%s  %s, account %s (%s), %s: %s%s, %llu uses%s%s\n",
+                std::string(2 * mission.depth, ' ').c_str(), row.mission.c_str(), row.lease.c_str(),
+                parent.empty() ? "" : ", child of ", parent.c_str(), row.service.c_str(), row.account.c_str(),
+                row.source.c_str(), scopes.c_str(), std::string(name_of(row.state)).c_str(), until.c_str(),
+                static_cast<unsigned long long>(row.uses), row.detail.empty() ? "" : "; ", row.detail.c_str());
 }
 
 Status list(const std::string& state, bool lists_all, bool as_json) {
@@ -141,14 +185,14 @@ Status list(const std::string& state, bool lists_all, bool as_json) {
     if (::access((state + "/state.db").c_str(), F_OK) != 0) return nothing();  // no vault ever ran here
     const SystemClock clock;
     SANCTUM_TRY(Journal journal, Journal::open(state, kJournalBusyTimeout));
-    SANCTUM_TRY(const std::vector<std::string> missions, journal.missions());
+    SANCTUM_TRY(std::vector<MissionRow> missions, journal.missions());
     std::size_t shown = 0;
-    for (const std::string& mission : missions) {
-        SANCTUM_TRY(const std::vector<LeaseRow> leases, journal.leases_of(mission));
+    for (const ListedMission& mission : below_their_parents(std::move(missions))) {
+        SANCTUM_TRY(const std::vector<LeaseRow> leases, journal.leases_of(mission.row.mission));
         for (const LeaseRow& lease : leases) {
             if (!lists_all && !may_live(lease, clock.wall())) continue;
             ++shown;
-            as_json ? print_json(lease) : print_words(lease);
+            as_json ? print_json_below(lease, mission.row.parent) : print_words(lease, mission);
         }
     }
     return shown == 0 ? nothing() : Status();

@@ -18,6 +18,35 @@ constexpr std::string_view kWorkerToken = "http://auth0.com/oauth/token-type/tok
 constexpr std::string_view kShared = "others may have the same token from Auth0, so it ends at its own time";
 constexpr std::string_view kSubjectRevoked = "; the user's refresh token of this mission is revoked";
 
+// What came beside a token that is kept: Auth0 takes back refresh tokens and nothing else.
+// https://auth0.com/docs/secure/tokens/refresh-tokens/revoke-refresh-tokens
+std::string dropped(std::string_view whose, const TokenAnswer& answer, WallTime now) {
+    std::string told(whose);
+    told += " access token that came along (SHA-256 ";
+    told += wire::to_hex(sha256(answer.access_token.reveal()));
+    told += ") was dropped at once, cannot be taken back and ends ";
+    told += "at ";
+    told += answer.expires_in ? format_rfc3339({now.unix_ms + answer.expires_in->count()}) : "a time of the tenant's";
+    if (answer.id_token.is_empty()) return told;
+    told += ", as does the ID token (SHA-256 ";
+    told += wire::to_hex(sha256(answer.id_token.reveal()));
+    told += ") at its own time";
+    return told;
+}
+
+// `done`, with one sentence more for the record, whether a token of the mission came of it or not.
+Completion<Fetched> that_tells(std::string more, Completion<Fetched> done) {
+    return [more = std::move(more), done = std::move(done)](Fetched made) {
+        if (!made) {
+            SourceFailure failure = made.failure();
+            failure.what += "; " + more;
+            return done(std::move(failure));
+        }
+        made->remark += (made->remark.empty() ? "" : "; ") + more;
+        done(std::move(made));
+    };
+}
+
 // What came from the vault, checked against what was asked.
 Fetched to_credential(const profiles::Account& account, const SourceNeed& need, TokenAnswer answer, WallTime now) {
     auto scopes = check_scopes(account, provider_scopes(account.provider, need.scopes), answer.scopes);
@@ -108,8 +137,6 @@ void Auth0Source::ask_for_id_token(const std::shared_ptr<SubjectToken::Use>& hel
         if (auto* failure = std::get_if<SourceFailure>(&outcome)) {
             // What cannot be written now is found as "sent": the account must be connected again, and says so.
             if (!failure->leaves_an_orphan()) static_cast<void>(held->not_taken());
-            failure->may_be_out = false;  // no refresh token of the mission comes of it
-            if (failure->fault == SourceFault::NoAnswer) failure->fault = SourceFault::Unavailable;
             return done(std::move(*failure));
         }
         take_id_token(*held, std::get<TokenAnswer>(std::move(outcome)), done);
@@ -117,6 +144,7 @@ void Auth0Source::ask_for_id_token(const std::shared_ptr<SubjectToken::Use>& hel
 }
 
 void Auth0Source::take_id_token(SubjectToken::Use& held, TokenAnswer answer, Completion<Fetched> done) {
+    done = that_tells(dropped("the user's", answer, tenant_->our_time()), std::move(done));
     const bool rotates = !answer.refresh_token.is_empty() && !answer.refresh_token.equals(held.token());
     if (!rotates) answer.refresh_token = Secret();
     const Status kept = held.answered(answer.refresh_token);
@@ -146,7 +174,8 @@ void Auth0Source::exchange_for_mission(const Secret& id_token, const std::string
     const auto make = [form](WallTime /*now*/) -> Result<Form> { return form->duplicate(); };
     tenant_->ask(make, question(), [this, user_token, done = std::move(done)](TokenOutcome outcome) {
         if (auto* answer = std::get_if<TokenAnswer>(&outcome)) {
-            return done(to_mission_token(std::move(*answer), user_token));
+            const std::string beside = dropped("the mission's", *answer, tenant_->our_time());
+            return that_tells(beside, done)(to_mission_token(std::move(*answer), user_token));
         }
         auto& failure = std::get<SourceFailure>(outcome);
         if (!failure.error.empty()) {

@@ -32,8 +32,10 @@ public:
     void acquire(const SourceNeed& need, Completion<Fetched> done) override;
     [[nodiscard]] std::optional<Capabilities> lacks_mission_token() const override;
     /// The user's refresh token gives an ID token, and that, in the tenant's Custom Token Exchange, a refresh token for
-    /// this mission alone. The access token that comes along is good for the user's own data at the tenant and dropped.
+    /// this mission alone. The access tokens that come along, good for the user's own data at the tenant, are dropped;
+    /// the credential's remark, or the failure, names each with its end, since Auth0 cannot take them back.
     /// A client whose refresh tokens rotate is refused (Misconfigured), with the user's new one kept in the store.
+    /// NoAnswer, an orphan: already where the user's answer is lost, which held such a token.
     void make_mission_token(const SourceNeed& need, Completion<Fetched> done) override;
     void retire(const Credential& credential, RetireCause cause, Completion<RetireOutcome> done) override;
     /// Revokes the user's refresh token where no lease of the mission's end did.

@@ -83,16 +83,26 @@ bool LoginSource::is_current(const Credential& credential) const {
     return held_ && held_->tokens.answer.access_token.equals(credential.secret);
 }
 
+bool LoginSource::asks_for_login(const LoginQuestion& question) const {
+    const bool was_renewed_just_now =
+        held_ && is_fresh() && clock_.boot() < renewed_.plus(Milliseconds(kLoginRenewPause));
+    return question.is_new || (has_login() && !was_renewed_just_now);
+}
+
 void LoginSource::login(const LoginQuestion& question, Completion<LoginOutcome> done) {
     if (question.is_new) return log_in(question, std::move(done));
     if (!has_login()) {
         return done(LoginReply{400, login_refusal("invalid_grant", "Nobody is logged in."), std::nullopt});
     }
-    if (held_ && is_fresh() && clock_.boot() < renewed_.plus(Milliseconds(kLoginRenewPause))) return done(reply());
+    if (!asks_for_login(question)) return done(reply());
     renew([this, done = std::move(done)](const SourceFailure* failure) {
         if (failure != nullptr) return done(refused(*failure));
         if (!held_) return done(taken_back());
-        done(reply());
+        LoginReply told = reply();
+        SourceNeed renewal;
+        renewal.scopes = {std::string(kRenewalScope)};
+        told.made = held_credential(renewal);
+        done(std::move(told));
     });
 }
 

@@ -29,6 +29,7 @@ public:
     /// refused. All needs share it: these providers narrow nothing.
     void acquire(const SourceNeed& need, Completion<Fetched> done) override;
     [[nodiscard]] bool is_current(const Credential& credential) const override;
+    [[nodiscard]] bool asks_for_login(const LoginQuestion& question) const override;
     void login(const LoginQuestion& question, Completion<LoginOutcome> done) override;
     /// A login of this mission is taken back where the provider can; the stored one and access tokens are left.
     void retire(const Credential& credential, RetireCause cause, Completion<RetireOutcome> done) override;

@@ -54,6 +54,8 @@ struct Capabilities {
 
 /// What the lease of a mission's own token says it was asked for: tokens while nobody is there.
 inline constexpr std::string_view kMissionTokenScope = "offline_access";
+/// What the lease of what came when an agent renewed its login says it was asked for.
+inline constexpr std::string_view kRenewalScope = "renewal";
 
 /// What a credential is needed for. `correlation` is ours, durable before the source is asked, and sent along where
 /// the provider's protocol has a place for it.
@@ -181,7 +183,7 @@ struct LoginQuestion {
 struct LoginReply {
     int status = 200;
     std::string body;                ///< JSON, in which the tokens are placeholders
-    std::optional<Credential> made;  ///< what the login made, to be given back when the mission ends
+    std::optional<Credential> made;  ///< what the login or its renewal made, to be given back when the mission ends
 };
 using LoginOutcome = std::variant<LoginReply, SourceFailure>;
 
@@ -213,6 +215,9 @@ public:
     virtual void attenuate(const SourceNeed& /*need*/, Credential credential, Completion<Fetched> done) {
         done(std::move(credential));
     }
+
+    /// True: login() will ask the provider, and so may make something; false: it answers with what it has.
+    [[nodiscard]] virtual bool asks_for_login(const LoginQuestion& question) const { return question.is_new; }
 
     /// Logs in, or renews the login, as the agent wanted to do it. What the provider refuses is a reply. Only for
     /// accounts whose source is a login; the default says that this one is not.

@@ -151,7 +151,8 @@ TEST(Journal, ARecordedOlderVersionIsMigratedWithAllItsRows) {
 
     Journal journal = open_journal(folder);
 
-    EXPECT_EQ(number_of(folder, "PRAGMA user_version"), 3);
+    EXPECT_EQ(number_of(folder, "PRAGMA user_version"), 4);
+    EXPECT_EQ(journal.missions().value().at(0).parent, "");
     const std::vector<MissionRow> missions = journal.unsettled_missions("", 10).value();
     ASSERT_EQ(missions.size(), 1U);
     const std::vector<LeaseRow> leases = journal.leases_of(missions[0].mission).value();
@@ -176,14 +177,14 @@ TEST(Journal, AMigrationThatCannotFinishLeavesTheOlderVersionWhole) {
 TEST(Journal, ANewerVersionIsRefusedAndLeftAlone) {
     const TemporaryFolder folder;
     static_cast<void>(open_journal(folder));
-    run_sql(folder, "PRAGMA user_version = 4");
+    run_sql(folder, "PRAGMA user_version = 5");
 
     const Result<Journal> journal = Journal::open(folder.path(), kShortWait);
 
     ASSERT_FALSE(journal);
     EXPECT_EQ(journal.error().code, Errc::Unsupported);
-    EXPECT_THAT(journal.error().what, HasSubstr("version 4"));
-    EXPECT_EQ(number_of(folder, "PRAGMA user_version"), 4);
+    EXPECT_THAT(journal.error().what, HasSubstr("version 5"));
+    EXPECT_EQ(number_of(folder, "PRAGMA user_version"), 5);
 }
 
 TEST(Journal, ADamagedFileIsRefusedNamedAndLeftAsItIs) {
@@ -384,6 +385,21 @@ TEST_F(Reaper, WhatAReaperLacksIsSaidOfALeaseThatItCannotGiveBack) {
 
     EXPECT_EQ(told_.at(0).detail, "the vault ended; the credential is alive until it expires; the reaper does not have "
                                   "the secret");
+}
+
+TEST_F(Reaper, WhatCameBesideACredentialStaysOnRecordWhenThatIsGivenBack) {
+    LeaseRow row = journal_.leases_of(mission_).value().at(0);
+    row.retire = RetireClass::Self;
+    row.retirement = "sealed";
+    row.detail = "another token came along, which ends at its own time";
+    ASSERT_TRUE(journal_.update_leases({row}, kDurableNow));
+    give_back_ = [](const LeaseRow&) { return RetireOutcome{RetireOutcome::End::Gone, "revoked at tenant acme"}; };
+
+    reap_now();
+
+    EXPECT_EQ(state(), LeaseState::Gone);
+    EXPECT_EQ(told_.at(0).detail, "the vault ended; revoked at tenant acme by the reaper; another token came along, "
+                                  "which ends at its own time");
 }
 
 TEST_F(Reaper, WhatAVaultCouldNotGiveBackIsGivenBackAsSoonAsItCanBe) {

@@ -21,6 +21,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
+using ::testing::UnorderedElementsAre;
 using End = RetireOutcome::End;
 
 constexpr Milliseconds kBusyWait{10};
@@ -142,9 +143,40 @@ TEST_F(Logins, EndWithTheMissionAtTheProviderWithTheTokenOfThatTime) {
     leases_->end_mission();
     EXPECT_EQ(provider_.seen.back().url, "https://login.example/revoke");
     EXPECT_THAT(provider_.seen.back().body, HasSubstr("rt_real-2"));
-    EXPECT_EQ(rows().at(0).state, LeaseState::Gone);
+    EXPECT_EQ(login_row().state, LeaseState::Gone);
     EXPECT_TRUE(leases_->is_settled());
     EXPECT_EQ(log_in().reason, "mission_ending");
+}
+
+TEST_F(Logins, WhatARenewalOfTheAgentsBringsIsALeaseOfItsOwn) {
+    const auto renewals = [&] {
+        std::vector<LeaseRow> found = rows();
+        std::erase_if(found, [](const LeaseRow& row) { return row.asked != std::vector<std::string>{"renewal"}; });
+        return found;
+    };
+    provider_.will_answer(200, answer("1", 60));
+    log_in();
+    EXPECT_TRUE(renewals().empty());
+    provider_.will_answer(200, answer("2", 3600));
+    ask("refresh_token");
+    ask("refresh_token");
+
+    ASSERT_EQ(renewals().size(), 1U) << "the second was answered with what there was";
+    const LeaseRow held = renewals().at(0);
+    EXPECT_EQ(held.state, LeaseState::Held);
+    EXPECT_EQ(held.thumbprint, wire::to_hex(sha256("at_real-2")));
+    EXPECT_EQ(held.alive_until_unix_ms, clock_.wall().unix_ms + 3'600'000);
+    EXPECT_EQ(held.retirement, "") << "the login's is enough";
+
+    clock_.advance(Milliseconds(kLoginRenewPause));
+    provider_.will_fail(Error{Errc::Cancelled, "the connection broke"});
+    EXPECT_EQ(ask("refresh_token").reason, "no_answer");
+    provider_.will_answer(200, "{}");
+    leases_->end_mission();
+    std::vector<LeaseState> ends;
+    for (const LeaseRow& row : renewals()) ends.push_back(row.state);
+    EXPECT_THAT(ends, UnorderedElementsAre(LeaseState::Parked, LeaseState::Orphaned));
+    EXPECT_EQ(login_row().state, LeaseState::Gone);
 }
 
 TEST_F(Logins, OfAProviderThatTakesNoneBackAreDroppedAndThatIsSaid) {

@@ -704,6 +704,25 @@ TEST_F(MissionToken, AMissionsOwnTokenIsWhatTokenVaultIsAskedWithAndTheUsersIsNo
     EXPECT_EQ(provider_.seen.at(3).parameter("token"), "MRT");
 }
 
+TEST_F(MissionToken, TheTokensThatCameBesideItStandOnRecordWithTheirEndsWhetherItWasMadeOrNot) {
+    const auto named = [](const char* token) { return HasSubstr(wire::to_hex(sha256(token))); };
+    const auto ends = [&](std::int64_t after_ms) {
+        return HasSubstr("ends at " + format_rfc3339({clock_.wall().unix_ms + after_ms}));
+    };
+    Auth0Source source = auth0();
+    provider_.will_answer(200, R"({"access_token":"A1","id_token":"ID","expires_in":600})");
+    provider_.will_answer(200, R"({"access_token":"A2","refresh_token":"MRT","expires_in":900})");
+    Fetched made = make_token(source);
+    ASSERT_TRUE(made);
+    EXPECT_THAT(made->remark, AllOf(named("A1"), named("ID"), named("A2"), ends(600'000), ends(900'000)));
+
+    Auth0Source refused = auth0();
+    provider_.will_answer(200, R"({"access_token":"A1","id_token":"ID"})");
+    provider_.will_answer(200, R"({"access_token":"A2"})");
+    EXPECT_THAT(make_token(refused).failure().what,
+                AllOf(named("A1"), named("ID"), named("A2"), HasSubstr("ends at a time of the tenant's")));
+}
+
 TEST_F(MissionToken, AMissionsTokenThatTheTenantDoesNotMakeIsARefusalWithItsRemedy) {
     const std::string kWithIdToken = R"({"access_token":"A1","id_token":"ID"})";
     struct TokenCase {
@@ -756,8 +775,8 @@ TEST_F(MissionToken, IsNotAskedForAgainWithAUsersTokenWhoseAnswerWasLost) {
     Auth0Source source = auth0();
     provider_.will_fail(Error{Errc::Cancelled, "the connection broke"});
     const SourceFailure lost = make_token(source).failure();
-    EXPECT_EQ(lost.fault, SourceFault::Unavailable);
-    EXPECT_FALSE(lost.leaves_an_orphan());
+    EXPECT_EQ(lost.fault, SourceFault::NoAnswer);
+    EXPECT_TRUE(lost.leaves_an_orphan()) << "the answer held an access token of the user's";
 
     Auth0Source next_mission = auth0();
     const SourceFailure refused = make_token(next_mission).failure();
