@@ -137,8 +137,8 @@ void finish_earlier_runs(const Places& places) {
 
 Status prepare_to_write(Pruning& pruning) {
     const Places& places = pruning.console.places;
-    SANCTUM_TRY(ledger::SigningKey key,
-                ledger::SigningKey::load_or_create(places.ledger_key(), places.ledger_public_key()));
+    SANCTUM_TRY(ledger::SigningKey key, ledger::SigningKey::load_or_create(
+                                            places.ledger_key(), places.ledger_public_key(), places.receipts()));
     pruning.signing_key.emplace(std::move(key));
     SANCTUM_TRY(pruning.pruned, ledger::open_envelopes(places.pruned()));
     finish_earlier_runs(places);

@@ -55,3 +55,31 @@ def test_a_store_that_was_lost_serves_missions_again_after_restore(rig, service,
     assert again.code == 0, again
     refused = rig.sanctum("vault", "restore", str(copy))
     assert refused.returncode == 1 and b"--replace" in refused.stderr
+
+
+def test_a_lost_data_folder_comes_back_with_both_keys_and_nothing_is_recorded_with_a_new_one(rig, service, upstream):
+    copy, lost = rig.folder / "copy.sealed", rig.folder / "lost"
+    rig.expect_ok(rig.sanctum("vault", "backup", str(copy)))
+    first = rig.run("curl", "-fsS", f"https://{API}/describe", profile=service)
+    assert first.code == 0, "there was no key and nothing that it should have signed"
+    chain = (rig.state / "receipts.jsonl").read_bytes()
+    rig.data.rename(lost)
+    rig.expect_ok(rig.sanctum("vault", "restore", str(copy)))
+
+    without = rig.run("curl", "-fsS", f"https://{API}/describe", profile=service)
+
+    assert without.code == 125 and without.folder is None, without
+    for named in (rig.data / "ledger.key", rig.data / "ledger.pub", rig.state / "receipts.jsonl"):
+        assert str(named) in without.errors
+    assert not (rig.data / "ledger.key").exists() and (rig.state / "receipts.jsonl").read_bytes() == chain
+    examined = rig.sanctum("doctor", "--json")
+    keys = [row for row in json.loads(examined.stdout)["findings"] if row["what"].startswith("ledger key")]
+    assert examined.returncode == 3 and [row["health"] for row in keys] == ["bad"], keys
+    assert rig.sanctum("audit", "verify").returncode != 0
+
+    for name in ("ledger.key", "ledger.pub"):
+        (lost / name).rename(rig.data / name)
+    again = rig.run("curl", "-fsS", f"https://{API}/describe", profile=service)
+    assert again.code == 0, again
+    verdicts = rig.expect_ok(rig.sanctum("audit", "verify", "--json")).stdout.decode().splitlines()
+    assert [row["state"] for row in map(json.loads, verdicts)] == ["sealed", "sealed"]
