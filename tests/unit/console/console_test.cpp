@@ -172,6 +172,30 @@ TEST_F(Init, ItNeverOverwrites) {
     EXPECT_EQ(run({"init", "--print"}), Exit::Ok);
 }
 
+TEST_F(Init, WhereNoMissionCouldRunNothingIsWrittenAndCheckSaysWhy) {
+    ASSERT_EQ(run({"init", "--print"}), Exit::Ok) << err();
+    const std::string text = out();
+    for (const auto& [home, why] : {std::pair{"/work", "is your home folder (name a folder in it)"},
+                                    {"/work/", "is your home folder"}, {"/work/u", "holds your home folder"}}) {
+        console_.environment["HOME"] = folder_ + home;
+        EXPECT_EQ(run({"init"}), Exit::Failed) << home;
+        EXPECT_THAT(err(), HasSubstr(why));
+        EXPECT_FALSE(std::filesystem::exists(path("mission.toml"))) << home;
+        EXPECT_FALSE(std::filesystem::exists(console_.places.trust())) << home;
+        EXPECT_EQ(run({"init", "--print"}), Exit::Ok) << "for another folder";
+
+        write(path("mission.toml"), text);
+        EXPECT_EQ(run({"check", path("mission.toml")}), Exit::Ok) << err();
+        EXPECT_THAT(out(), HasSubstr("note: it cannot run from this folder: workspace"));
+        EXPECT_THAT(out(), HasSubstr(why));
+        std::filesystem::remove(path("mission.toml"));
+    }
+    console_.environment["HOME"] = folder_ + "/wor";
+    EXPECT_EQ(run({"init"}), Exit::Ok) << err();
+    EXPECT_EQ(run({"check", path("mission.toml")}), Exit::Ok) << err();
+    EXPECT_THAT(out(), Not(HasSubstr("cannot run")));
+}
+
 TEST_F(Init, WhatCannotBeTrustedIsNotLeftBehind) {
     const auto group_writes = std::filesystem::perms::group_all | std::filesystem::perms::others_all;
     std::filesystem::permissions(folder_ + "/work", group_writes, std::filesystem::perm_options::add);
