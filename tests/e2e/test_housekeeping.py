@@ -4,6 +4,8 @@ in use or asked for by nobody stays."""
 
 import json
 
+import pytest
+
 from rig import API
 
 TRIES = 200  # of `prune --older 1s`: it takes a second until the mission is old enough
@@ -14,6 +16,10 @@ def prune(rig, *options):
     return {row["mission"]: row["action"] for row in map(json.loads, done.stdout.decode().splitlines())}
 
 
+def prune_once_old(rig):
+    return next(found for found in (prune(rig, "--older", "1s") for _ in range(TRIES)) if found)
+
+
 def test_an_old_mission_is_pruned_while_a_running_one_stays(rig, service, upstream):
     ended = rig.run("curl", "-fsS", f"https://{API}/describe", profile=service)
     assert ended.code == 0, ended
@@ -21,7 +27,7 @@ def test_an_old_mission_is_pruned_while_a_running_one_stays(rig, service, upstre
     assert running.read_line() == "ready"
     assert prune(rig) == {}, "400 days is what nobody has to name"
 
-    actions = next(found for found in (prune(rig, "--older", "1s") for _ in range(TRIES)) if found)
+    actions = prune_once_old(rig)
 
     assert actions == {ended.folder.name: "pruned"}
     assert not ended.folder.exists()
@@ -38,6 +44,27 @@ def test_an_old_mission_is_pruned_while_a_running_one_stays(rig, service, upstre
     assert rows[0]["allowed"] == 1 and rows[0]["end"] == "exit"
     running.send("\n")
     assert running.finish().code == 0
+
+
+@pytest.mark.parametrize("decision", ["accept", "remove"])
+def test_a_mission_is_kept_until_somebody_has_decided_about_the_files_that_it_holds_back(rig, service, decision):
+    left = rig.run("sh", "-c", "echo evil > .envrc; echo fine > notes", profile=service)
+    held = rig.work / ".envrc.sanctum-held"
+    assert left.code == 0 and held.exists(), left
+    mission = left.folder.name
+
+    rows = prune_once_old(rig)
+
+    assert rows == {mission: "kept"} and left.folder.exists()
+    told = rig.expect_ok(rig.sanctum("prune", "--older", "1s")).stdout.decode()
+    assert f"it holds back {rig.work / '.envrc'} (sanctum accept {mission}, or remove" in told
+    if decision == "accept":
+        rig.expect_ok(rig.sanctum("accept", mission))
+        assert (rig.work / ".envrc").read_text() == "evil\n"
+    else:
+        held.unlink()
+    assert prune(rig, "--older", "1s") == {mission: "pruned"}
+    assert not held.exists() and not left.folder.exists()
 
 
 def test_a_store_that_was_lost_serves_missions_again_after_restore(rig, service, upstream):
