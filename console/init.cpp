@@ -95,7 +95,8 @@ Exit run_init(Console& console, const InitOptions& options) {
     if (!config) return fail(console, config.error());
     const SearchPlaces places{console.variable("PATH"), console.variable("HOME")};
     const FoundProgram found = preset->program == nullptr ? FoundProgram{} : find_program(preset->program, places);
-    const std::string text = profile_text(*preset, found, *config);
+    const GitSettings git = find_git_settings(places.home);
+    const std::string text = profile_text(*preset, found, git, *config);
     const std::string& folder = console.working_directory;
     const auto wide = profiles::too_wide(folder, console.variable("HOME"));
     if (wide && !options.prints) {

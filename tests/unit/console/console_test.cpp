@@ -251,6 +251,41 @@ TEST_F(Init, SettingsThatAreThereAlreadyStay) {
     EXPECT_EQ(read(console_.places.state + "/homes/codex/.codex/config.toml"), "model = \"mine\"\n");
 }
 
+TEST_F(Init, GitsSettingsOfTheUserAreReadInsideWithTheFilesThatTheyName) {
+    const std::string home = folder_ + "/home";
+    write(home + "/.gitconfig", "[user]\n\tname = A\n[core]\n\thooksPath = ~/.githooks\n\texcludesFile = ~/none\n");
+    write(home + "/.githooks/pre-commit", "#!/bin/sh\n");
+    write(home + "/.config/git/config", "[init]\n\tdefaultBranch = main\n[core]\n\thooksPath = " + home +
+                                            "/.githooks\n\tattributesFile = ~\n");
+
+    ASSERT_EQ(run({"init"}), Exit::Ok) << err();
+
+    EXPECT_THAT(read(path("mission.toml")),
+                HasSubstr("\nread        = [\"~/.gitconfig\", \"~/.githooks\", \"~/.config/git/config\"]\n"));
+    EXPECT_EQ(run({"check", path("mission.toml")}), Exit::Ok) << err();
+}
+
+TEST_F(Init, SettingsOfGitThatMayHoldASecretStayOutsideUntilTheirOwnerSaysSo) {
+    for (const auto& [line, doubt] : std::vector<std::pair<std::string, std::string>>{
+             {"[credential]\n\thelper = store", "credential.helper"},
+             {"[http \"https://git.example.com\"]\n\textraHeader = Authorization: x", "http.extraheader"},
+             {"[url \"https://me:secret@git.example.com/\"]\n\tinsteadOf = g:", "url.insteadof"},
+             {"[include]\n\tpath = ~/work.gitconfig", "include.path"},
+             {"[user", "~/.gitconfig"}}) {
+        std::filesystem::remove(path("mission.toml"));
+        write(folder_ + "/home/.gitconfig", "[user]\n\tname = A\n" + line + "\n");
+
+        ASSERT_EQ(run({"init"}), Exit::Ok) << err();
+
+        const std::string text = read(path("mission.toml"));
+        EXPECT_THAT(text, Not(HasSubstr("\nread "))) << doubt;
+        EXPECT_THAT(text, HasSubstr("a secret may be in: " + doubt + "."));
+        EXPECT_THAT(text, HasSubstr("\n# read        = [\"~/.gitconfig\"]\n"));
+        EXPECT_THAT(text, Not(HasSubstr("me:secret")));
+        EXPECT_EQ(run({"check", path("mission.toml")}), Exit::Ok) << err();
+    }
+}
+
 TEST_F(Init, ThePathNamesTheFoldersInWhichTheAgentWasFound) {
     std::filesystem::create_directories(path("tools"));
     write(path("tools/codex"), "#!/bin/sh\n");
