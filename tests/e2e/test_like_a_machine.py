@@ -104,6 +104,29 @@ def test_name_and_hooks_of_the_users_own_settings_hold_inside_where_init_saw_the
     assert "hook ran" not in without.errors
 
 
+def test_a_worktree_is_worked_in_with_the_mount_that_the_launcher_names(rig, service):
+    repository(rig)
+    made = "git commit -q --allow-empty -m first && git worktree add -q ../tree"
+    subprocess.run(["sh", "-c", made], cwd=rig.work, check=True, capture_output=True, env=rig.environment,
+                   **rig.identity.popen)
+    tree, common = rig.home / "tree", rig.work / ".git"
+    commit = "git log -1 --format=%s; git commit -q --allow-empty -m second"
+
+    def run(*options):
+        return rig.run("bash", "-c", commit, profile=service, options=("-v", *options), cwd=tree)
+    without = run()
+    named = f"--mount {common}:{common}"
+    reading = run(*f"{named}:ro".split())
+    writing = run(*named.split())
+
+    assert "not a git repository" in without.errors and f"it is in {common}" in without.errors, without
+    assert f"{named}:ro shows it (without :ro" in without.errors
+    assert reading.code != 0 and reading.text == "first\n" and "Read-only file system" in reading.errors, reading
+    assert writing.code == 0 and writing.text == "first\n", writing
+    for outcome in (reading, writing):
+        assert "no repository here" not in outcome.errors
+
+
 # ---- the usual places -----------------------------------------------------------------------------------------------
 
 def test_temporary_files_shared_memory_and_pipes_are_there_and_end_with_the_mission(rig, service):
