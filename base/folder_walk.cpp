@@ -52,10 +52,29 @@ public:
             if (error.sys_errno == ENOENT) error.code = Errc::NotFound;
             return error;
         }
-        return walk(std::move(folder), 0);
+        Status walked = walk(std::move(folder), 0);
+        return walked ? walked : Status(name_mount(std::move(walked).error()));
     }
 
 private:
+    // Where it failed in another file system than the root's, that one is to blame: /proc below a chroot tree has
+    // folders that cannot be listed, and more entries than any workspace.
+    Error name_mount(Error error) const {
+        struct stat top {};
+        struct stat below {};
+        if (::lstat(root_.c_str(), &top) != 0) return error;
+        for (std::size_t slash = 0; slash != std::string::npos && !path_.empty();) {
+            slash = path_.find('/', slash + 1);
+            const std::string place = root_ + "/" + path_.substr(0, slash);
+            if (::lstat(place.c_str(), &below) != 0) return error;
+            if (below.st_dev == top.st_dev) continue;
+            error.what = "another file system is mounted on " + place + ", and it cannot be searched: " + error.what +
+                         "; unmount it, or choose a folder without it";
+            return error;
+        }
+        return error;
+    }
+
     Status walk(UniqueFd fd, int depth) {
         const Folder folder(::fdopendir(fd.get()), &::closedir);
         if (!folder) return io_error(root_ + "/" + path_);

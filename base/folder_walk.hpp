@@ -26,7 +26,8 @@ using PassedOver = std::function<void(const std::string& path, const char* why)>
 /// Calls `visit` for every entry below `root`, a folder before its content, entries of one folder in no order.
 /// Folders that may not be read, lie too deep or have too long a path are told to `passed_over`, and the walk goes on.
 /// Without it those that may not be read are passed over (the agent's user cannot read them either) and the others are
-/// an error. Errors: Io, NotFound, Limit (kWalkEntriesMax; kWalkDepthMax, PATH_MAX).
+/// an error. Errors: Io, NotFound, Limit (kWalkEntriesMax; kWalkDepthMax, PATH_MAX); in another file system than the
+/// root's they name the place where that is mounted.
 [[nodiscard]] Status walk_folder(const std::string& root, const std::function<Descend(const WalkEntry&)>& visit,
                                  const PassedOver& passed_over = nullptr);
 

@@ -9,30 +9,22 @@
 #include "ledger/printable.hpp"
 #include "ledger/verify.hpp"
 
-#include <algorithm>
-
 namespace sanctum::console {
 namespace {
 
 using ledger::printable;
 
-// What this mission's ledger names and what is still held in its workspace. The ledger decides which files are this
-// mission's; a broken one decides nothing.
+// What is still held of what this mission's ledger names; a broken one decides nothing.
 Result<std::vector<std::string>> held_files(const Console& console, const std::string& id) {
     const std::string folder = console.places.mission(id);
+    // What a newer Sanctum held back, and how, is not ours to judge.
+    SANCTUM_TRY([[maybe_unused]] const MissionFile known, read_mission_file(folder));
     SANCTUM_TRY(const ledger::VerifyingKey key, ledger::VerifyingKey::load(console.places.ledger_public_key()));
     SANCTUM_TRY(const ledger::Verification verified, ledger::verify_mission(folder, id, key));
     if (verified.state == ledger::LedgerState::Broken) {
         return Error{Errc::Denied, "the ledger of " + id + " is broken: " + verified.why};
     }
-    SANCTUM_TRY(const MissionFile mission, read_mission_file(folder));
-    SANCTUM_TRY(const std::vector<std::string> held, runs_later::find_held(mission.workspace));
-    const std::vector<std::string>& named = verified.receipt.held_files;
-    std::vector<std::string> files;
-    for (const std::string& file : held) {
-        if (std::find(named.begin(), named.end(), file) != named.end()) files.push_back(file);
-    }
-    return files;
+    return runs_later::still_held(verified.receipt.held_files);
 }
 
 struct Accepted {

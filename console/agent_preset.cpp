@@ -3,6 +3,7 @@
 
 #include "base/standard_path.hpp"
 #include "base/wire/archive.hpp"
+#include "ledger/printable.hpp"
 
 #include <algorithm>
 #include <array>
@@ -139,6 +140,23 @@ std::string environment_text(const AgentPreset& preset, const std::vector<std::s
     return set.empty() ? pass + " }" : pass + ", set = { " + set + " } }";
 }
 
+std::string read_line(const std::vector<std::string>& places) {
+    std::string list;
+    for (const std::string& place : places) list += (list.empty() ? "" : ", ") + quote(place);
+    return list.empty() ? "" : "read        = [" + list + "]\n";
+}
+
+// With the caller's settings of git. Whether an agent may see a password that is in them only their owner can say.
+std::string read_text(const FoundProgram& found, const GitSettings& git) {
+    std::vector<std::string> places = found.read;
+    places.insert(places.end(), git.read.begin(), git.read.end());
+    if (git.doubts.empty()) return read_line(places);
+    std::string doubts;
+    for (const std::string& doubt : git.doubts) doubts += (doubts.empty() ? "" : ", ") + doubt;
+    return read_line(found.read) + "# Your settings of git (name, hooks) stay outside, because a secret may be in: " +
+           ledger::printable(doubts) + ".\n# If none is, let this be `read`:\n" + commented(read_line(places));
+}
+
 }  // namespace
 
 const AgentPreset* find_preset(const std::string& name) {
@@ -168,18 +186,14 @@ AgentChoice choose_account(const AgentPreset& preset, const profiles::OperatorCo
     return {found->name, preset.login, found->source == "login" && found->item.empty()};
 }
 
-std::string profile_text(const AgentPreset& preset, const FoundProgram& found,
+std::string profile_text(const AgentPreset& preset, const FoundProgram& found, const GitSettings& git,
                          const profiles::OperatorConfig& config) {
     std::string out = "# Written by `sanctum init --agent " + std::string(preset.name) +
                       "`. Say what the mission is for, then: sanctum check mission.toml\n";
     out += "schema = 1\n\n[mission]\nname    = " + quote(preset.name) + "\nagent   = " + quote(preset.agent) +
            "\npurpose = " + quote(preset.purpose) + "\nttl     = " + quote(preset.ttl) + "\n\n";
     out += "[sandbox]\nworkspace   = \".\"\n";
-    if (!found.read.empty()) {
-        out += "read        = [";
-        for (const std::string& path : found.read) out += (&path == &found.read.front() ? "" : ", ") + quote(path);
-        out += "]\n";
-    }
+    out += read_text(found, git);
     if (preset.keeps_home) out += "home        = \"kept\"\n";
     out += "environment = " + environment_text(preset, found.path_folders) + "\n\n";
     out += preset.housekeeping;

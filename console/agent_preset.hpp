@@ -3,6 +3,7 @@
 #pragma once
 
 #include "console/find_agent.hpp"
+#include "console/git_settings.hpp"
 #include "profiles/schema/operator_config.hpp"
 
 #include <span>
@@ -56,8 +57,8 @@ struct AgentChoice {
 [[nodiscard]] const AgentPreset* find_preset(const std::string& name);
 
 /// The profile's text. Where the operator has no account for the service, its lines are comments that say what to do,
-/// so that the file is right as it stands.
-[[nodiscard]] std::string profile_text(const AgentPreset& preset, const FoundProgram& found,
+/// so that the file is right as it stands; settings of git that may hold secrets are shown by nobody but their owner.
+[[nodiscard]] std::string profile_text(const AgentPreset& preset, const FoundProgram& found, const GitSettings& git,
                                        const profiles::OperatorConfig& config);
 
 /// What is written into a file of the agent's home.

@@ -4,6 +4,7 @@
 #include "console/commands.hpp"
 #include "console/load_mission.hpp"
 #include "ledger/printable.hpp"
+#include "profiles/schema/values.hpp"
 
 namespace sanctum::console {
 namespace {
@@ -13,8 +14,13 @@ using profiles::Verdict;
 bool waits_for_a_human(Verdict verdict) { return verdict == Verdict::Ask || verdict == Verdict::StepUp; }
 
 // What is right but will surprise.
-std::vector<std::string> notes_on(const LoadedMission& loaded, profiles::Trust trust) {
+std::vector<std::string> notes_on(const LoadedMission& loaded, profiles::Trust trust, const std::string& home) {
     std::vector<std::string> notes;
+    const std::string& workspace = loaded.mission.sandbox.workspace;
+    if (const auto wide = profiles::too_wide(workspace, home)) {
+        notes.push_back("it cannot run from this folder: workspace " + workspace + " " + wide->why + " (" +
+                        wide->remedy + ")");
+    }
     const profiles::ApprovalPolicy& approval = loaded.mission.approval;
     std::string risks;
     const std::pair<const char*, Verdict> rows[] = {
@@ -72,7 +78,7 @@ Exit run_check(Console& console, const CheckOptions& options) {
     }
     const Result<profiles::Trust> trust = profiles::trust_of(loaded->file, console.places);
     if (!trust) return fail(console, trust.error());
-    const std::vector<std::string> notes = notes_on(*loaded, *trust);
+    const std::vector<std::string> notes = notes_on(*loaded, *trust, console.variable("HOME"));
     const std::string exposure = profiles::exposure_line(loaded->mission, loaded->catalog);
     if (options.format == Format::Json) {
         json("ok", true);

@@ -7,6 +7,7 @@
 #include "console/load_mission.hpp"
 #include "ledger/printable.hpp"
 #include "profiles/schema/owned_file.hpp"
+#include "profiles/schema/values.hpp"
 
 #include <cerrno>
 #include <fcntl.h>
@@ -94,8 +95,15 @@ Exit run_init(Console& console, const InitOptions& options) {
     if (!config) return fail(console, config.error());
     const SearchPlaces places{console.variable("PATH"), console.variable("HOME")};
     const FoundProgram found = preset->program == nullptr ? FoundProgram{} : find_program(preset->program, places);
-    const std::string text = profile_text(*preset, found, *config);
-    const std::string path = console.working_directory + "/mission.toml";
+    const GitSettings git = find_git_settings(places.home);
+    const std::string text = profile_text(*preset, found, git, *config);
+    const std::string& folder = console.working_directory;
+    const auto wide = profiles::too_wide(folder, console.variable("HOME"));
+    if (wide && !options.prints) {
+        return fail(console, "no mission could run here: workspace " + printable(folder) + " " + wide->why + " (" +
+                                 wide->remedy + ")", Exit::Failed);
+    }
+    const std::string path = folder + "/mission.toml";
     // Checked before it is written: what init leaves behind always loads here.
     const Result<LoadedMission> loaded = resolve_text(console, {path, text, {}});
     if (!loaded) return fail(console, loaded.error());

@@ -121,6 +121,9 @@ void look_at_key(MachineFacts& facts, const Places& places) {
     const bool has_public = exists(places.ledger_public_key());
     if (facts.has_ledger_key && (status.st_mode & 077U) != 0) facts.ledger_key_fault = "others may read it";
     if (facts.has_ledger_key != has_public) facts.ledger_key_fault = "one half of the pair is missing";
+    const Status is_there_or_new =
+        ledger::check_pair_is_not_lost(places.ledger_key(), places.ledger_public_key(), places.receipts());
+    if (!is_there_or_new) facts.ledger_key_fault = is_there_or_new.error().what;
     if (!has_public) return;
     const Result<ledger::VerifyingKey> key = ledger::VerifyingKey::load(places.ledger_public_key());
     if (!key) facts.ledger_key_fault = key.error().what;

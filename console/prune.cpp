@@ -3,6 +3,7 @@
 // signed line that the folder was taken away on purpose, so that `audit verify` still tells pruned from missing.
 #include "base/digest.hpp"
 #include "base/limits.hpp"
+#include "base/runs_later/runs_later.hpp"
 #include "base/wire/archive.hpp"
 #include "console/commands.hpp"
 #include "console/missions.hpp"
@@ -76,6 +77,15 @@ Result<std::set<std::string>> unfinished_missions(const Console& console) {
     return missions;
 }
 
+// `accept` goes by the record: without it nobody could release them any more. Empty: none is held.
+std::string words_on_held(const std::string& mission, const std::vector<std::string>& originals) {
+    const std::vector<std::string> held = runs_later::still_held(originals);
+    if (held.empty()) return {};
+    const std::string more = held.size() == 1 ? "" : " and " + std::to_string(held.size() - 1) + " more";
+    return "it holds back " + held.front() + more + " (sanctum accept " + mission +
+           ", or remove what ends in .sanctum-held there)";
+}
+
 // What one run works with. The lock on pruned.jsonl (not taken by a dry run) makes runs wait for each other.
 struct Pruning {
     Console& console;
@@ -94,7 +104,7 @@ struct Pruning {
         if (unfinished.contains(id)) return std::string("a credential of it may still be alive (sanctum reap)");
         SANCTUM_TRY(const ledger::Verification verified,
                     ledger::verify_mission(console.places.mission(id), id, key, {{}, &line.envelope}));
-        if (verified.state == ledger::LedgerState::Sealed) return std::string();
+        if (verified.state == ledger::LedgerState::Sealed) return words_on_held(id, verified.receipt.held_files);
         return "its ledger is " + std::string(ledger::name_of(verified.state)) +
                (verified.why.empty() ? "" : " (" + verified.why + ")") + ", which somebody should look at first";
     }
@@ -137,8 +147,8 @@ void finish_earlier_runs(const Places& places) {
 
 Status prepare_to_write(Pruning& pruning) {
     const Places& places = pruning.console.places;
-    SANCTUM_TRY(ledger::SigningKey key,
-                ledger::SigningKey::load_or_create(places.ledger_key(), places.ledger_public_key()));
+    SANCTUM_TRY(ledger::SigningKey key, ledger::SigningKey::load_or_create(
+                                            places.ledger_key(), places.ledger_public_key(), places.receipts()));
     pruning.signing_key.emplace(std::move(key));
     SANCTUM_TRY(pruning.pruned, ledger::open_envelopes(places.pruned()));
     finish_earlier_runs(places);

@@ -155,8 +155,9 @@ std::vector<std::string> dead_missions(Console& console, const std::vector<std::
 Exit recover_all(Console& console, const std::vector<std::string>& dead, const LeaseEnds& ends,
                  const ReapOptions& options) {
     if (dead.empty()) return Exit::Ok;
-    Result<ledger::SigningKey> loaded =
-        ledger::SigningKey::load_or_create(console.places.ledger_key(), console.places.ledger_public_key());
+    const Places& places = console.places;
+    Result<ledger::SigningKey> loaded = ledger::SigningKey::load_or_create(
+        places.ledger_key(), places.ledger_public_key(), places.receipts());
     if (!loaded) return fail(console, loaded.error());
     const auto key = std::make_shared<const ledger::SigningKey>(std::move(*loaded));
     Exit worst = Exit::Ok;

@@ -149,6 +149,18 @@ Result<KeyPointer> make_pair(const std::string& private_path, const std::string&
 
 }  // namespace
 
+Status check_pair_is_not_lost(const std::string& private_path, const std::string& public_path,
+                              const std::string& receipts_path) {
+    struct stat status {};
+    const bool has_receipts = ::stat(receipts_path.c_str(), &status) == 0 ? status.st_size > 0 : errno != ENOENT;
+    if (exists(private_path) || exists(public_path) || !has_receipts) return {};
+    const std::string folder = receipts_path.substr(0, receipts_path.rfind('/'));
+    return Error{Errc::Protocol,
+                 private_path + " and " + public_path + " are missing, but " + receipts_path +
+                     " holds what they signed (restore both; or, to begin with a new key, move receipts.jsonl, "
+                     "pruned.jsonl and missions away from " + folder + ")"};
+}
+
 struct SigningKey::Pair {
     KeyPointer key;
 };
@@ -165,10 +177,12 @@ VerifyingKey::VerifyingKey(VerifyingKey&&) noexcept = default;
 VerifyingKey& VerifyingKey::operator=(VerifyingKey&&) noexcept = default;
 VerifyingKey::~VerifyingKey() = default;
 
-Result<SigningKey> SigningKey::load_or_create(const std::string& private_path, const std::string& public_path) {
+Result<SigningKey> SigningKey::load_or_create(const std::string& private_path, const std::string& public_path,
+                                              const std::string& receipts_path) {
     SANCTUM_TRY(const UniqueFd lock, lock_pair(private_path));
     auto pair = std::make_unique<Pair>();
     if (!exists(private_path) && !exists(public_path)) {
+        SANCTUM_CHECK(check_pair_is_not_lost(private_path, public_path, receipts_path));
         SANCTUM_TRY(pair->key, make_pair(private_path, public_path));
         return SigningKey(std::move(pair));
     }

@@ -12,13 +12,22 @@ namespace sanctum::ledger {
 
 class VerifyingKey;
 
+/// Whether a machine without the pair may get a new one: not where `receipts_path` holds receipts. Another key would
+/// verify none of them, and nothing that is chained behind them.
+/// Errors: Protocol (with the remedy).
+[[nodiscard]] Status check_pair_is_not_lost(const std::string& private_path, const std::string& public_path,
+                                            const std::string& receipts_path);
+
 /// Signs heads and receipts. Move-only.
 class SigningKey {
 public:
     /// Loads `private_path`, or makes the pair when neither file exists (0600 and 0644, atomically, under a lock).
-    /// Errors: NotPermitted (readable by others), Protocol (not such a key, or only one of the two files), Io.
+    /// `receipts_path`: the machine's chain, see check_pair_is_not_lost.
+    /// Errors: NotPermitted (readable by others), Protocol (not such a key; one of the two files is missing, or a lost
+    /// pair), Io.
     [[nodiscard]] static Result<SigningKey> load_or_create(const std::string& private_path,
-                                                           const std::string& public_path);
+                                                           const std::string& public_path,
+                                                           const std::string& receipts_path);
     SigningKey(SigningKey&&) noexcept;
     SigningKey& operator=(SigningKey&&) noexcept;
     ~SigningKey();

@@ -427,14 +427,12 @@ Status accept(const std::string& original) {
     return rename_in_folder(original, name_of(original) + std::string(kHeld), name_of(original), InTheWay::Stays);
 }
 
-Result<std::vector<std::string>> find_held(const std::string& workspace) {
+std::vector<std::string> still_held(const std::vector<std::string>& originals) {
     std::vector<std::string> held;
-    SANCTUM_CHECK(walk_folder(workspace, [&](const WalkEntry& entry) {
-        if (!std::string_view(entry.name).ends_with(kHeld)) return Descend::Yes;
-        held.push_back(workspace + "/" + entry.path.substr(0, entry.path.size() - kHeld.size()));
-        return Descend::No;
-    }));
-    std::sort(held.begin(), held.end());
+    for (const std::string& original : originals) {
+        struct stat status {};
+        if (::lstat((original + std::string(kHeld)).c_str(), &status) == 0) held.push_back(original);
+    }
     return held;
 }
 

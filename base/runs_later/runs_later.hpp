@@ -63,7 +63,7 @@ struct Changes {
 /// Puts a held place back: `original` is Change::path. Errors: NotFound (nothing is held there), Io.
 [[nodiscard]] Status accept(const std::string& original);
 
-/// Originals of everything that is held in `workspace`. Errors: as walk_folder.
-[[nodiscard]] Result<std::vector<std::string>> find_held(const std::string& workspace);
+/// Those of `originals` (Change::path) that are held now, in their order. Looks at nothing but the names.
+[[nodiscard]] std::vector<std::string> still_held(const std::vector<std::string>& originals);
 
 }  // namespace sanctum::runs_later

@@ -3,6 +3,7 @@
 
 #include "launcher/plan/plan_mounts.hpp"
 #include "launcher/plan/root_places.hpp"
+#include "profiles/schema/values.hpp"
 
 #include <algorithm>
 
@@ -23,12 +24,8 @@ Status check_target(const std::string& what, const std::string& target) {
 }
 
 Status check_width(const std::string& what, const std::string& path, const HostFacts& facts) {
-    if (path == "/") return refused(what, path, "is the whole machine (name the folder that is needed)");
-    if (is_same_or_below(facts.home, path)) {
-        return refused(what, path, path == facts.home ? "is your home folder (name a folder in it)"
-                                                      : "holds your home folder (name a smaller folder)");
-    }
-    return {};
+    const std::optional<profiles::TooWide> wide = profiles::too_wide(path, facts.home);
+    return wide ? Status(refused(what, path, std::string(wide->why) + " (" + wide->remedy + ")")) : Status();
 }
 
 Status check_own_folders(const std::string& what, const std::string& path, const HostFacts& facts) {

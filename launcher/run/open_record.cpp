@@ -130,7 +130,7 @@ Result<std::string> mission_json(const PreparedMission& prepared, const MissionT
 
 Result<ledger::SigningKey> load_ledger_key(const Places& places) {
     SANCTUM_CHECK(make_folders(places.data, 0700));
-    return ledger::SigningKey::load_or_create(places.ledger_key(), places.ledger_public_key());
+    return ledger::SigningKey::load_or_create(places.ledger_key(), places.ledger_public_key(), places.receipts());
 }
 
 Result<std::unique_ptr<MissionRecord>> open_record(const PreparedMission& prepared, const MissionTimes& times,

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "launcher/run/summary.hpp"
 
+#include "base/files.hpp"
+#include "base/limits.hpp"
 #include "base/standard_path.hpp"
+#include "launcher/plan/plan_mounts.hpp"
 #include "ledger/printable.hpp"
+#include "profiles/schema/values.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -61,6 +65,22 @@ std::string lines_that_show(const std::string& program, const PreparedMission& p
     return lines;
 }
 
+// What follows `label` in a file of one line, completed from `folder`; empty: there is no such file.
+std::string place_in(const std::string& file, std::string_view label, const std::string& folder) {
+    const Result<std::string> text = read_file(file, kSmallFileBytesMax);
+    if (!text || !text->starts_with(label)) return {};
+    const std::string_view line = std::string_view(*text).substr(label.size());
+    const auto path = profiles::parse_path(line.substr(0, line.find_first_of("\r\n")), folder, "");
+    const auto* place = std::get_if<std::string>(&path);
+    return place == nullptr ? std::string() : *place;
+}
+
+bool is_shown(const std::string& path, const profiles::Sandbox& sandbox) {
+    return is_same_or_below(path, sandbox.workspace) ||
+           std::any_of(sandbox.mounts.begin(), sandbox.mounts.end(),
+                       [&](const profiles::Mount& mount) { return is_same_or_below(path, mount.target); });
+}
+
 }  // namespace
 
 bool is_exec_failure(const Error& error) {
@@ -102,6 +122,22 @@ Ending explain_exec_failure_inside(const Error& error, const SandboxPlan& plan) 
     const std::string& command = plan.command.front();
     if (error.code == Errc::NotFound) return failed_to_set_up(command + ": command not found", kExitCommandNotFound);
     return failed_to_set_up(command + ": cannot be executed: " + std::strerror(error.sys_errno), kExitCannotExecute);
+}
+
+// gitrepository-layout(5): `.git` as a file, and commondir.
+std::string repository_outside(const profiles::Sandbox& sandbox) {
+    const std::string folder = place_in(sandbox.workspace + "/.git", "gitdir: ", sandbox.workspace);
+    if (folder.empty()) return {};
+    std::string common = place_in(folder + "/commondir", "", folder);
+    if (common.empty()) common = folder;
+    if (is_shown(folder, sandbox) && is_shown(common, sandbox)) return {};
+    // SECURITY: whoever wrote the file could name any place; only a repository is offered.
+    for (const char* part : {"/HEAD", "/objects"}) {
+        if (::access((common + part).c_str(), F_OK) != 0) return {};
+    }
+    const std::string mount = ledger::printable("--mount " + common + ":" + common);
+    return "git finds no repository here: it is in " + ledger::printable(common) + ", which is not inside; " + mount +
+           ":ro shows it (without :ro the agent can commit, and leave hooks there that nobody holds back)";
 }
 
 std::string last_lines(const std::string& mission, const Counts& counts, bool has_scopes,

@@ -28,6 +28,10 @@ namespace sanctum::launcher {
 [[nodiscard]] std::string find_outside(const std::string& command, const std::string& path,
                                        const std::string& working_directory);
 
+/// What a person should know of a workspace whose `.git` names a repository elsewhere (a worktree, a submodule) that no
+/// grant shows; empty: git finds what it needs, or nothing is a repository. Looks at files.
+[[nodiscard]] std::string repository_outside(const profiles::Sandbox& sandbox);
+
 /// Names files that run later in `ended` and on the terminal; what could not be held back is always said.
 void report_workspace(const Result<WorkspaceFindings>& findings, ledger::MissionEnded& ended, const Speaker& speaker);
 

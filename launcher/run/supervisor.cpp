@@ -203,6 +203,8 @@ int supervise(const Options& options) {
     }
     const SystemClock clock;
     Result<PreparedMission> prepared = prepare_mission(options, clock);
+    const std::string outside = prepared ? repository_outside(prepared->mission.sandbox) : std::string();
+    if (!outside.empty()) speaker.say(outside);
     if (prepared && options.dry_run) return print_plan(*prepared, speaker);
 
     Result<Ending> ran = prepared ? run_mission(*prepared, {std::move(prepared->variables), options.talk, speaker,

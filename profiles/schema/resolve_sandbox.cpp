@@ -216,6 +216,11 @@ void resolve_sandbox(const ProfileText& text, const std::vector<MountText>& moun
     const auto path =
         accept(to.diagnostics, workspace.at, parse_path(workspace.value, to.caller.working_directory, to.caller.home));
     if (path) sandbox.workspace = *path;
+    // A relative one depends on the folder that it is looked at from: `check` notes it, the plan refuses it.
+    const bool is_relative = !workspace.value.starts_with('/') && !workspace.value.starts_with('~');
+    if (const auto wide = path && !is_relative ? too_wide(*path, to.caller.home) : std::nullopt) {
+        to.diagnostics.error(workspace.at, "the workspace " + std::string(wide->why), wide->remedy);
+    }
     Mounts list(to);
     for (const PlacedText& read : written.read) list.add(read, false);
     for (const PlacedText& write : written.write) list.add(write, true);

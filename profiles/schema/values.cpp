@@ -256,6 +256,15 @@ Parsed<std::string> parse_cidr(std::string_view text) {
     return std::string(canonical.data()) + "/" + std::to_string(prefix);
 }
 
+std::optional<TooWide> too_wide(std::string_view path, std::string_view home) {
+    while (home.size() > 1 && home.ends_with('/')) home.remove_suffix(1);
+    if (path == "/") return TooWide{"is the whole machine", "name the folder that is needed"};
+    if (path == home) return TooWide{"is your home folder", "name a folder in it"};
+    const bool holds_home = home.size() > path.size() && home.starts_with(path) && home[path.size()] == '/';
+    if (holds_home) return TooWide{"holds your home folder", "name a smaller folder"};
+    return std::nullopt;
+}
+
 Parsed<std::string> parse_path(std::string_view text, std::string_view folder, std::string_view home) {
     std::string joined;
     if (text == "~" || text.starts_with("~/")) {

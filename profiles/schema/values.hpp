@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -50,6 +51,14 @@ enum class Wildcard : std::uint8_t { Refused, Leading };
 
 /// Absolute, without `.`, `..`, `//` and trailing slash; `~` and relative paths are completed first.
 [[nodiscard]] Parsed<std::string> parse_path(std::string_view text, std::string_view folder, std::string_view home);
+
+/// Why a place is more than any mission gets, and what to name instead.
+struct TooWide {
+    const char* why;
+    const char* remedy;
+};
+/// `/`, the home and what holds it, by their text; nullopt: `path` may be given. `home` empty: unknown.
+[[nodiscard]] std::optional<TooWide> too_wide(std::string_view path, std::string_view home);
 
 /// Name of an environment variable (POSIX letters, digits, underscore; no leading digit).
 [[nodiscard]] bool is_variable_name(std::string_view text);

@@ -45,6 +45,26 @@ def test_init_writes_nothing_into_a_folder_of_another_user(rig):
     assert list(theirs.iterdir()) == [] and not (rig.state / "homes").exists()
 
 
+@pytest.mark.parametrize("kind", ["proc", "tmpfs"])
+def test_a_mount_in_the_workspace_that_cannot_be_searched_is_named_with_the_remedy(rig, service, kind):
+    """The kernel lists nothing of a process that has ended and that nobody has waited for: EINVAL."""
+    identities.require(os.geteuid() == 0, "needs root to mount below a workspace")
+    place = rig.make("home/work/tree/" + kind)
+    ended = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+    subprocess.run(["mount", "-t", kind, kind, place], check=True)
+    try:
+        outcome = rig.run("touch", "ran", profile=service)
+    finally:
+        subprocess.run(["umount", place], check=True)
+        ended.wait()
+
+    if kind == "tmpfs":
+        assert outcome.code == 0 and (rig.work / "ran").exists(), outcome
+    else:
+        expect_nothing_ran(rig, outcome, f"mounted on {place}, ", "unmount it, or choose a folder without it")
+
+
 # ---- profile and configuration --------------------------------------------------------------------------------------
 
 def test_a_missing_profile(rig, service):

@@ -4,6 +4,8 @@ in use or asked for by nobody stays."""
 
 import json
 
+import pytest
+
 from rig import API
 
 TRIES = 200  # of `prune --older 1s`: it takes a second until the mission is old enough
@@ -14,6 +16,10 @@ def prune(rig, *options):
     return {row["mission"]: row["action"] for row in map(json.loads, done.stdout.decode().splitlines())}
 
 
+def prune_once_old(rig):
+    return next(found for found in (prune(rig, "--older", "1s") for _ in range(TRIES)) if found)
+
+
 def test_an_old_mission_is_pruned_while_a_running_one_stays(rig, service, upstream):
     ended = rig.run("curl", "-fsS", f"https://{API}/describe", profile=service)
     assert ended.code == 0, ended
@@ -21,7 +27,7 @@ def test_an_old_mission_is_pruned_while_a_running_one_stays(rig, service, upstre
     assert running.read_line() == "ready"
     assert prune(rig) == {}, "400 days is what nobody has to name"
 
-    actions = next(found for found in (prune(rig, "--older", "1s") for _ in range(TRIES)) if found)
+    actions = prune_once_old(rig)
 
     assert actions == {ended.folder.name: "pruned"}
     assert not ended.folder.exists()
@@ -40,6 +46,27 @@ def test_an_old_mission_is_pruned_while_a_running_one_stays(rig, service, upstre
     assert running.finish().code == 0
 
 
+@pytest.mark.parametrize("decision", ["accept", "remove"])
+def test_a_mission_is_kept_until_somebody_has_decided_about_the_files_that_it_holds_back(rig, service, decision):
+    left = rig.run("sh", "-c", "echo evil > .envrc; echo fine > notes", profile=service)
+    held = rig.work / ".envrc.sanctum-held"
+    assert left.code == 0 and held.exists(), left
+    mission = left.folder.name
+
+    rows = prune_once_old(rig)
+
+    assert rows == {mission: "kept"} and left.folder.exists()
+    told = rig.expect_ok(rig.sanctum("prune", "--older", "1s")).stdout.decode()
+    assert f"it holds back {rig.work / '.envrc'} (sanctum accept {mission}, or remove" in told
+    if decision == "accept":
+        rig.expect_ok(rig.sanctum("accept", mission))
+        assert (rig.work / ".envrc").read_text() == "evil\n"
+    else:
+        held.unlink()
+    assert prune(rig, "--older", "1s") == {mission: "pruned"}
+    assert not held.exists() and not left.folder.exists()
+
+
 def test_a_store_that_was_lost_serves_missions_again_after_restore(rig, service, upstream):
     copy = rig.folder / "copy.sealed"
     rig.expect_ok(rig.sanctum("vault", "backup", str(copy)))
@@ -55,3 +82,31 @@ def test_a_store_that_was_lost_serves_missions_again_after_restore(rig, service,
     assert again.code == 0, again
     refused = rig.sanctum("vault", "restore", str(copy))
     assert refused.returncode == 1 and b"--replace" in refused.stderr
+
+
+def test_a_lost_data_folder_comes_back_with_both_keys_and_nothing_is_recorded_with_a_new_one(rig, service, upstream):
+    copy, lost = rig.folder / "copy.sealed", rig.folder / "lost"
+    rig.expect_ok(rig.sanctum("vault", "backup", str(copy)))
+    first = rig.run("curl", "-fsS", f"https://{API}/describe", profile=service)
+    assert first.code == 0, "there was no key and nothing that it should have signed"
+    chain = (rig.state / "receipts.jsonl").read_bytes()
+    rig.data.rename(lost)
+    rig.expect_ok(rig.sanctum("vault", "restore", str(copy)))
+
+    without = rig.run("curl", "-fsS", f"https://{API}/describe", profile=service)
+
+    assert without.code == 125 and without.folder is None, without
+    for named in (rig.data / "ledger.key", rig.data / "ledger.pub", rig.state / "receipts.jsonl"):
+        assert str(named) in without.errors
+    assert not (rig.data / "ledger.key").exists() and (rig.state / "receipts.jsonl").read_bytes() == chain
+    examined = rig.sanctum("doctor", "--json")
+    keys = [row for row in json.loads(examined.stdout)["findings"] if row["what"].startswith("ledger key")]
+    assert examined.returncode == 3 and [row["health"] for row in keys] == ["bad"], keys
+    assert rig.sanctum("audit", "verify").returncode != 0
+
+    for name in ("ledger.key", "ledger.pub"):
+        (lost / name).rename(rig.data / name)
+    again = rig.run("curl", "-fsS", f"https://{API}/describe", profile=service)
+    assert again.code == 0, again
+    verdicts = rig.expect_ok(rig.sanctum("audit", "verify", "--json")).stdout.decode().splitlines()
+    assert [row["state"] for row in map(json.loads, verdicts)] == ["sealed", "sealed"]

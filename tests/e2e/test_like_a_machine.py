@@ -4,6 +4,7 @@ workspaces of every kind. What a mission takes away has its own twin beside what
 
 import json
 import os
+import shutil
 import subprocess
 import textwrap
 
@@ -79,6 +80,51 @@ def test_a_hook_that_the_agent_adds_is_held_back(rig, service):
     assert (rig.work / "inner/.git" / f"{hook}.sanctum-held").read_text() == "evil\n"
     assert (rig.work / "inner/kept/file").exists(), "what runs never is left alone"
     assert any(hook in held for held in outcome.ended["held_files"]), "the record names it"
+
+
+@pytest.mark.parametrize("home", ["fresh", "kept"])
+def test_name_and_hooks_of_the_users_own_settings_hold_inside_where_init_saw_them(rig, service, home):
+    settings = "[user]\n\tname = Ada\n\temail = ada@example.org\n[core]\n\thooksPath = ~/.githooks\n"
+    rig.write(rig.home / ".gitconfig", settings)
+    rig.write(rig.make("home/.githooks") / "pre-commit", "#!/bin/sh\necho hook ran\n", 0o755)
+    for agent in ("agent", "test"):
+        rig.make(f"state/sanctum/homes/{agent}", 0o700)
+    rig.expect_ok(rig.sanctum("init", "--agent", "generic"))
+    commit = ("git init -q -b main .; date > new; git add new; git commit -q -m new; git log -1 --format=%an; "
+              "echo changed >> ~/.gitconfig || echo cannot change it")
+    line = f'sandbox.home="{home}"'
+
+    inside = script(rig, rig.work / "mission.toml", commit, "-c", line)
+    shutil.rmtree(rig.work / ".git")
+    without = script(rig, service, commit, "-c", line)
+
+    assert inside.code == 0 and inside.text == "Ada\ncannot change it\n" and "hook ran\n" in inside.errors, inside
+    assert (rig.home / ".gitconfig").read_text() == settings
+    assert without.code == 128 and "tell me who you are" in without.errors, without
+    assert "hook ran" not in without.errors
+
+
+def test_a_worktree_is_worked_in_with_the_mount_that_the_launcher_names(rig, service):
+    repository(rig)
+    made = "git commit -q --allow-empty -m first && git worktree add -q ../tree"
+    subprocess.run(["sh", "-c", made], cwd=rig.work, check=True, capture_output=True, env=rig.environment,
+                   **rig.identity.popen)
+    tree, common = rig.home / "tree", rig.work / ".git"
+    commit = "git log -1 --format=%s; git commit -q --allow-empty -m second"
+
+    def run(*options):
+        return rig.run("bash", "-c", commit, profile=service, options=("-v", *options), cwd=tree)
+    without = run()
+    named = f"--mount {common}:{common}"
+    reading = run(*f"{named}:ro".split())
+    writing = run(*named.split())
+
+    assert "not a git repository" in without.errors and f"it is in {common}" in without.errors, without
+    assert f"{named}:ro shows it (without :ro" in without.errors
+    assert reading.code != 0 and reading.text == "first\n" and "Read-only file system" in reading.errors, reading
+    assert writing.code == 0 and writing.text == "first\n", writing
+    for outcome in (reading, writing):
+        assert "no repository here" not in outcome.errors
 
 
 # ---- the usual places -----------------------------------------------------------------------------------------------

@@ -53,7 +53,7 @@ def typed(rig):
 def test_the_five_steps_work_as_they_are_written(rig, typed):
     configuration, mission = shown("toml")
     init, add = next(block for block in shown("sh") if "vault init" in block).split("\n")[:2]
-    run, show, verify = [line.partition("#")[0].strip() for line in shown("sh")[-1].splitlines()]
+    trust, run, show, verify = [line.partition("#")[0].strip() for line in shown("sh")[-1].splitlines()]
     run = run.replace("your-agent", "sh -c 'echo it ran; env'")
     asked = ("(?i)passphrase.*: ", PASSPHRASE)
 
@@ -65,13 +65,17 @@ def test_the_five_steps_work_as_they_are_written(rig, typed):
     checked = typed("sanctum check mission.toml")
     explained = typed("sanctum explain mission.toml GET https://api.github.com/repos/acme/api/issues")
     outside = typed("sanctum explain mission.toml GET https://api.github.com/repos/acme/other/issues")
-    ran = typed(run, (r"\[y/N\] ", "y"), asked)
+    changed = typed(run, (r"\[y/N\] ", "n"))
+    trusted = typed(trust)
+    ran = typed(run, asked)
     receipt = typed(show)
     verified = typed(verify)
 
     assert checked[0] == 0 and "no mistakes" in checked[1], checked
     assert explained[0] == 0 and explained[1].startswith("allow"), explained
     assert outside[0] == 3 and "resource_outside" in outside[1], outside
+    assert changed[0] == 125 and "it ran" not in changed[1], "the text that init pinned is another one"
+    assert trusted[0] == 0, trusted
     assert ran[0] == 0 and "it ran" in ran[1] and "ghp_" not in ran[1], ran
     assert receipt[0] == 0 and "triage-issues" in receipt[1] and "sealed" in receipt[1], receipt
     assert verified[0] == 0 and "sealed" in verified[1], verified

@@ -29,7 +29,7 @@ void require(bool holds) {
 SigningKey make_key() {
     std::string folder = std::filesystem::temp_directory_path() / "ledger-fuzz-XXXXXX";
     require(::mkdtemp(folder.data()) != nullptr);
-    auto key = SigningKey::load_or_create(folder + "/key", folder + "/pub");
+    auto key = SigningKey::load_or_create(folder + "/key", folder + "/pub", folder + "/receipts");
     std::filesystem::remove_all(folder);
     require(key.has_value());
     return *std::move(key);

@@ -33,7 +33,7 @@ struct Place {
         static Place place = [] {
             std::string made = std::filesystem::temp_directory_path() / "pruned-fuzz-XXXXXX";
             require(::mkdtemp(made.data()) != nullptr);
-            auto key = SigningKey::load_or_create(made + "/key", made + "/pub");
+            auto key = SigningKey::load_or_create(made + "/key", made + "/pub", made + "/receipts");
             require(key.has_value());
             return Place{made, *std::move(key)};
         }();

@@ -141,8 +141,10 @@ TEST_F(RunsLater, HeldFilesAreOutOfPlaceUntilAccepted) {
     EXPECT_EQ(text_of(".mcp.json"), "(absent)");
     EXPECT_EQ(text_of(".git/config"), "[core]\n\tbare = false\n\t\n[user]\n\tname = agent\n");
     EXPECT_EQ(changed_since(before), Paths{});
-    EXPECT_EQ(*find_held(workspace_), (Paths{workspace_ + "/.git/config", workspace_ + "/.mcp.json"}));
+    const Paths originals{workspace_ + "/.mcp.json", workspace_ + "/notes", workspace_ + "/.git/config"};
+    EXPECT_EQ(still_held(originals), (Paths{workspace_ + "/.mcp.json", workspace_ + "/.git/config"}));
     ASSERT_TRUE(accept(workspace_ + "/.mcp.json").has_value());
+    EXPECT_EQ(still_held(originals), Paths{workspace_ + "/.git/config"});
     EXPECT_EQ(text_of(".mcp.json"), "{\"new\":1}");
     EXPECT_EQ(accept(workspace_ + "/.mcp.json").error().code, Errc::NotFound);
 }

@@ -27,7 +27,8 @@ Console ConsoleTest::make_console(const std::string& folder) {
 }
 
 std::unique_ptr<ledger::Ledger> ConsoleTest::begin_mission(const std::string& id) {
-    auto key = ledger::SigningKey::load_or_create(console_.places.ledger_key(), console_.places.ledger_public_key());
+    const Places& places = console_.places;
+    auto key = ledger::SigningKey::load_or_create(places.ledger_key(), places.ledger_public_key(), places.receipts());
     SANCTUM_ASSERT(key.has_value());
     const std::string file = R"({"v":1,"mission":")" + id + R"(","name":"triage","agent":"bot","purpose":"p",)" +
                              R"("command":["sh"],"profile_path":"/nowhere.toml","profile_sha256":"",)" +

@@ -172,6 +172,30 @@ TEST_F(Init, ItNeverOverwrites) {
     EXPECT_EQ(run({"init", "--print"}), Exit::Ok);
 }
 
+TEST_F(Init, WhereNoMissionCouldRunNothingIsWrittenAndCheckSaysWhy) {
+    ASSERT_EQ(run({"init", "--print"}), Exit::Ok) << err();
+    const std::string text = out();
+    for (const auto& [home, why] : {std::pair{"/work", "is your home folder (name a folder in it)"},
+                                    {"/work/", "is your home folder"}, {"/work/u", "holds your home folder"}}) {
+        console_.environment["HOME"] = folder_ + home;
+        EXPECT_EQ(run({"init"}), Exit::Failed) << home;
+        EXPECT_THAT(err(), HasSubstr(why));
+        EXPECT_FALSE(std::filesystem::exists(path("mission.toml"))) << home;
+        EXPECT_FALSE(std::filesystem::exists(console_.places.trust())) << home;
+        EXPECT_EQ(run({"init", "--print"}), Exit::Ok) << "for another folder";
+
+        write(path("mission.toml"), text);
+        EXPECT_EQ(run({"check", path("mission.toml")}), Exit::Ok) << err();
+        EXPECT_THAT(out(), HasSubstr("note: it cannot run from this folder: workspace"));
+        EXPECT_THAT(out(), HasSubstr(why));
+        std::filesystem::remove(path("mission.toml"));
+    }
+    console_.environment["HOME"] = folder_ + "/wor";
+    EXPECT_EQ(run({"init"}), Exit::Ok) << err();
+    EXPECT_EQ(run({"check", path("mission.toml")}), Exit::Ok) << err();
+    EXPECT_THAT(out(), Not(HasSubstr("cannot run")));
+}
+
 TEST_F(Init, WhatCannotBeTrustedIsNotLeftBehind) {
     const auto group_writes = std::filesystem::perms::group_all | std::filesystem::perms::others_all;
     std::filesystem::permissions(folder_ + "/work", group_writes, std::filesystem::perm_options::add);
@@ -225,6 +249,41 @@ TEST_F(Init, SettingsThatAreThereAlreadyStay) {
     ASSERT_EQ(run({"init", "--agent", "codex"}), Exit::Ok) << err();
 
     EXPECT_EQ(read(console_.places.state + "/homes/codex/.codex/config.toml"), "model = \"mine\"\n");
+}
+
+TEST_F(Init, GitsSettingsOfTheUserAreReadInsideWithTheFilesThatTheyName) {
+    const std::string home = folder_ + "/home";
+    write(home + "/.gitconfig", "[user]\n\tname = A\n[core]\n\thooksPath = ~/.githooks\n\texcludesFile = ~/none\n");
+    write(home + "/.githooks/pre-commit", "#!/bin/sh\n");
+    write(home + "/.config/git/config", "[init]\n\tdefaultBranch = main\n[core]\n\thooksPath = " + home +
+                                            "/.githooks\n\tattributesFile = ~\n");
+
+    ASSERT_EQ(run({"init"}), Exit::Ok) << err();
+
+    EXPECT_THAT(read(path("mission.toml")),
+                HasSubstr("\nread        = [\"~/.gitconfig\", \"~/.githooks\", \"~/.config/git/config\"]\n"));
+    EXPECT_EQ(run({"check", path("mission.toml")}), Exit::Ok) << err();
+}
+
+TEST_F(Init, SettingsOfGitThatMayHoldASecretStayOutsideUntilTheirOwnerSaysSo) {
+    for (const auto& [line, doubt] : std::vector<std::pair<std::string, std::string>>{
+             {"[credential]\n\thelper = store", "credential.helper"},
+             {"[http \"https://git.example.com\"]\n\textraHeader = Authorization: x", "http.extraheader"},
+             {"[url \"https://me:secret@git.example.com/\"]\n\tinsteadOf = g:", "url.insteadof"},
+             {"[include]\n\tpath = ~/work.gitconfig", "include.path"},
+             {"[user", "~/.gitconfig"}}) {
+        std::filesystem::remove(path("mission.toml"));
+        write(folder_ + "/home/.gitconfig", "[user]\n\tname = A\n" + line + "\n");
+
+        ASSERT_EQ(run({"init"}), Exit::Ok) << err();
+
+        const std::string text = read(path("mission.toml"));
+        EXPECT_THAT(text, Not(HasSubstr("\nread "))) << doubt;
+        EXPECT_THAT(text, HasSubstr("a secret may be in: " + doubt + "."));
+        EXPECT_THAT(text, HasSubstr("\n# read        = [\"~/.gitconfig\"]\n"));
+        EXPECT_THAT(text, Not(HasSubstr("me:secret")));
+        EXPECT_EQ(run({"check", path("mission.toml")}), Exit::Ok) << err();
+    }
 }
 
 TEST_F(Init, ThePathNamesTheFoldersInWhichTheAgentWasFound) {

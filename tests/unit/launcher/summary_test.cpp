@@ -54,6 +54,33 @@ TEST(Ending, ReasonsAreTheWordsOfTheStatusLines) {
     EXPECT_EQ(name_of(failed_to_set_up("").reason), "setup");
 }
 
+TEST(RepositoryOutside, IsNamedWithItsMountWhereItIsOneAndIsNotShown) {
+    std::string folder = testing::TempDir() + "repository-XXXXXX";
+    ASSERT_NE(::mkdtemp(folder.data()), nullptr);
+    const std::string module = folder + "/main/.git/modules/part";
+    std::filesystem::create_directories(module + "/objects");
+    std::filesystem::create_directories(folder + "/main/part");
+    std::filesystem::create_directories(folder + "/keys");
+    profiles::Sandbox sandbox;
+    sandbox.workspace = folder + "/main/part";
+    EXPECT_EQ(repository_outside(sandbox), "") << "nothing is a repository";
+
+    std::ofstream(sandbox.workspace + "/.git") << "gitdir: ../.git/modules/part\n";
+    EXPECT_EQ(repository_outside(sandbox), "") << "it has no HEAD";
+    std::ofstream(module + "/HEAD") << "ref: refs/heads/main\n";
+    EXPECT_THAT(repository_outside(sandbox), HasSubstr("--mount " + module + ":" + module + ":ro shows it"));
+    sandbox.mounts = {{"/elsewhere", folder + "/main/.git", false}};
+    EXPECT_EQ(repository_outside(sandbox), "");
+    sandbox = {};
+    sandbox.workspace = folder + "/main";
+    EXPECT_EQ(repository_outside(sandbox), "") << "`.git` is a folder";
+
+    sandbox.workspace = folder + "/main/part";
+    std::ofstream(sandbox.workspace + "/.git") << "gitdir: " << folder << "/keys\n";
+    EXPECT_EQ(repository_outside(sandbox), "") << "a place that the file's writer would like to see";
+    std::filesystem::remove_all(folder);
+}
+
 TEST(LastLines, SayWhatHappenedWhatWasNotNeededAndWhatIsNext) {
     Counts counts;
     counts.allowed = 12;

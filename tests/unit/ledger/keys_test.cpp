@@ -10,7 +10,7 @@ namespace sanctum::ledger::test {
 namespace {
 
 Result<SigningKey> load(const Scratch& scratch) {
-    return SigningKey::load_or_create(scratch.private_key(), scratch.public_key());
+    return SigningKey::load_or_create(scratch.private_key(), scratch.public_key(), scratch.receipts());
 }
 
 TEST(Keys, ThePairIsMadeOnceAndFoundAgain) {
@@ -65,6 +65,26 @@ TEST(Keys, HalfAPairIsAnErrorThatNamesTheOtherHalf) {
     ASSERT_FALSE(key);
     EXPECT_EQ(key.error().code, Errc::Protocol);
     EXPECT_NE(key.error().what.find(scratch.private_key()), std::string::npos);
+}
+
+TEST(Keys, WhereReceiptsWereSignedWithALostPairNoOtherIsMade) {
+    const Scratch scratch;
+    write(scratch.receipts(), "");
+    ASSERT_TRUE(load(scratch)) << "an empty chain needs no key";
+    std::filesystem::remove_all(std::filesystem::path(scratch.private_key()).parent_path());
+    write(scratch.receipts(), "{}\n");
+
+    const Result<SigningKey> key = load(scratch);
+
+    ASSERT_FALSE(key);
+    EXPECT_EQ(key.error().code, Errc::Protocol);
+    for (const std::string& named : {scratch.private_key(), scratch.public_key(), scratch.receipts()}) {
+        EXPECT_NE(key.error().what.find(named), std::string::npos) << key.error().what;
+    }
+    EXPECT_FALSE(std::filesystem::exists(scratch.private_key()));
+    EXPECT_FALSE(std::filesystem::exists(scratch.public_key()));
+    std::filesystem::remove(scratch.receipts());
+    EXPECT_TRUE(load(scratch)) << "nothing is left that the lost pair signed";
 }
 
 TEST(Keys, APublicKeyOfAnotherPairIsRefused) {

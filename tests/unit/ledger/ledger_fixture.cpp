@@ -19,7 +19,7 @@ Scratch::Scratch() {
 Scratch::~Scratch() { std::filesystem::remove_all(path_); }
 
 SigningKey Scratch::signing_key() const {
-    Result<SigningKey> key = SigningKey::load_or_create(private_key(), public_key());
+    Result<SigningKey> key = SigningKey::load_or_create(private_key(), public_key(), receipts());
     SANCTUM_ASSERT(key.has_value());
     return std::move(key).value();
 }
