@@ -284,11 +284,19 @@ def test_zsh_completes_from_a_file_and_from_source(whole, tmp_path, read):
         shell.type(f"PS1='ready '; unset zle_bracketed_paste; {start}; bindkey '^I' complete-word; print begun$?\n")
         shell.read_until("begun0")
         for typed, shown in [("sanctum pru", "sanctum prune "), ("sanctum audit li", "sanctum audit list "),
-                             ("sanctum-run --profile quicks", "sanctum-run --profile quickstart ")]:
+                             ("sanctum-run --profile quicks", "sanctum-run --profile quickstart "),
+                             ("sanctum-run -- mktem", "sanctum-run -- mktemp "),
+                             ("sanctum-run --ttl 5m -- sanctum audit li", "sanctum-run --ttl 5m -- sanctum audit list ")]:
             shell.read_until("ready ")
             shell.type(typed + "\t")
             shell.read_until(re.escape(shown.removeprefix(typed)))
             shell.type("\x15\n")  # ^U takes the line away
+        # Twins: before `--` there is no command, and behind it our own options are none of the command's.
+        for typed in ("sanctum-run mktem", "sanctum-run -- mktemp --prof"):
+            shell.read_until("ready ")
+            shell.type(typed + "\tend")
+            shell.read_until(re.escape(typed.split()[-1] + "end"))
+            shell.type("\x15\n")
     finally:
         shell.close()
 
