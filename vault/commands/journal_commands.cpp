@@ -3,6 +3,7 @@
 
 #include "base/limits.hpp"
 #include "base/places.hpp"
+#include "vault/commands/command_line.hpp"
 #include "vault/http/provider_client.hpp"
 #include "vault/reaper.hpp"
 #include "vault/retirement.hpp"
@@ -173,7 +174,7 @@ int run_reap_command(int argc, char** argv) {
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
-        return app.exit(error) == 0 ? 0 : 2;
+        return end_at_command_line(app, error);
     }
     const SystemClock clock;
     if (lists_unfinished) return list_unfinished(state, clock);
@@ -220,7 +221,7 @@ int run_leases_command(int argc, char** argv) {
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
-        return app.exit(error) == 0 ? 0 : 2;
+        return end_at_command_line(app, error);
     }
     const Status listed = list(state, lists_all, as_json);
     if (!listed) std::fprintf(stderr, "sanctum leases: %s\n", listed.error().what.c_str());

@@ -307,6 +307,15 @@ TEST_F(StoreCommands, AWrongCommandLineIsExitCode2AndHelpHasAnExample) {
     }
 }
 
+TEST_F(StoreCommands, AUsageErrorNamesProgramAndCommand) {
+    EXPECT_EQ(run({"add"}).errors, "sanctum vault: name is required (sanctum vault add --help)\n");
+    EXPECT_EQ(run({"add", "team", "--replcae"}).errors,
+              "sanctum vault: unknown option `--replcae`: did you mean `--replace`? (sanctum vault add --help)\n");
+    EXPECT_EQ(run({"--frob"}).errors, "sanctum vault: unknown option `--frob` (sanctum vault --help)\n");
+    EXPECT_EQ(run({"list", "--store", ""}).errors,
+              "sanctum vault: --store: its value is empty (sanctum vault list --help)\n");
+}
+
 TEST_F(StoreCommands, ADamagedStoreIsNamedAndNotOverwritten) {
     init_with_key_file();
     std::string bytes = read_file(store(), 65536).value();
