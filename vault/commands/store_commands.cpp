@@ -210,12 +210,9 @@ Status remove_item(const Options& options) {
 
 Status back_up(const Options& options) {
     SANCTUM_TRY(const StoreContext context, StoreContext::choose(options.choice));
-    if (options.dry_run) {
-        SANCTUM_CHECK(load_store(context.path()));
-    } else {
-        SANCTUM_CHECK(back_up_store(context.path(), options.file,
-                                    options.replace ? Existing::Replace : Existing::Refuse));
-    }
+    SANCTUM_CHECK(back_up_store(context.path(), options.file,
+                                options.replace ? Existing::Replace : Existing::Refuse,
+                                options.dry_run ? Change::Leave : Change::Write));
     say(options, "copied " + context.path() + " to " + options.file + " (sealed; it opens as the store does)");
     return {};
 }
