@@ -139,7 +139,7 @@ Status list(const std::string& state, bool lists_all, bool as_json) {
         if (!as_json) std::puts(lists_all ? "No lease is on record." : "No credential is out.");
         return Status();
     };
-    if (::access((state + "/state.db").c_str(), F_OK) != 0) return nothing();  // no vault ever ran here
+    if (::access(Journal::path_in(state).c_str(), F_OK) != 0) return nothing();  // no vault ever ran here
     const SystemClock clock;
     SANCTUM_TRY(Journal journal, Journal::open(state, kJournalBusyTimeout));
     SANCTUM_TRY(const std::vector<std::string> missions, journal.missions());
