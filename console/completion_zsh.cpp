@@ -20,7 +20,7 @@ _sanctum_profiles() {
 }
 )zsh";
 
-// Words behind the first `--` are a command line of their own. _arguments takes that word away and then sees no command.
+// Words behind the first `--` are a command line of their own. _arguments takes that word away and sees no command.
 constexpr const char* kBehindTwoHyphens = R"zsh(    local -i at=${words[(i)--]}
     if (( at < CURRENT )); then
         shift $at words

@@ -167,6 +167,7 @@ private:
         CLI::Option* file = trust->add_option("FILE", trust_.file, "Profile");
         CLI::Option* list = trust->add_flag("--list", trust_.lists, "Print what is trusted");
         CLI::Option* remove = trust->add_option("--remove", trust_.removed, "No longer trust this file");
+        remove->type_name("FILE");
         file->excludes(list)->excludes(remove);
         list->excludes(remove);
         trust->add_flag("--dry-run", trust_.is_dry, "Only say what would be done");

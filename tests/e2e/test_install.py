@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -212,15 +213,16 @@ def test_a_page_of_a_format_has_every_key_of_its_schema(whole, options, page, fi
         assert option in options[command], f"{command} has no {option}"
 
 
-def complete(whole, *words):
-    """What a bash with our script offers for the last of `words`."""
+def complete(whole, *words, cwd=None):
+    """What a bash with our script offers for the last of `words`, which are as typed: with quotes and backslashes."""
     script = whole / "share/bash-completion/completions/sanctum"
-    line = " ".join(f"'{word}'" for word in words)
+    line = shlex.join(words)
     program = (f"PATH={whole}/bin:$PATH; source {script}; COMP_WORDS=({line}); COMP_CWORD={len(words) - 1}\n"
                f"_sanctum_complete {words[0]}; printf '%s\\n' \"${{COMPREPLY[@]}}\"")
-    done = subprocess.run(["bash", "--norc", "-uc", program], capture_output=True, text=True, check=False, cwd=whole)
+    done = subprocess.run(["bash", "--norc", "-uc", program], capture_output=True, text=True, check=False,
+                          cwd=cwd or whole)
     assert done.returncode == 0, done.stderr
-    return set(done.stdout.split())
+    return set(filter(None, done.stdout.split("\n")))
 
 
 def test_bash_completes_commands_options_and_values(whole, options):
@@ -236,6 +238,38 @@ def test_bash_completes_commands_options_and_values(whole, options):
     for path, names in options.items():
         offered = complete(whole, *path.split(), "--")
         assert names - {"--help-all"} <= offered, f"{path}: {names - offered}"
+
+
+def test_bash_completes_a_file_with_blanks_as_one_word(whole, tmp_path):
+    (tmp_path / "my profile.toml").touch()
+    for before in (["sanctum", "check"], ["sanctum", "trust"], ["sanctum", "trust", "--remove"],
+                   ["sanctum-run", "--profile"], ["sanctum-run", "--config"]):
+        for typed in ("my", "my\\ p", '"my p', "'my p"):
+            assert complete(whole, *before, typed, cwd=tmp_path) == {"my profile.toml"}, (before, typed)
+
+    caller = identities.Identity("caller", os.geteuid(), os.getegid())
+    environment = {"PATH": f"{whole}/bin:/usr/bin:/bin", "HOME": str(tmp_path), "TERM": "dumb", "PS1": "ready "}
+    shell = Terminal(["bash", "--norc", "-i"], environment, tmp_path, caller, size=(50, 200))
+    try:
+        shell.type(f"source {shlex.quote(str(whole / 'share/bash-completion/completions/sanctum'))}; echo begun$?\n")
+        shell.read_until("begun0")
+        for typed in ("my", "my\\ p"):
+            shell.read_until("ready ")
+            shell.type(f"sanctum check {typed}\t")
+            shell.read_until(re.escape("sanctum check my\\ profile.toml "))
+            shell.type("\x15\n")
+    finally:
+        shell.close()
+
+
+def test_bash_offers_for_an_argument_only_what_may_stand_at_its_place(whole):
+    for path in (["sanctum", "explain"], ["sanctum", "explain", "--ref", "main"], ["sanctum", "trust", "--remove"]):
+        assert complete(whole, *path, "sha") == {"share"}, path
+    for path in (["sanctum", "explain", "mission.toml"], ["sanctum", "connect"], ["sanctum", "show", "last"],
+                 ["sanctum", "completion", "bash"], ["sanctum", "explain", "mission.toml", "--ref"],
+                 ["sanctum", "vault", "add"]):
+        assert complete(whole, *path, "") == set(), path
+    assert complete(whole, "sanctum", "audit", "verify", "last", "la") == {"last"}, "this one takes several"
 
 
 def test_bash_is_offered_nothing_that_a_program_would_refuse(whole, options):
@@ -267,6 +301,12 @@ def test_fish_completes_commands_options_and_values(whole):
     assert offered("sanctum init --agent c") == {"claude", "codex"}
     assert "quickstart" in offered("sanctum-run --profile quick") and "share/" in offered("sanctum-run --profile sha")
     assert "quickstart" in offered("sanctum check quick")
+    for line in ("sanctum explain sha", "sanctum explain --ref main sha", "sanctum trust --remove sha"):
+        assert offered(line) == {"share/"}, line
+    for line in ("sanctum connect ", "sanctum explain mission.toml ", "sanctum show last ", "sanctum completion bash ",
+                 "sanctum vault add ", "sanctum explain mission.toml --ref "):
+        assert offered(line) == set(), line
+    assert offered("sanctum audit verify last la") == {"last"}, "this one takes several"
     listed = offered("sanctum audit list --")
     assert {"--agent", "--since"} <= listed and "--ttl" not in listed
 
@@ -286,7 +326,7 @@ def test_zsh_completes_from_a_file_and_from_source(whole, tmp_path, read):
         for typed, shown in [("sanctum pru", "sanctum prune "), ("sanctum audit li", "sanctum audit list "),
                              ("sanctum-run --profile quicks", "sanctum-run --profile quickstart "),
                              ("sanctum-run -- mktem", "sanctum-run -- mktemp "),
-                             ("sanctum-run --ttl 5m -- sanctum audit li", "sanctum-run --ttl 5m -- sanctum audit list ")]:
+                             ("sanctum-run --ttl 5m -- sanctum aud", "sanctum-run --ttl 5m -- sanctum audit ")]:
             shell.read_until("ready ")
             shell.type(typed + "\t")
             shell.read_until(re.escape(shown.removeprefix(typed)))
@@ -295,7 +335,7 @@ def test_zsh_completes_from_a_file_and_from_source(whole, tmp_path, read):
         for typed in ("sanctum-run mktem", "sanctum-run -- mktemp --prof"):
             shell.read_until("ready ")
             shell.type(typed + "\tend")
-            shell.read_until(re.escape(typed.split()[-1] + "end"))
+            shell.read_until(re.escape(typed.split()[-1]) + "\a*end")
             shell.type("\x15\n")
     finally:
         shell.close()
