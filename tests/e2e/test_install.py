@@ -354,8 +354,36 @@ def test_units_name_programs_of_this_prefix(whole):
     for unit in ("lib/systemd/system/sanctum-reap.service", "lib/systemd/system/sanctum-recover.service",
                  "share/systemd/user/sanctum-reap.service"):
         text = (whole / unit).read_text()
-        program, = re.findall(r"^ExecStart=(\S+) reap$", text, re.MULTILINE)
+        program, = re.findall(r'^ExecStart="(.+)" reap$', text, re.MULTILINE)
         assert Path(program) == whole / "bin/sanctum" and os.access(program, os.X_OK)
+
+
+def test_units_start_programs_of_a_prefix_with_blanks_and_percent_signs(whole):
+    """Asked of systemd itself, which also says so where the program is gone."""
+    identities.require_program("systemd-analyze")
+    prefix = install(whole.parent / "pre  fix %h $HOME")
+
+    def verify():
+        return subprocess.run(["systemd-analyze", "verify", "--man=no", *prefix.rglob("*.service")],
+                              capture_output=True, text=True, check=False)
+    assert len(list(prefix.rglob("*.service"))) == 3
+    started = verify()
+    assert started.returncode == 0 and "sanctum" not in started.stderr, started
+    (prefix / "bin/sanctum").unlink()
+    assert f"{prefix}/bin/sanctum is not executable" in verify().stderr
+
+
+def test_installations_at_the_same_time_keep_to_their_own_prefix(whole):
+    """Everything that names the prefix is written when it is installed, in the one build folder."""
+    prefixes = [whole.parent / f"prefix-{number}" for number in range(3)]
+    commands = [["cmake", "--install", BUILD, "--prefix", prefix, "--component", "sanctum"] for prefix in prefixes]
+    running = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for command in commands]
+
+    assert [process.wait() for process in running] == [0, 0, 0]
+
+    for prefix in prefixes:
+        fitted = [*prefix.rglob("*.service"), prefix / "share/sanctum/apparmor/sanctum-run"]
+        assert len(fitted) == 4 and all(f"{prefix}/" in path.read_text() for path in fitted)
 
 
 def test_the_apparmor_profile_names_every_program_that_is_installed(whole):
@@ -406,7 +434,7 @@ def test_units_of_users_and_completions_lie_where_they_are_looked_for(tmp_path, 
                  if path.parent.name != "system"]
         assert len(found) == 1 and str(found[0].parent) in places, (found, places)
     service, = (path for path in there_and_below.rglob("sanctum-reap.service") if path.parent.name == "user")
-    assert f"\nExecStart={there}/bin/sanctum reap\n" in service.read_text()
+    assert f'\nExecStart="{there}/bin/sanctum" reap\n' in service.read_text()
 
 
 def test_the_container_recipe_uses_what_exists(whole):
