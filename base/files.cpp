@@ -71,7 +71,7 @@ Status sync_path(const std::string& path) {
 Status write_file_atomically(const std::string& path, std::string_view bytes, mode_t mode, AfterCrash after_crash) {
     const std::string temporary = path + ".new-" + wire::to_hex(random_bytes(6));
     UniqueFd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
-    if (!fd) return io_error("create " + temporary);
+    if (!fd) return io_error("create " + path);
     Status written = write_all(fd.get(), bytes);
     if (written && after_crash != AfterCrash::Anything && ::fsync(fd.get()) != 0) written = io_error("fsync");
     fd.reset();

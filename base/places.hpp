@@ -32,7 +32,6 @@ struct Places {
     [[nodiscard]] std::string ledger_public_key() const { return data + "/ledger.pub"; }
     [[nodiscard]] std::string missions() const { return state + "/missions"; }
     [[nodiscard]] std::string mission(const std::string& id) const { return state + "/missions/" + id; }
-    [[nodiscard]] std::string state_database() const { return state + "/state.db"; }
     [[nodiscard]] std::string trust() const { return state + "/trust.json"; }
     [[nodiscard]] std::string receipts() const { return state + "/receipts.jsonl"; }
     [[nodiscard]] std::string pruned() const { return state + "/pruned.jsonl"; }

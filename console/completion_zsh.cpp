@@ -20,6 +20,16 @@ _sanctum_profiles() {
 }
 )zsh";
 
+// Words behind the first `--` are a command line of their own. _arguments takes that word away and sees no command.
+constexpr const char* kBehindTwoHyphens = R"zsh(    local -i at=${words[(i)--]}
+    if (( at < CURRENT )); then
+        shift $at words
+        (( CURRENT -= at ))
+        _normal
+        return
+    fi
+)zsh";
+
 // Inside single quotes; `[`, `]` and `:` would end a description of _arguments.
 std::string escaped(const std::string& text) {
     std::string out;
@@ -77,9 +87,8 @@ std::string argument_lines(const CommandFacts& command) {
 
 void write_function(std::string& out, const CommandFacts& command, const std::string& path) {
     if (command.commands.empty()) {
-        const bool runs = command.name == "sanctum-run";
-        out += function_name(path) + "() {\n    _arguments -s" + option_lines(command) + argument_lines(command) +
-               (runs ? " \\\n        '*::command:_normal'" : "") + "\n}\n";
+        out += function_name(path) + "() {\n" + (command.name == "sanctum-run" ? kBehindTwoHyphens : "") +
+               "    _arguments -s" + option_lines(command) + argument_lines(command) + "\n}\n";
         return;
     }
     std::string rows;

@@ -2,9 +2,10 @@
 // The command line of `sanctum`: the only file that knows CLI11. Each command has an example in its --help.
 #include "base/build_id.hpp"
 #include "base/command_line/describe.hpp"
+#include "base/command_line/mistake.hpp"
+#include "base/nearest.hpp"
 #include "console/commands.hpp"
 #include "ledger/printable.hpp"
-#include "profiles/schema/diagnostics.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -61,6 +62,7 @@ public:
         add_account_commands();
         add_writing_commands();
         add_vault();
+        refuse_empty_values(app_);
     }
 
     Exit run(std::vector<std::string> arguments) {
@@ -73,12 +75,9 @@ public:
         } catch (const CLI::Success& asked_for_help) {
             return app_.exit(asked_for_help, console_.out, console_.err) == 0 ? Exit::Ok : Exit::Usage;
         } catch (const CLI::ParseError& error) {
-            std::string named = "sanctum";
-            for (const CLI::App* at = &app_; !at->get_subcommands().empty();) {
-                at = at->get_subcommands().front();
-                named += " " + at->get_name();
-            }
-            return fail(console_, ledger::printable(error.what()) + " (" + named + " --help)", Exit::Usage);
+            return fail(console_,
+                        ledger::printable(describe_mistake(app_, error)) + " (" + parsed_command(app_) + " --help)",
+                        Exit::Usage);
         }
         return chosen_ ? chosen_() : Exit::Usage;
     }
@@ -97,7 +96,7 @@ private:
             }
             if (names.empty() || word.starts_with('-')) return {};
             if (named == nullptr) {
-                const std::string near = profiles::nearest(word, names);
+                const std::string near = nearest(word, names);
                 return "unknown command '" + ledger::printable(word) + "' (" +
                        (near.empty() ? "" : "did you mean `" + near + "`? ") + path + " --help lists them)";
             }
@@ -168,6 +167,7 @@ private:
         CLI::Option* file = trust->add_option("FILE", trust_.file, "Profile");
         CLI::Option* list = trust->add_flag("--list", trust_.lists, "Print what is trusted");
         CLI::Option* remove = trust->add_option("--remove", trust_.removed, "No longer trust this file");
+        remove->type_name("FILE");
         file->excludes(list)->excludes(remove);
         list->excludes(remove);
         trust->add_flag("--dry-run", trust_.is_dry, "Only say what would be done");

@@ -6,6 +6,9 @@ get_filename_component(SANCTUM_PREFIX "${CMAKE_INSTALL_PREFIX}" ABSOLUTE)
 string(REGEX REPLACE "([][{}*?^\"\\\\])" "\\\\\\1" SANCTUM_APPARMOR_PREFIX "${SANCTUM_PREFIX}")
 configure_file("${SANCTUM_TEMPLATES}/apparmor/sanctum-run.in" "${SANCTUM_FITTED}/apparmor/sanctum-run" @ONLY)
 
+# In quotes blanks are the path's own, and %% is a % (systemd.unit(5), specifiers). systemd runs no program whose path
+# has a quote or a \ in it.
+string(REPLACE "%" "%%" SANCTUM_UNIT_PREFIX "${SANCTUM_PREFIX}")
 foreach(unit sanctum-reap.service sanctum-recover.service)
   configure_file("${SANCTUM_TEMPLATES}/systemd/${unit}.in" "${SANCTUM_FITTED}/system/${unit}" @ONLY)
 endforeach()

@@ -214,7 +214,7 @@ Journal::~Journal() = default;
 
 Result<Journal> Journal::open(const std::string& state_folder, std::chrono::milliseconds busy_timeout) {
     SANCTUM_CHECK(make_folders(state_folder, 0700));
-    const std::string path = state_folder + "/state.db";
+    const std::string path = path_in(state_folder);
     // One at a time: SQLite does not wait for another process that switches the same new file to WAL.
     SANCTUM_TRY(const UniqueFd turn, lock_file(vault_lock_path(state_folder, "journal"), Wait::Yes));
     SANCTUM_CHECK(make_private_file(path));

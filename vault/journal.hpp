@@ -70,7 +70,9 @@ struct MissionRow {
 /// An open journal. Move-only, single thread.
 class Journal {
 public:
-    /// Opens or makes `state_folder`/state.db (0600). Errors: Unsupported (newer version), Protocol (damaged: nothing
+    /// The file of a state folder's journal; where it is absent no vault ever ran.
+    [[nodiscard]] static std::string path_in(const std::string& state_folder) { return state_folder + "/state.db"; }
+    /// Opens or makes that file (0600). Errors: Unsupported (newer version), Protocol (damaged: nothing
     /// is changed), Timeout (another process holds it), Io. All name the file.
     [[nodiscard]] static Result<Journal> open(const std::string& state_folder,
                                               std::chrono::milliseconds busy_timeout);

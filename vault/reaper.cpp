@@ -124,7 +124,7 @@ Result<ReapReport> reap(const std::string& state_folder, const std::string& only
                         const GiveBack& give_back, const std::function<void(const LeaseRow&)>& on_end) {
     if (!only.empty() && !is_ulid(only)) return Error{Errc::InvalidProfile, "`" + only + "` is not a mission id"};
     ReapReport report;
-    if (::access((state_folder + "/state.db").c_str(), F_OK) != 0) return report;  // no vault ever ran here
+    if (::access(Journal::path_in(state_folder).c_str(), F_OK) != 0) return report;  // no vault ever ran here
     SANCTUM_TRY(Journal journal, Journal::open(state_folder, kJournalBusyTimeout));
     // All of them, page by page: missions whose credentials nobody can take back stay unsettled for hours, and must not
     // hide the later ones.
@@ -151,7 +151,7 @@ Result<LeaseRow> forget_lease(const std::string& state_folder, const std::string
     if (!is_ulid(mission)) return Error{Errc::InvalidProfile, "`" + mission + "` is not a mission id"};
     const std::string name = mission + "/" + lease;
     const Error missing{Errc::NotFound, name + " is not on record (see `sanctum leases`)"};
-    if (::access((state_folder + "/state.db").c_str(), F_OK) != 0) return missing;
+    if (::access(Journal::path_in(state_folder).c_str(), F_OK) != 0) return missing;
     SANCTUM_TRY(Journal journal, Journal::open(state_folder, kJournalBusyTimeout));
     SANCTUM_TRY(const std::vector<MissionRow> missions, journal.unsettled_missions(mission, 1));
     if (missions.empty()) return missing;
@@ -178,11 +178,12 @@ Result<LeaseRow> forget_lease(const std::string& state_folder, const std::string
 
 Result<std::vector<std::string>> unfinished_missions(const std::string& state_folder, const Clock& clock) {
     std::vector<std::string> unfinished;
-    if (::access((state_folder + "/state.db").c_str(), F_OK) != 0) return unfinished;
+    if (::access(Journal::path_in(state_folder).c_str(), F_OK) != 0) return unfinished;
     SANCTUM_TRY(Journal journal, Journal::open(state_folder, kJournalBusyTimeout));
     SANCTUM_TRY(const std::vector<MissionRow> missions, journal.unsettled_missions("", kUnfinishedMissionsMax));
     if (missions.size() == kUnfinishedMissionsMax) {
-        return Error{Errc::Limit, "too many unsettled missions in " + state_folder + "/state.db (run `sanctum reap`)"};
+        return Error{Errc::Limit,
+                     "too many unsettled missions in " + Journal::path_in(state_folder) + " (run `sanctum reap`)"};
     }
     for (const MissionRow& mission : missions) {
         SANCTUM_TRY(std::vector<LeaseRow> leases, journal.leases_of(mission.mission));

@@ -61,7 +61,7 @@ private:
 /// nothing of the store.
 class ReaperKey {
 public:
-    /// Reads the key, or makes it where there is none; two that make it at once get the same. Errors: NotPermitted
+    /// Reads the key, or makes it where there is none; two that make it at once get the same. Errors: Unsupported
     /// (others may read the file), Protocol (no key), Io.
     [[nodiscard]] static Result<ReaperKey> open(const std::string& state_folder);
 

@@ -23,15 +23,16 @@ std::string folder_of(const std::string& path) {
 }
 
 // A file that decides about credentials belongs to us (or root), and nobody else may write it; a key nobody else reads.
+// Never NotPermitted: that is a locked store, which unlocking helps.
 Status check_ownership(int fd, const std::string& path, mode_t forbidden) {
     struct stat status {};
     if (::fstat(fd, &status) != 0) return io_error(path);
-    if (!S_ISREG(status.st_mode)) return Error{Errc::NotPermitted, path + ": not a regular file"};
+    if (!S_ISREG(status.st_mode)) return Error{Errc::Unsupported, path + ": not a regular file"};
     if (status.st_uid != ::geteuid() && status.st_uid != 0) {
-        return Error{Errc::NotPermitted, path + ": belongs to another user (chown it or name another file)"};
+        return Error{Errc::Unsupported, path + ": belongs to another user (chown it or name another file)"};
     }
     if ((status.st_mode & forbidden) != 0) {
-        return Error{Errc::NotPermitted, path + ": open to others (chmod 600 " + path + ")"};
+        return Error{Errc::Unsupported, path + ": open to others (chmod 600 " + path + ")"};
     }
     return {};
 }
@@ -57,6 +58,25 @@ Result<UniqueFd> lock_store(const std::string& path) {
 
 // The file that parse_store took apart.
 std::string file_bytes(const SealedBytes& sealed) { return sealed.prefix + sealed.nonce + sealed.sealed; }
+
+// Whether the store at `path` may be written to `copy`, which is not the store.
+Status check_copy(const std::string& path, const std::string& copy, Existing existing) {
+    struct stat ours {};
+    struct stat theirs {};
+    if (::stat(path.c_str(), &ours) != 0) return io_error(path);
+    if (::lstat(copy.c_str(), &theirs) == 0) {
+        if (ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino) {
+            return Error{Errc::Denied, copy + ": this is the store itself; name another file"};
+        }
+        if (existing == Existing::Refuse || !S_ISREG(theirs.st_mode)) {
+            return Error{Errc::Denied, copy + ": is there already; it is not overwritten (name a new file" +
+                                           (S_ISREG(theirs.st_mode) ? ", or add --replace)" : ")")};
+        }
+    }
+    const std::string folder = folder_of(copy);
+    if (::access((folder + "/.").c_str(), W_OK | X_OK) != 0) return io_error(copy + ": folder " + folder);
+    return {};
+}
 
 }  // namespace
 
@@ -108,21 +128,10 @@ Status change_store(const std::string& path, const LockedBytes& data_key,
     return write_file_atomically(path, bytes, 0600);
 }
 
-Status back_up_store(const std::string& path, const std::string& copy, Existing existing) {
+Status back_up_store(const std::string& path, const std::string& copy, Existing existing, Change wanted) {
     SANCTUM_TRY(const SealedBytes sealed, load_store(path));
-    struct stat ours {};
-    struct stat theirs {};
-    if (::stat(path.c_str(), &ours) != 0) return io_error(path);
-    if (::lstat(copy.c_str(), &theirs) == 0) {
-        if (ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino) {
-            return Error{Errc::Denied, copy + ": this is the store itself; name another file"};
-        }
-        if (existing == Existing::Refuse || !S_ISREG(theirs.st_mode)) {
-            return Error{Errc::Denied, copy + ": is there already; it is not overwritten (name a new file" +
-                                           (S_ISREG(theirs.st_mode) ? ", or add --replace)" : ")")};
-        }
-    }
-    return write_file_atomically(copy, file_bytes(sealed), 0600);
+    SANCTUM_CHECK(check_copy(path, copy, existing));
+    return wanted == Change::Leave ? Status() : write_file_atomically(copy, file_bytes(sealed), 0600);
 }
 
 Result<std::string> restore_store(const std::string& path, const SealedBytes& sealed, Existing existing,

@@ -13,7 +13,7 @@
 namespace sanctum::vault {
 
 /// Reads and checks the file; nothing is opened yet. Errors (all name the file and the remedy): NotFound (there is no
-/// store), Protocol (damaged), Unsupported (newer version), NotPermitted (others may write it), Io.
+/// store), Protocol (damaged), Unsupported (newer version, no regular file, or one that others may write), Io.
 [[nodiscard]] Result<SealedBytes> load_store(const std::string& path);
 
 /// What a new store is opened with; one of them at least.
@@ -36,16 +36,17 @@ enum class Change { Write, Leave };
 /// Whether a file that is there already may give way.
 enum class Existing { Refuse, Replace };
 
-/// Copies the store to `copy` (0600) as it is: sealed bytes, nothing is opened. Errors: as load_store; Denied (`copy`
-/// is there, or is the store itself).
-[[nodiscard]] Status back_up_store(const std::string& path, const std::string& copy, Existing existing);
+/// Copies the store to `copy` (0600) as it is: sealed bytes, nothing is opened. Where Leave is wanted everything is
+/// checked and nothing written. Errors: as load_store; Denied (`copy` is there, or is the store itself), Io (also: its
+/// folder is not there or not ours to write).
+[[nodiscard]] Status back_up_store(const std::string& path, const std::string& copy, Existing existing, Change wanted);
 
 /// Puts `sealed` at `path`. A store that is there already stays beside it under a name of its own; gives that name, or
 /// an empty one. It may be damaged: it is not read. Errors: Denied (there is one, and Existing::Refuse), Io.
 [[nodiscard]] Result<std::string> restore_store(const std::string& path, const SealedBytes& sealed, Existing existing,
                                                 WallTime now);
 
-/// The 32 bytes of a key file. Errors: NotFound, NotPermitted (others may read it, or it is another user's), Protocol
+/// The 32 bytes of a key file. Errors: NotFound, Unsupported (others may read it, or it is another user's), Protocol
 /// (not 32 bytes), Io.
 [[nodiscard]] Result<LockedBytes> load_key_file(const std::string& path);
 

@@ -4,8 +4,10 @@
 
 #include "base/build_id.hpp"
 #include "base/command_line/describe.hpp"
+#include "base/command_line/mistake.hpp"
 #include "base/wire/archive.hpp"
 #include "launcher/run/exit_codes.hpp"
+#include "profiles/schema/diagnostics.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -69,8 +71,9 @@ std::string help_text(const CLI::App& app) {
     return text;
 }
 
-ParsedOptions mistake(std::string text) {
-    return {std::nullopt, "sanctum-run: " + std::move(text) + "\nTry 'sanctum-run --help'.\n", kExitSetupFailed};
+ParsedOptions mistake(const std::string& text) {
+    return {std::nullopt, "sanctum-run: " + profiles::printable(text) + "\nTry 'sanctum-run --help'.\n",
+            kExitSetupFailed};
 }
 
 }  // namespace
@@ -88,6 +91,7 @@ ParsedOptions parse_options(std::span<const std::string> arguments) {
     describe(app, options, is_quiet, is_verbose);
     app.set_version_flag("--version", std::string("sanctum-run ") + version());
     app.footer(kFooter);
+    refuse_empty_values(app);
     if (ours == std::vector<std::string>{kDescribeOption}) {
         return {std::nullopt, wire::to_json(describe_command_line(app)) + "\n", 0};
     }
@@ -98,9 +102,9 @@ ParsedOptions parse_options(std::span<const std::string> arguments) {
     } catch (const CLI::CallForVersion&) {
         return {std::nullopt, app.version() + "\n", 0};
     } catch (const CLI::ExtrasError& error) {
-        return mistake(std::string(error.what()) + " (the command goes behind `--`)");
+        return mistake(describe_mistake(app, error) + " (the command goes behind `--`)");
     } catch (const CLI::ParseError& error) {
-        return mistake(error.what());
+        return mistake(describe_mistake(app, error));
     }
     if (is_quiet && is_verbose) return mistake("-q and -v exclude each other");
     options.talk = is_quiet ? Talk::Quiet : is_verbose ? Talk::Verbose : Talk::Normal;

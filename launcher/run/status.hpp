@@ -31,7 +31,6 @@ private:
 class Speaker {
 public:
     explicit Speaker(Talk talk);
-    [[nodiscard]] bool is_talking() const { return is_talking_; }
     /// `sanctum-run: TEXT`; shown always. `text` may have several lines.
     void error(std::string_view text) const;
     /// `sanctum-run: TEXT`, where lines are wanted.

@@ -78,7 +78,4 @@ private:
 /// `did you mean `x`?` when a candidate is near, else `one of: a, b, c` (bounded), else empty.
 [[nodiscard]] std::string suggest(std::string_view word, const std::vector<std::string>& candidates);
 
-/// The nearest candidate by edit distance, empty when none is near.
-[[nodiscard]] std::string nearest(std::string_view word, const std::vector<std::string>& candidates);
-
 }  // namespace sanctum::profiles

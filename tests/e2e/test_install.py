@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -212,15 +213,16 @@ def test_a_page_of_a_format_has_every_key_of_its_schema(whole, options, page, fi
         assert option in options[command], f"{command} has no {option}"
 
 
-def complete(whole, *words):
-    """What a bash with our script offers for the last of `words`."""
+def complete(whole, *words, cwd=None):
+    """What a bash with our script offers for the last of `words`, which are as typed: with quotes and backslashes."""
     script = whole / "share/bash-completion/completions/sanctum"
-    line = " ".join(f"'{word}'" for word in words)
+    line = shlex.join(words)
     program = (f"PATH={whole}/bin:$PATH; source {script}; COMP_WORDS=({line}); COMP_CWORD={len(words) - 1}\n"
                f"_sanctum_complete {words[0]}; printf '%s\\n' \"${{COMPREPLY[@]}}\"")
-    done = subprocess.run(["bash", "--norc", "-uc", program], capture_output=True, text=True, check=False, cwd=whole)
+    done = subprocess.run(["bash", "--norc", "-uc", program], capture_output=True, text=True, check=False,
+                          cwd=cwd or whole)
     assert done.returncode == 0, done.stderr
-    return set(done.stdout.split())
+    return set(filter(None, done.stdout.split("\n")))
 
 
 def test_bash_completes_commands_options_and_values(whole, options):
@@ -236,6 +238,38 @@ def test_bash_completes_commands_options_and_values(whole, options):
     for path, names in options.items():
         offered = complete(whole, *path.split(), "--")
         assert names - {"--help-all"} <= offered, f"{path}: {names - offered}"
+
+
+def test_bash_completes_a_file_with_blanks_as_one_word(whole, tmp_path):
+    (tmp_path / "my profile.toml").touch()
+    for before in (["sanctum", "check"], ["sanctum", "trust"], ["sanctum", "trust", "--remove"],
+                   ["sanctum-run", "--profile"], ["sanctum-run", "--config"]):
+        for typed in ("my", "my\\ p", '"my p', "'my p"):
+            assert complete(whole, *before, typed, cwd=tmp_path) == {"my profile.toml"}, (before, typed)
+
+    caller = identities.Identity("caller", os.geteuid(), os.getegid())
+    environment = {"PATH": f"{whole}/bin:/usr/bin:/bin", "HOME": str(tmp_path), "TERM": "dumb", "PS1": "ready "}
+    shell = Terminal(["bash", "--norc", "-i"], environment, tmp_path, caller, size=(50, 200))
+    try:
+        shell.type(f"source {shlex.quote(str(whole / 'share/bash-completion/completions/sanctum'))}; echo begun$?\n")
+        shell.read_until("begun0")
+        for typed in ("my", "my\\ p"):
+            shell.read_until("ready ")
+            shell.type(f"sanctum check {typed}\t")
+            shell.read_until(re.escape("sanctum check my\\ profile.toml "))
+            shell.type("\x15\n")
+    finally:
+        shell.close()
+
+
+def test_bash_offers_for_an_argument_only_what_may_stand_at_its_place(whole):
+    for path in (["sanctum", "explain"], ["sanctum", "explain", "--ref", "main"], ["sanctum", "trust", "--remove"]):
+        assert complete(whole, *path, "sha") == {"share"}, path
+    for path in (["sanctum", "explain", "mission.toml"], ["sanctum", "connect"], ["sanctum", "show", "last"],
+                 ["sanctum", "completion", "bash"], ["sanctum", "explain", "mission.toml", "--ref"],
+                 ["sanctum", "vault", "add"]):
+        assert complete(whole, *path, "") == set(), path
+    assert complete(whole, "sanctum", "audit", "verify", "last", "la") == {"last"}, "this one takes several"
 
 
 def test_bash_is_offered_nothing_that_a_program_would_refuse(whole, options):
@@ -267,6 +301,12 @@ def test_fish_completes_commands_options_and_values(whole):
     assert offered("sanctum init --agent c") == {"claude", "codex"}
     assert "quickstart" in offered("sanctum-run --profile quick") and "share/" in offered("sanctum-run --profile sha")
     assert "quickstart" in offered("sanctum check quick")
+    for line in ("sanctum explain sha", "sanctum explain --ref main sha", "sanctum trust --remove sha"):
+        assert offered(line) == {"share/"}, line
+    for line in ("sanctum connect ", "sanctum explain mission.toml ", "sanctum show last ", "sanctum completion bash ",
+                 "sanctum vault add ", "sanctum explain mission.toml --ref "):
+        assert offered(line) == set(), line
+    assert offered("sanctum audit verify last la") == {"last"}, "this one takes several"
     listed = offered("sanctum audit list --")
     assert {"--agent", "--since"} <= listed and "--ttl" not in listed
 
@@ -284,11 +324,19 @@ def test_zsh_completes_from_a_file_and_from_source(whole, tmp_path, read):
         shell.type(f"PS1='ready '; unset zle_bracketed_paste; {start}; bindkey '^I' complete-word; print begun$?\n")
         shell.read_until("begun0")
         for typed, shown in [("sanctum pru", "sanctum prune "), ("sanctum audit li", "sanctum audit list "),
-                             ("sanctum-run --profile quicks", "sanctum-run --profile quickstart ")]:
+                             ("sanctum-run --profile quicks", "sanctum-run --profile quickstart "),
+                             ("sanctum-run -- mktem", "sanctum-run -- mktemp "),
+                             ("sanctum-run --ttl 5m -- sanctum aud", "sanctum-run --ttl 5m -- sanctum audit ")]:
             shell.read_until("ready ")
             shell.type(typed + "\t")
             shell.read_until(re.escape(shown.removeprefix(typed)))
             shell.type("\x15\n")  # ^U takes the line away
+        # Twins: before `--` there is no command, and behind it our own options are none of the command's.
+        for typed in ("sanctum-run mktem", "sanctum-run -- mktemp --prof"):
+            shell.read_until("ready ")
+            shell.type(typed + "\tend")
+            shell.read_until(re.escape(typed.split()[-1]) + "\a*end")
+            shell.type("\x15\n")
     finally:
         shell.close()
 
@@ -306,8 +354,36 @@ def test_units_name_programs_of_this_prefix(whole):
     for unit in ("lib/systemd/system/sanctum-reap.service", "lib/systemd/system/sanctum-recover.service",
                  "share/systemd/user/sanctum-reap.service"):
         text = (whole / unit).read_text()
-        program, = re.findall(r"^ExecStart=(\S+) reap$", text, re.MULTILINE)
+        program, = re.findall(r'^ExecStart="(.+)" reap$', text, re.MULTILINE)
         assert Path(program) == whole / "bin/sanctum" and os.access(program, os.X_OK)
+
+
+def test_units_start_programs_of_a_prefix_with_blanks_and_percent_signs(whole):
+    """Asked of systemd itself, which also says so where the program is gone."""
+    identities.require_program("systemd-analyze")
+    prefix = install(whole.parent / "pre  fix %h $HOME")
+
+    def verify():
+        return subprocess.run(["systemd-analyze", "verify", "--man=no", *prefix.rglob("*.service")],
+                              capture_output=True, text=True, check=False)
+    assert len(list(prefix.rglob("*.service"))) == 3
+    started = verify()
+    assert started.returncode == 0 and "sanctum" not in started.stderr, started
+    (prefix / "bin/sanctum").unlink()
+    assert f"{prefix}/bin/sanctum is not executable" in verify().stderr
+
+
+def test_installations_at_the_same_time_keep_to_their_own_prefix(whole):
+    """Everything that names the prefix is written when it is installed, in the one build folder."""
+    prefixes = [whole.parent / f"prefix-{number}" for number in range(3)]
+    commands = [["cmake", "--install", BUILD, "--prefix", prefix, "--component", "sanctum"] for prefix in prefixes]
+    running = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for command in commands]
+
+    assert [process.wait() for process in running] == [0, 0, 0]
+
+    for prefix in prefixes:
+        fitted = [*prefix.rglob("*.service"), prefix / "share/sanctum/apparmor/sanctum-run"]
+        assert len(fitted) == 4 and all(f"{prefix}/" in path.read_text() for path in fitted)
 
 
 def test_the_apparmor_profile_names_every_program_that_is_installed(whole):
@@ -358,7 +434,7 @@ def test_units_of_users_and_completions_lie_where_they_are_looked_for(tmp_path, 
                  if path.parent.name != "system"]
         assert len(found) == 1 and str(found[0].parent) in places, (found, places)
     service, = (path for path in there_and_below.rglob("sanctum-reap.service") if path.parent.name == "user")
-    assert f"\nExecStart={there}/bin/sanctum reap\n" in service.read_text()
+    assert f'\nExecStart="{there}/bin/sanctum" reap\n' in service.read_text()
 
 
 def test_the_container_recipe_uses_what_exists(whole):

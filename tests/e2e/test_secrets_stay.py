@@ -16,8 +16,6 @@ import processes
 from process_memory import memory_of
 from test_vaults import WAIT, app_key, auth0, auth0_process, github, operator  # noqa: F401
 
-CLIENT_SECRET = b"client-canary-3f1a77"
-
 
 @pytest.fixture
 def mission(rig, operator):  # noqa: F811

@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass, field
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
@@ -80,7 +79,3 @@ def make(name):
 
 def unmake(sandbox):
     shutil.rmtree(sandbox.folder, ignore_errors=True)
-
-
-def temporary_name(prefix):
-    return os.path.join(tempfile.gettempdir(), f"{prefix}-{os.getpid()}")

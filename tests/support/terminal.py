@@ -56,9 +56,6 @@ class Terminal:
         self.seen = unread[found.end():]
         return found
 
-    def foreground_group(self):
-        return os.tcgetpgrp(self.master)
-
     def hang_up(self):
         os.close(self.master)
         self.master = -1

@@ -7,6 +7,7 @@
 #include "base/wire/archive.hpp"
 #include "profiles/schema/consent_record.hpp"
 #include "vault/changing_item.hpp"
+#include "vault/commands/command_line.hpp"
 #include "vault/commands/connect_plan.hpp"
 #include "vault/commands/consent_flows.hpp"
 #include "vault/mission_lock.hpp"
@@ -396,7 +397,7 @@ int run_connect_command(int argc, char** argv) {
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
-        return app.exit(error) == 0 ? 0 : 2;
+        return end_at_command_line(app, error);
     }
     const Status done = connect(options);
     if (done) return 0;

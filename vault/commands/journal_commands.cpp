@@ -3,6 +3,7 @@
 
 #include "base/limits.hpp"
 #include "base/places.hpp"
+#include "vault/commands/command_line.hpp"
 #include "vault/http/provider_client.hpp"
 #include "vault/reaper.hpp"
 #include "vault/retirement.hpp"
@@ -182,7 +183,7 @@ Status list(const std::string& state, bool lists_all, bool as_json) {
         if (!as_json) std::puts(lists_all ? "No lease is on record." : "No credential is out.");
         return Status();
     };
-    if (::access((state + "/state.db").c_str(), F_OK) != 0) return nothing();  // no vault ever ran here
+    if (::access(Journal::path_in(state).c_str(), F_OK) != 0) return nothing();  // no vault ever ran here
     const SystemClock clock;
     SANCTUM_TRY(Journal journal, Journal::open(state, kJournalBusyTimeout));
     SANCTUM_TRY(std::vector<MissionRow> missions, journal.missions());
@@ -217,7 +218,7 @@ int run_reap_command(int argc, char** argv) {
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
-        return app.exit(error) == 0 ? 0 : 2;
+        return end_at_command_line(app, error);
     }
     const SystemClock clock;
     if (lists_unfinished) return list_unfinished(state, clock);
@@ -264,7 +265,7 @@ int run_leases_command(int argc, char** argv) {
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
-        return app.exit(error) == 0 ? 0 : 2;
+        return end_at_command_line(app, error);
     }
     const Status listed = list(state, lists_all, as_json);
     if (!listed) std::fprintf(stderr, "sanctum leases: %s\n", listed.error().what.c_str());

@@ -2,9 +2,11 @@
 #include "vault/commands/store_commands.hpp"
 
 #include "base/command_line/describe.hpp"
+#include "base/command_line/mistake.hpp"
 #include "base/limits.hpp"
-#include "profiles/schema/diagnostics.hpp"
+#include "base/nearest.hpp"
 #include "profiles/schema/values.hpp"
+#include "vault/commands/command_line.hpp"
 #include "vault/commands/store_context.hpp"
 #include "vault/keyring.hpp"
 
@@ -208,12 +210,9 @@ Status remove_item(const Options& options) {
 
 Status back_up(const Options& options) {
     SANCTUM_TRY(const StoreContext context, StoreContext::choose(options.choice));
-    if (options.dry_run) {
-        SANCTUM_CHECK(load_store(context.path()));
-    } else {
-        SANCTUM_CHECK(back_up_store(context.path(), options.file,
-                                    options.replace ? Existing::Replace : Existing::Refuse));
-    }
+    SANCTUM_CHECK(back_up_store(context.path(), options.file,
+                                options.replace ? Existing::Replace : Existing::Refuse,
+                                options.dry_run ? Change::Leave : Change::Write));
     say(options, "copied " + context.path() + " to " + options.file + " (sealed; it opens as the store does)");
     return {};
 }
@@ -353,6 +352,7 @@ int run_store_command(int argc, char** argv) {
     Action chosen = nullptr;
     CLI::App app("The sealed store of credentials on this machine", "sanctum vault");
     describe(app, options, chosen);
+    refuse_empty_values(app);
     std::vector<std::string> names;
     for (const CLI::App* known : app.get_subcommands([](const CLI::App*) { return true; })) {
         names.push_back(known->get_name());
@@ -360,7 +360,7 @@ int run_store_command(int argc, char** argv) {
     if (argc > 1 && argv[1][0] != '-' && std::find(names.begin(), names.end(), argv[1]) == names.end()) {
         std::string word;
         wire::append_json_string(word, argv[1]);  // escapes what a terminal would obey
-        const std::string near = profiles::nearest(argv[1], names);
+        const std::string near = nearest(argv[1], names);
         const std::string meant = near.empty() ? "" : "did you mean `" + near + "`? ";
         std::fprintf(stderr, "sanctum vault: unknown command %s (%ssanctum vault --help lists them)\n", word.c_str(),
                      meant.c_str());
@@ -372,7 +372,7 @@ int run_store_command(int argc, char** argv) {
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
-        return app.exit(error) == 0 ? 0 : kUsage;
+        return end_at_command_line(app, error);
     }
     const Status done = chosen(options);
     if (done) return 0;

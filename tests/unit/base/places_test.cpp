@@ -42,7 +42,6 @@ TEST(Places, AUsersLieBelowTheirHome) {
     EXPECT_EQ(places.store(), "/home/ada/.local/share/sanctum/store.sealed");
     EXPECT_EQ(places.ledger_key(), "/home/ada/.local/share/sanctum/ledger.key");
     EXPECT_EQ(places.mission("01k"), "/home/ada/.local/state/sanctum/missions/01k");
-    EXPECT_EQ(places.state_database(), "/home/ada/.local/state/sanctum/state.db");
     EXPECT_EQ(places.control_socket("01k"), "/home/ada/.local/state/sanctum/run/01k.sock");
 }
 

@@ -153,6 +153,31 @@ TEST_F(CommandNames, AMisspelledOneIsAnsweredWithTheOneThatWasMeant) {
     EXPECT_THAT(err(), HasSubstr("A subcommand is required"));
 }
 
+TEST_F(CommandNames, AMistypedOptionIsAnsweredWithTheOneThatWasMeant) {
+    for (const auto& [words, said] : std::vector<std::pair<std::vector<std::string>, std::string>>{
+             {{"prune", "--olde", "1d"}, "unknown option `--olde`: did you mean `--older`? (sanctum prune --help)"},
+             {{"prune", "--olde=1d"}, "unknown option `--olde`: did you mean `--older`? (sanctum prune --help)"},
+             {{"audit", "list", "--sicne", "1d"},
+              "unknown option `--sicne`: did you mean `--since`? (sanctum audit list --help)"},
+             {{"--frob"}, "unknown option `--frob` (sanctum --help)"},
+             {{"audit", "--frob"}, "unknown option `--frob` (sanctum audit --help)"},
+             {{"prune", "--since", "1d"}, "unknown option `--since` (sanctum prune --help)"},
+             {{"prune", "one", "two"}, "not expected: one two (sanctum prune --help)"}}) {
+        EXPECT_EQ(run(words), Exit::Usage);
+        EXPECT_EQ(err(), "sanctum: " + said + "\n");
+    }
+}
+
+TEST_F(CommandNames, AnEmptyValueIsRefusedAndNotTakenForNoValue) {
+    for (const std::vector<std::string>& words : {std::vector<std::string>{"prune", "--dry-run", "--older", ""},
+                                                  {"audit", "list", "--since", ""},
+                                                  {"revoke", "--service", ""},
+                                                  {"show", ""}}) {
+        EXPECT_EQ(run(words), Exit::Usage) << words.front();
+        EXPECT_THAT(err(), HasSubstr(": its value is empty (sanctum " + words.front()));
+    }
+}
+
 using Init = ConsoleTest;
 TEST_F(Init, WhatItWritesPassesCheckAndIsTrusted) {
     for (const std::string agent : {"claude", "codex", "git", "generic"}) {

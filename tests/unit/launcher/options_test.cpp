@@ -12,6 +12,7 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::StartsWith;
 
 ParsedOptions parse(std::vector<std::string> arguments) { return parse_options(arguments); }
 
@@ -78,6 +79,25 @@ TEST(Options, UnknownAndUnfinishedOptionsAreExit125) {
         EXPECT_FALSE(parsed.options) << arguments.front();
         EXPECT_EQ(parsed.exit_code, kExitSetupFailed);
     }
+}
+
+TEST(Options, AMistypedOptionIsNamedWithTheOneThatWasMeant) {
+    EXPECT_THAT(parse({"--profle", "m", "--", "true"}).text,
+                StartsWith("sanctum-run: unknown option `--profle`: did you mean `--profile`?"));
+    EXPECT_THAT(parse({"--profle=m", "--", "true"}).text, HasSubstr("`--profle`: did you mean `--profile`?"));
+    EXPECT_THAT(parse({"--frobnicate", "--", "true"}).text, StartsWith("sanctum-run: unknown option `--frobnicate` ("));
+    EXPECT_THAT(parse({"-x", "--", "true"}).text, StartsWith("sanctum-run: unknown option `-x` ("));
+    EXPECT_THAT(parse({"ls", "-l", "--", "true"}).text, StartsWith("sanctum-run: not expected: ls -l (the command"))
+        << "in the order in which it was typed; these are the command's own options";
+}
+
+TEST(Options, AnEmptyValueIsRefusedAndNotTakenForNoValue) {
+    for (const char* option : {"--ttl", "--profile", "--config", "--name", "--workdir", "--mount"}) {
+        const ParsedOptions parsed = parse({option, "", "--", "true"});
+        EXPECT_FALSE(parsed.options) << option;
+        EXPECT_THAT(parsed.text, HasSubstr(std::string(option) + ": its value is empty"));
+    }
+    EXPECT_TRUE(parse({"--ttl", "5m", "--", "true", ""}).options) << "the command's own words may be empty";
 }
 
 TEST(Options, HelpHasAnExampleAndTheExitCodes) {

@@ -224,6 +224,36 @@ TEST_F(StoreCommands, ABackupNeverOverwritesUnlessAskedAndNeverTheStoreItself) {
     EXPECT_EQ(read_file(folder_ / "mine", 65536).value(), read_file(store(), 65536).value());
 }
 
+TEST_F(StoreCommands, ADryBackupIsRefusedWhereTheRealOneIsAndInTheSameWords) {
+    init_with_key_file();
+    std::ofstream(folder_ / "mine") << "something else";
+    for (const std::string& copy : {folder_ / "mine", folder_ / "absent/copy", folder_ / "mine/copy", store()}) {
+        const Ran dry = run({"backup", copy, "--dry-run"});
+        const Ran real = run({"backup", copy});
+        EXPECT_EQ(dry.code, 1) << dry.errors;
+        EXPECT_EQ(real.code, 1) << real.errors;
+        EXPECT_EQ(dry.errors, real.errors);
+        EXPECT_THAT(real.errors, StartsWith("sanctum vault: " + copy + ": ")) << "what was typed, no temporary name";
+    }
+    EXPECT_THAT(run({"backup", folder_ / "absent/copy"}).errors, HasSubstr("absent: No such file or directory"));
+    EXPECT_EQ(run({"backup", folder_ / "mine", "--replace", "--dry-run"}).code, 0);
+    EXPECT_EQ(read_file(folder_ / "mine", 100).value(), "something else");
+}
+
+TEST_F(StoreCommands, RestoringWhatIsNoBackupIsAFailureAndNotALockedStore) {
+    init_with_key_file();
+    ASSERT_EQ(run({"backup", folder_ / "copy"}).code, 0);
+    ASSERT_EQ(::chmod((folder_ / "copy").c_str(), 0622), 0);
+
+    const Ran of_folder = run({"restore", folder_.path(), "--replace"});
+    const Ran of_open_file = run({"restore", folder_ / "copy", "--replace"});
+
+    EXPECT_EQ(of_folder.code, 1);
+    EXPECT_THAT(of_folder.errors, HasSubstr("not a regular file"));
+    EXPECT_EQ(of_open_file.code, 1);
+    EXPECT_THAT(of_open_file.errors, HasSubstr("chmod 600"));
+}
+
 TEST_F(StoreCommands, RestoreReplacesAStoreOnlyWhenAskedAndKeepsTheOldOneBeside) {
     init_with_key_file();
     ASSERT_EQ(run({"backup", folder_ / "empty"}).code, 0);
@@ -305,6 +335,15 @@ TEST_F(StoreCommands, AWrongCommandLineIsExitCode2AndHelpHasAnExample) {
         EXPECT_THAT(help.output, HasSubstr("Example:\n  "));
         EXPECT_THAT(help.output, HasSubstr(std::string("sanctum vault ") + command));
     }
+}
+
+TEST_F(StoreCommands, AUsageErrorNamesProgramAndCommand) {
+    EXPECT_EQ(run({"add"}).errors, "sanctum vault: name is required (sanctum vault add --help)\n");
+    EXPECT_EQ(run({"add", "team", "--replcae"}).errors,
+              "sanctum vault: unknown option `--replcae`: did you mean `--replace`? (sanctum vault add --help)\n");
+    EXPECT_EQ(run({"--frob"}).errors, "sanctum vault: unknown option `--frob` (sanctum vault --help)\n");
+    EXPECT_EQ(run({"list", "--store", ""}).errors,
+              "sanctum vault: --store: its value is empty (sanctum vault list --help)\n");
 }
 
 TEST_F(StoreCommands, ADamagedStoreIsNamedAndNotOverwritten) {

@@ -220,7 +220,7 @@ TEST(Store, AStoreThatOthersMayWriteIsRefused) {
     const Result<SealedBytes> sealed = load_store(path);
 
     ASSERT_FALSE(sealed);
-    EXPECT_EQ(sealed.error().code, Errc::NotPermitted);
+    EXPECT_EQ(sealed.error().code, Errc::Unsupported);
 }
 
 // Killed at the worst moment: the new file is written and not yet renamed.
@@ -310,7 +310,7 @@ TEST(KeyFile, OneThatOthersMayReadIsRefused) {
     const Result<LockedBytes> key = load_key_file(folder / "key");
 
     ASSERT_FALSE(key);
-    EXPECT_EQ(key.error().code, Errc::NotPermitted);
+    EXPECT_EQ(key.error().code, Errc::Unsupported);
     EXPECT_THAT(key.error().what, HasSubstr("chmod 600"));
 }
 
