@@ -5,6 +5,7 @@ import json
 import os
 import shlex
 import time
+from pathlib import Path
 
 import pytest
 
@@ -142,11 +143,11 @@ def agents_of(rig):
     found = []
     for pid in processes.all_pids():
         try:
-            environment = open(f"/proc/{pid}/environ", "rb").read()
-        except OSError:
+            environment = Path(f"/proc/{pid}/environ").read_bytes()
+            where = environment + os.fsencode(os.readlink(f"/proc/{pid}/cwd"))
+        except OSError:  # it has ended, or is somebody else's
             continue
-        if b"SANCTUM_MISSION=" in environment and str(rig.work).encode() in environment + os.fsencode(
-                os.readlink(f"/proc/{pid}/cwd")):
+        if b"SANCTUM_MISSION=" in environment and str(rig.work).encode() in where:
             found.append(pid)
     return found
 
