@@ -129,7 +129,7 @@ def test_a_mission_stopped_by_ctrl_z_runs_nothing(rig, terminal):
 
 def settled_states(rig):
     """States of the agent's processes, once none is on its way from one to another (a fork under way shows as D)."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while True:
         fields = [processes.stat_fields(pid) for pid in agents_of(rig)]
         states = [each[0] for each in fields if each]
