@@ -18,8 +18,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
-from upstream import RecordingUpstream  # noqa: E402
+from upstream import WAIT_SECONDS, RecordingUpstream  # noqa: E402
 
+LOOK_SECONDS = 0.02   # between two looks at a log
 SENT = {"lost": "none", "closed": "none", "half": "half", "body": "replaced"}  # what leaves of an answer
 
 
@@ -36,7 +37,9 @@ def random_text(length):
 
 
 def read_log(path):
-    return [json.loads(line) for line in Path(path).read_text().splitlines()] if Path(path).exists() else []
+    """Its whole lines: the last one may be on its way."""
+    text = Path(path).read_text() if Path(path).exists() else ""
+    return [json.loads(line) for line in text.rpartition("\n")[0].splitlines()]
 
 
 class Refusal(Exception):
@@ -130,8 +133,11 @@ class Faults:
         self._waiting, self._lock = [], threading.Lock()
 
     def add(self, fault):
+        fault = {"times": 1, "skip": 0, **fault}
+        if fault["fault"] == "together":
+            fault["all"] = threading.Barrier(fault["times"])
         with self._lock:
-            self._waiting.append({"times": 1, "skip": 0, **fault})
+            self._waiting.append(fault)
 
     def clear(self):
         with self._lock:
@@ -164,6 +170,14 @@ class Provider:
         """The entries of the log, in order; those only whose fields are as `wanted`."""
         return [entry for entry in read_log(self.log_file)[self._forgotten:]
                 if all(entry.get(name) == value for name, value in wanted.items())]
+
+    def wait_for(self, count, **wanted):
+        """The entries as `log` gives them, once there are `count` or more."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        while len(entries := self.log(**wanted)) < count:
+            assert time.monotonic() < deadline, f"{len(entries)} of {count} entries with {wanted}"
+            threading.Event().wait(LOOK_SECONDS)
+        return entries
 
     def issued(self, kind=None):
         """SHA-256 → the entry's token, of everything ever issued."""
@@ -360,6 +374,8 @@ def _send_bytes(exchange, fault, status, content, headers):
     kind = fault["fault"]
     if kind == "slow_answer":
         _wait(fault)
+    if kind == "together":
+        fault["all"].wait(WAIT_SECONDS)
     if kind == "lost":
         exchange.give_up()
     elif kind in ("half", "trickle"):

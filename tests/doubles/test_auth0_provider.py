@@ -201,6 +201,7 @@ def test_a_device_may_ask_for_an_audience(auth0, web, token):
 
 def test_polling_too_fast_is_slowed_down(auth0, web, token):
     auth0.client("cli", grants=[DEVICE_GRANT])
+    auth0.tenant(device_interval=600)
     started = web.post(f"{auth0.url}oauth/device/code", data={"client_id": "cli", "scope": "openid"}).json()
     answers = [token(grant_type=DEVICE_GRANT, client_id="cli", device_code=started["device_code"]) for _ in range(2)]
     assert [answer.json()["error"] for answer in answers] == ["authorization_pending", "slow_down"]
@@ -514,7 +515,7 @@ def test_a_denied_and_an_expired_request_are_both_denied(auth0, token, approver)
 
 
 def wait_until_decided(token, request):
-    for _ in range(200):
+    for _ in range(600):
         told = redeem(token, request)
         if told.json()["error"] not in ("authorization_pending", "slow_down"):
             return told
@@ -523,6 +524,7 @@ def wait_until_decided(token, request):
 
 
 def test_a_client_that_asks_too_often_is_slowed_down_by_body_and_header(auth0, token, approver):
+    auth0.tenant(ciba_interval=600)
     request = approver().json()["auth_req_id"]
     first, second = (redeem(token, request) for _ in range(2))
     assert first.json()["error"] == "authorization_pending"

@@ -68,7 +68,7 @@ def test_a_file_that_cannot_be_executed_is_126(rig, service):
 
 
 def test_time_that_runs_out_is_124(rig, service):
-    outcome = rig.run("sleep", "600", profile=service, options=["--ttl", "1s"])
+    outcome = rig.run("sleep", "600", profile=service, options=["--ttl", "5s"])
 
     assert outcome.code == 124, outcome
     assert outcome.status[-1]["reason"] == "ttl" and outcome.ended["reason"] == "ttl"

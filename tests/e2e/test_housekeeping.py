@@ -3,12 +3,13 @@
 in use or asked for by nobody stays."""
 
 import json
+import time
 
 import pytest
 
 from rig import API
 
-TRIES = 200  # of `prune --older 1s`: it takes a second until the mission is old enough
+WAIT_SECONDS = 60  # for a `prune --older 1s` to find something: a mission is old enough after a second
 
 
 def prune(rig, *options):
@@ -17,7 +18,10 @@ def prune(rig, *options):
 
 
 def prune_once_old(rig):
-    return next(found for found in (prune(rig, "--older", "1s") for _ in range(TRIES)) if found)
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not (found := prune(rig, "--older", "1s")):
+        assert time.monotonic() < deadline
+    return found
 
 
 def test_an_old_mission_is_pruned_while_a_running_one_stays(rig, service, upstream):

@@ -265,12 +265,19 @@ WELL_KNOWN = """
 
 
 def test_services_at_well_known_places_are_not_in_view(rig, alone):
-    """Made in a mount namespace of the test's own, with tmpfs over the folders."""
+    """Made in a mount namespace of the test's own, with tmpfs over the folders: the machine keeps nothing of it."""
     identities.require(os.geteuid() == 0, "needs root to cover /run")
     serve = ("import json, os, socket, subprocess, sys\n"
-             "for folder in ('/run', '/tmp/.X11-unix', '/tmp/ssh-canary', '/tmp/tmux-61234', '/var/lib/sss'):\n"
-             "    os.makedirs(folder, exist_ok=True)\n"
-             "    subprocess.run(['mount', '-t', 'tmpfs', 'tmpfs', folder], check=True)\n"
+             "def mount(*words): subprocess.run(['mount', *words], check=True)\n"
+             "for folder in ('/run', '/var/lib'): mount('-t', 'tmpfs', 'tmpfs', folder)\n"
+             "os.mkdir('/run/tmp')\n"
+             "mount('--rbind', '/tmp', '/run/tmp')\n"
+             "mount('-t', 'tmpfs', '-o', 'mode=1777', 'tmpfs', '/tmp')\n"
+             "for needed in json.loads(sys.argv[3]):\n"
+             "    if not needed.startswith('/tmp/'): continue\n"
+             "    os.makedirs(needed)\n"
+             "    mount('--bind', '/run' + needed, needed)\n"
+             "subprocess.run(['umount', '--lazy', '/run/tmp'], check=True)\n"
              "kept = []\n"
              "for path in json.loads(sys.argv[1]):\n"
              "    os.makedirs(os.path.dirname(path), exist_ok=True)\n"
@@ -280,9 +287,10 @@ def test_services_at_well_known_places_are_not_in_view(rig, alone):
              "for place, folders, files in os.walk('/run'): os.chmod(place, 0o755)\n"
              "if os.getuid() == 0 and sys.argv[2] != '0':\n"
              "    os.setgroups([]); os.setgid(int(sys.argv[2])); os.setuid(int(sys.argv[2]))\n"
-             "sys.exit(subprocess.run(sys.argv[3:], close_fds=False).returncode)\n")
+             "sys.exit(subprocess.run(sys.argv[4:], close_fds=False).returncode)\n")
     made_later = [path for path in WELL_KNOWN if not path.startswith("/dev/")]
-    in_namespace = ["unshare", "--mount", PYTHON, "-c", serve, json.dumps(made_later), str(rig.identity.uid)]
+    needed = json.dumps([str(rig.folder), str(BIN.parent)])
+    in_namespace = ["unshare", "--mount", PYTHON, "-c", serve, json.dumps(made_later), str(rig.identity.uid), needed]
     attempts = json.dumps({path: ["connect", "AF_UNIX", path] for path in WELL_KNOWN})
     rig.write(rig.work / "reach.py", (SUPPORT / "reach.py").read_bytes())
     reach = [PYTHON, "reach.py", attempts]

@@ -88,7 +88,7 @@ def test_the_quickstart_shows_the_main_job_and_leaves_nothing(identity):
                    "TMPDIR": str(folder), "SANCTUM_BIN": os.path.relpath(BIN, folder)}
     try:
         done = subprocess.run([SOURCE / "scripts/quickstart"], env=environment, stdin=subprocess.DEVNULL, text=True,
-                              cwd=folder, capture_output=True, check=False, timeout=100, **identity.popen)
+                              cwd=folder, capture_output=True, check=False, timeout=200, **identity.popen)
         left = list(folder.iterdir())
     finally:
         shutil.rmtree(folder)

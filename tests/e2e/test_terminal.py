@@ -5,6 +5,7 @@ import json
 import os
 import shlex
 import time
+from pathlib import Path
 
 import pytest
 
@@ -128,7 +129,7 @@ def test_a_mission_stopped_by_ctrl_z_runs_nothing(rig, terminal):
 
 def settled_states(rig):
     """States of the agent's processes, once none is on its way from one to another (a fork under way shows as D)."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while True:
         fields = [processes.stat_fields(pid) for pid in agents_of(rig)]
         states = [each[0] for each in fields if each]
@@ -142,11 +143,11 @@ def agents_of(rig):
     found = []
     for pid in processes.all_pids():
         try:
-            environment = open(f"/proc/{pid}/environ", "rb").read()
-        except OSError:
+            environment = Path(f"/proc/{pid}/environ").read_bytes()
+            where = environment + os.fsencode(os.readlink(f"/proc/{pid}/cwd"))
+        except OSError:  # it has ended, or is somebody else's
             continue
-        if b"SANCTUM_MISSION=" in environment and str(rig.work).encode() in environment + os.fsencode(
-                os.readlink(f"/proc/{pid}/cwd")):
+        if b"SANCTUM_MISSION=" in environment and str(rig.work).encode() in where:
             found.append(pid)
     return found
 

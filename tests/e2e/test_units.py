@@ -85,7 +85,7 @@ resources = { repo = ["acme/api"] }
 KILL = r"""
 cd /workspace
 sanctum-run --quiet --profile m -- sleep 300 &
-for try in $(seq 100); do sleep 0.1; sanctum leases | grep -q 'held until' && break; done
+for try in $(seq 600); do sleep 0.1; sanctum leases | grep -q 'held until' && break; done
 sanctum leases
 kill -9 $(pgrep sanctum); wait
 sanctum audit list

@@ -32,6 +32,7 @@ void check_round_trip(const Packet& packet) {
 
 template <class... Message>
 void check_each(const Packet& packet) {
+    static_assert(sizeof...(Message) == static_cast<std::size_t>(Kind::LoginAnswered), "a kind is left out");
     (check_round_trip<Message>(packet), ...);
 }
 
@@ -45,7 +46,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         check_each<Hello, StartInterceptor, StartVault, InterceptorReady, VaultReady, ConnectionOpened,
                    ConnectionRefused, ExchangeIntent, Recorded, ExchangeRefused, ExchangeOutcome, Ask, Answer,
                    Withdraw, Approved, LeaseNeed, LeaseHeld, LeaseFailed, LeaseUsed, LeaseGone, LeaseChanged, Dial,
-                   Dialled, Stop, Stopped, Retire, Retired, Failed, LoginNeed, LoginAnswered>(packet);
+                   Dialled, Stop, Stopped, Retire, Retired, Failed, RevokeService, ShareBudget, BudgetShared,
+                   ChildOffered, ChildAdmitted, ChildRefused, ChildEnded, EndChild, LoginNeed, LoginAnswered>(packet);
     }
     return 0;
 }

@@ -30,9 +30,9 @@ def test_a_file_outside_every_grant_is_not_there(box):
 @pytest.mark.parametrize("path", ["/etc/shadow", "/etc/ssh/ssh_config", "/var/lib/dpkg/status", "/sys/kernel",
                                   "/proc/kcore", "/root/.ssh", "/boot", "/home", "/dev/kmsg", "/dev/mem", "/dev/vda"])
 def test_places_of_the_machine_are_not_there(box, path):
-    assert box.probe("probe_files", "read", path).only.get("errno") in ("ENOENT", "EISDIR", "EACCES", None)
+    assert box.probe("probe_files", "read", path).only.get("errno") in ("ENOENT", "EISDIR", "EACCES")
     listed = box.run("/bin/sh", "-c", f"head -c1 {path} 2>/dev/null | wc -c; ls -A {path} 2>/dev/null | wc -l")
-    assert listed.stdout.split() == ["0", "0"] or listed.stdout.split()[0] == "0"
+    assert listed.stdout.split() == ["0", "0"]
 
 
 def test_a_read_grant_cannot_be_written(box):

@@ -94,8 +94,8 @@ def test_the_tree_dies_with_the_launcher(box):
 
 
 def test_inits_own_timer_ends_a_tree_that_nobody_ends(box):
-    running, program = start_sleeper(box, options=("--ttl", "1"))
-    assert running.wait(30) == 124
+    running, program = start_sleeper(box, options=("--ttl", "3000"))  # and five seconds more
+    assert running.wait(60) == 124
     wait_until_gone(program)
     running.stdout.close()
 

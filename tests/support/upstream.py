@@ -174,6 +174,12 @@ class RecordingUpstream:
                 raise AssertionError(f"only {len(seen())} of {count} requests for {path} arrived")
             return seen()
 
+    def wait_until_left(self):
+        """Waits until every client has closed its connection: whatever they sent is then in `exchanges`."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: not self._open, WAIT_SECONDS):
+                raise AssertionError(f"{len(self._open)} connections are still open")
+
     @property
     def raw(self):
         """Every request byte that arrived, one request after another."""
@@ -207,6 +213,7 @@ class RecordingUpstream:
         finally:
             with self._changed:
                 self._open.discard(stream)
+                self._changed.notify_all()
             stream.close()
 
     def _serve_requests(self, stream):

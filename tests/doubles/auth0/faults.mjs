@@ -29,7 +29,7 @@ export class Faults {
   }
 
   add(fault) {
-    this.waiting.push({ times: 1, skip: 0, ...fault });
+    this.waiting.push({ times: 1, skip: 0, ...fault, all: fault.times ?? 1, held: [] });
   }
 
   clear() {
@@ -104,6 +104,7 @@ export async function onTheWay(ctx, fault) {
     }
     case 'trickle': trickle(ctx, body(), fault); break;
     case 'slow_answer': await wait((fault.seconds ?? 1) * 1000); break;
+    case 'together': await together(fault); break;
     case 'wrong_type': as(body(), fault.content_type ?? 'text/html'); break;
     case 'gzip': as(gzipSync(body()), 'json'); ctx.set('Content-Encoding', 'gzip'); break;
     case 'skew': ctx.set('Date', new Date(Date.now() + fault.seconds * 1000).toUTCString()); break;
@@ -117,6 +118,14 @@ export async function onTheWay(ctx, fault) {
       break;
     default:
   }
+}
+
+// Until all the requests that take the fault are here.
+function together(fault) {
+  return new Promise((go) => {
+    fault.held.push(go);
+    if (fault.held.length === fault.all) fault.held.forEach((each) => each());
+  });
 }
 
 // A field set to null is left out.

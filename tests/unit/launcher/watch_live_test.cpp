@@ -5,6 +5,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <functional>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <linux/filter.h>
@@ -108,7 +109,8 @@ protected:
         watch.emplace(receive_descriptor(pair[0]), pid, std::vector<std::uint16_t>{port});
         for (;;) {
             pollfd wait{watch->fd(), POLLIN, 0};
-            if (::poll(&wait, 1, 10'000) <= 0 || (wait.revents & POLLIN) == 0) break;
+            if (::poll(&wait, 1, 60'000) <= 0 || (wait.revents & POLLIN) == 0) break;
+            if (before_answers) before_answers(pair[0]);
             auto refused = watch->answer_notices();
             EXPECT_TRUE(refused);
             if (!refused) break;
@@ -124,6 +126,7 @@ protected:
         return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     }
 
+    std::function<void(int report)> before_answers;
     UniqueFd listener;
     std::uint16_t port = 0;
     std::optional<Watch> watch;
@@ -199,16 +202,25 @@ TEST_F(WatchLive, ANumberThatIsNoSocketIsTheCallersError) {
 }
 
 TEST_F(WatchLive, ACallerThatDiesWhileItWaitsIsNoError) {
-    const int status = run([this](int) {
+    pid_t caller = -1;
+    before_answers = [&caller](int report) {
+        if (caller >= 0 || ::recv(report, &caller, sizeof caller, 0) != sizeof caller) return;
+        ::kill(caller, SIGKILL);  // its notice is there, and the answer comes too late
+        char is_over = 0;
+        EXPECT_EQ(::recv(report, &is_over, 1, 0), 1);
+    };
+    const int status = run([this](int report) {
         const pid_t child = ::fork();
         if (child == 0) {
-            ::alarm(0);
             connect_to(SOCK_STREAM, loopback(port));
             ::_exit(0);
         }
-        ::kill(child, SIGKILL);
-        ::waitpid(child, nullptr, 0);
-        ::_exit(connect_to(SOCK_STREAM, loopback(port)) < 0 ? 1 : 0);
+        static_cast<void>(!::send(report, &child, sizeof child, 0));
+        int ended = 0;
+        ::waitpid(child, &ended, 0);
+        static_cast<void>(!::send(report, "x", 1, 0));
+        const bool was_killed = WIFSIGNALED(ended) && WTERMSIG(ended) == SIGKILL;
+        ::_exit(was_killed && connect_to(SOCK_STREAM, loopback(port)) >= 0 ? 0 : 1);
     });
 
     EXPECT_EQ(status, 0);
