@@ -23,6 +23,8 @@ using std::chrono::seconds;
 
 constexpr const char* kChildId = "01k0000000000000000000000c";
 
+constexpr int kTurnsMax = 1200;  // of the loop, each of at most a tenth of a second: what comes, comes before
+
 /// A mission whose standby starts, in place of a child's launcher, `sh`: it hands the test the socket to the parent.
 class ChildMissionsTest : public testing::Test {
 protected:
@@ -69,13 +71,13 @@ protected:
     }
     /// Serves the loop until something is on record.
     void serve_until_records(std::size_t count) {
-        for (int turn = 0; turn < 200 && log.records.size() < count; ++turn) {
+        for (int turn = 0; turn < kTurnsMax && log.records.size() < count; ++turn) {
             ASSERT_TRUE(loop->turn(std::chrono::milliseconds(100)));
         }
         ASSERT_EQ(log.records.size(), count);
     }
     ChildAnswer answer_to(const UniqueFd& client) {
-        for (int turn = 0; turn < 200; ++turn) {
+        for (int turn = 0; turn < kTurnsMax; ++turn) {
             const auto datagram = receive_child_datagram(client.get());
             if (!datagram) break;
             if (*datagram) return wire::from_json<ChildAnswer>((*datagram)->text).value();
@@ -153,7 +155,7 @@ TEST_F(ChildMissionsTest, AChildThatTheRecordCannotTakeDoesNotRun) {
     log.has_failed = true;
     const UniqueFd client = connect();
 
-    for (int turn = 0; turn < 200 && !std::filesystem::exists(folder + "/said"); ++turn) {
+    for (int turn = 0; turn < kTurnsMax && !std::filesystem::exists(folder + "/said"); ++turn) {
         ASSERT_TRUE(loop->turn(std::chrono::milliseconds(50)));
     }
 
@@ -170,7 +172,7 @@ TEST_F(ChildMissionsTest, ABudgetIsSharedByTheInterceptorOrTheChildIsRefused) {
     start("dd if=" + folder + "/offer bs=64k count=1 status=none >&3; exec sleep 60");
     const UniqueFd client = connect();
     std::optional<wire::Packet> asked;
-    for (int turn = 0; turn < 200 && !asked; ++turn) {
+    for (int turn = 0; turn < kTurnsMax && !asked; ++turn) {
         ASSERT_TRUE(loop->turn(std::chrono::milliseconds(50)));
         asked = interceptor_end.receive().value();
     }
