@@ -79,9 +79,11 @@ Result<Key> Key::generate() {
 }
 
 Result<Key> Key::parse(std::string_view jwk) {
+    const Error unfit{Errc::Protocol, "not a private key on P-256"};
+    // base64url has no padding (RFC 7515 2), and cjose's decoder ends the process where some is, written as it may be.
+    if (jwk.find_first_of("=\\") != std::string_view::npos) return unfit;
     cjose_err error{};
     Key key(::cjose_jwk_import(jwk.data(), jwk.size(), &error));
-    const Error unfit{Errc::Protocol, "not a private key on P-256"};
     if (key.jwk_ == nullptr || ::cjose_jwk_get_kty(static_cast<cjose_jwk_t*>(key.jwk_), &error) != CJOSE_JWK_KTY_EC) {
         return unfit;
     }

@@ -99,6 +99,15 @@ TEST(Dpop, AThumbprintIsThatOfTheMembersThatCountAndAPublicKeyIsNoKeyOfOurs) {
     EXPECT_FALSE(Key::parse(std::string(kRfcPublicHalf) + "}").has_value());
 }
 
+TEST(Dpop, AKeyWithPaddingInsideIsRefusedHoweverItIsWritten) {
+    for (const char* padding : {"=", R"(\u003d)"}) {
+        std::string jwk = std::string(kRfcPublicHalf) + kRfcPrivateHalf;
+        const std::size_t at = jwk.find("\"x\":\"") + 10;
+        jwk.replace(at, 1, padding);
+        EXPECT_FALSE(Key::parse(jwk).has_value()) << jwk;
+    }
+}
+
 TEST(Dpop, AProofNamesMethodUrlTokenAndNonceAndIsSignedByTheKeyInItsHead) {
     const Result<Key> key = Key::generate();
     ASSERT_TRUE(key) << key.error().what;
