@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <optional>
 
 namespace sanctum::interceptor {
@@ -159,11 +160,12 @@ TEST_F(LeaseBookTest, ACertificateThatDoesNotFitItsFormOrItsBytesEndsTheMission)
         std::uint32_t key_bytes;
     };
     std::uint64_t exchange = 0;
+    std::array<std::optional<LeaseResult>, 7> results;  // whoever asked waits until the book is closed
     for (const Row& row : {Row{"certificate", 0, 0}, Row{"certificate", 4, 0}, Row{"certificate", 0, 3},
                            Row{"bearer", 4, 3}, Row{"dpop", 4, 3}, Row{"certificate", 9, 3},
                            Row{"certificate", 4'000'000'000, 4'000'000'000}}) {
-        std::optional<LeaseResult> result;
-        begin(need(++exchange, "fresh"), result);
+        begin(need(exchange + 1, "fresh"), results.at(exchange));
+        ++exchange;
         wire::LeaseHeld message = held(exchange, "l1");
         message.form = row.form;
         message.certificate_bytes = row.certificate_bytes;
