@@ -24,8 +24,11 @@ Status check_target(const std::string& what, const std::string& target) {
 }
 
 Status check_width(const std::string& what, const std::string& path, const HostFacts& facts) {
-    const std::optional<profiles::TooWide> wide = profiles::too_wide(path, facts.home);
-    return wide ? Status(refused(what, path, std::string(wide->why) + " (" + wide->remedy + ")")) : Status();
+    for (const std::string& home : {facts.home, facts.real_home}) {
+        const std::optional<profiles::TooWide> wide = profiles::too_wide(path, home);
+        if (wide) return refused(what, path, std::string(wide->why) + " (" + wide->remedy + ")");
+    }
+    return {};
 }
 
 Status check_own_folders(const std::string& what, const std::string& path, const HostFacts& facts) {

@@ -9,6 +9,7 @@
 #include "base/places.hpp"
 #include "launcher/plan/cgroup_facts.hpp"
 #include "launcher/plan/root_places.hpp"
+#include "profiles/schema/values.hpp"
 
 #include <algorithm>
 #include <array>
@@ -69,6 +70,7 @@ void gather_caller(HostFacts& facts) {
         if (!facts.home.starts_with('/')) facts.home = entry->pw_dir;
     }
     while (facts.home.size() > 1 && facts.home.ends_with('/')) facts.home.pop_back();
+    facts.real_home = real_path(facts.home);
     facts.terminal_type = environment_value("TERM");
     facts.time_zone = environment_value("TZ");
     for (const char* name : kLocaleVariables) {
@@ -246,9 +248,8 @@ Status gather_grants(HostFacts& facts, const profiles::Mission& mission, GrantSe
         const GrantFacts& grant = facts.grants.at(path);
         // A grant that is too wide is refused by name; looking through the whole machine first would take minutes.
         const bool is_kernels = grant.real_path == "/proc" || grant.real_path.starts_with("/proc/");
-        const bool is_too_wide =
-            grant.real_path == "/" || is_kernels || facts.home.starts_with(grant.real_path + "/");
-        if (grant.is_folder && !is_too_wide && grant.real_path != facts.home) {
+        const bool is_too_wide = is_kernels || profiles::too_wide(grant.real_path, facts.real_home);
+        if (grant.is_folder && !is_too_wide) {
             SANCTUM_CHECK(look_through(facts, path, seen));
         }
         if (grant.real_path.empty() || grant.is_folder) continue;

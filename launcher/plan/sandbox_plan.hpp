@@ -58,6 +58,7 @@ struct HostFacts {
     std::vector<std::string> sockets;          ///< sockets that lie below a grant
     std::vector<std::string> secrets;          ///< known places of secrets below a grant; folders end in `/`
     std::string home;                          ///< the caller's, absolute
+    std::string real_home;                     ///< where it leads, without links; empty: there is none
     std::string terminal_type;                 ///< TERM of the caller
     bool has_ipv6 = false;
     std::map<std::string, std::string> cgroup1_folders;  ///< controller → folder of this process

@@ -150,6 +150,15 @@ def test_a_workspace_that_holds_home_or_our_own_folders(rig, service, workspace)
     expect_nothing_ran(rig, rig.run("touch", "ran", profile=profile), "workspace")
 
 
+def test_a_workspace_that_is_home_by_another_name(rig, service):
+    link = rig.folder / "linked-home"
+    link.symlink_to(rig.home)
+    rig.environment["HOME"] = str(link)
+    profile = rig.profile(service.read_text().replace('workspace = "."', f'workspace = "{rig.home}"'), "wide")
+
+    expect_nothing_ran(rig, rig.run("touch", "ran", profile=profile), "is your home folder")
+
+
 @pytest.mark.parametrize("way", ["program", "link", "argument"])
 def test_a_program_that_runs_outside_is_out_of_the_agents_reach(rig, upstream, authority, way):
     """What prints a token runs outside of the sandbox, with the operator's rights, as often as the agent asks."""

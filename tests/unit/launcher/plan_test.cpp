@@ -31,6 +31,7 @@ struct World {
         facts.uid = facts.gid = kAlice;
         facts.user_name = "alice";
         facts.home = "/home/alice";
+        facts.real_home = "/srv/alice";
         facts.landlock_abi = 7;
         facts.has_user_namespaces = facts.has_seccomp_notify = facts.has_ipv6 = facts.has_terminal = true;
         facts.existing_roots = {"/usr", "/bin", "/lib", "/lib64", "/opt", "/etc/ld.so.cache", "/etc/localtime",
@@ -129,6 +130,8 @@ TEST(PlanSandbox, GrantsThatAreTooWideAreRefused) {
         {"/", false, "whole machine"},
         {"/home/alice", false, "is your home folder"},
         {"/home", false, "holds your home folder"},
+        {"/srv/alice", false, "is your home folder"},
+        {"/srv", false, "holds your home folder"},
         {"/home/alice/.local/share/sanctum", false, "Sanctum's own folder"},
         {"/home/alice/.local/share/sanctum/sub", false, "Sanctum's own folder"},
         {"/home/alice/.local/state", true, "Sanctum's own folder"},
