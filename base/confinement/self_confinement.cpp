@@ -28,8 +28,8 @@ constexpr CallRule kNarrowedCalls[] = {
     {SYS_prctl, CallRule::Action::Errno, EPERM, -1, CallRule::Test::None, 0, 0, "nothing else of prctl"},
 };
 
-// What would send signals to any process of the same user: who may end the launcher decides how a mission ends. Landlock's
-// scope is no way: init must reach the agent's processes, which are in no domain of its own.
+// What would send signals to any process of the same user: who may end the launcher decides how a mission ends.
+// Landlock's scope is no way: init must reach the agent's processes, which are in no domain of its own.
 constexpr CallRule refused_use(int number, std::uint64_t use, const char* reason) {
     return {number, CallRule::Action::Errno, EPERM, 1, CallRule::Test::Equal, 0, use, reason};
 }

@@ -329,7 +329,9 @@ TEST(LoginSource, WhatARenewalBringsIsGivenToTheOneWhoBeganItAndToldToAll) {
     std::vector<LoginReply> replies;
     for (const bool begins : {true, false, false}) {
         EXPECT_EQ(source.asks_for_login(renewal), begins);
-        source.login(renewal, [&](LoginOutcome outcome) { replies.push_back(std::move(std::get<LoginReply>(outcome))); });
+        source.login(renewal, [&](LoginOutcome outcome) {
+            replies.push_back(std::move(std::get<LoginReply>(outcome)));
+        });
     }
     ASSERT_EQ(provider.bodies.size(), 2U) << "one flight";
     provider.will_answer(answer("2", 3600));
