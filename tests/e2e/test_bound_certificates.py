@@ -333,7 +333,27 @@ def test_a_server_that_asks_for_no_certificate_gets_no_token(rig, make_operator,
     outcome = rig.run("sh", "-c", STATUS, profile=make_operator(upstream))
 
     assert outcome.text.split() == ["502"] and upstream.exchanges == [], outcome
-    assert "asked for none" in reason_of(outcome, "client_certificate")
+    assert "asks for no client certificate" in reason_of(outcome, "client_certificate")
+
+
+@pytest.mark.parametrize("how", ["secret", "certificate"])
+@pytest.mark.parametrize("asks", [True, False])
+def test_a_token_endpoint_that_asks_for_no_certificate_is_asked_for_no_token(rig, make_operator, make_api, corp,
+                                                                             request, how, asks):
+    """Written down, and nobody can say to what the token is bound: it would be a bearer token, used as a bound one."""
+    pair = request.getfixturevalue("desk") if how == "certificate" else None
+    api = make_api(demands=False)
+    profile = make_operator(api, BOUND, WITH_CERTIFICATE if pair else WITH_SECRET, pair)
+    rig.host(NAME, corp if asks else corp.unasking)
+    rig.configure()
+    outcome = rig.run("sh", "-c", STATUS, profile=profile)
+
+    assert outcome.text.split() == (["200"] if asks else ["503"]), outcome
+    assert len(corp.log(path=TOKEN)) == len(corp.issued()) == (1 if asks else 0)
+    if not asks:
+        why = reason_of(outcome, "credential_unavailable")
+        assert "asks for no client certificate" in why and "mtls_endpoint_aliases as token_endpoint" in why, why
+        assert outcome.of_type("exchange.refused")[0]["rule"] == "misconfigured" and api.exchanges == []
 
 
 @pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
