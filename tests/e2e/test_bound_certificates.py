@@ -366,10 +366,25 @@ def test_a_server_that_does_not_accept_the_certificate_is_named_as_that(rig, mak
     assert "sanctum-reason: client_certificate" in outcome.text and " 502 " in outcome.text, outcome
     assert api.exchanges == [] and api.handshakes_failed >= 1
     if version == "TLSv1_2":
-        assert "does not accept" in reason_of(outcome, "client_certificate")
+        assert "no certificate that it accepts" in reason_of(outcome, "client_certificate")
     else:
         [record] = outcome.of_type("exchange.outcome")
-        assert record["outcome"] == "upstream_closed" and "does not accept" in record["evidence"]["client_certificate"]
+        assert record["outcome"] == "upstream_closed"
+        assert "no certificate that it accepts" in record["evidence"]["client_certificate"]
+
+
+@pytest.mark.parametrize("alert", ["ACCESS_DENIED", "INTERNAL_ERROR"])
+def test_a_server_that_denies_access_in_its_handshake_is_named_so_and_one_that_is_broken_is_not(
+        rig, make_operator, make_api, corp, alert):
+    api = make_api()
+    api._context.sni_callback = lambda *_: getattr(ssl, f"ALERT_DESCRIPTION_{alert}")
+    outcome = rig.run("sh", "-c", STATUS, profile=make_operator(api))
+
+    assert outcome.text.split() == ["502"] and api.exchanges == [], outcome
+    if alert == "ACCESS_DENIED":
+        assert "no certificate that it accepts" in reason_of(outcome, "client_certificate")
+    else:
+        reason_of(outcome, "upstream_unreachable")
 
 
 @pytest.mark.parametrize("line, more, words", [
