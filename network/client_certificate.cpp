@@ -13,7 +13,6 @@
 #include <openssl/x509.h>
 
 #include <memory>
-#include <string_view>
 
 namespace sanctum::network {
 namespace {
@@ -103,10 +102,15 @@ Status show_certificate(SSL* ssl, const ClientCertificate& own) {
     return {};
 }
 
-// A client signs the handshake with its certificate's key and with nothing else (RFC 8446 4.4.3, RFC 5246 7.4.8).
-bool was_certificate_shown(const SSL* ssl) {
+// A client signs the handshake with its certificate's key and with nothing else (RFC 8446 4.4.3, RFC 5246 7.4.8); a
+// server names the signatures that it takes where it asks, and nowhere else (RFC 8446 4.3.2, RFC 5246 7.4.4).
+std::string_view why_not_shown(SSL* ssl) {
     int kind = NID_undef;
-    return SSL_get_signature_type_nid(ssl, &kind) == 1 && kind != NID_undef;
+    if (SSL_get_signature_type_nid(ssl, &kind) == 1 && kind != NID_undef) return {};
+    if (SSL_get_sigalgs(ssl, 0, nullptr, nullptr, nullptr, nullptr, nullptr) == 0) {
+        return "the server asks for no client certificate";
+    }
+    return "the server asks for a client certificate, and for a signature that the key of ours cannot make";
 }
 
 void forget_certificate(SSL* ssl) { SSL_certs_clear(ssl); }

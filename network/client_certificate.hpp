@@ -10,6 +10,7 @@
 #include <openssl/types.h>
 
 #include <string>
+#include <string_view>
 
 namespace sanctum::network {
 
@@ -32,8 +33,9 @@ struct ClientCertificate {
 /// passphrase, a key of another certificate).
 [[nodiscard]] Status show_certificate(SSL* ssl, const ClientCertificate& own);
 
-/// After a handshake that resumed nothing: true when the server asked and was given a proof of the key.
-[[nodiscard]] bool was_certificate_shown(const SSL* ssl);
+/// After a handshake that resumed nothing, before anything else: empty when the server asked and was given a proof of
+/// the key, else a sentence that says what it did instead.
+[[nodiscard]] std::string_view why_not_shown(SSL* ssl);
 
 /// After the handshake: `ssl` needs the key no more, and has it no more.
 void forget_certificate(SSL* ssl);

@@ -506,7 +506,9 @@ Status find_providers(MissionStart& start, int launcher_fd, const Clock& clock) 
         if (!found) {
             Error error = std::move(found).error();
             if (error.code == Errc::Timeout) {
-                error.what += " (it is asked at each start, since its configuration names no `token_endpoint`)";
+                error.what += " (it is asked at each start, since its ";
+                error.what += client.is_tenant ? "client shows a certificate)"
+                                               : "configuration names no `token_endpoint`)";
             }
             error.code = Errc::InvalidProfile;  // nothing of it is about the store
             return error;

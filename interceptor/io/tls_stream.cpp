@@ -14,7 +14,8 @@ namespace {
 bool is_certificate_alert(unsigned long error) {
     if (ERR_GET_LIB(error) != ERR_LIB_SSL) return false;
     const int alert = ERR_GET_REASON(error) - SSL_AD_REASON_OFFSET;
-    return (alert >= SSL_AD_BAD_CERTIFICATE && alert <= SSL_AD_CERTIFICATE_UNKNOWN) || alert == SSL_AD_UNKNOWN_CA;
+    return (alert >= SSL_AD_BAD_CERTIFICATE && alert <= SSL_AD_CERTIFICATE_UNKNOWN) || alert == SSL_AD_UNKNOWN_CA ||
+           alert == SSL_AD_ACCESS_DENIED || alert == SSL_AD_CERTIFICATE_REQUIRED;
 }
 
 }  // namespace
@@ -122,7 +123,7 @@ net::awaitable<Status> TlsStream::wait_or_fail(int returned) {
     is_certificate_refused_ = is_certificate_alert(ERR_peek_error());
     const std::string why = network::take_openssl_error();
     if (!is_certificate_refused_) co_return Error{Errc::Protocol, "tls: " + why};
-    co_return Error{Errc::Denied, "tls: the other side does not accept our certificate: " + why};
+    co_return Error{Errc::Denied, "tls: the other side was shown no certificate that it accepts: " + why};
 }
 
 }  // namespace sanctum::interceptor

@@ -18,7 +18,8 @@ public:
     /// Protocol (another alert, bad bytes, or verification failed; see SSL_get_verify_result(3)).
     [[nodiscard]] net::awaitable<Status> handshake(std::size_t bytes_max);
     /// After a handshake that failed: the other side's alert says that it does not accept our certificate (RFC 8446
-    /// 6.2: bad_certificate to certificate_unknown, unknown_ca).
+    /// 6.2: bad_certificate to certificate_unknown, unknown_ca, access_denied), or that it wanted one and got none
+    /// (certificate_required).
     [[nodiscard]] bool is_certificate_refused() const { return is_certificate_refused_; }
 
     net::awaitable<Result<std::size_t>> read_some(std::span<char> into) override;

@@ -25,12 +25,11 @@ Error certificate_error(std::string what) { return Error{Errc::Denied, std::move
 
 // SECURITY: who is not asked for its key would be served without it, too. Not after this is a token sent.
 Status check_shown(SSL* ssl) {
-    const bool was_shown = network::was_certificate_shown(ssl);
+    const std::string_view why = network::why_not_shown(ssl);
     network::forget_certificate(ssl);
-    if (was_shown) return {};
-    return certificate_error("the server asked for none in its handshake, and the token is bound to one: name the "
-                             "API's host for mutual TLS in the account's `hosts`, or remove `certificate_bound` from "
-                             "its provider");
+    if (why.empty()) return {};
+    return certificate_error(std::string(why) + ", and the token is bound to one: name the API's host for mutual TLS "
+                             "in the account's `hosts`, or remove `certificate_bound` from its provider");
 }
 
 std::string lease_of(const std::string& key) { return key.substr(key.rfind('|') + 1); }

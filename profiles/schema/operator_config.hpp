@@ -25,7 +25,8 @@ struct IdentityClient {
     bool is_tenant = false;
     std::string issuer;               ///< of assertions' `aud`; a tenant's is https://DOMAIN/, with its slash
     std::string resource;             ///< https: the API whose metadata names the issuer (RFC 9728); empty: none
-    std::string token_endpoint;       ///< https; empty: the provider's metadata says it (RFC 8414)
+    /// https; empty: the provider's metadata says it (RFC 8414). Of tenants only where the client shows a certificate.
+    std::string token_endpoint;
     std::string revocation_endpoint;  ///< https; empty: the provider has none
     std::string introspection_endpoint;  ///< https (RFC 7662); empty: nobody is asked about a token
     std::string authorization_endpoint;         ///< https; empty: the provider's metadata says it (RFC 8414)

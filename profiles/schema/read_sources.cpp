@@ -788,6 +788,11 @@ void SourceReader::read_client_table(const TomlMember& member, bool is_tenant) {
     read_endpoints(reader, client);
     read_text(reader, "client_id", Need::Required, "CID", client.client_id);
     read_authentication(reader, client);
+    // Where a tenant asks for certificates is for its metadata to say (RFC 8705 5); all else is where it always is.
+    if (is_tenant && !client.issuer.empty() && client.authentication != ClientAuthentication::Tls) {
+        client.token_endpoint = client.issuer + "oauth/token";
+        client.revocation_endpoint = client.issuer + "oauth/revoke";
+    }
     read_reaping(reader, client);
     for (const char* key : {"secret", "token", "password", "api_key", "key"}) {
         const TomlMember* inlined = reader.peek(key);
@@ -839,8 +844,6 @@ void SourceReader::read_endpoints(TableReader& reader, IdentityClient& client) {
     const auto host = accept(diagnostics_, domain->at, parse_host(domain->value, Wildcard::Refused));
     if (!host) return;
     client.issuer = "https://" + *host + "/";
-    client.token_endpoint = client.issuer + "oauth/token";
-    client.revocation_endpoint = client.issuer + "oauth/revoke";
 }
 
 void SourceReader::read_binding(TableReader& reader, IdentityClient& client) {

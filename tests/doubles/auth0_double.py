@@ -66,6 +66,7 @@ class Auth0Double(Provider):
                      "ca_file": str(authority.ca_file), "log": str(self.log_file), "tenant": tenant or {}})
         told = self._read()
         self.address_of(told["port"])
+        self.unasking = f"127.0.0.1:{told['unasking_port']}"  # the same provider, that asks nobody for a certificate
         self.issuer = self.url = told["issuer"]
 
     def __enter__(self):

@@ -333,7 +333,27 @@ def test_a_server_that_asks_for_no_certificate_gets_no_token(rig, make_operator,
     outcome = rig.run("sh", "-c", STATUS, profile=make_operator(upstream))
 
     assert outcome.text.split() == ["502"] and upstream.exchanges == [], outcome
-    assert "asked for none" in reason_of(outcome, "client_certificate")
+    assert "asks for no client certificate" in reason_of(outcome, "client_certificate")
+
+
+@pytest.mark.parametrize("how", ["secret", "certificate"])
+@pytest.mark.parametrize("asks", [True, False])
+def test_a_token_endpoint_that_asks_for_no_certificate_is_asked_for_no_token(rig, make_operator, make_api, corp,
+                                                                             request, how, asks):
+    """Written down, and nobody can say to what the token is bound: it would be a bearer token, used as a bound one."""
+    pair = request.getfixturevalue("desk") if how == "certificate" else None
+    api = make_api(demands=False)
+    profile = make_operator(api, BOUND, WITH_CERTIFICATE if pair else WITH_SECRET, pair)
+    rig.host(NAME, corp if asks else corp.unasking)
+    rig.configure()
+    outcome = rig.run("sh", "-c", STATUS, profile=profile)
+
+    assert outcome.text.split() == (["200"] if asks else ["503"]), outcome
+    assert len(corp.log(path=TOKEN)) == len(corp.issued()) == (1 if asks else 0)
+    if not asks:
+        why = reason_of(outcome, "credential_unavailable")
+        assert "asks for no client certificate" in why and "mtls_endpoint_aliases as token_endpoint" in why, why
+        assert outcome.of_type("exchange.refused")[0]["rule"] == "misconfigured" and api.exchanges == []
 
 
 @pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
@@ -346,10 +366,25 @@ def test_a_server_that_does_not_accept_the_certificate_is_named_as_that(rig, mak
     assert "sanctum-reason: client_certificate" in outcome.text and " 502 " in outcome.text, outcome
     assert api.exchanges == [] and api.handshakes_failed >= 1
     if version == "TLSv1_2":
-        assert "does not accept" in reason_of(outcome, "client_certificate")
+        assert "no certificate that it accepts" in reason_of(outcome, "client_certificate")
     else:
         [record] = outcome.of_type("exchange.outcome")
-        assert record["outcome"] == "upstream_closed" and "does not accept" in record["evidence"]["client_certificate"]
+        assert record["outcome"] == "upstream_closed"
+        assert "no certificate that it accepts" in record["evidence"]["client_certificate"]
+
+
+@pytest.mark.parametrize("alert", ["ACCESS_DENIED", "INTERNAL_ERROR"])
+def test_a_server_that_denies_access_in_its_handshake_is_named_so_and_one_that_is_broken_is_not(
+        rig, make_operator, make_api, corp, alert):
+    api = make_api()
+    api._context.sni_callback = lambda *_: getattr(ssl, f"ALERT_DESCRIPTION_{alert}")
+    outcome = rig.run("sh", "-c", STATUS, profile=make_operator(api))
+
+    assert outcome.text.split() == ["502"] and api.exchanges == [], outcome
+    if alert == "ACCESS_DENIED":
+        assert "no certificate that it accepts" in reason_of(outcome, "client_certificate")
+    else:
+        reason_of(outcome, "upstream_unreachable")
 
 
 @pytest.mark.parametrize("line, more, words", [

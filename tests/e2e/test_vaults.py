@@ -22,6 +22,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 import identity as identities
 import processes
@@ -35,6 +36,7 @@ from providers import (EXCHANGE_GRANT, FEDERATED_TOKEN, TOKEN_TYPE, VAULT_GRANT,
                        github_double, is_installed)
 
 TENANT = "acme.auth0.test"
+ALIAS = f"mtls.{TENANT}"
 USER = "auth0|u1"
 PERMISSIONS = {"issues": "write", "metadata": "read", "contents": "write"}
 
@@ -71,7 +73,7 @@ def sha256(token):
 def auth0_process(tmp_path_factory, authority):
     identities.require(is_installed(), "the doubles are not installed (scripts/setup doubles)")
     folder = tmp_path_factory.mktemp("auth0")
-    with auth0_double(folder, authority, name=TENANT, issuer=f"https://{TENANT}/") as double:
+    with auth0_double(folder, authority, name=TENANT, issuer=f"https://{TENANT}/", tenant={"mtls_name": ALIAS}) as double:
         yield double
 
 
@@ -340,6 +342,38 @@ def test_on_exit_revoke_ends_the_owners_token_of_the_mission(rig, upstream, auth
     assert not auth0.is_alive(subject)
     again = rig.run("curl", "-sS", f"https://{API}/describe", profile=profile)
     assert json.loads(again.stdout)["rule"] == "subject_expired", again
+
+
+@pytest.mark.parametrize("lacks", [None, "aliases", "edge"])
+def test_a_tenants_client_shows_its_certificate_where_the_tenant_asks_for_it_and_else_asks_for_nothing(
+        rig, upstream, authority, auth0, lacks):
+    """The tenant's own name asks nobody for a certificate; its metadata says where it does (RFC 8705 5)."""
+    certificate, key = authority.issue("desk.mission.test", usage=ExtendedKeyUsageOID.CLIENT_AUTH, label="desk")
+    auth0.client("sanctum", method="tls_client_auth", grants=[VAULT_GRANT, "refresh_token"],
+                 tls_client_auth_san_dns="desk.mission.test")
+    if lacks == "aliases":
+        for name in ("oauth-authorization-server", "openid-configuration"):
+            auth0.fail("fields", fields={"mtls_endpoint_aliases": None}, path=f"/.well-known/{name}", times=0)
+    rig.host(API, upstream, authority.ca_file).host(TENANT, auth0.unasking)
+    rig.host(ALIAS, auth0.unasking if lacks == "edge" else auth0)
+    rig.account("calendar", CALENDAR, secret=auth0.refresh_token("sanctum", USER), item="alice")
+    rig.secrets["acme-key"] = key.read_text()
+    rig.write(rig.configuration / "desk.pem", certificate.read_text())
+    rig.extra(f'[tenant.acme]\ndomain = "{TENANT}"\nclient_id = "sanctum"\nclient_authentication = "tls_client_auth"\n'
+              'certificate = "desk.pem"\nprivate_key = { item = "acme-key" }')
+    profile = rig.configure().profile(PROFILE.split('[[service]]\nname = "github"')[0])
+
+    outcome = rig.run("curl", "-sS", f"https://{API}/describe", profile=profile)
+
+    asked = [entry["host"] for entry in auth0.log(path="/oauth/token")]
+    if lacks is None:
+        assert asked == [ALIAS] and len(upstream.exchanges) == 1, outcome
+        return
+    assert asked == [] and upstream.exchanges == [], outcome
+    assert json.loads(outcome.stdout)["rule"] == "misconfigured"
+    [refused] = outcome.of_type("exchange.refused")
+    assert "asks for no client certificate" in refused["detail"], refused
+    assert "`enable_endpoint_aliases`" in refused["detail"] and "client_authentication" in refused["detail"], refused
 
 
 MISSION_TYPE = "urn:acme:sanctum-mission"

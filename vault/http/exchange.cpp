@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vault/http/exchange.hpp"
 
+#include "network/client_certificate.hpp"
 #include "network/upstream_tls.hpp"
 
 #include <openssl/err.h>
@@ -49,6 +50,10 @@ std::optional<ExchangeEnd> Exchange::shake_hands() {
     ERR_clear_error();
     const int shaken = SSL_do_handshake(ssl_.get());
     if (shaken == 1) {
+        // SECURITY: who is not asked for the certificate by which it asks would be answered as anybody.
+        const bool has_certificate = SSL_get_certificate(ssl_.get()) != nullptr;
+        const std::string_view why = has_certificate ? network::why_not_shown(ssl_.get()) : std::string_view();
+        if (!why.empty()) return ExchangeEnd{TryEnd::NotShown, Error{Errc::InvalidProfile, std::string(why)}};
         stage_ = Stage::Sending;
         return std::nullopt;
     }

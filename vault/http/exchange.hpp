@@ -23,7 +23,8 @@ struct ExchangeEnd {
 class Exchange {
 public:
     /// `socket` is connected and non-blocking, `ssl` from UpstreamTls::start, `request` whole. `done` is called once,
-    /// from the loop, and may destroy this object. `loop` must outlive it.
+    /// from the loop, and may destroy this object. `loop` must outlive it. Where `ssl` has a certificate of ours, which
+    /// then resumes no session, nothing is sent to a server that did not ask for it.
     Exchange(PollLoop& loop, UniqueFd socket, network::SslPtr ssl, WipedBytes request, Completion<ExchangeEnd> done);
     Exchange(const Exchange&) = delete;
     Exchange& operator=(const Exchange&) = delete;

@@ -35,7 +35,9 @@ struct HttpRequest {
     Secret authorization;                                      ///< the header's value; empty: none is sent
     Secret body;                                               ///< sent with its length; empty for GET and most DELETE
     Repeat repeat = Repeat::Never;
-    const network::ClientCertificate* certificate = nullptr;  ///< borrowed until the answer; null: none
+    /// Shown, or nothing is sent; borrowed until the answer; null: none.
+    const network::ClientCertificate* certificate = nullptr;
+    std::string unasked_remedy;  ///< what the operator can do where the server does not ask for it; empty: nobody knows
 };
 
 /// A whole answer, of whatever status.
@@ -67,7 +69,7 @@ public:
     /// Timeout and Cancelled (sent, and no whole answer came), Protocol (the answer is no HTTP/1.1, or ends midway with
     /// a declared length: what was asked may have happened), Limit (answer too long), Denied (a host that is not in the
     /// operator's configuration, an address that is forbidden), InvalidProfile (a URL, field, credential or client
-    /// certificate that cannot be sent; nothing was).
+    /// certificate that cannot be sent, or a server that does not ask for the certificate: nothing was).
     virtual void send(HttpRequest request, Completion<Result<HttpResponse>> done) = 0;
 };
 

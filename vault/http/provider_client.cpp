@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vault/http/provider_client.hpp"
 
-#include "base/digest.hpp"
 #include "base/limits.hpp"
 #include "network/client_certificate.hpp"
 #include "network/host_name.hpp"
@@ -20,15 +19,6 @@ unsigned random_number() {
     // Only jitter: without it clients come back together, which is no fault of this request.
     if (::getrandom(&number, sizeof number, 0) != static_cast<ssize_t>(sizeof number)) return 0;
     return number;
-}
-
-// A session speaks for the client certificate it was made with (RFC 8446 2.2): never offered for another.
-std::string session_key(const RequestPlace& place, const network::ClientCertificate* certificate) {
-    std::string key = place.authority();
-    if (certificate == nullptr) return key;
-    const Digest digest = sha256(certificate->certificate);
-    key.append("|").append(digest.begin(), digest.end());
-    return key;
 }
 
 }  // namespace
@@ -168,7 +158,9 @@ void ProviderClient::take_connection(std::uint64_t id, Result<UniqueFd> socket) 
 
 Result<network::SslPtr> ProviderClient::begin_tls(const Flight& flight) {
     const network::ClientCertificate* const certificate = flight.request.certificate;
-    SANCTUM_TRY(network::SslPtr ssl, tls_->start(flight.place.host, session_key(flight.place, certificate)));
+    // A session that goes on needs no certificate, so whether one is asked for would not be seen.
+    const std::string session_key = certificate == nullptr ? flight.place.authority() : std::string();
+    SANCTUM_TRY(network::SslPtr ssl, tls_->start(flight.place.host, session_key));
     if (certificate != nullptr) {
         SANCTUM_CHECK(network::show_certificate(ssl.get(), *certificate));
     }
@@ -197,6 +189,9 @@ void ProviderClient::end_try(std::uint64_t id, Flight& flight, ExchangeEnd end) 
     }
     if (end.answer) return finish(id, std::move(end.answer));
     Error why = std::move(end.answer).error().in(flight.place.authority());
+    if (end.end == TryEnd::NotShown && !flight.request.unasked_remedy.empty()) {
+        why.what.append("; ").append(flight.request.unasked_remedy);
+    }
     // An earlier try did reach the provider.
     if (why.code == Errc::Io && flight.was_sent) why.code = Errc::Cancelled;
     finish(id, std::move(why));

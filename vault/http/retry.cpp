@@ -58,6 +58,7 @@ bool may_repeat(TryEnd end, const HttpResponse* response, Repeat repeat) {
         case TryEnd::Answered: return repeat == Repeat::Safe && says_later(*response);
         case TryEnd::Refused:
         case TryEnd::NotTrusted:
+        case TryEnd::NotShown:
         case TryEnd::Malformed: return false;
     }
     return false;

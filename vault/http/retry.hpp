@@ -14,6 +14,7 @@ namespace sanctum::vault {
 enum class TryEnd : std::uint8_t {
     Refused,     ///< by us: an address that is forbidden, a request that cannot be sent; nothing was sent
     NotTrusted,  ///< the server's certificate is not valid; nothing was sent
+    NotShown,    ///< the server did not ask for our certificate; nothing was sent
     NotReached,  ///< no connection; nothing was sent
     Lost,        ///< sent, and no whole answer came
     Malformed,   ///< an answer that is none, or one that is too long

@@ -99,6 +99,17 @@ std::string Identity::why_no_reaper() const {
 
 Secret Identity::basic_authorization() const { return basic(client_.client_id, secret_.reveal()); }
 
+void Identity::show(HttpRequest& request, const network::ClientCertificate& certificate) const {
+    request.certificate = &certificate;
+    if (client_.is_tenant) {
+        request.unasked_remedy = "switch `enable_endpoint_aliases` on at the tenant, whose custom domain must ask for "
+                                 "certificates, or let the client have another client_authentication";
+        return;
+    }
+    request.unasked_remedy = "write the address of its mtls_endpoint_aliases as token_endpoint, and what else is asked "
+                             "with a certificate by its key";
+}
+
 Status Identity::authenticate(Form& form, HttpRequest& request, WallTime now) const {
     switch (client_.authentication) {
         case ClientAuthentication::SecretBasic:
@@ -110,7 +121,7 @@ Status Identity::authenticate(Form& form, HttpRequest& request, WallTime now) co
             return {};
         case ClientAuthentication::Tls:
             form.add("client_id", client_.client_id);
-            request.certificate = &certificate_;
+            show(request, certificate_);
             return {};
         case ClientAuthentication::None: form.add_if("client_id", client_.client_id); return {};
         case ClientAuthentication::PrivateKeyJwt: break;

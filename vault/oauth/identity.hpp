@@ -28,6 +28,10 @@ public:
     /// is made for this one request, its times taken from `now`. Errors: Internal.
     [[nodiscard]] Status authenticate(Form& form, HttpRequest& request, WallTime now) const;
 
+    /// Has `request` go out only over a connection that shows `certificate`, which must outlive it; and says what to do
+    /// where that is not asked for.
+    void show(HttpRequest& request, const network::ClientCertificate& certificate) const;
+
     /// `Basic` with the client's id and secret, for an API of the provider's that wants it so, however the client
     /// proves itself elsewhere. Precondition: it has a secret.
     [[nodiscard]] Secret basic_authorization() const;

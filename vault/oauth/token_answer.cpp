@@ -163,7 +163,8 @@ SourceFailure failure_of(const Error& error, const TokenQuestion& question) {
         case Errc::Cancelled: return failure(question, SourceFault::NoAnswer, error.what);
         case Errc::Protocol:
         case Errc::Limit: return that_may_be_out(failure(question, SourceFault::Protocol, error.what));
-        case Errc::Denied: return failure(question, SourceFault::Misconfigured, error.what);
+        case Errc::Denied:
+        case Errc::InvalidProfile: return failure(question, SourceFault::Misconfigured, error.what);
         default: return failure(question, SourceFault::Unavailable, error.what);
     }
 }

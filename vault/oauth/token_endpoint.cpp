@@ -71,7 +71,7 @@ void TokenEndpoint::send(const MakeForm& make, const TokenQuestion& question, Le
     HttpRequest request = post(identity_.client().token_endpoint);
     Status ready = identity_.authenticate(*form, request, provider_time());
     if (ready) ready = prove(request);
-    if (certificate() != nullptr) request.certificate = &certificate_;
+    if (certificate() != nullptr) identity_.show(request, certificate_);
     if (!ready) return done(internal(ready.error()));
     request.body = form->body();
     http_.send(std::move(request), [this, make, question, learnt,

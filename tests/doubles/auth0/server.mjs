@@ -26,10 +26,10 @@ function listen(server, port) {
   });
 }
 
-function makeServer(configuration) {
+function makeServer(configuration, requestCert) {
   return https.createServer({
     cert: readFileSync(configuration.certificate), key: readFileSync(configuration.key),
-    ca: readFileSync(configuration.ca_file), requestCert: true, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'],
+    ca: readFileSync(configuration.ca_file), requestCert, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'],
     minVersion: 'TLSv1.2' });
 }
 
@@ -40,8 +40,9 @@ function certificateOf(ctx) {
 
 async function main() {
   const configuration = JSON.parse((await lines.next()).value);
-  const server = makeServer(configuration);
+  const server = makeServer(configuration, true);
   const port = await listen(server, configuration.port ?? 0);
+  const unasking = makeServer(configuration, false);  // the same provider without mutual TLS
   const issuer = configuration.issuer ?? `https://${configuration.name}:${port}/`;
   const tenant = { profile: 'auth0', scope_parameter: true, mfa_policy: 'never', revocation_deletes_grant: false,
     dpop_nonce: false, user: 'auth0|u1', deny: false, scopes: [], apis: {}, ttl: {}, ...configuration.tenant };
@@ -53,9 +54,9 @@ async function main() {
     server, port, certificateOf, certificates: new Set(), log: new Log(configuration.log), faults: new Faults() };
   world.provider = makeProvider(world);
   world.accountApi = new AccountApi(world);
-  server.on('request', world.provider.callback());
+  for (const each of [server, unasking]) each.on('request', world.provider.callback());
   const commands = new Commands(world);
-  say({ port, issuer });
+  say({ port, issuer, unasking_port: await listen(unasking, 0) });
   for (let line = await lines.next(); !line.done; line = await lines.next()) {
     const command = JSON.parse(line.value);
     try {

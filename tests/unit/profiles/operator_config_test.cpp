@@ -200,6 +200,25 @@ TEST(OperatorConfig, WhatAProvidersTokensAreIsRead) {
     EXPECT_EQ(detail.lists.at("locations"), std::vector<std::string>{"https://api.example.org/{repo}"});
 }
 
+TEST(OperatorConfig, ATenantsEndpointsAreKnownButThoseOfAClientThatShowsACertificate) {
+    const TemporaryFolder folder;
+    folder.write("client.pem", kCertificate);
+    const std::string tenant = "schema = 1\n[tenant.acme]\ndomain = \"acme.example.org\"\nclient_id = \"desk\"\n";
+    const auto client_with = [&](const std::string& proof) {
+        return load_operator_config(folder.write("config.toml", tenant + proof), Missing::IsAnError);
+    };
+    const Result<OperatorConfig> secret = client_with("client_secret = { item = \"s\" }\n");
+    ASSERT_TRUE(secret.has_value()) << secret.error().what;
+    EXPECT_EQ(secret->clients.at(0).token_endpoint, "https://acme.example.org/oauth/token");
+    EXPECT_EQ(secret->clients.at(0).revocation_endpoint, "https://acme.example.org/oauth/revoke");
+
+    const Result<OperatorConfig> shown = client_with("client_authentication = \"tls_client_auth\"\n"
+                                                     "certificate = \"client.pem\"\nprivate_key = { item = \"k\" }\n");
+    ASSERT_TRUE(shown.has_value()) << shown.error().what;
+    EXPECT_EQ(shown->clients.at(0).issuer, "https://acme.example.org/");
+    EXPECT_EQ(shown->clients.at(0).token_endpoint + shown->clients.at(0).revocation_endpoint, "");
+}
+
 TEST(OperatorConfig, WithoutAWitnessNobodyIsTold) {
     const TemporaryFolder folder;
     const std::string path = folder.write("config.toml", "schema = 1\n[ledger]\nkeep = \"400d\"\n");

@@ -369,13 +369,34 @@ TEST(ProviderClient, AClientCertificateIsShownWhereTheRequestHasOne) {
     const Identity client = loopback::make_identity({.extended_usage = "clientAuth"}, &clients);
     const network::ClientCertificate certificate{client.pem() + clients.pem(), Secret(key_pem(client))};
     Conversation talk({{kOk}}, nullptr, &clients);
-    HttpRequest request = request_to(url());
-    request.certificate = &certificate;
+    for (int times = 0; times < 2; ++times) {
+        HttpRequest request = request_to(url());
+        request.certificate = &certificate;
+        const Answer& answer = talk.ask(std::move(request));
+        ASSERT_TRUE(answer && *answer) << answer->error().what;
+        EXPECT_EQ((*answer)->status, 200);
+    }
+}
 
-    const Answer& answer = talk.ask(std::move(request));
+TEST(ProviderClient, WhoDoesNotAskForTheCertificateOfARequestDoesNotGetTheRequest) {
+    const Identity client = loopback::make_identity({.extended_usage = "clientAuth"}, nullptr);
+    const network::ClientCertificate certificate{client.pem(), Secret(key_pem(client))};
+    Conversation talk({{kOk}});
+    for (const char* remedy : {"write another address", ""}) {
+        HttpRequest request = request_to(url(), Repeat::Safe);
+        request.certificate = &certificate;
+        request.unasked_remedy = remedy;
+        const Answer& answer = talk.ask(std::move(request));
+        ASSERT_TRUE(answer.has_value());
+        EXPECT_EQ(answer->error().code, Errc::InvalidProfile);
+        EXPECT_EQ(answer->error().what, "www.example.test: the server asks for no client certificate" +
+                                            (*remedy == 0 ? std::string() : "; " + std::string(remedy)));
+    }
+    EXPECT_TRUE(talk.provider.requests().empty());
+    EXPECT_EQ(talk.provider.connections(), 2U) << "another try would meet the same server";
 
-    ASSERT_TRUE(answer && *answer) << answer->error().what;
-    EXPECT_EQ((*answer)->status, 200);
+    const Answer& without = talk.ask(request_to(url()));
+    EXPECT_TRUE(without && *without) << "what has no certificate is sent";
 }
 
 TEST(ProviderClient, WithoutItsClientCertificateARequestIsNotServed) {

@@ -29,6 +29,7 @@ TEST(Retry, OnlyWhatCannotDoHarmIsSentAgain) {
     const Row rows[] = {
         {"refused", TryEnd::Refused, Repeat::Safe, false},
         {"not trusted", TryEnd::NotTrusted, Repeat::Safe, false},
+        {"not asked for our certificate", TryEnd::NotShown, Repeat::Safe, false},
         {"malformed", TryEnd::Malformed, Repeat::Safe, false},
         {"not reached, safe", TryEnd::NotReached, Repeat::Safe, true},
         {"not reached, never: nothing was sent", TryEnd::NotReached, Repeat::Never, true},
