@@ -4,6 +4,7 @@
 #include "base/confinement/self_confinement.hpp"
 #include "base/log.hpp"
 #include "interceptor/interceptor.hpp"
+#include "network/openssl_memory.hpp"
 
 #include <charconv>
 #include <cstdio>
@@ -24,6 +25,10 @@ sanctum::log::Level level_named(std::string_view name) {
 
 int main(int count, char** arguments) {
     if (!sanctum::become_undumpable()) return 1;
+    if (const sanctum::Status status = sanctum::network::wipe_what_openssl_frees(); !status) {
+        std::fprintf(stderr, "sanctum-interceptor: %s\n", status.error().what.c_str());
+        return 1;
+    }
     int mission_fd = -1;
     sanctum::log::Level level = sanctum::log::Level::Error;
     for (int i = 1; i + 1 < count; i += 2) {

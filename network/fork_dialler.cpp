@@ -62,6 +62,7 @@ Status close_everything_but(int channel) {
     };
     leave_on(close_everything_but(channel.fd()));
     leave_on(become_undumpable());
+    forget_environment();
     leave_on(confine_self(dialler_confinement()));
     Dialler dialler(std::move(table), std::move(resolver), std::move(channel));
     leave_on(dialler.run());

@@ -3,6 +3,7 @@
 // Started by sanctum-run for a mission (socket on descriptor 3), and by `sanctum vault`, `connect`, `reap` and
 // `leases`.
 #include "base/confinement/self_confinement.hpp"
+#include "network/openssl_memory.hpp"
 #include "vault/commands/connect_command.hpp"
 #include "vault/commands/journal_commands.hpp"
 #include "vault/commands/store_commands.hpp"
@@ -27,6 +28,10 @@ bool is_started_by_a_launcher() {
 
 int main(int argc, char** argv) {
     if (!sanctum::become_undumpable()) return 1;
+    if (const sanctum::Status status = sanctum::network::wipe_what_openssl_frees(); !status) {
+        std::fprintf(stderr, "sanctum-vault: %s\n", status.error().what.c_str());
+        return 1;
+    }
     // Under `ulimit -f` a write fails with EFBIG, like one to a full disk, instead of killing the process half-way.
     std::signal(SIGXFSZ, SIG_IGN);
     const std::string_view mode = argc > 1 ? argv[1] : "mission";

@@ -6,6 +6,8 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdlib>
+#include <cstring>
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/sockios.h>
@@ -106,6 +108,13 @@ Status become_undumpable() {
     if (::setrlimit(RLIMIT_CORE, &none) != 0) return io_error("forbid core files");
     if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return io_error("set no_new_privs");
     return {};
+}
+
+void forget_environment() noexcept {
+    for (char** variable = ::environ; variable != nullptr && *variable != nullptr; ++variable) {
+        ::explicit_bzero(*variable, std::strlen(*variable));
+    }
+    ::clearenv();
 }
 
 Status drop_capabilities() {

@@ -37,6 +37,11 @@ struct SelfConfinement {
 /// PR_SET_DUMPABLE 0, RLIMIT_CORE 0, PR_SET_NO_NEW_PRIVS. The first line of each main(). Errors: Io.
 [[nodiscard]] Status become_undumpable();
 
+/// Overwrites the variables that this process was started with, here and in /proc/PID/environ, and has none from here
+/// on. For a fork that reads what comes from outside: what the caller keeps in variables is nothing to it. Pointers of
+/// getenv(3) then point at empty texts. Single-threaded.
+void forget_environment() noexcept;
+
 /// Drops every capability (ambient, bounding where possible, permitted, effective, inheritable). Errors: Io.
 [[nodiscard]] Status drop_capabilities();
 

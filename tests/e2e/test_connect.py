@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import itertools
 import json
+import os
 import re
 import signal
 import socket
@@ -20,6 +21,7 @@ import pytest
 
 import identity as identities
 import processes
+from process_memory import memory_of
 from rig import API, BIN, SOURCE, mission_head
 from terminal import Terminal
 
@@ -495,6 +497,38 @@ def test_a_provider_out_of_reach_is_exit_code_5(rig, operator, provider, case, r
     connecting = Connecting(rig, "calendar")
     assert connecting.finish() == 5, connecting.errors
     assert "provider corp" in connecting.errors
+
+
+def look_up_below(pid):
+    """The process of a look-up and its dialler, once both are there."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < deadline:
+        for below in processes.descendants_of(pid):
+            with contextlib.suppress(OSError):
+                is_look_up = Path(f"/proc/{below}/comm").read_text() == "sanctum-lookup\n"
+                if is_look_up and (children := processes.children_of(below)):
+                    return [below, *children]
+        processes.wait_for_end(pid, 0.02)
+    raise AssertionError("no look-up came")
+
+
+def test_the_look_up_has_neither_the_callers_variables_nor_its_terminal(rig, operator, provider):
+    """A shell holds tokens in variables; what reads a provider's answer, and what reads the answers of DNS for it,
+    need none of them."""
+    identities.require(os.geteuid() == 0, "needs root to look into the processes")
+    canary = b"variable-canary-5e1c90"
+    provider.fail("slow", seconds=6, path="/.well-known", times=1)
+    connecting = Connecting(rig, "calendar", "--flow", "device", "--dry-run",
+                            environment={"ACME_TOKEN": canary.decode()})
+    confined = look_up_below(connecting.process.pid)
+    everyone = [connecting.process.pid, *processes.descendants_of(connecting.process.pid)]
+    found = {pid for pid in everyone if any(canary in data for _, data in memory_of(pid))}
+    variables = b"".join(Path(f"/proc/{pid}/environ").read_bytes() for pid in confined).strip(b"\0")
+    standard = {os.readlink(f"/proc/{pid}/fd/{number}") for pid in confined for number in range(3)}
+    assert connecting.finish() == 0, connecting.errors
+
+    assert found and not found & set(confined), (found, confined)
+    assert variables == b"" and standard == {"/dev/null"}, (variables, standard)
 
 
 @pytest.mark.parametrize("account, words", [("nobody", "accounts that can be connected: calendar"),

@@ -9,11 +9,14 @@ import time
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 import identity as identities
 import leak_sweep
 import processes
 from process_memory import memory_of
+from test_bound_certificates import (  # noqa: F401
+    BOUND, CAN_ASK, GET, WITH_CERTIFICATE, corp, corp_process, desk, make_api, make_operator)
 from test_vaults import WAIT, app_key, auth0, auth0_process, github, operator  # noqa: F401
 
 
@@ -84,6 +87,44 @@ def test_a_credential_that_was_given_back_is_forgotten_while_the_mission_goes_on
     running.finish()
 
     assert {role for role, places in found.items() if places} <= {"interceptor"}, found
+
+
+@pytest.fixture
+def bound(rig, make_operator, make_api, desk):  # noqa: F811
+    """A mission with a token that is bound to the certificate of the operator's client, whose key is with it."""
+    identities.require(os.geteuid() == 0, "needs root to look into the processes")
+    profile = make_operator(make_api(), BOUND + CAN_ASK, WITH_CERTIFICATE, desk)
+    running = rig.start("sh", "-c", f"{GET} >/dev/null; echo held; exec cat", profile=profile).wait_until_started()
+    assert running.read_line() == "held"
+    yield running
+    running.finish()
+
+
+def holders_of_key(running, pair):
+    """(roles that have a line of the key's PEM, roles that have its number as OpenSSL or DER keep it)."""
+    pem = pair[1].read_bytes()
+    number = load_pem_private_key(pem, None).private_numbers().private_value.to_bytes(32, "big")
+    forms = number, number[::-1]
+    roles = roles_of(running)
+    assert len(roles["others"]) >= 2 and len(roles) >= 6, roles
+    texts, numbers = set(), set()
+    for role, pids in roles.items():
+        for data in (data for pid in pids for _, data in memory_of(pid)):
+            texts |= {role} if pem.splitlines()[2] in data else set()
+            numbers |= {role} if any(form in data for form in forms) else set()
+    return texts, numbers
+
+
+def test_a_clients_own_key_is_in_the_vault_and_while_it_is_leased_in_the_interceptor(rig, bound, desk):  # noqa: F811
+    """A connection of the interceptor's forgets it after the handshake, so that what is left while a token is leased is
+    the text for the next connection, and after that nothing."""
+    texts, numbers = holders_of_key(bound, desk)
+    assert texts == {"vault", "interceptor"} and numbers <= {"vault"}, (texts, numbers)
+
+    rig.expect_ok(rig.sanctum("revoke", "--service", "things"))
+
+    texts, numbers = holders_of_key(bound, desk)
+    assert texts == {"vault"} and numbers <= {"vault"}, (texts, numbers)
 
 
 def test_no_process_of_a_mission_leaves_a_core(mission):

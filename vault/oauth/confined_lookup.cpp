@@ -82,8 +82,17 @@ Result<LookupAnswer> ask(const Clock& clock, std::optional<BootTime> deadline, c
     return read_answer(response, lookup);
 }
 
-// In the child.
-[[noreturn]] void answer_into(int pipe, pid_t parent, const std::function<Result<LookupAnswer>()>& ask) {
+// 0-2 may be the operator's terminal, which takes and shows whatever is written there.
+bool leave_terminal() {
+    const int nothing = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+    return nothing >= 0 && ::dup2(nothing, 0) == 0 && ::dup2(nothing, 1) == 1 && ::dup2(nothing, 2) == 2;
+}
+
+// In the child. What the parent has and the question does not need is gone before anything is read from outside.
+[[noreturn]] void answer_into(int theirs, pid_t parent, const std::function<Result<LookupAnswer>()>& ask) {
+    const int pipe = ::fcntl(theirs, F_DUPFD_CLOEXEC, 3);  // behind 0-2, which are replaced
+    if (pipe < 0 || !leave_terminal()) ::_exit(1);
+    forget_environment();
     const auto close_from = [](unsigned first, unsigned last) {
         return first > last || ::syscall(SYS_close_range, first, last, 0U) == 0;
     };
