@@ -209,6 +209,7 @@ void report_workspace(const Result<WorkspaceFindings>& findings, ledger::Mission
     }
     if (!findings || findings->files.empty()) return;
     ended.held_files = findings->files;
+    ended.held_sha256 = findings->digests;
     std::string text = findings->are_held ? "held back until `sanctum accept`, because somebody runs them later:"
                                           : "new or changed, and somebody runs them later:";
     for (std::size_t i = 0; i < findings->files.size() && i < kFilesNamedMax; ++i) {
