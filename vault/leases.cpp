@@ -429,6 +429,7 @@ Status Leases::hold_for_mission(const LeasePtr& lease, Credential made) {
     lease->dead_at.reset();
     if (made.expires) {  // of a login, and of a mission's token, the end is not known here
         lease->dead_at = boot_at(*made.expires);
+        lease->expires = std::min(lease->expires, *lease->dead_at);
         row.alive_until_unix_ms = made.expires->unix_ms;
     }
     row.received = made.scopes.received;

@@ -6,7 +6,10 @@
 
 #include <array>
 #include <cerrno>
+#include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -23,6 +26,19 @@ constexpr CallRule kNarrowedCalls[] = {
     {SYS_prctl, CallRule::Action::Allow, 0, 0, CallRule::Test::Equal, 0, kSetVma, "names of mappings"},
     {SYS_prctl, CallRule::Action::Allow, 0, 0, CallRule::Test::Equal, 0, PR_GET_DUMPABLE, "leak checkers ask"},
     {SYS_prctl, CallRule::Action::Errno, EPERM, -1, CallRule::Test::None, 0, 0, "nothing else of prctl"},
+};
+
+// What would send signals to any process of the same user: who may end the launcher decides how a mission ends.
+// Landlock's scope is no way: init must reach the agent's processes, which are in no domain of its own.
+constexpr CallRule refused_use(int number, std::uint64_t use, const char* reason) {
+    return {number, CallRule::Action::Errno, EPERM, 1, CallRule::Test::Equal, 0, use, reason};
+}
+constexpr CallRule kRefusedUses[] = {
+    refused_use(SYS_fcntl, F_SETOWN, "signals for a descriptor go to nobody"),
+    refused_use(SYS_fcntl, F_SETOWN_EX, "as F_SETOWN"),
+    refused_use(SYS_fcntl, F_SETSIG, "nor are they of another kind"),
+    refused_use(SYS_ioctl, FIOSETOWN, "as F_SETOWN"),
+    refused_use(SYS_ioctl, SIOCSPGRP, "as F_SETOWN"),
 };
 
 constexpr int kCapabilityNumberMax = 63;  // two 32-bit words in capset(2)
@@ -68,8 +84,14 @@ Status enter_landlock(const SelfConfinement& confinement) {
 
 Status enter_filter(std::span<const AllowedCall> calls) {
     std::vector<CallRule> rules(std::begin(kNarrowedCalls), std::end(kNarrowedCalls));
+    const auto self = static_cast<std::uint64_t>(::getpid());
+    rules.push_back({SYS_tgkill, CallRule::Action::Allow, 0, 0, CallRule::Test::Equal, 0, self, "abort"});
+    rules.push_back({SYS_tgkill, CallRule::Action::Errno, EPERM, -1, CallRule::Test::None, 0, 0, "nobody else"});
     for (const AllowedCall& call : calls) {
-        if (call.number == SYS_prctl) continue;
+        if (call.number == SYS_prctl || call.number == SYS_tgkill) continue;
+        for (const CallRule& refused : kRefusedUses) {
+            if (refused.number == call.number) rules.push_back(refused);
+        }
         rules.push_back({call.number, CallRule::Action::Allow, 0, -1, CallRule::Test::None, 0, 0, call.reason});
     }
     SANCTUM_TRY(const FilterProgram program, compile_filter(rules, EPERM, native_architecture()));

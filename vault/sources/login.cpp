@@ -86,7 +86,8 @@ bool LoginSource::is_current(const Credential& credential) const {
 bool LoginSource::asks_for_login(const LoginQuestion& question) const {
     const bool was_renewed_just_now =
         held_ && is_fresh() && clock_.boot() < renewed_.plus(Milliseconds(kLoginRenewPause));
-    return question.is_new || (has_login() && !was_renewed_just_now);
+    // What a renewal that is under way brings belongs to whoever began it.
+    return question.is_new || (has_login() && !was_renewed_just_now && waiting_.empty());
 }
 
 void LoginSource::login(const LoginQuestion& question, Completion<LoginOutcome> done) {
@@ -94,14 +95,15 @@ void LoginSource::login(const LoginQuestion& question, Completion<LoginOutcome> 
     if (!has_login()) {
         return done(LoginReply{400, login_refusal("invalid_grant", "Nobody is logged in."), std::nullopt});
     }
-    if (!asks_for_login(question)) return done(reply());
-    renew([this, done = std::move(done)](const SourceFailure* failure) {
+    const bool joins = !waiting_.empty();
+    if (!joins && !asks_for_login(question)) return done(reply());
+    renew([this, joins, done = std::move(done)](const SourceFailure* failure) {
         if (failure != nullptr) return done(refused(*failure));
         if (!held_) return done(taken_back());
         LoginReply told = reply();
         SourceNeed renewal;
         renewal.scopes = {std::string(kRenewalScope)};
-        told.made = held_credential(renewal);
+        if (!joins) told.made = held_credential(renewal);
         done(std::move(told));
     });
 }

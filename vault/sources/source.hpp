@@ -216,7 +216,8 @@ public:
         done(std::move(credential));
     }
 
-    /// True: login() will ask the provider, and so may make something; false: it answers with what it has.
+    /// True: login() will ask the provider, and so may make something; false: it answers with what it has, or with what
+    /// a renewal brings that somebody else began.
     [[nodiscard]] virtual bool asks_for_login(const LoginQuestion& question) const { return question.is_new; }
 
     /// Logs in, or renews the login, as the agent wanted to do it. What the provider refuses is a reply. Only for

@@ -5,10 +5,13 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <fcntl.h>
 #include <functional>
 #include <gtest/gtest.h>
 #include <ifaddrs.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -62,6 +65,33 @@ TEST(ConfineSelf, AProcessCannotMakeItselfDumpableAgain) {
         if (::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) == 0 || errno != EPERM) return 1;
         return ::prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0 ? 0 : 2;
     }), 0);
+}
+
+TEST(ConfineSelf, AProcessMayEndItselfAndSignalNobodyElse) {
+    EXPECT_EQ(in_child([] {
+        if (!become_undumpable() || !confine_self(confinement_with({}))) return 99;
+        std::abort();
+    }), 128 + SIGABRT);
+    int pipe[2];
+    ASSERT_EQ(::pipe(pipe), 0);
+    const pid_t other = ::getpid();
+    EXPECT_EQ(in_child([&] {
+        if (!confine_self(confinement_with({{SYS_ioctl, "test"}}))) return 99;
+        if (::syscall(SYS_tgkill, other, other, 0) == 0 || errno != EPERM) return 1;
+        if (::syscall(SYS_tgkill, ::getpid(), ::gettid(), 0) != 0) return 2;
+        for (const int use : {F_SETOWN, F_SETSIG}) {
+            if (::fcntl(pipe[0], use, other) == 0 || errno != EPERM) return 3;
+        }
+        const f_owner_ex owner{F_OWNER_PID, other};
+        if (::fcntl(pipe[0], F_SETOWN_EX, &owner) == 0 || errno != EPERM) return 4;
+        int number = other;
+        for (const unsigned long use : {static_cast<unsigned long>(FIOSETOWN), static_cast<unsigned long>(SIOCSPGRP)}) {
+            if (::ioctl(pipe[0], use, &number) == 0 || errno != EPERM) return 5;
+        }
+        return ::fcntl(pipe[0], F_GETFL) >= 0 && ::ioctl(pipe[0], FIONREAD, &number) == 0 ? 0 : 6;
+    }), 0);
+    ::close(pipe[0]);
+    ::close(pipe[1]);
 }
 
 #ifdef __x86_64__

@@ -317,6 +317,31 @@ TEST(LoginSource, ARenewalUnderWayIsWaitedForBeforeTheLoginIsTakenBack) {
     EXPECT_EQ(retired->end, End::Gone);
 }
 
+TEST(LoginSource, WhatARenewalBringsIsGivenToTheOneWhoBeganItAndToldToAll) {
+    SlowProvider provider;
+    const ManualClock clock;
+    profiles::Account account;
+    account.name = "team";
+    LoginSource source(provider, clock, account, make_login(), nullptr);
+    source.login({true, {{"code", "c"}}}, [](const LoginOutcome&) {});
+    provider.will_answer(answer("1", 60));
+    const LoginQuestion renewal{false, {}};
+    std::vector<LoginReply> replies;
+    for (const bool begins : {true, false, false}) {
+        EXPECT_EQ(source.asks_for_login(renewal), begins);
+        source.login(renewal, [&](LoginOutcome outcome) {
+            replies.push_back(std::move(std::get<LoginReply>(outcome)));
+        });
+    }
+    ASSERT_EQ(provider.bodies.size(), 2U) << "one flight";
+    provider.will_answer(answer("2", 3600));
+
+    ASSERT_EQ(replies.size(), 3U);
+    EXPECT_TRUE(replies[0].made);
+    EXPECT_FALSE(replies[1].made || replies[2].made);
+    for (const LoginReply& reply : replies) EXPECT_EQ(reply.body, replies[0].body);
+}
+
 TEST(LoginSource, ATokenThatTheApiRefusedIsRenewedOnceAndSharedByAllWhoHadIt) {
     SlowProvider provider;
     const ManualClock clock;
