@@ -14,17 +14,19 @@ namespace {
 
 using ledger::printable;
 
-// What is still held of what this mission's ledger names; a broken one decides nothing.
-Result<std::vector<std::string>> held_files(const Console& console, const std::string& id) {
+// What is still held where this mission's ledger says so; a broken one decides nothing.
+Result<std::vector<runs_later::HeldPlace>> held_places(const Console& console, const std::string& id) {
     const std::string folder = console.places.mission(id);
     // What a newer Sanctum held back, and how, is not ours to judge.
-    SANCTUM_TRY([[maybe_unused]] const MissionFile known, read_mission_file(folder));
+    SANCTUM_TRY(const MissionFile known, read_mission_file(folder));
     SANCTUM_TRY(const ledger::VerifyingKey key, ledger::VerifyingKey::load(console.places.ledger_public_key()));
     SANCTUM_TRY(const ledger::Verification verified, ledger::verify_mission(folder, id, key));
     if (verified.state == ledger::LedgerState::Broken) {
         return Error{Errc::Denied, "the ledger of " + id + " is broken: " + verified.why};
     }
-    return runs_later::still_held(verified.receipt.held_files);
+    const ledger::Receipt& receipt = verified.receipt;
+    return runs_later::still_held(known.workspace, receipt.held_files,
+                                  receipt.held_sha256.value_or(std::vector<std::string>()));
 }
 
 struct Accepted {
@@ -32,11 +34,17 @@ struct Accepted {
     std::vector<std::string> failures;
 };
 
-Accepted accept_all(const std::vector<std::string>& files) {
+// All were looked at before the first is released: a link may lead to another of them.
+Accepted accept_all(const std::vector<runs_later::HeldPlace>& places, bool is_dry) {
     Accepted out;
-    for (const std::string& file : files) {
-        const Status accepted = runs_later::accept(file);
-        if (accepted) out.files.push_back(file);
+    for (const runs_later::HeldPlace& place : places) {
+        // SECURITY: the name alone says nothing; a later mission may have left another file there.
+        if (!place.fault.empty()) {
+            out.failures.push_back(place.fault);
+            continue;
+        }
+        const Status accepted = is_dry ? Status() : runs_later::accept(place.original);
+        if (accepted) out.files.push_back(place.original);
         else out.failures.push_back(accepted.error().what);
     }
     return out;
@@ -48,9 +56,9 @@ Exit run_accept(Console& console, const AcceptOptions& options) {
     const Result<std::string> id = find_mission(console.places, options.mission);
     if (!id) return fail(console, error_of_absent(console.places, options.mission, id.error()));
     if (is_mission_alive(console.places, *id)) return fail(console, "mission " + *id + " is still running");
-    const Result<std::vector<std::string>> files = held_files(console, *id);
-    if (!files) return fail(console, files.error());
-    const Accepted accepted = options.is_dry ? Accepted{*files, {}} : accept_all(*files);
+    const Result<std::vector<runs_later::HeldPlace>> places = held_places(console, *id);
+    if (!places) return fail(console, places.error());
+    const Accepted accepted = accept_all(*places, options.is_dry);
     if (options.format == Format::Json) {
         wire::JsonWriter json;
         json("schema", std::string("sanctum.accept/1"));
@@ -63,7 +71,7 @@ Exit run_accept(Console& console, const AcceptOptions& options) {
         for (const std::string& file : accepted.files) {
             console.out << (options.is_dry ? "would release " : "released ") << printable(file) << "\n";
         }
-        if (files->empty()) console.out << "nothing of mission " << *id << " is held back\n";
+        if (places->empty()) console.out << "nothing of mission " << *id << " is held back\n";
     }
     for (const std::string& failure : accepted.failures) fail(console, printable(failure));
     return accepted.failures.empty() ? Exit::Ok : Exit::Failed;

@@ -6,6 +6,7 @@
 #include "base/runs_later/runs_later.hpp"
 #include "base/wire/archive.hpp"
 #include "console/commands.hpp"
+#include "console/mission_file.hpp"
 #include "console/missions.hpp"
 #include "console/run_program.hpp"
 #include "console/time_ago.hpp"
@@ -77,10 +78,16 @@ Result<std::set<std::string>> unfinished_missions(const Console& console) {
     return missions;
 }
 
-// `accept` goes by the record: without it nobody could release them any more. Empty: none is held.
-std::string words_on_held(const std::string& mission, const std::vector<std::string>& originals) {
-    const std::vector<std::string> held = runs_later::still_held(originals);
-    if (held.empty()) return {};
+// `accept` goes by the record: without it nobody could release them any more. Empty: it could release none.
+Result<std::string> words_on_held(const Places& places, const std::string& mission, const ledger::Receipt& receipt) {
+    if (!receipt.held_sha256) return std::string();
+    SANCTUM_TRY(const MissionFile known, read_mission_file(places.mission(mission)));
+    std::vector<std::string> held;
+    for (runs_later::HeldPlace& place :
+         runs_later::still_held(known.workspace, receipt.held_files, *receipt.held_sha256)) {
+        if (place.fault.empty()) held.push_back(std::move(place.original));
+    }
+    if (held.empty()) return std::string();
     const std::string more = held.size() == 1 ? "" : " and " + std::to_string(held.size() - 1) + " more";
     return "it holds back " + held.front() + more + " (sanctum accept " + mission +
            ", or remove what ends in .sanctum-held there)";
@@ -104,7 +111,9 @@ struct Pruning {
         if (unfinished.contains(id)) return std::string("a credential of it may still be alive (sanctum reap)");
         SANCTUM_TRY(const ledger::Verification verified,
                     ledger::verify_mission(console.places.mission(id), id, key, {{}, &line.envelope}));
-        if (verified.state == ledger::LedgerState::Sealed) return words_on_held(id, verified.receipt.held_files);
+        if (verified.state == ledger::LedgerState::Sealed) {
+            return words_on_held(console.places, id, verified.receipt);
+        }
         return "its ledger is " + std::string(ledger::name_of(verified.state)) +
                (verified.why.empty() ? "" : " (" + verified.why + ")") + ", which somebody should look at first";
     }

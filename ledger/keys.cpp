@@ -16,9 +16,12 @@
 #include <array>
 #include <cerrno>
 #include <fcntl.h>
+#include <filesystem>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <system_error>
 #include <unistd.h>
+#include <vector>
 
 namespace sanctum::ledger {
 namespace {
@@ -101,7 +104,38 @@ std::string content_of(BIO* bio) {
     return std::string(bytes, static_cast<std::size_t>(size));
 }
 
-bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
+// FAIL-CLOSED: only ENOENT says that it is missing; what cannot be looked at may be there.
+Result<bool> exists(const std::string& path) {
+    struct stat status {};
+    if (::lstat(path.c_str(), &status) == 0) return true;
+    if (errno == ENOENT) return false;
+    return io_error("look for " + path);
+}
+
+Result<bool> holds_bytes(const std::string& path) {
+    struct stat status {};
+    if (::stat(path.c_str(), &status) == 0) return status.st_size > 0;
+    if (errno == ENOENT) return false;
+    return io_error("look at " + path);
+}
+
+// The first file of the state folder that holds what the pair signed; empty: none.
+Result<std::string> find_signed_file(const std::string& state) {
+    std::vector<std::string> files = {state + "/receipts.jsonl", state + "/pruned.jsonl"};
+    const std::string missions = state + "/missions";
+    std::error_code error;
+    for (std::filesystem::directory_iterator entry(missions, error), end; !error && entry != end;
+         entry.increment(error)) {
+        std::error_code ignored;
+        if (entry->is_directory(ignored)) files.push_back(entry->path().string() + "/ledger.jsonl");
+    }
+    if (error && error != std::errc::no_such_file_or_directory) return io_error("look into " + missions, error.value());
+    for (std::string& file : files) {
+        SANCTUM_TRY(const bool holds, holds_bytes(file));
+        if (holds) return std::move(file);
+    }
+    return std::string();
+}
 
 // SECURITY: a key that others can read or that somebody else owns signs nothing.
 Status check_private_file(const std::string& path) {
@@ -151,12 +185,14 @@ Result<KeyPointer> make_pair(const std::string& private_path, const std::string&
 
 Status check_pair_is_not_lost(const std::string& private_path, const std::string& public_path,
                               const std::string& receipts_path) {
-    struct stat status {};
-    const bool has_receipts = ::stat(receipts_path.c_str(), &status) == 0 ? status.st_size > 0 : errno != ENOENT;
-    if (exists(private_path) || exists(public_path) || !has_receipts) return {};
+    SANCTUM_TRY(const bool has_private, exists(private_path));
+    SANCTUM_TRY(const bool has_public, exists(public_path));
+    if (has_private || has_public) return {};
     const std::string folder = receipts_path.substr(0, receipts_path.rfind('/'));
+    SANCTUM_TRY(const std::string signed_file, find_signed_file(folder));
+    if (signed_file.empty()) return {};
     return Error{Errc::Protocol,
-                 private_path + " and " + public_path + " are missing, but " + receipts_path +
+                 private_path + " and " + public_path + " are missing, but " + signed_file +
                      " holds what they signed (restore both; or, to begin with a new key, move receipts.jsonl, "
                      "pruned.jsonl and missions away from " + folder + ")"};
 }
@@ -181,13 +217,14 @@ Result<SigningKey> SigningKey::load_or_create(const std::string& private_path, c
                                               const std::string& receipts_path) {
     SANCTUM_TRY(const UniqueFd lock, lock_pair(private_path));
     auto pair = std::make_unique<Pair>();
-    if (!exists(private_path) && !exists(public_path)) {
+    SANCTUM_TRY(const bool has_private, exists(private_path));
+    SANCTUM_TRY(const bool has_public, exists(public_path));
+    if (!has_private && !has_public) {
         SANCTUM_CHECK(check_pair_is_not_lost(private_path, public_path, receipts_path));
         SANCTUM_TRY(pair->key, make_pair(private_path, public_path));
         return SigningKey(std::move(pair));
     }
-    if (!exists(private_path) || !exists(public_path)) {
-        const bool has_private = exists(private_path);
+    if (!has_private || !has_public) {
         return Error{Errc::Protocol, (has_private ? public_path : private_path) + " is missing but " +
                                          (has_private ? private_path : public_path) +
                                          " exists (restore it, or move the other away to begin with a new key)"};

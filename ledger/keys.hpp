@@ -12,9 +12,9 @@ namespace sanctum::ledger {
 
 class VerifyingKey;
 
-/// Whether a machine without the pair may get a new one: not where `receipts_path` holds receipts. Another key would
-/// verify none of them, and nothing that is chained behind them.
-/// Errors: Protocol (with the remedy).
+/// Whether a machine without the pair may get a new one: not where `receipts_path`, or `pruned.jsonl` or a mission's
+/// ledger beside it, holds anything. Another key would verify none of them, and nothing that is chained behind them.
+/// Errors: Protocol (with the remedy); Io (a file or folder cannot be looked at, which does not make it missing).
 [[nodiscard]] Status check_pair_is_not_lost(const std::string& private_path, const std::string& public_path,
                                             const std::string& receipts_path);
 

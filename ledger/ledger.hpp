@@ -101,6 +101,7 @@ struct MissionEnded {
     std::uint64_t repaired = 0;      ///< unterminated lines that were cut; set by recover()
     std::uint64_t records_lost = 0;  ///< records that a full disk refused; set by seal()
     std::optional<WitnessCount> witness{};  ///< over the heads before this record; absent without one; set by seal()
+    std::vector<std::string> held_sha256{};  ///< per held file, see runs_later::Held::digests; empty: none was held
 };
 
 using Record = std::variant<MissionStarted, ConnectionRecord, ConnectionRefused, wire::ExchangeIntent,

@@ -303,6 +303,7 @@ MissionEnded read_ended(Members& in) {
     record.held_files = in.words("held_files");
     record.repaired = in.natural("repaired");
     record.records_lost = in.optional_natural("records_lost", 0);
+    if (in.has("held_sha256")) record.held_sha256 = in.words("held_sha256");
     if (!in.has("witness")) return record;
     Members witness = in.object("witness");
     record.witness = WitnessCount{witness.natural("told"), witness.natural("of")};

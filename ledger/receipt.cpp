@@ -217,6 +217,7 @@ struct ReceiptBuilder::State {
                               {"parked", ended.parked},
                               {"orphaned", ended.orphaned}};
         receipt.held_files = ended.held_files;
+        if (!ended.held_sha256.empty()) receipt.held_sha256 = ended.held_sha256;
         receipt.repaired = ended.repaired;
         receipt.records_lost = ended.records_lost;
         receipt.witness = ended.witness;

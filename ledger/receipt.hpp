@@ -207,6 +207,7 @@ struct Receipt {
     std::vector<std::string> held_files;
     std::uint64_t repaired = 0;
     std::uint64_t records_lost = 0;
+    std::optional<std::vector<std::string>> held_sha256;  ///< as MissionEnded's; absent where none was held
     std::optional<WitnessCount> witness;  ///< absent without a witness; the last head is counted when it was waited for
     std::optional<std::string> parent;  ///< mission whose agent started this one; absent: a person did
     std::optional<std::vector<ReceiptChild>> children;  ///< absent where there were none
@@ -239,6 +240,7 @@ struct Receipt {
         archive("repaired", self.repaired);
         archive("records_lost", self.records_lost);
         // Absent, not null: a receipt without one keeps the bytes that it always had.
+        if (!std::is_const_v<Self> || self.held_sha256) archive("held_sha256", self.held_sha256);
         if (!std::is_const_v<Self> || self.witness) archive("witness", self.witness);
         if (!std::is_const_v<Self> || self.parent) archive("parent", self.parent);
         if (!std::is_const_v<Self> || self.children) archive("children", self.children);

@@ -212,6 +212,7 @@ void put(Members& out, const MissionEnded& record) {
     out.number("parked", record.parked).number("orphaned", record.orphaned).close();
     out.value("held_files", record.held_files).number("repaired", record.repaired);
     if (record.records_lost > 0) out.number("records_lost", record.records_lost);
+    if (!record.held_sha256.empty()) out.value("held_sha256", record.held_sha256);
     if (!record.witness) return;
     out.open("witness").number("told", record.witness->told).number("of", record.witness->of).close();
 }
@@ -290,7 +291,8 @@ void bound_record(LineRecord& record) {
     } else if (auto* refused = std::get_if<RefusedConnections>(&record)) {
         bound_process(refused->refused.process);
     } else if (auto* ended = std::get_if<MissionEnded>(&record)) {
-        bound_list(ended->held_files);
+        // What is cut here has no digest then, and is released by nobody but its owner.
+        for (auto* list : {&ended->held_files, &ended->held_sha256}) bound_list(*list);
     } else if (auto* lease = std::get_if<wire::LeaseChanged>(&record)) {
         for (auto* time : {&lease->expires_unix_ms, &lease->first_used_unix_ms, &lease->last_used_unix_ms}) {
             bound_time(*time);

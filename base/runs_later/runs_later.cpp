@@ -29,6 +29,7 @@ namespace sanctum::runs_later {
 namespace {
 
 constexpr std::string_view kHeld = ".sanctum-held";
+constexpr std::string_view kUnreadable = "unreadable";
 constexpr const char* kHookReason = "git runs it";
 constexpr const char* kPointerReason = "points git to another repository's hooks and configuration";
 constexpr const char* kLinkReason = "a link in the place of a folder of files that run later";
@@ -121,7 +122,7 @@ private:
 /// Content and executable bit of a file.
 Result<std::string> digest_of_file(const std::string& path) {
     const UniqueFd file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-    if (!file && errno == EACCES) return std::string("unreadable");
+    if (!file && errno == EACCES) return std::string(kUnreadable);
     if (!file) return io_error(path);
     struct stat status {};
     if (::fstat(file.get(), &status) != 0) return io_error(path);
@@ -162,7 +163,7 @@ Result<std::string> digest_of_folder(const std::string& path) {
         if (entry.kind == Kind::Link) digests[entry.path] = target_of_link(whole).value_or("");
         if (entry.kind != Kind::File) return Descend::Yes;
         const Result<std::string> digest = digest_of_file(whole);
-        digests[entry.path] = digest ? *digest : "unreadable";
+        digests[entry.path] = digest ? *digest : std::string(kUnreadable);
         return Descend::Yes;
     };
     SANCTUM_CHECK(walk_folder(path, visit, [&](const std::string& closed, const char*) {
@@ -325,6 +326,16 @@ Status hold_configuration(const Change& change, const Snapshot& before) {
     return stays_owned ? Status() : Status(io_error(change.path));
 }
 
+/// Held::digests of one. What is inside a folder that is held could not be looked at, or it would not be held whole.
+std::string digest_of_held(const std::string& original, const std::string& workspace) {
+    const std::string path = original + std::string(kHeld);
+    struct stat status {};
+    if (::lstat(path.c_str(), &status) != 0) return {};
+    if (!S_ISREG(status.st_mode) && !S_ISLNK(status.st_mode)) return {};
+    const Result<std::string> digest = digest_of(path, workspace);
+    return digest && *digest != kUnreadable ? *digest : std::string();
+}
+
 /// The change of one configuration, or nullopt.
 std::optional<Change> compare_configuration(const std::string& path, const std::string& old,
                                             const std::string& current) {
@@ -346,7 +357,8 @@ Result<std::vector<std::string>> find_existing(const std::string& workspace) {
     std::vector<std::string> found;
     SANCTUM_CHECK(walk_folder(workspace, [&](const WalkEntry& entry) {
         const Match match = matcher.match(entry);
-        const bool is_place = match.what == Match::What::File || match.what == Match::What::Folder;
+        const bool is_place = match.what == Match::What::File || match.what == Match::What::Folder ||
+                              std::string_view(entry.name).ends_with(kHeld);
         // A link cannot be covered by a mount; changing it is found at the end.
         if (is_place && entry.kind != Kind::Link) found.push_back(workspace + "/" + entry.path);
         return is_place ? Descend::No : Descend::Yes;
@@ -411,27 +423,46 @@ Changes find_changes(const Snapshot& before) {
     return changes;
 }
 
-Status hold(const std::vector<Change>& changes, const Snapshot& before) {
+Held hold(const std::vector<Change>& changes, const Snapshot& before) {
+    Held outcome;
     std::string failures;
+    std::vector<bool> are_held;
     for (const Change& change : changes) {
         const Status held = change.kind == Change::Kind::ConfigurationKeys
                                 ? hold_configuration(change, before)
                                 : move_to_held(change.path);
         if (!held) failures += (failures.empty() ? "" : "; ") + change.path + ": " + held.error().what;
+        are_held.push_back(held.has_value());
     }
-    if (failures.empty()) return {};
-    return Error{Errc::Io, "could not hold back: " + failures};
+    // Only now: a held link may lead to what was held after it.
+    for (std::size_t i = 0; i < changes.size(); ++i) {
+        outcome.digests.push_back(are_held[i] ? digest_of_held(changes[i].path, before.workspace) : "");
+    }
+    if (!failures.empty()) outcome.whole = Error{Errc::Io, "could not hold back: " + failures};
+    return outcome;
 }
 
 Status accept(const std::string& original) {
     return rename_in_folder(original, name_of(original) + std::string(kHeld), name_of(original), InTheWay::Stays);
 }
 
-std::vector<std::string> still_held(const std::vector<std::string>& originals) {
-    std::vector<std::string> held;
-    for (const std::string& original : originals) {
+std::vector<HeldPlace> still_held(const std::string& workspace, const std::vector<std::string>& originals,
+                                  const std::vector<std::string>& digests) {
+    std::vector<HeldPlace> held;
+    for (std::size_t i = 0; i < originals.size(); ++i) {
+        const std::string path = originals[i] + std::string(kHeld);
         struct stat status {};
-        if (::lstat((original + std::string(kHeld)).c_str(), &status) == 0) held.push_back(original);
+        if (::lstat(path.c_str(), &status) != 0) continue;
+        const bool is_known = i < digests.size() && !digests[i].empty();
+        std::string fault;
+        if (!is_known) {
+            fault = path + ": the record has no digest of it, so nobody knows whether it is what was held back "
+                           "(look at it, then rename or remove it yourself)";
+        } else if (digest_of_held(originals[i], workspace) != digests[i]) {
+            fault = path + ": is not what this mission left there: another mission or somebody else has changed it "
+                           "(accept the mission that left it, or look at it, then rename or remove it yourself)";
+        }
+        held.push_back({originals[i], std::move(fault)});
     }
     return held;
 }

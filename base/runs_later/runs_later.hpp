@@ -24,7 +24,8 @@ struct Pattern {
 [[nodiscard]] const std::vector<Pattern>& patterns();
 
 /// Absolute paths of existing places of the list in `workspace`, nested repositories included, sorted. Folders of the
-/// list count as one place. git's own configuration is not here: it stays writable. Errors: as walk_folder; Limit.
+/// list count as one place, and so does what is held back: nobody changes it before somebody has decided. git's own
+/// configuration is not here: it stays writable. Errors: as walk_folder; Limit.
 [[nodiscard]] Result<std::vector<std::string>> find_existing(const std::string& workspace);
 
 /// What was there before a run: per relative path a digest, and git configurations whole, to put them back.
@@ -56,14 +57,30 @@ struct Changes {
 /// not read, one that lies too deep) counts as changed, and nothing in one place hides another. `whole`: Io, Limit.
 [[nodiscard]] Changes find_changes(const Snapshot& before);
 
+/// What hold() did.
+struct Held {
+    /// One per change: hex SHA-256 over kind, executable bit and content of what is held now (of a link: over where it
+    /// points to, and over what it leads to in the workspace). Empty: it is not held, a folder, or cannot be read.
+    std::vector<std::string> digests;
+    Status whole;  ///< Io: names each change that could not be held back
+};
+
 /// Holds changes back: files are renamed to `NAME.sanctum-held`; configuration keys are taken out, the file as the
-/// agent left it kept beside as `config.sanctum-held`. Goes on after a failure and names all at the end. Errors: Io.
-[[nodiscard]] Status hold(const std::vector<Change>& changes, const Snapshot& before);
+/// agent left it kept beside as `config.sanctum-held`. Goes on after a failure and names all at the end.
+[[nodiscard]] Held hold(const std::vector<Change>& changes, const Snapshot& before);
 
 /// Puts a held place back: `original` is Change::path. Errors: NotFound (nothing is held there), Io.
 [[nodiscard]] Status accept(const std::string& original);
 
-/// Those of `originals` (Change::path) that are held now, in their order. Looks at nothing but the names.
-[[nodiscard]] std::vector<std::string> still_held(const std::vector<std::string>& originals);
+/// A place where something is held now.
+struct HeldPlace {
+    std::string original;  ///< Change::path
+    std::string fault;     ///< why it may be another file than the one that was held; empty: it is that one
+};
+
+/// Those of `originals` (Change::path) where something is held now, in their order. `digests`: Held::digests, one per
+/// original; what is missing counts as empty. FAIL-CLOSED: what has no digest, or cannot be read now, has a fault.
+[[nodiscard]] std::vector<HeldPlace> still_held(const std::string& workspace, const std::vector<std::string>& originals,
+                                                const std::vector<std::string>& digests);
 
 }  // namespace sanctum::runs_later

@@ -3,6 +3,7 @@
 
 #include "base/files.hpp"
 #include "base/limits.hpp"
+#include "base/runs_later/git_configuration.hpp"
 #include "base/standard_path.hpp"
 #include "launcher/plan/plan_mounts.hpp"
 #include "ledger/printable.hpp"
@@ -11,7 +12,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <sys/stat.h>
+#include <system_error>
 #include <unistd.h>
 
 namespace sanctum::launcher {
@@ -81,6 +84,30 @@ bool is_shown(const std::string& path, const profiles::Sandbox& sandbox) {
                        [&](const profiles::Mount& mount) { return is_same_or_below(path, mount.target); });
 }
 
+bool is_same_folder(const std::string& one, const std::string& other) {
+    std::error_code error;
+    return std::filesystem::equivalent(one, other, error);
+}
+
+// gitrepository-layout(5), worktrees/<id>/gitdir; git-config(1), core.worktree.
+bool points_back(const std::string& folder, const std::string& common, const std::string& workspace) {
+    if (folder != common) {
+        const std::filesystem::path back = place_in(folder + "/gitdir", "", folder);
+        return std::filesystem::path(folder).parent_path() == common + "/worktrees" && back.filename() == ".git" &&
+               is_same_folder(back.parent_path(), workspace);
+    }
+    const Result<std::string> text = read_file(common + "/config", kRunsLaterFileBytesMax);
+    if (!text) return false;
+    const auto variables = runs_later::parse_git_configuration(*text);
+    if (!variables) return false;
+    return std::any_of(variables->begin(), variables->end(), [&](const runs_later::GitVariable& variable) {
+        if (variable.key() != "core.worktree") return false;
+        const auto path = profiles::parse_path(variable.value, common, "");
+        const auto* place = std::get_if<std::string>(&path);
+        return place != nullptr && is_same_folder(*place, workspace);
+    });
+}
+
 }  // namespace
 
 bool is_exec_failure(const Error& error) {
@@ -131,7 +158,8 @@ std::string repository_outside(const profiles::Sandbox& sandbox) {
     std::string common = place_in(folder + "/commondir", "", folder);
     if (common.empty()) common = folder;
     if (is_shown(folder, sandbox) && is_shown(common, sandbox)) return {};
-    // SECURITY: whoever wrote the file could name any place; only a repository is offered.
+    // SECURITY: whoever wrote the file could name any place; only a repository that names this workspace is offered.
+    if (!points_back(folder, common, sandbox.workspace)) return {};
     for (const char* part : {"/HEAD", "/objects"}) {
         if (::access((common + part).c_str(), F_OK) != 0) return {};
     }
@@ -181,6 +209,7 @@ void report_workspace(const Result<WorkspaceFindings>& findings, ledger::Mission
     }
     if (!findings || findings->files.empty()) return;
     ended.held_files = findings->files;
+    ended.held_sha256 = findings->digests;
     std::string text = findings->are_held ? "held back until `sanctum accept`, because somebody runs them later:"
                                           : "new or changed, and somebody runs them later:";
     for (std::size_t i = 0; i < findings->files.size() && i < kFilesNamedMax; ++i) {

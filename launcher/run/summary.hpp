@@ -29,7 +29,7 @@ namespace sanctum::launcher {
                                        const std::string& working_directory);
 
 /// What a person should know of a workspace whose `.git` names a repository elsewhere (a worktree, a submodule) that no
-/// grant shows; empty: git finds what it needs, or nothing is a repository. Looks at files.
+/// grant shows; empty: git finds what it needs, or no repository there names this workspace as its own. Looks at files.
 [[nodiscard]] std::string repository_outside(const profiles::Sandbox& sandbox);
 
 /// Names files that run later in `ended` and on the terminal; what could not be held back is always said.

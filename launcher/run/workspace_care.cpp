@@ -3,6 +3,7 @@
 
 #include <grp.h>
 #include <unistd.h>
+#include <utility>
 
 namespace sanctum::launcher {
 namespace {
@@ -31,9 +32,10 @@ WorkspaceFindings care_for_workspace_as_owner(const WorkspaceCare& care) {
         findings.reasons.push_back(change.reason);
     }
     if (changes.found.empty() || care.policy == profiles::RunsLater::Report) return findings;
-    const Status held = runs_later::hold(changes.found, care.before);
-    findings.are_held = held.has_value();
-    if (!held) findings.error += (findings.error.empty() ? "" : "; ") + held.error().what;
+    runs_later::Held held = runs_later::hold(changes.found, care.before);
+    findings.digests = std::move(held.digests);
+    findings.are_held = held.whole.has_value();
+    if (!held.whole) findings.error += (findings.error.empty() ? "" : "; ") + held.whole.error().what;
     return findings;
 }
 

@@ -25,12 +25,14 @@ struct WorkspaceCare {
 struct WorkspaceFindings {
     std::vector<std::string> files;    ///< absolute paths of the originals
     std::vector<std::string> reasons;  ///< one per file
+    std::vector<std::string> digests;  ///< runs_later::Held::digests, one per file; empty: reported only
     bool are_held = false;             ///< renamed to `*.sanctum-held`; else reported only
     std::string error;                 ///< what could not be looked at or held back; empty: nothing
     template <class Self, class Archive>
     static void fields(Self& self, Archive& archive) {
         archive("files", self.files);
         archive("reasons", self.reasons);
+        archive("digests", self.digests);
         archive("are_held", self.are_held);
         archive("error", self.error);
     }

@@ -67,6 +67,80 @@ def test_what_somebody_would_run_later_is_held_back_whatever_is_around_it(rig, a
     subprocess.run(["rm", "-rf", *map(str, rig.work.iterdir())], check=True)
 
 
+SWAPS = {
+    "writes into it": "echo two >.envrc.sanctum-held",
+    "renames another onto it": "echo two >new; mv -f new .envrc.sanctum-held",
+    "makes it anew": "rm -f .envrc.sanctum-held; echo two >.envrc.sanctum-held",
+    "puts a link there": "echo two >new; ln -sf new .envrc.sanctum-held",
+    "makes its folder anew": "mv ../sub ../old; mkdir ../sub; echo two >../sub/.envrc.sanctum-held",
+}
+
+
+@pytest.mark.parametrize("swap", SWAPS)
+def test_what_is_held_back_stays_what_it_was_while_a_later_mission(rig, alone, swap):
+    first = rig.run("sh", "-c", "mkdir sub; echo one >sub/.envrc", profile=alone)
+    held = rig.work / "sub" / ".envrc.sanctum-held"
+    assert first.code == 0 and held.read_text() == "one\n", first
+
+    later = rig.run("sh", "-c", f"cd sub; {SWAPS[swap]}; echo ordinary >../ordinary", profile=alone)
+
+    assert later.code == 0 and held.read_text() == "one\n" and not held.is_symlink(), later
+    assert (rig.work / "ordinary").exists(), "the twin: the rest of the workspace is writable"
+    accepted = rig.expect_ok(rig.sanctum("accept", first.folder.name))
+    assert (rig.work / "sub" / ".envrc").read_text() == "one\n", accepted
+
+
+@pytest.mark.parametrize("left", ["echo two >.envrc", "echo two >two; ln -s two .envrc"])
+def test_a_mission_is_accepted_with_what_it_left_itself_and_not_with_another_ones(rig, alone, left):
+    first = rig.run("sh", "-c", "echo one >.envrc; echo x >.mcp.json", profile=alone)
+    second = rig.run("sh", "-c", left, profile=alone)
+    held, released = rig.work / ".envrc.sanctum-held", rig.work / ".envrc"
+    assert first.code == 0 and second.code == 0 and held.read_text() == "two\n", (first, second)
+
+    tried = rig.sanctum("accept", first.folder.name, "--dry-run")
+    refused = rig.sanctum("accept", first.folder.name)
+
+    assert tried.returncode == refused.returncode == 1
+    for told in (tried, refused):
+        assert f"{held}: is not what this mission left there".encode() in told.stderr, told
+    assert held.read_text() == "two\n" and not os.path.lexists(released)
+    assert (rig.work / ".mcp.json").read_text() == "x\n", "the twin: what it left itself is released"
+    rig.expect_ok(rig.sanctum("accept", second.folder.name))
+    assert released.read_text() == "two\n" and not os.path.lexists(held)
+
+
+def test_a_held_link_that_a_later_mission_replaces_is_not_released(rig, alone):
+    """No mount lies on a link, so only the record tells."""
+    first = rig.run("sh", "-c", "echo one >one; ln -s one .envrc", profile=alone)
+    later = rig.run("sh", "-c", "rm .envrc.sanctum-held; echo two >.envrc.sanctum-held", profile=alone)
+    assert first.code == 0 and later.code == 0 and later.ended["held_files"] == [], (first, later)
+
+    refused = rig.sanctum("accept", first.folder.name)
+
+    assert refused.returncode == 1 and b"is not what this mission left there" in refused.stderr, refused
+    assert not os.path.lexists(rig.work / ".envrc")
+    (rig.work / ".envrc.sanctum-held").unlink()
+    (rig.work / ".envrc.sanctum-held").symlink_to("one")
+    rig.expect_ok(rig.sanctum("accept", first.folder.name))
+    assert (rig.work / ".envrc").is_symlink(), "the twin: the link as it was"
+
+
+def test_keys_that_were_turned_back_are_accepted_as_they_were_left_and_not_otherwise(rig, alone):
+    make = "git init -q .; git config core.pager evil"
+    first = rig.run("sh", "-c", make, profile=alone)
+    config, held = rig.work / ".git" / "config", rig.work / ".git" / "config.sanctum-held"
+    assert first.code == 0 and "evil" not in config.read_text() and "evil" in held.read_text(), first
+    text = held.read_text()
+
+    held.write_text(text.replace("evil", "worse"))
+    refused = rig.sanctum("accept", first.folder.name)
+    held.write_text(text)
+    rig.expect_ok(rig.sanctum("accept", first.folder.name))
+
+    assert refused.returncode == 1 and b"is not what this mission left there" in refused.stderr, refused
+    assert config.read_text() == text and not held.exists()
+
+
 LINKS = """
 import os, sys
 outside = sys.argv[1]

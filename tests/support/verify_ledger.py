@@ -317,6 +317,8 @@ class Sums:
             "held_files": ended["held_files"], "repaired": ended["repaired"],
             "records_lost": ended.get("records_lost", 0), "head": {"seq": head_seq, "hash": head},
             "previous": previous})
+        if "held_sha256" in ended:
+            out["held_sha256"] = ended["held_sha256"]
         if "witness" in ended:
             out["witness"] = ended["witness"]
         if "parent" in started:

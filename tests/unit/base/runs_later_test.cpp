@@ -50,6 +50,15 @@ protected:
         EXPECT_TRUE(snapshot.has_value());
         return *snapshot;
     }
+    /// The originals that may be released by these digests.
+    std::vector<std::string> released_of(const std::vector<std::string>& originals,
+                                         const std::vector<std::string>& digests) const {
+        std::vector<std::string> paths;
+        for (const HeldPlace& place : still_held(workspace_, originals, digests)) {
+            if (place.fault.empty()) paths.push_back(place.original);
+        }
+        return paths;
+    }
     std::vector<std::string> changed_since(const Snapshot& before) const {
         std::vector<std::string> paths;
         const auto changes = find_changes(before);
@@ -137,23 +146,58 @@ TEST_F(RunsLater, HeldFilesAreOutOfPlaceUntilAccepted) {
     const Snapshot before = remembered();
     write(".mcp.json", "{\"new\":1}");
     write(".git/config", "[core]\n\tbare = false\n\tpager = evil\n[user]\n\tname = agent\n");
-    ASSERT_TRUE(hold(find_changes(before).found, before).has_value());
+    const Held held = hold(find_changes(before).found, before);
+    ASSERT_TRUE(held.whole.has_value());
+    ASSERT_EQ(held.digests.size(), 2U);
     EXPECT_EQ(text_of(".mcp.json"), "(absent)");
     EXPECT_EQ(text_of(".git/config"), "[core]\n\tbare = false\n\t\n[user]\n\tname = agent\n");
     EXPECT_EQ(changed_since(before), Paths{});
-    const Paths originals{workspace_ + "/.mcp.json", workspace_ + "/notes", workspace_ + "/.git/config"};
-    EXPECT_EQ(still_held(originals), (Paths{workspace_ + "/.mcp.json", workspace_ + "/.git/config"}));
+    const Paths originals{workspace_ + "/.git/config", workspace_ + "/.mcp.json", workspace_ + "/notes"};
+    EXPECT_EQ(released_of(originals, held.digests), (Paths{workspace_ + "/.git/config", workspace_ + "/.mcp.json"}));
     ASSERT_TRUE(accept(workspace_ + "/.mcp.json").has_value());
-    EXPECT_EQ(still_held(originals), Paths{workspace_ + "/.git/config"});
+    EXPECT_EQ(released_of(originals, held.digests), Paths{workspace_ + "/.git/config"});
     EXPECT_EQ(text_of(".mcp.json"), "{\"new\":1}");
     EXPECT_EQ(accept(workspace_ + "/.mcp.json").error().code, Errc::NotFound);
 }
 
-TEST_F(RunsLater, AConfigurationThatCannotBeReadIsPutBackWhole) {
+TEST_F(RunsLater, WhatIsNotTheFileThatWasHeldIsNamedAsSuch) {
     const Snapshot before = remembered();
-    write(".git/config", "[core\n\tpager = evil\n");
-    ASSERT_TRUE(hold(find_changes(before).found, before).has_value());
-    EXPECT_EQ(text_of(".git/config"), "[core]\n\tbare = false\n");
+    write(".envrc", "one\n");
+    const Held held = hold(find_changes(before).found, before);
+    const Paths originals{workspace_ + "/.envrc"};
+    const std::string place = workspace_ + "/.envrc.sanctum-held";
+    const auto fault = [&](const Paths& digests) {
+        const auto places = still_held(workspace_, originals, digests);
+        return places.size() == 1 ? places.front().fault : "not held";
+    };
+    ASSERT_EQ(held.digests.size(), 1U);
+    EXPECT_EQ(fault(held.digests), "");
+    EXPECT_NE(fault({}).find("no digest"), std::string::npos) << "a record that is older than the digests";
+    EXPECT_NE(fault({""}).find("no digest"), std::string::npos);
+
+    write(".envrc.sanctum-held", "two\n");
+    EXPECT_NE(fault(held.digests).find("not what this mission left"), std::string::npos);
+    write(".envrc.sanctum-held", "one\n");
+    EXPECT_EQ(fault(held.digests), "");
+    ASSERT_EQ(::chmod(place.c_str(), 0755), 0);
+    EXPECT_NE(fault(held.digests), "") << "it could be run now";
+    fs::remove(place);
+    write("plain", "one\n");
+    fs::create_symlink("plain", place);
+    EXPECT_NE(fault(held.digests), "") << "a link to the same content";
+    fs::remove(place);
+    fs::create_directories(place);
+    EXPECT_NE(fault(held.digests), "");
+}
+
+TEST_F(RunsLater, ALinkThatIsHeldIsTheSameOnlyWithWhatItLeadsTo) {
+    const Snapshot before = remembered();
+    write("plain", "one\n");
+    fs::create_symlink("plain", workspace_ + "/.envrc");
+    const Held held = hold(find_changes(before).found, before);
+    EXPECT_EQ(released_of({workspace_ + "/.envrc"}, held.digests), Paths{workspace_ + "/.envrc"});
+    write("plain", "two\n");
+    EXPECT_EQ(released_of({workspace_ + "/.envrc"}, held.digests), Paths{});
 }
 
 /// Root may look and write everywhere, so these are made as an ordinary user in a child.
@@ -175,6 +219,37 @@ int as_ordinary_user(const std::string& workspace, Claim claim) {
     return status;
 }
 
+TEST_F(RunsLater, WhatCouldNotBeHeldOrReadHasNoDigest) {
+    write("shut/.envrc", "of the owner\n");
+    EXPECT_EQ(as_ordinary_user(workspace_, [&] {
+        const auto before = remember(workspace_);
+        ::chmod((workspace_ + "/shut").c_str(), 0);
+        const Held folder = hold(find_changes(*before).found, *before);
+        return folder.whole && folder.digests == Paths{""};
+    }), 0);
+    const Snapshot before = remembered();
+    const Held gone = hold({{workspace_ + "/sub/none", "", Change::Kind::File, {}}}, before);
+    EXPECT_FALSE(gone.whole);
+    EXPECT_EQ(gone.digests, Paths{""});
+    ::chmod((workspace_ + "/shut.sanctum-held").c_str(), 0700);
+}
+
+TEST_F(RunsLater, WhatIsHeldIsGuardedLikeAFileThatRunsLater) {
+    write("new/.envrc.sanctum-held", "x");
+    fs::create_symlink("x", workspace_ + "/.envrc.sanctum-held");
+    const auto found = find_existing(workspace_);
+    ASSERT_TRUE(found);
+    EXPECT_EQ(std::count(found->begin(), found->end(), workspace_ + "/new/.envrc.sanctum-held"), 1);
+    EXPECT_EQ(std::count(found->begin(), found->end(), workspace_ + "/.envrc.sanctum-held"), 0) << "a link";
+}
+
+TEST_F(RunsLater, AConfigurationThatCannotBeReadIsPutBackWhole) {
+    const Snapshot before = remembered();
+    write(".git/config", "[core\n\tpager = evil\n");
+    ASSERT_TRUE(hold(find_changes(before).found, before).whole.has_value());
+    EXPECT_EQ(text_of(".git/config"), "[core]\n\tbare = false\n");
+}
+
 TEST_F(RunsLater, AFolderThatNobodyMayLookIntoIsHeldAndOneThatAlwaysWasIsNot) {
     write("closed/.envrc", "of the owner\n");
     write("shut/.envrc", "of the owner\n");
@@ -186,7 +261,7 @@ TEST_F(RunsLater, AFolderThatNobodyMayLookIntoIsHeldAndOneThatAlwaysWasIsNot) {
         ::chmod((workspace_ + "/.vscode").c_str(), 0111);
         ::chmod((workspace_ + "/shut").c_str(), 0);
         const Changes changes = find_changes(*before);
-        return is_quiet && changes.whole && changes.found.size() == 2 && hold(changes.found, *before) &&
+        return is_quiet && changes.whole && changes.found.size() == 2 && hold(changes.found, *before).whole &&
                !fs::exists(workspace_ + "/.vscode") && fs::exists(workspace_ + "/shut.sanctum-held") &&
                fs::exists(workspace_ + "/closed");
     }), 0);
@@ -197,7 +272,7 @@ TEST_F(RunsLater, AFolderWithoutWritePermissionKeepsNothingInPlace) {
     write(".vscode/tasks.json", "{}");
     EXPECT_EQ(as_ordinary_user(workspace_, [&] {
         ::chmod((workspace_ + "/.vscode").c_str(), 0555);
-        const bool is_held = hold(find_changes(before).found, before).has_value();
+        const bool is_held = hold(find_changes(before).found, before).whole.has_value();
         struct stat status {};
         return is_held && !fs::exists(workspace_ + "/.vscode/tasks.json") &&
                ::stat((workspace_ + "/.vscode").c_str(), &status) == 0 && (status.st_mode & 0777) == 0555;
@@ -230,7 +305,7 @@ TEST_F(RunsLater, NothingInOnePlaceHidesWhatIsInAnother) {
     const Changes changes = find_changes(before);
     EXPECT_TRUE(changes.whole.has_value());
     EXPECT_EQ(changes.found.size(), 3U);
-    EXPECT_TRUE(hold(changes.found, before).has_value());
+    EXPECT_TRUE(hold(changes.found, before).whole.has_value());
     EXPECT_EQ(text_of(".mcp.json"), "(absent)");
     EXPECT_TRUE(find_changes(before).found.empty());
 }
@@ -249,7 +324,7 @@ TEST_F(RunsLater, WhatALinkOfTheListLeadsToCountsAsLongAsTheAgentCanChangeIt) {
     EXPECT_EQ(changed_since(before), Paths{".mcp.json"});
     write("tools/vscode/new/settings.json", "{}");
     EXPECT_EQ(changed_since(before), (Paths{".mcp.json", ".vscode"}));
-    ASSERT_TRUE(hold(find_changes(before).found, before).has_value());
+    ASSERT_TRUE(hold(find_changes(before).found, before).whole.has_value());
     EXPECT_EQ(text_of(".mcp.json"), "(absent)");
     EXPECT_EQ(text_of("tools/mcp.json"), "{\"new\":1}");
 }
@@ -271,7 +346,7 @@ TEST_F(RunsLater, WhatStandsInTheWayIsMovedAside) {
     const Snapshot before = remembered();
     write(".mcp.json", "{\"new\":1}");
     write(".mcp.json.sanctum-held/in-the-way", "x");
-    ASSERT_TRUE(hold(find_changes(before).found, before).has_value());
+    ASSERT_TRUE(hold(find_changes(before).found, before).whole.has_value());
     EXPECT_EQ(text_of(".mcp.json"), "(absent)");
     EXPECT_EQ(text_of(".mcp.json.sanctum-held"), "{\"new\":1}");
     fs::create_directories(workspace_ + "/.mcp.json/of-the-user");

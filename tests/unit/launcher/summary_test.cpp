@@ -68,6 +68,10 @@ TEST(RepositoryOutside, IsNamedWithItsMountWhereItIsOneAndIsNotShown) {
     std::ofstream(sandbox.workspace + "/.git") << "gitdir: ../.git/modules/part\n";
     EXPECT_EQ(repository_outside(sandbox), "") << "it has no HEAD";
     std::ofstream(module + "/HEAD") << "ref: refs/heads/main\n";
+    EXPECT_EQ(repository_outside(sandbox), "") << "it does not name the workspace";
+    std::ofstream(module + "/config") << "[core]\n\tworktree = ../../../other\n";
+    EXPECT_EQ(repository_outside(sandbox), "") << "it names another folder";
+    std::ofstream(module + "/config") << "[core]\n\tworktree = ../../../part\n";
     EXPECT_THAT(repository_outside(sandbox), HasSubstr("--mount " + module + ":" + module + ":ro shows it"));
     sandbox.mounts = {{"/elsewhere", folder + "/main/.git", false}};
     EXPECT_EQ(repository_outside(sandbox), "");
@@ -78,6 +82,34 @@ TEST(RepositoryOutside, IsNamedWithItsMountWhereItIsOneAndIsNotShown) {
     sandbox.workspace = folder + "/main/part";
     std::ofstream(sandbox.workspace + "/.git") << "gitdir: " << folder << "/keys\n";
     EXPECT_EQ(repository_outside(sandbox), "") << "a place that the file's writer would like to see";
+    std::filesystem::remove_all(folder);
+}
+
+TEST(RepositoryOutside, OfAWorktreeIsNamedOnlyWhereItNamesTheWorkspaceToo) {
+    std::string folder = testing::TempDir() + "repository-XXXXXX";
+    ASSERT_NE(::mkdtemp(folder.data()), nullptr);
+    const std::string common = folder + "/main/.git";
+    const std::string own = common + "/worktrees/tree";
+    for (const std::string& made : {common + "/objects", own, folder + "/tree", folder + "/other"}) {
+        std::filesystem::create_directories(made);
+    }
+    std::ofstream(common + "/HEAD") << "ref: refs/heads/main\n";
+    std::ofstream(own + "/commondir") << "../..\n";
+    std::ofstream(folder + "/tree/.git") << "gitdir: " << own << "\n";
+    profiles::Sandbox sandbox;
+    sandbox.workspace = folder + "/tree";
+    EXPECT_EQ(repository_outside(sandbox), "") << "a folder that names nobody";
+    std::ofstream(own + "/gitdir") << folder << "/other/.git\n";
+    EXPECT_EQ(repository_outside(sandbox), "") << "another one's worktree";
+    std::ofstream(own + "/gitdir") << folder << "/tree/.git\n";
+    EXPECT_THAT(repository_outside(sandbox), HasSubstr("--mount " + common + ":" + common + ":ro shows it"));
+
+    // What the agent writes in its workspace says nothing about a repository elsewhere.
+    std::filesystem::create_directories(folder + "/tree/made");
+    std::ofstream(folder + "/tree/.git") << "gitdir: made\n";
+    std::ofstream(folder + "/tree/made/gitdir") << folder << "/tree/.git\n";
+    std::ofstream(folder + "/tree/made/commondir") << common << "\n";
+    EXPECT_EQ(repository_outside(sandbox), "") << "its own folder is not one of the repository's";
     std::filesystem::remove_all(folder);
 }
 

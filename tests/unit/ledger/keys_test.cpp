@@ -3,6 +3,7 @@
 #include "ledger/keys.hpp"
 #include "tests/unit/ledger/ledger_fixture.hpp"
 
+#include <cerrno>
 #include <filesystem>
 #include <sys/stat.h>
 
@@ -85,6 +86,47 @@ TEST(Keys, WhereReceiptsWereSignedWithALostPairNoOtherIsMade) {
     EXPECT_FALSE(std::filesystem::exists(scratch.public_key()));
     std::filesystem::remove(scratch.receipts());
     EXPECT_TRUE(load(scratch)) << "nothing is left that the lost pair signed";
+}
+
+TEST(Keys, WhereAnythingElseWasSignedWithALostPairNoOtherIsMade) {
+    for (const char* name : {"pruned.jsonl", "missions/01kmission/ledger.jsonl"}) {
+        const Scratch scratch;
+        const std::filesystem::path state = std::filesystem::path(scratch.receipts()).parent_path();
+        std::filesystem::create_directories((state / name).parent_path());
+        write((state / name).string(), "");
+        ASSERT_TRUE(load(scratch)) << "an empty " << name << " needs no key";
+        std::filesystem::remove(scratch.private_key());
+        std::filesystem::remove(scratch.public_key());
+        write((state / name).string(), "{}\n");
+
+        const Result<SigningKey> key = load(scratch);
+
+        ASSERT_FALSE(key) << name;
+        EXPECT_EQ(key.error().code, Errc::Protocol);
+        EXPECT_NE(key.error().what.find((state / name).string()), std::string::npos) << key.error().what;
+        EXPECT_FALSE(std::filesystem::exists(scratch.private_key()));
+        std::filesystem::remove(state / name);
+        EXPECT_TRUE(load(scratch)) << "a mission's folder without a ledger is no record";
+    }
+}
+
+TEST(Keys, APlaceThatCannotBeLookedAtIsNotMissing) {
+    const Scratch scratch;
+    const std::string state = std::filesystem::path(scratch.receipts()).parent_path().string();
+    write(state + "/file", "");
+
+    const Status not_a_folder = check_pair_is_not_lost(state + "/file/key", scratch.public_key(), scratch.receipts());
+    const Status missing = check_pair_is_not_lost(state + "/none/key", scratch.public_key(), scratch.receipts());
+
+    ASSERT_FALSE(not_a_folder);
+    EXPECT_EQ(not_a_folder.error().sys_errno, ENOTDIR);
+    EXPECT_NE(not_a_folder.error().what.find(state + "/file/key"), std::string::npos);
+    EXPECT_TRUE(missing);
+    std::filesystem::create_symlink("receipts.jsonl", scratch.receipts());
+    const Result<SigningKey> key = load(scratch);
+    ASSERT_FALSE(key);
+    EXPECT_EQ(key.error().sys_errno, ELOOP);
+    EXPECT_FALSE(std::filesystem::exists(scratch.private_key()));
 }
 
 TEST(Keys, APublicKeyOfAnotherPairIsRefused) {

@@ -97,6 +97,12 @@ TEST(RecordLines, MissionEndedHasTheMembersOfTheFormat) {
               expected("mission.ended",
                        R"("reason":"exit","code":0,"leases":{"gone":1,"expired":0,"parked":0,"orphaned":0},)"
                        R"("held_files":[".git/hooks/post-commit"],"repaired":0)"));
+    MissionEnded held = ended();
+    held.held_sha256 = {"aa"};
+    EXPECT_EQ(line_of(held),
+              expected("mission.ended",
+                       R"("reason":"exit","code":0,"leases":{"gone":1,"expired":0,"parked":0,"orphaned":0},)"
+                       R"("held_files":[".git/hooks/post-commit"],"repaired":0,"held_sha256":["aa"])"));
 }
 
 TEST(RecordLines, AChildsRecordsHaveTheMembersOfTheFormat) {
@@ -184,6 +190,7 @@ TEST(ParseRecord, ANewerVersionIsRefusedInWords) {
 TEST(BoundRecord, LongListsAreCutAndSaySo) {
     MissionEnded many = ended();
     many.held_files.assign(100'000, std::string(100, 'x'));
+    many.held_sha256.assign(100'000, std::string(64, 'a'));
     LineRecord record = many;
 
     bound_record(record);
