@@ -70,7 +70,7 @@ void Terminal::give_back(Modes modes) {
         static_cast<void>(::tcsetpgrp(tty_.get(), ::getpgrp()));
     }
     if (modes == Modes::Restore && ours_ && is_ours()) {
-        static_cast<void>(::tcsetattr(tty_.get(), TCSADRAIN, &*ours_));
+        static_cast<void>(::tcsetattr(tty_.get(), TCSAFLUSH, &*ours_));
     }
 }
 

@@ -33,7 +33,9 @@ public:
 
     enum class Modes { Keep, Restore };
     /// The end: the foreground returns to our group if the agent's (or nobody's) has it. `Restore` also puts the modes
-    /// back that were found at the start (the agent was killed and could not do it).
+    /// back that were found at the start (the agent was killed and could not do it), and drops what it left unread: the
+    /// terminal's answers to its questions are no commands for the shell. After an end of its own, what was typed ahead
+    /// stays the shell's.
     void give_back(Modes modes);
 
 private:

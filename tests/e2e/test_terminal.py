@@ -152,6 +152,51 @@ def agents_of(rig):
     return found
 
 
+RAW = "stty raw -echo; echo re''ady; exec sleep 600"
+
+
+def test_what_a_killed_command_left_unread_is_nothing_for_the_shell(rig, terminal):
+    """A terminal answers questions of the command (its kind, the cursor's place) as if they were typed."""
+    shell = terminal.shell()
+    shell.type(terminal.typed("sh", "-c", RAW))
+    shell.read_until("ready")
+
+    shell.type("echo typed $((40+2))\r")
+    rig.expect_ok(rig.sanctum("revoke", "--all"))
+    shell.read_until(r"was revoked\r\n")
+    shell.read_until(r"\$ ")
+    shell.type("echo code $?\n")
+
+    assert "typed 42" not in shell.text_until("code 122\r\n")
+
+
+def test_what_was_typed_ahead_of_a_command_that_ends_is_the_shells(rig, terminal):
+    shell = terminal.shell()
+    shell.type(terminal.typed("sh", "-c", "echo ready; while ! test -e go; do sleep 0.05; done"))
+    shell.read_until("ready\r\n")
+
+    shell.type("echo typed $((40+2))\n")
+    (rig.work / "go").touch()
+
+    shell.read_until("typed 42\r\n")
+
+
+def test_a_command_that_dies_by_a_signal_leaves_the_modes_it_found(rig, terminal):
+    screen = terminal.open(terminal.mission("sh", "-c", "stty raw -echo; kill -9 $$"))
+    found = screen.modes()
+
+    assert screen.wait() == 128 + 9
+    assert screen.modes() == found
+
+
+def test_the_modes_a_command_leaves_on_purpose_stay(rig, terminal):
+    screen = terminal.open(terminal.mission("stty", "-echo"))
+    found = screen.modes()
+
+    assert screen.wait() == 0
+    assert screen.modes() != found
+
+
 def test_a_closed_terminal_ends_the_mission(rig, terminal):
     screen = terminal.open(terminal.mission("bash", "-c", "trap '' HUP TERM INT; echo ready; while :; do read x || "
                                             "wait; done"))

@@ -35,6 +35,9 @@ class Terminal:
     def resize(self, rows, columns):
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
+    def modes(self):
+        return termios.tcgetattr(self.master)
+
     def type(self, text):
         os.write(self.master, text.encode())
 
@@ -55,6 +58,11 @@ class Terminal:
             unread += data.decode(errors="replace")
         self.seen = unread[found.end():]
         return found
+
+    def text_until(self, pattern):
+        """Like read_until, but returns what stood before the match."""
+        found = self.read_until(pattern)
+        return found.string[:found.start()]
 
     def hang_up(self):
         os.close(self.master)
