@@ -37,7 +37,7 @@ struct Error {
 
     /// Prepends the place: `Error{..., "port 0 is not a port"}.in("network.allow[2]")`.
     [[nodiscard]] Error in(std::string_view where) && {
-        what.insert(0, std::string(where) + ": ");
+        what.insert(0, ": ").insert(0, where);
         return std::move(*this);
     }
 };

@@ -19,6 +19,6 @@ int main(int argc, char** argv) {
     const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
     const console::Exit code = console::run_console(arguments, console);
     std::cout.flush();
-    if (!std::cout) return static_cast<int>(console::Exit::Failed);
+    if (!std::cout) return static_cast<int>(console::fail(console, "the output could not be written whole"));
     return static_cast<int>(code);
 }

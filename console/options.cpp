@@ -61,7 +61,7 @@ public:
         add_machine_commands();
         add_account_commands();
         add_writing_commands();
-        add_vault();
+        add_vault_and_help();
         refuse_empty_values(app_);
     }
 
@@ -317,8 +317,9 @@ private:
             ->check(CLI::IsMember(kPages));
     }
 
-    void add_vault() {
+    void add_vault_and_help() {
         // Only listed here; run_console() hands the words on before this parser sees them.
+        app_.add_subcommand("help", "Say what a command does and takes: `sanctum help revoke`");
         app_.add_subcommand("vault", "The sealed store of credentials: init, add, list, backup, ...");
     }
 
@@ -364,6 +365,11 @@ Exit run_console(const std::vector<std::string>& arguments, Console& console) {
         if (!wants_help) return run_vault(console, {arguments.begin() + 1, arguments.end()});
         console.out << kVaultHelp;
         return arguments.size() == 1 ? Exit::Usage : Exit::Ok;
+    }
+    if (!arguments.empty() && arguments.front() == "help") {
+        std::vector<std::string> asked(arguments.begin() + 1, arguments.end());
+        asked.emplace_back("--help");
+        return run_console(asked, console);
     }
     return CommandLine(console).run(arguments);
 }

@@ -177,6 +177,7 @@ Exit forget(Console& console, const std::string& lease) {
                     ErrorStream::Inherited, kReapOutputBytesMax);
     if (!end) return fail(console, end.error().what, Exit::Unreachable);
     console.out << end->output;
+    if (end->code == static_cast<int>(Exit::Usage)) return Exit::Usage;
     return end->code == 0 ? Exit::Ok : Exit::Failed;
 }
 

@@ -62,6 +62,8 @@ std::string end_in_words(const Receipt& receipt) {
     if (reason == "ttl") return "its time ran out";
     if (reason == "revoked") return "it was revoked";
     if (reason == "lost") return "its supervisor was lost; completed afterwards";
+    if (reason == "setup" && receipt.end.code == 127) return "the command was not found (127)";
+    if (reason == "setup" && receipt.end.code == 126) return "the command could not be executed (126)";
     if (reason == "setup") return "the set-up failed";
     return printable(reason);
 }

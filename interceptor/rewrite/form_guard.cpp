@@ -18,8 +18,27 @@ Error unwatchable(const std::string& why) {
     return Error{Errc::Denied, "a form could name another method than the one that was decided on: " + why};
 }
 
-std::string type_of(std::string_view content_type) {
-    return lower_case(trim(content_type.substr(0, content_type.find(';'))));
+bool is_token(std::string_view text) { return !text.empty() && std::all_of(text.begin(), text.end(), is_token_char); }
+
+// A comma makes a list of it, of which some servers take the first and some the last.
+bool is_list(std::string_view content_type) {
+    bool is_quoted = false;
+    for (const char c : content_type) {
+        if (c == '"') is_quoted = !is_quoted;
+        if (c == ',' && !is_quoted) return true;
+    }
+    return is_quoted;
+}
+
+// RFC 9110 8.3.1. Whatever else stands there is read as a form by some: PHP ends the type at a blank or comma.
+Result<std::string> type_of(std::string_view content_type) {
+    const std::string type = lower_case(trim(content_type.substr(0, content_type.find(';'))));
+    if (type.empty()) return type;
+    const std::size_t slash = type.find('/');
+    const bool is_plain = slash != std::string::npos && is_token(std::string_view(type).substr(0, slash)) &&
+                          is_token(std::string_view(type).substr(slash + 1));
+    if (!is_plain || is_list(content_type)) return unwatchable("its content-type is not one type");
+    return type;
 }
 
 bool is_boundary_char(char c) {
@@ -74,17 +93,15 @@ Result<FormGuard> FormGuard::create(const RequestHead& head, const profiles::End
     if (!is_credentialed || head.method != "POST" || !head.has_body()) return guard;
     const auto is_type = [](const Field& field) { return field.name == "content-type"; };
     const auto type = std::find_if(head.fields.begin(), head.fields.end(), is_type);
-    const std::string name = type == head.fields.end() ? std::string() : type_of(type->value);
+    std::string name;
+    if (type != head.fields.end()) {
+        const bool is_alone = std::count_if(type, head.fields.end(), is_type) == 1;
+        if (!is_alone) return unwatchable("it has more than one content-type");
+        SANCTUM_TRY(name, type_of(type->value));
+    }
     const bool is_multipart = name.starts_with("multipart/");
     // A POST without a type is read as a form as well.
-    if (!name.empty() && !is_multipart && name != "application/x-www-form-urlencoded") {
-        const bool is_alone = std::count_if(head.fields.begin(), head.fields.end(), is_type) == 1;
-        if (!is_alone) return unwatchable("it has more than one content-type");
-        return guard;
-    }
-    if (type != head.fields.end() && std::count_if(head.fields.begin(), head.fields.end(), is_type) > 1) {
-        return unwatchable("it has more than one content-type");
-    }
+    if (!name.empty() && !is_multipart && name != "application/x-www-form-urlencoded") return guard;
     if (const std::string* coding = find_field(head.fields, "content-encoding"); coding != nullptr) {
         if (!name.empty() && !equals_ignoring_case(trim(*coding), "identity")) return unwatchable("it is encoded");
     }

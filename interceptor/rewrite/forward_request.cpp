@@ -25,15 +25,18 @@ bool starts_with_one_of(std::string_view name, const std::array<std::string_view
 }
 
 /// Carriers of a credential, whoever reads them.
-constexpr std::array<std::string_view, 25> kCredentialFields{
+constexpr std::array<std::string_view, 28> kCredentialFields{
     "authorization",   "proxy-authorization", "cookie",        "cookie2",        "x-api-key",
     "x-authorization", "x-auth",              "x-token",       "token",
     "api-key",         "apikey",              "x-apikey",      "x-auth-token",   "x-access-token",
     "x-auth-key",      "x-session-token",     "x-goog-api-key", "x-goog-iam-authorization-token",
     "x-github-token",  "x-gitlab-token",      "private-token", "job-token",      "x-vault-token", "authentication",
-    "dpop"};
+    "dpop",            "access-token",        "circle-token",  "x-figma-token"};
+/// Most services that have a field of their own for it name it so: `dd-api-key`, `x-shopify-access-token`.
+constexpr std::array<std::string_view, 7> kCredentialSuffixes{
+    "-api-key", "-apikey", "-application-key", "-api-token", "-access-token", "-auth-token", "-subscription-key"};
 /// Fields that make a server see another method, path, host, client or user than was decided on.
-constexpr std::array<std::string_view, 41> kRerouteFields{
+constexpr std::array<std::string_view, 48> kRerouteFields{
     "x-http-host-override", "x-host-override",       "host-override",       "x-forward-host",       "x-forward-for",
     "x-real-url",
     "x-http-method",       "x-http-method-override", "x-method-override",   "x-http-path-override", "x-override-url",
@@ -43,11 +46,12 @@ constexpr std::array<std::string_view, 41> kRerouteFields{
     "true-client-ip",      "cf-connecting-ip",       "fastly-client-ip",    "x-cluster-client-ip",
     "x-custom-ip-authorization", "sudo",             "x-user",              "remote-user",          "x-webauth-user",
     "x-as-user",           "on-behalf-of",           "x-on-behalf-of",      "x-vault-namespace",    "x-wap-profile",
-    "x-arr-log-id"};
-constexpr std::array<std::string_view, 14> kReroutePrefixes{
+    "x-arr-log-id",        "x-method",               "x-http-verb",         "x-request-method",     "x-sudo",
+    "x-gitlab-sudo",       "x-switch-user",          "x-redmine-switch-user"};
+constexpr std::array<std::string_view, 15> kReroutePrefixes{
     "x-forwarded-", "x-original-", "x-rewrite-", "impersonate-", "x-impersonate",   "proxy-",   "x-proxy",
     "x-remote-",    "x-envoy-",    "x-sanctum-", "sanctum-",     "x-amz-security-", "x-auth-request-",
-    "x-ms-client-principal"};
+    "x-ms-client-principal", "x-ms-authorization"};
 /// A partial or encoded answer would pass the scrubber in pieces or unread.
 constexpr std::array<std::string_view, 4> kScanFields{"range", "if-range", "request-range", "accept-encoding"};
 
@@ -57,6 +61,12 @@ constexpr std::array<std::string_view, 15> kCredentialParameters{
     "token",        "bearer",  "jwt",    "oauth-token", "private-token", "client-secret", "password"};
 constexpr std::array<std::string_view, 3> kMethodParameters{"x-http-method-override", "x-method-override",
                                                             "http-method-override"};
+
+template <std::size_t n>
+bool ends_with_one_of(std::string_view name, const std::array<std::string_view, n>& suffixes) {
+    const auto is_end = [&](std::string_view suffix) { return name.ends_with(suffix); };
+    return std::any_of(suffixes.begin(), suffixes.end(), is_end);
+}
 
 /// `X_Api_Key` is `x-api-key` to every server that hands headers over as variables.
 std::string with_hyphens(std::string_view name) {
@@ -74,7 +84,7 @@ bool dodges_scrubber(std::string_view name, const Endpoint& endpoint) {
 
 bool leaves_never(std::string_view written, const Endpoint& endpoint) {
     const std::string name = with_hyphens(written);
-    if (is_one_of(name, kCredentialFields)) return true;
+    if (is_one_of(name, kCredentialFields) || ends_with_one_of(name, kCredentialSuffixes)) return true;
     if (dodges_scrubber(name, endpoint)) return true;
     if (is_one_of(name, kRerouteFields) || starts_with_one_of(name, kReroutePrefixes)) return true;
     const auto is_same = [&](const std::string& other) { return with_hyphens(other) == name; };

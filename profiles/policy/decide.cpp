@@ -84,9 +84,9 @@ private:
         if (!is_about(rule)) return false;
         if (!operation_.id.empty() && contains(rule.operations, operation_.id)) return true;
         if (!rule.operations.empty() && covers_ref_updates(rule)) return true;
-        const Case letters = rule.verdict == Verdict::Allow ? Case::Exact : Case::Ignored;
+        const Reading reading = rule.verdict == Verdict::Allow ? Reading::Exact : Reading::Lenient;
         return std::any_of(rule.match.begin(), rule.match.end(), [&](const RequestPattern& pattern) {
-            return covers(pattern, request_.method, path_, letters);
+            return covers(pattern, request_.method, path_, reading);
         });
     }
 
@@ -163,7 +163,7 @@ private:
 
     [[nodiscard]] bool is_named_by_host() const {
         return std::any_of(host_->match.begin(), host_->match.end(), [&](const RequestPattern& pattern) {
-            return covers(pattern, request_.method, request_.path, Case::Exact);
+            return covers(pattern, request_.method, request_.path, Reading::Exact);
         });
     }
 

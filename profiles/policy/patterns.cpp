@@ -12,6 +12,11 @@ namespace {
 
 bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
 
+std::string_view without_last_slash(std::string_view path) {
+    if (path.ends_with('/')) path.remove_suffix(1);
+    return path;
+}
+
 // Takes the first segment off `rest`; false when there is none left. "a//" has the segments "a", "", "".
 struct Segments {
     std::string_view rest;
@@ -33,25 +38,25 @@ bool equal_letters(std::string_view a, std::string_view b) {
            std::equal(a.begin(), a.end(), b.begin(), [&](char x, char y) { return lower(x) == lower(y); });
 }
 
-bool equal_segments(std::string_view pattern, std::string_view segment, Case letters) {
+bool equal_segments(std::string_view pattern, std::string_view segment, Reading reading) {
     if (pattern == segment) return true;
     const bool is_escaped = pattern.find('%') != std::string_view::npos || segment.find('%') != std::string_view::npos;
     if (is_escaped) {
         const std::string a = decode_segment(pattern);
         const std::string b = decode_segment(segment);
-        return letters == Case::Ignored ? equal_letters(a, b) : a == b;
+        return reading == Reading::Lenient ? equal_letters(a, b) : a == b;
     }
-    return letters == Case::Ignored && equal_letters(pattern, segment);
+    return reading == Reading::Lenient && equal_letters(pattern, segment);
 }
 
-bool covers_segments(std::string_view pattern, std::string_view value, Case letters) {
+bool covers_segments(std::string_view pattern, std::string_view value, Reading reading) {
     Segments wanted{pattern};
     Segments given{value};
     while (wanted.has_more && given.has_more) {
         const std::string_view segment = wanted.next();
         if (segment == "**" && !wanted.has_more) return true;
         const std::string_view actual = given.next();
-        if (is_any(segment) ? actual.empty() : !equal_segments(segment, actual, letters)) return false;
+        if (is_any(segment) ? actual.empty() : !equal_segments(segment, actual, reading)) return false;
     }
     return !wanted.has_more && !given.has_more;
 }
@@ -65,7 +70,9 @@ bool is_segments_within(std::string_view narrow, std::string_view wide) {
         if (wanted == "**" && !outer.has_more) return true;
         const std::string_view given = inner.next();
         if (given == "**" && !inner.has_more) return false;
-        if (is_any(wanted) ? given.empty() : is_any(given) || !equal_segments(wanted, given, Case::Exact)) return false;
+        if (is_any(wanted) ? given.empty() : is_any(given) || !equal_segments(wanted, given, Reading::Exact)) {
+            return false;
+        }
     }
     return !inner.has_more && !outer.has_more;
 }
@@ -77,7 +84,7 @@ bool may_segments_overlap(std::string_view a, std::string_view b) {
         const std::string_view x = left.next();
         const std::string_view y = right.next();
         if ((x == "**" && !left.has_more) || (y == "**" && !right.has_more)) return true;
-        if (!is_any(x) && !is_any(y) && !equal_segments(x, y, Case::Ignored)) return false;
+        if (!is_any(x) && !is_any(y) && !equal_segments(x, y, Reading::Lenient)) return false;
     }
     return !left.has_more && !right.has_more;
 }
@@ -207,20 +214,22 @@ bool covers_method(std::string_view pattern, std::string_view method) {
     return pattern == "*" || pattern == method || (pattern == "GET" && method == "HEAD");
 }
 
-bool covers_path(std::string_view pattern, std::string_view path, Case letters) {
-    return path.starts_with('/') && pattern.starts_with('/') &&
-           covers_segments(pattern.substr(1), path.substr(1), letters);
+bool covers_path(std::string_view pattern, std::string_view path, Reading reading) {
+    if (!path.starts_with('/') || !pattern.starts_with('/')) return false;
+    if (covers_segments(pattern.substr(1), path.substr(1), reading)) return true;
+    return reading == Reading::Lenient &&
+           covers_segments(without_last_slash(pattern), without_last_slash(path), reading);
 }
 
-bool covers(const RequestPattern& pattern, std::string_view method, std::string_view path, Case letters) {
-    return covers_method(pattern.method, method) && covers_path(pattern.path, path, letters);
+bool covers(const RequestPattern& pattern, std::string_view method, std::string_view path, Reading reading) {
+    return covers_method(pattern.method, method) && covers_path(pattern.path, path, reading);
 }
 
 bool covers_resource(std::string_view pattern, std::string_view value) {
     // A name with an empty segment is no name; `**` must not stand for it.
     const bool is_name = !value.empty() && !value.starts_with('/') && !value.ends_with('/') &&
                          value.find("//") == std::string_view::npos;
-    return is_name && covers_segments(pattern, value, Case::Exact);
+    return is_name && covers_segments(pattern, value, Reading::Exact);
 }
 
 bool covers_resource(const std::vector<std::string>& patterns, std::string_view value) {
@@ -250,7 +259,8 @@ bool is_resource_within(std::string_view narrow, std::string_view wide) { return
 bool may_overlap(const RequestPattern& a, const RequestPattern& b) {
     const bool is_any_method = a.method == "*" || b.method == "*";
     const bool may_share = is_any_method || covers_method(a.method, b.method) || covers_method(b.method, a.method);
-    return may_share && may_segments_overlap(a.path, b.path);
+    return may_share && (may_segments_overlap(a.path, b.path) ||
+                         may_segments_overlap(without_last_slash(a.path), without_last_slash(b.path)));
 }
 
 std::string decode_segment(std::string_view segment) {

@@ -21,17 +21,18 @@ namespace sanctum::profiles {
 /// Checks a resource pattern: segments separated by `/`, each literal or `*`, a last `**`.
 [[nodiscard]] Parsed<std::string> parse_resource_pattern(std::string_view text);
 
-/// How literal segments are compared. Deny and ask ignore ASCII case: many servers do, and refusing more is the safe
-/// side of not knowing.
-enum class Case : std::uint8_t { Exact, Ignored };
+/// How a path is compared. Deny and ask read it as the most lenient server would, who ignores ASCII case and a slash at
+/// the end: refusing more is the safe side of not knowing.
+enum class Reading : std::uint8_t { Exact, Lenient };
 
 /// True when the pattern's method covers `method`: equal, `*`, or GET for HEAD (a HEAD reads no more than its GET).
 [[nodiscard]] bool covers_method(std::string_view pattern, std::string_view method);
 
 /// Segment by segment; `*` and `{name}` stand for one segment that is not empty, a last `**` for one or more segments.
-[[nodiscard]] bool covers_path(std::string_view pattern, std::string_view path, Case letters);
+[[nodiscard]] bool covers_path(std::string_view pattern, std::string_view path, Reading reading);
 
-[[nodiscard]] bool covers(const RequestPattern& pattern, std::string_view method, std::string_view path, Case letters);
+[[nodiscard]] bool covers(const RequestPattern& pattern, std::string_view method, std::string_view path,
+                          Reading reading);
 
 /// The same for a resource's value; an empty value, or one with an empty segment, is covered by nothing.
 [[nodiscard]] bool covers_resource(std::string_view pattern, std::string_view value);
@@ -45,7 +46,7 @@ enum class Case : std::uint8_t { Exact, Ignored };
 /// The same for patterns of resources.
 [[nodiscard]] bool is_resource_within(std::string_view narrow, std::string_view wide);
 
-/// True when some request may be covered by both, whatever the case of its letters.
+/// True when some request may be covered by both, read leniently.
 [[nodiscard]] bool may_overlap(const RequestPattern& a, const RequestPattern& b);
 
 /// A segment with its percent escapes taken away, so that `%40x` and `@x` are the same. Left as it is when the

@@ -102,7 +102,9 @@ Fault host_fault(std::string_view text) {
     if (text.find("://") != std::string_view::npos || text.find('/') != std::string_view::npos) {
         return {shown, "leave out scheme and path; paths belong to `match`"};
     }
-    if (text.find(':') != std::string_view::npos) return {shown, "leave out the port; write ports = [8443]"};
+    if (text.find(':') != std::string_view::npos) {
+        return {shown, "leave out the port; where another than 443 can be meant, `ports` says it"};
+    }
     if (text.ends_with('.')) return {shown, "leave out the last dot"};
     if (std::any_of(text.begin(), text.end(), is_upper) && is_host_name(lower(text))) {
         return {shown, "host names are written in lower case: " + lower(text)};

@@ -2,6 +2,7 @@
 """What was decided is what was sent: the bytes at the upstream give exactly the digests in the ledger."""
 
 import json
+import shlex
 
 import pytest
 
@@ -63,3 +64,32 @@ def test_the_path_that_is_decided_on_is_the_path_that_is_sent(rig, service, upst
     sent = {exchange.path for exchange in upstream.exchanges}
     assert sent <= {record["path"] for record in outcome.of_type("exchange.intent")}, outcome
     assert not any(".." in path or "%2e" in path.lower() for path in sent)
+
+
+FORM = "application/x-www-form-urlencoded"
+DENIED = """
+[[rule]]
+verdict = "deny"
+service = "api"
+match = ["* /describe/closed", "DELETE /describe/**"]
+"""
+
+
+def test_no_way_of_writing_a_request_walks_past_a_rule_that_forbids_it(rig, service, upstream):
+    """Servers take `/closed/` for `/closed`, end a form's type at a blank or comma, and obey fields of the method."""
+    rig.write(service, service.read_text() + DENIED, 0o600)
+    closed = [["/describe/closed"], ["/describe/closed/"], ["/describe/CLOSED/"],
+              *[["-d", "_method=DELETE", "-H", f"Content-Type: {kind}", "/describe/1"]
+                for kind in (FORM, f"{FORM},x", f"{FORM} x", f"text/plain, {FORM}")]]
+    open_ = [["/describe/open/"], ["-d", "a=b", "-H", f"Content-Type: {FORM}", "/describe/1"],
+             ["-H", "X-Method: DELETE", "-H", "DD-API-KEY: mine", "/describe/2"]]
+    calls = [["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}\\n", *request[:-1], f"https://{API}{request[-1]}"]
+             for request in closed + open_]
+    script = "\n".join(shlex.join(call) for call in calls)
+
+    outcome = rig.run("sh", "-c", script, profile=service)
+
+    codes = outcome.text.split()
+    assert len(codes) == len(calls) and set(codes[:3]) == {"403"} and set(codes[3:7]) == {"400"}, outcome
+    assert set(codes[7:]) == {"404"} and len(upstream.exchanges) == len(open_), "the twins reach the server itself"
+    assert upstream.exchanges[2].header("x-method") is None and upstream.exchanges[2].header("dd-api-key") is None

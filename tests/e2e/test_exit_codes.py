@@ -34,6 +34,8 @@ def test_a_command_that_does_not_exist_is_127_with_the_remedy(rig, service):
 
     assert outcome.code == 127, outcome
     assert "no-such-command" in outcome.errors
+    shown = rig.sanctum("show", "last").stdout.decode()
+    assert "End          the command was not found (127)\n" in shown, shown
 
 
 def test_a_command_that_exists_outside_but_not_inside_is_127_with_the_line_to_add(rig, service):
@@ -65,6 +67,7 @@ def test_a_file_that_cannot_be_executed_is_126(rig, service):
     rig.write(rig.work / "text", "just text", 0o644)
 
     assert rig.run("./text", profile=service).code == 126
+    assert b"the command could not be executed (126)" in rig.sanctum("show", "last").stdout
 
 
 def test_time_that_runs_out_is_124(rig, service):
@@ -207,8 +210,17 @@ def test_help_and_version_are_there_for_both_programs():
     for program in ("sanctum-run", "sanctum"):
         shown = subprocess.run([BIN / program, "--help"], capture_output=True, text=True, check=False)
         assert shown.returncode == 0 and "usage" in shown.stdout.lower(), shown
+    helped = subprocess.run([BIN / "sanctum", "help", "audit", "list"], capture_output=True, text=True, check=False)
+    assert helped.returncode == 0 and "--since" in helped.stdout, helped
     version = subprocess.run([BIN / "sanctum", "version"], capture_output=True, text=True, check=False)
     assert version.returncode == 0 and version.stdout.strip(), version
+
+
+@pytest.mark.parametrize("command", [["--help"], ["completion", "bash"], ["schema", "profile"], ["vault", "--help"]])
+def test_output_that_cannot_be_written_is_said_and_is_no_success(command):
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([BIN / "sanctum", *command], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1 and "could not be written" in done.stderr, done
 
 
 @pytest.mark.parametrize("arguments", [["--no-such-option", "--", "true"], ["--ttl", "soon", "--", "true"], [],

@@ -35,6 +35,15 @@ TEST_F(Help, EveryCommandHasAnExample) {
     }
 }
 
+TEST_F(Help, IsACommandToo) {
+    EXPECT_EQ(run({"help"}), Exit::Ok);
+    EXPECT_THAT(out(), HasSubstr("Exit codes:"));
+    EXPECT_EQ(run({"help", "audit", "list"}), Exit::Ok);
+    EXPECT_THAT(out(), HasSubstr("--since"));
+    EXPECT_EQ(run({"help", "vault"}), Exit::Ok);
+    EXPECT_EQ(run({"help", "frobnicate"}), Exit::Usage);
+}
+
 TEST_F(Help, AnUnknownCommandOrOptionIsAUsageError) {
     EXPECT_EQ(run({"frobnicate"}), Exit::Usage);
     EXPECT_THAT(err(), HasSubstr("unknown command 'frobnicate'"));

@@ -146,15 +146,31 @@ TEST(Strip, NothingThatAuthenticatesOrReroutesLeavesWithOurCredential) {
                              "x-goog-api-key",
                              "x-auth-token",
                              "proxy-x",
-                             "sanctum-decision"}) {
+                             "sanctum-decision",
+                             "access-token",
+                             "circle-token",
+                             "x-figma-token",
+                             "dd-api-key",
+                             "dd_application_key",
+                             "x-redmine-api-key",
+                             "x-api-token",
+                             "x-shopify-access-token",
+                             "ocp-apim-subscription-key",
+                             "x-ms-authorization-auxiliary",
+                             "x-gitlab-sudo",
+                             "x-method",
+                             "x-http-verb"}) {
         fields.push_back({name, "v"});
     }
     fields.push_back({"accept", "v"});
     fields.push_back({"x-request-id", "v"});
+    fields.push_back({"x-csrf-token", "v"});
+    fields.push_back({"idempotency-key", "v"});
 
     strip_fields(fields, &endpoint);
 
-    EXPECT_EQ(fields, (Fields{{"accept", "v"}, {"x-request-id", "v"}}));
+    EXPECT_EQ(fields,
+              (Fields{{"accept", "v"}, {"x-request-id", "v"}, {"x-csrf-token", "v"}, {"idempotency-key", "v"}}));
 }
 
 TEST(Strip, OnPlainHostsTheAgentsFieldsStay) {
@@ -254,6 +270,12 @@ TEST(Forms, AFormThatCannotBeWatchedIsRefused) {
                              "multipart/form-data; boundary*=utf-8''a; boundary=b"}) {
         EXPECT_FALSE(FormGuard::create(form_of(type), &bearer).has_value()) << type;
     }
+    for (const char* type : {"application/x-www-form-urlencoded,x", "application/x-www-form-urlencoded x",
+                             "text/plain, application/x-www-form-urlencoded", "text/plain;a=\"b\",c/d", "text",
+                             "text/plain/x", "application/x-www-form-urlencoded\xa0", "text/plain; a=\"b"}) {
+        EXPECT_FALSE(FormGuard::create(form_of(type), &bearer).has_value()) << type;
+    }
+    EXPECT_TRUE(passes(form_of("text/plain; a=\"b,c\""), "_method=DELETE"));
     RequestHead head = form_of("application/x-www-form-urlencoded");
     head.fields.push_back({"content-encoding", "gzip"});
     EXPECT_FALSE(FormGuard::create(head, &bearer).has_value());

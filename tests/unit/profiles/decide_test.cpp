@@ -187,16 +187,17 @@ TEST(Decide, DenyBeatsAskAndAskBeatsAllowInAnyOrder) {
     }
 }
 
-TEST(Decide, ADenyRuleIsNotEscapedByCaseOrEncoding) {
+TEST(Decide, ADenyRuleIsNotEscapedByCaseOrEncodingOrALastSlash) {
     const World world(profile(
         kPages +
         "[[rule]]\nverdict = \"deny\"\nhost = \"www.test\"\nmatch = [\"GET /docs/secret/**\", \"GET /docs/@me\"]\n"));
 
     for (const char* url : {"https://www.test/docs/secret/x", "https://www.test/docs/SECRET/x",
-                            "https://www.test/docs/%73ecret/x", "https://www.test/docs/%40me"}) {
+                            "https://www.test/docs/%73ecret/x", "https://www.test/docs/%40me", "https://www.test/docs/@me/"}) {
         expect_refused(world.decide(request("GET", url)), "rule_denied", "rule[0]");
     }
     expect_refused(world.decide(request("HEAD", "https://www.test/docs/secret/x")), "rule_denied", "rule[0]");
+    expect_allowed(world.decide(request("GET", "https://www.test/docs/public/")), "host[0]");
     expect_allowed(world.decide(request("GET", "https://www.test/docs/public")), "host[0]");
 }
 

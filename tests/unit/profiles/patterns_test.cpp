@@ -41,14 +41,40 @@ TEST(PathPatterns, CoverWholeSegments) {
              Row{"/a", "/a%2Fb", false},
          }) {
         SCOPED_TRACE(std::string(row.pattern) + " on " + std::string(row.path));
-        EXPECT_EQ(covers_path(row.pattern, row.path, Case::Exact), row.is_covered);
+        EXPECT_EQ(covers_path(row.pattern, row.path, Reading::Exact), row.is_covered);
     }
 }
 
 // Servers that ignore case must not be a way around a rule that forbids.
 TEST(PathPatterns, IgnoreCaseWhereTheyForbid) {
-    EXPECT_TRUE(covers_path("/repos/acme/api", "/Repos/ACME/api", Case::Ignored));
-    EXPECT_FALSE(covers_path("/repos/acme/api", "/Repos/ACME/api", Case::Exact));
+    EXPECT_TRUE(covers_path("/repos/acme/api", "/Repos/ACME/api", Reading::Lenient));
+    EXPECT_FALSE(covers_path("/repos/acme/api", "/Repos/ACME/api", Reading::Exact));
+}
+
+// Most servers give `/admin` and `/admin/` to the same handler.
+TEST(PathPatterns, IgnoreASlashAtTheEndWhereTheyForbid) {
+    for (const Row& row : {
+             Row{"/admin", "/admin/", true},
+             Row{"/admin/", "/admin", true},
+             Row{"/users/*", "/users/x/", true},
+             Row{"/users/*", "/users/", false},
+             Row{"/users/*", "/users/x/y/", false},
+             Row{"/users/**", "/users/", true},
+             Row{"/users/**", "/users", false},
+             Row{"/", "/", true},
+             Row{"/", "/x/", false},
+             Row{"/**", "/", true},
+         }) {
+        SCOPED_TRACE(std::string(row.pattern) + " on " + std::string(row.path));
+        EXPECT_EQ(covers_path(row.pattern, row.path, Reading::Lenient), row.is_covered);
+    }
+}
+
+TEST(PathPatterns, MayOverlapWhereALenientServerWouldReadThemAlike) {
+    EXPECT_TRUE(may_overlap({"GET", "/admin"}, {"*", "/Admin/"}));
+    EXPECT_TRUE(may_overlap({"DELETE", "/users/*/"}, {"DELETE", "/users/{id}"}));
+    EXPECT_FALSE(may_overlap({"GET", "/admin"}, {"GET", "/admin/x/"}));
+    EXPECT_FALSE(may_overlap({"GET", "/admin"}, {"POST", "/admin/"}));
 }
 
 TEST(Methods, OfGetCoverHeadAndNothingElse) {
