@@ -10,6 +10,7 @@ from pathlib import Path
 from double_base import Provider, read_log
 
 import processes
+from upstream import hold_port
 
 HERE = Path(__file__).resolve().parent
 INSTALLED = HERE.parents[1] / "build" / "doubles"
@@ -189,8 +190,10 @@ class Auth0Double(Provider):
 
     def down(self):
         self.tell("down")
+        self._held = hold_port(self.port)
 
     def up(self):
+        self._held.close()
         self.tell("up")
 
     def certificate(self, valid="now"):

@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
-from upstream import WAIT_SECONDS, RecordingUpstream  # noqa: E402
+from upstream import WAIT_SECONDS, RecordingUpstream, hold_port  # noqa: E402
 
 LOOK_SECONDS = 0.02   # between two looks at a log
 SENT = {"lost": "none", "closed": "none", "half": "half", "body": "replaced"}  # what leaves of an answer
@@ -207,7 +207,7 @@ class Double(Provider):
         self._authority, self._lock, self._count = authority, threading.RLock(), 0
         self._log = open(self.log_file, "ab")
         self._certificate = self._issue("now")
-        self._server = None
+        self._server = self._held = None
         self.address_of(port)
         self.up()
         self.url = f"https://localhost:{self.port}/"
@@ -220,6 +220,7 @@ class Double(Provider):
 
     def stop(self):
         self.down()
+        self._held.close()
         self._log.close()
 
     def _issue(self, valid):
@@ -233,14 +234,17 @@ class Double(Provider):
         self.faults.clear()
 
     def down(self):
-        """Out of reach: no new connection is taken, and those that are open end."""
+        """Out of reach: no new connection is taken, those that are open end, and nobody else gets the port."""
         if self._server:
             self._server.stop()
+            self._held = hold_port(self.port)
         self._server = None
 
     def up(self):
         if not self._server:
             client_ca = self.ca_file if self.takes_certificates else None
+            if self._held:
+                self._held.close()
             self._server = RecordingUpstream(*self._certificate, at=("127.0.0.1", self.port), client_ca=client_ca)
             self._server.routes = {"/*": self._serve}
             self.address_of(self._server.port)

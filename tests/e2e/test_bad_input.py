@@ -15,7 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 import identity as identities
 from rig import API, BIN, PLAIN, SUPPORT
 from terminal import Terminal
-from upstream import RecordingUpstream
+from upstream import RecordingUpstream, hold_port
 
 PYTHON = "/usr/bin/python3"
 
@@ -526,7 +526,8 @@ def test_an_upstream_that_is_not_there(rig, authority, certificate):
     rig.account("api", f'catalog = "http-bearer"\nhosts = ["{API}"]\nsource = "local"\nitem = "api"')
     rig.configure()
 
-    outcome = rig.run("curl", "-sS", "-w", "%{http_code}", f"https://{API}/hello", profile=rig.profile(PROFILE))
+    with hold_port(server.port):
+        outcome = rig.run("curl", "-sS", "-w", "%{http_code}", f"https://{API}/hello", profile=rig.profile(PROFILE))
 
     assert "upstream_unreachable" in outcome.text and outcome.text.endswith("502"), outcome
 

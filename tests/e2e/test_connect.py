@@ -820,7 +820,7 @@ def test_a_user_who_is_logged_in_connects_without_a_second_login(rig, vaulted, u
     connecting = Connecting(rig, "calendar", "--scopes", "read", "--no-browser")
     assert Browser(tenant, authority).open(connecting.address()).status_code == 200
     assert connecting.finish() == 0, connecting.errors
-    assert "login" not in connecting.text.split("notes")[1], connecting.text
+    assert " login " not in connecting.text.split("\n  notes ")[1], connecting.text
     assert tenant.accounts(USER)[0]["scopes"] == ["calendar.readonly"]
     use(rig, upstream)
 

@@ -120,6 +120,14 @@ class Exchange:
         self.stream.shutdown(socket.SHUT_RDWR)
 
 
+def hold_port(port):
+    """A socket that keeps a port of 127.0.0.1 from every other server and takes no connection: each is refused."""
+    held = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", port))
+    return held
+
+
 class RecordingUpstream:
     """Serves on 127.0.0.1, port of the kernel's choice, or `at`. Routes: path → function(exchange). Clients may show a
     certificate of `client_ca`."""

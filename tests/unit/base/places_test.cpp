@@ -18,8 +18,9 @@ constexpr uid_t kUser = 1000;
 constexpr uid_t kRoot = 0;
 
 TEST(Places, AVariableThatLeadsWhereNothingCanBeMadeIsNamed) {
-    const std::filesystem::path own = std::filesystem::path(::testing::TempDir()) / "places-of-another";
-    std::filesystem::create_directories(own);
+    std::string name = ::testing::TempDir() + "places-of-another-XXXXXX";
+    ASSERT_NE(::mkdtemp(name.data()), nullptr);
+    const std::filesystem::path own = name;
     std::ofstream(own / "file") << "no folder, not even for root\n";
     const auto checked = [](const char* variable, const std::string& value) {
         const std::map<std::string, std::string> environment{{"HOME", "/home/ada"}, {variable, value}};
@@ -91,7 +92,8 @@ TEST(Places, ThisProcessKnowsWhereItsProgramsAre) {
 }
 
 TEST(Places, AnInstallationIsFoundFromEitherOfItsTwoFolders) {
-    const std::string prefix = ::testing::TempDir() + "places-prefix";
+    std::string prefix = ::testing::TempDir() + "places-prefix-XXXXXX";
+    ASSERT_NE(::mkdtemp(prefix.data()), nullptr);
     for (const char* folder : {"/bin", "/libexec/sanctum", "/share/sanctum/catalog"}) {
         std::filesystem::create_directories(prefix + folder);
     }

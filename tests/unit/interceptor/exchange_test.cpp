@@ -785,7 +785,7 @@ TEST(Exchange, AProofIsMadeOnceMoreWithTheNonceThatTheServerWantsForAnyMethod) {
             ASSERT_EQ(world.upstreams.opened, 2U);
             const std::string first = claims_of(proof_on(*world.upstreams.wires[0]));
             const std::string second = claims_of(proof_on(*world.upstreams.wires[1]));
-            EXPECT_EQ(first.find("nonce"), std::string::npos);
+            EXPECT_EQ(first.find("\"nonce\""), std::string::npos);
             EXPECT_TRUE(says(second, "nonce", "n-1"));
             ASSERT_EQ(world.leases.uses.size(), 1U) << "the credential itself was not refused";
             EXPECT_EQ(world.leases.uses[0].status, 200);

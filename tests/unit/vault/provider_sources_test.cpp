@@ -1288,18 +1288,18 @@ TEST_F(GithubApp, WhatTheReaperNeedsIsSealedToItsKeyAndToNoOther) {
     ASSERT_TRUE(reaper && other);
     GithubAppSource app = source();
     Credential credential;
-    credential.secret = Secret("ghs_1");
+    credential.secret = Secret("ghs_of-the-app");
 
     const auto retirement = app.retirement(credential);
     ASSERT_NE(retirement, nullptr);
     const std::string sealed = reaper->seal().seal(*retirement);
 
-    EXPECT_EQ(sealed.find("ghs_1"), std::string::npos);
+    EXPECT_EQ(sealed.find(wire::to_hex("ghs_of-the-app")), std::string::npos) << "what is sealed is written in hex";
     const Result<Retirement> opened = ReaperKey::open(folder.path())->unseal(sealed);
     ASSERT_TRUE(opened) << opened.error().what;
     EXPECT_EQ(opened->request.method, "DELETE");
     EXPECT_EQ(opened->request.url, "https://api.github.com/installation/token");
-    EXPECT_EQ(opened->request.authorization.reveal(), "Bearer ghs_1");
+    EXPECT_EQ(opened->request.authorization.reveal(), "Bearer ghs_of-the-app");
     EXPECT_EQ(opened->request.repeat, Repeat::Safe);
     EXPECT_TRUE(opened->unknown_is_gone);
     EXPECT_FALSE(other->unseal(sealed));

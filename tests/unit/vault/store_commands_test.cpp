@@ -257,7 +257,7 @@ TEST_F(StoreCommands, RestoringWhatIsNoBackupIsAFailureAndNotALockedStore) {
 TEST_F(StoreCommands, RestoreReplacesAStoreOnlyWhenAskedAndKeepsTheOldOneBeside) {
     init_with_key_file();
     ASSERT_EQ(run({"backup", folder_ / "empty"}).code, 0);
-    ASSERT_EQ(run({"add", "team"}, "value\n").code, 0);
+    ASSERT_EQ(run({"add", "of-the-old-store"}, "value\n").code, 0);
     const std::string before = read_file(store(), 65536).value();
 
     const Ran refused = run({"restore", folder_ / "empty"});
@@ -267,7 +267,7 @@ TEST_F(StoreCommands, RestoreReplacesAStoreOnlyWhenAskedAndKeepsTheOldOneBeside)
 
     const Ran restored = run({"restore", folder_ / "empty", "--replace"});
     ASSERT_EQ(restored.code, 0) << restored.errors;
-    EXPECT_THAT(run({"list"}).output, Not(HasSubstr("team")));
+    EXPECT_THAT(run({"list"}).output, Not(HasSubstr("of-the-old-store")));
     const std::size_t at = restored.errors.find("kept as ");
     ASSERT_NE(at, std::string::npos);
     std::string kept = restored.errors.substr(at + 8);
