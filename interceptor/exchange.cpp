@@ -332,6 +332,7 @@ net::awaitable<MaybeRefusal> Exchange::read_push() {
         if (commands->has_value()) {
             push_ = std::move(**commands);
             request_.ref_updates = push_->updates;
+            if (push_->has_options()) co_return invalid("git push: no ref limits what options ask for; leave out -o");
             co_return std::nullopt;
         }
         Result<RequestEvent> event = agent_.poll_body();

@@ -103,6 +103,9 @@ bool PushCommands::has_capability(std::string_view name) const {
     return false;
 }
 
+// SECURITY: servers differ in what ends a capability (git takes any white space and a `=`), so it counts anywhere.
+bool PushCommands::has_options() const { return capabilities.find("push-options") != std::string::npos; }
+
 bool PushCommands::wants_report() const {
     return has_capability("report-status") || has_capability("report-status-v2");
 }

@@ -22,6 +22,8 @@ struct PushCommands {
     std::string capabilities;  ///< of the client, separated by spaces
 
     [[nodiscard]] bool has_capability(std::string_view name) const;
+    /// Words for the server follow the list (`git push -o`), by which some merge, publish or run what no ref names.
+    [[nodiscard]] bool has_options() const;
     /// It reads what became of each ref; one that does not takes any answer with status 200 for success.
     [[nodiscard]] bool wants_report() const;
     /// Largest packet of a multiplexed answer; 0: the client takes none.

@@ -184,6 +184,20 @@ def test_git_push_of_a_ref_outside_the_grant_is_refused(rig, git_service, git_ho
     assert git_host.git("for-each-ref") == before
 
 
+def test_git_push_with_options_for_the_server_is_refused_and_without_them_passes(rig, git_service, git_host):
+    """`merge_request.target=main` and the like are no refs, so no grant of refs limits them."""
+    git_host.git("config", "receive.advertisePushOptions", "true")
+
+    outcome = rig.run("sh", "-c", f"{CLONE} && date > new && git add new && git commit -q -m new && "
+                      "git push -o merge_request.target=main origin HEAD:agent/opt; git push -q origin HEAD:agent/ok",
+                      profile=git_service)
+
+    assert outcome.code == 0 and "leave out -o" in outcome.errors, outcome
+    assert "[remote rejected] HEAD -> agent/opt (sanctum: request_invalid" in outcome.errors, outcome
+    assert git_host.git("for-each-ref", "refs/heads/agent/ok")
+    assert not git_host.git("for-each-ref", "refs/heads/agent/opt")
+
+
 @pytest.mark.parametrize("options", ["--atomic", "--porcelain", "-q", "--progress"])
 @pytest.mark.parametrize("protocol", [0, 1, 2])
 def test_git_push_shows_the_reason_in_every_protocol_and_form(rig, git_service, git_host, options, protocol):

@@ -96,6 +96,20 @@ TEST(PushCommands, SizeAndNumberAreBounded) {
             .has_value());
 }
 
+TEST(PushCommands, OptionsAreSeenHoweverTheirCapabilityIsWritten) {
+    const std::string command = kZero + " " + kOne + " refs/heads/a";
+    const auto has_options = [&](const std::string& capabilities) {
+        const auto commands = read_push_commands(packet(command + "\0"s + capabilities) + "0000");
+        return (*commands)->has_options();
+    };
+    for (const auto& written : {"report-status push-options"s, " push-options\n"s, "push-options=1 quiet"s,
+                                "quiet\tpush-options\tatomic"s, "quiet\0push-options"s}) {
+        EXPECT_TRUE(has_options(written)) << written;
+    }
+    EXPECT_FALSE(has_options(" report-status side-band-64k agent=git/2.39.5"));
+    EXPECT_FALSE((*read_push_commands(packet(command) + "0000"))->has_options());
+}
+
 TEST(PushCommands, CapabilitiesAreThoseOfTheFirstCommand) {
     const std::string list = packet("shallow " + kTwo + "\0 report-status"s) +
                              packet(kZero + " " + kOne + " refs/heads/a" + kCapabilities + "\n") + "0000";
