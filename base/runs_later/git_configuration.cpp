@@ -84,6 +84,9 @@ std::string lower(std::string_view text) {
     return out;
 }
 
+// git's own notion: form feeds and vertical tabs are none.
+bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
+
 bool is_name_character(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-'; }
 
 /// One pass over the bytes.
@@ -115,7 +118,7 @@ private:
     char peek() const { return at_ < text_.size() ? text_[at_] : '\n'; }
 
     void skip_blanks() {
-        while (at_ < text_.size() && std::isspace(static_cast<unsigned char>(text_[at_])) != 0) ++at_;
+        while (at_ < text_.size() && is_blank(text_[at_])) ++at_;
     }
 
     void skip_line() {
@@ -178,13 +181,18 @@ private:
         return {};
     }
 
-    /// Up to the end of the line; quotes, escapes, comments and continued lines as git reads them.
+    /// Up to the end of the line; quotes, escapes, comments and continued lines as git reads them. Blanks at the end go
+    /// only where they stand bare: one that is quoted or escaped is the value's.
     Status read_value(std::string& value) {
         bool is_quoted = false;
-        while (peek() == ' ' || peek() == '\t') ++at_;
+        std::size_t size = 0;  // up to the last byte that is no bare blank
         for (; at_ < text_.size(); ++at_) {
             const char c = text_[at_];
             if (c == '\n') break;
+            if (!is_quoted && is_blank(c)) {
+                if (!value.empty()) value += c;
+                continue;
+            }
             if (!is_quoted && (c == '#' || c == ';')) {
                 skip_line();
                 break;
@@ -196,9 +204,10 @@ private:
             } else {
                 value += c;
             }
+            size = value.size();
         }
         if (is_quoted) return mistake("a quote without its end");
-        while (!value.empty() && std::isspace(static_cast<unsigned char>(value.back())) != 0) value.pop_back();
+        value.resize(size);
         return {};
     }
 

@@ -6,6 +6,7 @@
 #include "base/folder_walk.hpp"
 #include "base/limits.hpp"
 #include "base/runs_later/git_configuration.hpp"
+#include "base/runs_later/git_named_places.hpp"
 #include "base/unique_fd.hpp"
 #include "base/wire/archive.hpp"
 
@@ -31,6 +32,7 @@ namespace {
 constexpr std::string_view kHeld = ".sanctum-held";
 constexpr std::string_view kUnreadable = "unreadable";
 constexpr const char* kHookReason = "git runs it";
+constexpr const char* kNamedReason = "git's configuration names it";
 constexpr const char* kPointerReason = "points git to another repository's hooks and configuration";
 constexpr const char* kLinkReason = "a link in the place of a folder of files that run later";
 
@@ -97,6 +99,8 @@ private:
 
     bool is_repository(const std::string& folder) const {
         if (ends_in(folder, ".git")) return true;
+        // `.git/worktrees/NAME` has no objects of its own.
+        if (has(folder, "HEAD") && (has(folder, "commondir") || has(folder, "gitdir"))) return true;
         return has(folder, "objects") && (has(folder, "HEAD") || has(folder, "refs"));
     }
 
@@ -219,6 +223,25 @@ Status visit_places(const std::string& workspace, const Visit& visit, const Pass
         return Descend::Yes;
     }, passed_over);
     if (!walked) return walked;
+    return outcome;
+}
+
+/// Visits what is in a place that git's configuration names, as visit_places does.
+Status visit_named_place(const std::string& workspace, const std::string& place, const Visit& visit,
+                         const PassedOver& passed_over) {
+    struct stat status {};
+    if (::lstat((workspace + "/" + place).c_str(), &status) != 0) return {};  // not there, or no longer
+    if (!S_ISDIR(status.st_mode)) return visit(place, {Match::What::File, kNamedReason});
+    Status outcome;
+    const auto each = [&](const WalkEntry& entry) {
+        const bool is_held = std::string_view(entry.name).ends_with(kHeld);
+        if (entry.kind == Kind::Folder || is_held || !outcome) return Descend::Yes;
+        outcome = visit(place + "/" + entry.path, {Match::What::File, kNamedReason});
+        return Descend::Yes;
+    };
+    SANCTUM_CHECK(walk_folder(workspace + "/" + place, each, [&](const std::string& closed, const char* why) {
+        passed_over(place + "/" + closed, why);
+    }));
     return outcome;
 }
 
@@ -350,19 +373,36 @@ std::optional<Change> compare_configuration(const std::string& path, const std::
     return change.keys.empty() ? std::nullopt : std::optional(std::move(change));
 }
 
+bool lies_in_one_of(const std::vector<std::string>& places, const std::string& path) {
+    return std::any_of(places.begin(), places.end(), [&](const std::string& place) {
+        return path.starts_with(place) && (path.size() == place.size() || path[place.size()] == '/');
+    });
+}
+
 }  // namespace
 
 Result<std::vector<std::string>> find_existing(const std::string& workspace) {
     const Matcher matcher(workspace);
     std::vector<std::string> found;
+    std::vector<std::string> configurations;
     SANCTUM_CHECK(walk_folder(workspace, [&](const WalkEntry& entry) {
         const Match match = matcher.match(entry);
+        if (match.what == Match::What::GitConfiguration) configurations.push_back(entry.path);
         const bool is_place = match.what == Match::What::File || match.what == Match::What::Folder ||
                               std::string_view(entry.name).ends_with(kHeld);
         // A link cannot be covered by a mount; changing it is found at the end.
         if (is_place && entry.kind != Kind::Link) found.push_back(workspace + "/" + entry.path);
         return is_place ? Descend::No : Descend::Yes;
     }));
+    for (const std::string& configuration : configurations) {
+        SANCTUM_TRY(const std::string text, read_file(workspace + "/" + configuration, kRunsLaterFileBytesMax));
+        for (const std::string& place : places_named_in(workspace, configuration, text)) {
+            const std::string whole = workspace + "/" + place;
+            struct stat status {};
+            const bool is_there = ::lstat(whole.c_str(), &status) == 0 && !S_ISLNK(status.st_mode);
+            if (is_there && !lies_in_one_of(found, whole)) found.push_back(whole);
+        }
+    }
     if (found.size() > kGuardedPlacesMax) {
         return Error{Errc::Limit, workspace + ": more than " + std::to_string(kGuardedPlacesMax) +
                                       " files that run later (choose a smaller workspace)"};
@@ -372,7 +412,7 @@ Result<std::vector<std::string>> find_existing(const std::string& workspace) {
 }
 
 Result<Snapshot> remember(const std::string& workspace) {
-    Snapshot snapshot{workspace, {}, {}, {}};
+    Snapshot snapshot{workspace, {}, {}, {}, {}};
     const auto visit = [&](const std::string& path, const Match& match) -> Status {
         const std::string whole = workspace + "/" + path;
         if (match.what == Match::What::GitConfiguration) {
@@ -382,9 +422,17 @@ Result<Snapshot> remember(const std::string& workspace) {
         SANCTUM_TRY(snapshot.digests[path], digest_of(whole, workspace));
         return {};
     };
-    SANCTUM_CHECK(visit_places(workspace, visit, [&](const std::string& path, const char*) {
+    const auto passed_over = [&](const std::string& path, const char*) {
         snapshot.closed[path] = state_of_folder(workspace + "/" + path);
-    }));
+    };
+    SANCTUM_CHECK(visit_places(workspace, visit, passed_over));
+    for (const auto& [path, text] : snapshot.configurations) {
+        const std::vector<std::string> places = places_named_in(workspace, path, text);
+        snapshot.named.insert(places.begin(), places.end());
+    }
+    for (const std::string& place : snapshot.named) {
+        SANCTUM_CHECK(visit_named_place(workspace, place, visit, passed_over));
+    }
     return snapshot;
 }
 
@@ -411,15 +459,23 @@ Changes find_changes(const Snapshot& before) {
         }
         return {};
     };
-    changes.whole = visit_places(before.workspace, visit, [&](const std::string& path, const char* why) {
+    const auto passed_over = [&](const std::string& path, const char* why) {
         if (path.ends_with(kHeld)) return;
         const std::string whole = before.workspace + "/" + path;
         const auto old = before.closed.find(path);
         if (old != before.closed.end() && old->second == state_of_folder(whole)) return;
         found.push_back({whole, why, Change::Kind::File, {}});
-    });
-    std::sort(found.begin(), found.end(),
-              [](const Change& left, const Change& right) { return left.path < right.path; });
+    };
+    changes.whole = visit_places(before.workspace, visit, passed_over);
+    for (const std::string& place : before.named) {
+        const Status visited = visit_named_place(before.workspace, place, visit, passed_over);
+        if (!visited && changes.whole) changes.whole = visited;
+    }
+    // What is on the list and named besides is one place.
+    std::stable_sort(found.begin(), found.end(),
+                     [](const Change& left, const Change& right) { return left.path < right.path; });
+    const auto is_same = [](const Change& left, const Change& right) { return left.path == right.path; };
+    found.erase(std::unique(found.begin(), found.end(), is_same), found.end());
     return changes;
 }
 

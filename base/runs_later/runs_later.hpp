@@ -9,6 +9,7 @@
 #include "base/result.hpp"
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -24,7 +25,7 @@ struct Pattern {
 [[nodiscard]] const std::vector<Pattern>& patterns();
 
 /// Absolute paths of existing places of the list in `workspace`, nested repositories included, sorted. Folders of the
-/// list count as one place, and so does what is held back: nobody changes it before somebody has decided. git's own
+/// list count as one place, so does what git's configurations name, and so does what is held back: nobody changes it before somebody has decided. git's own
 /// configuration is not here: it stays writable. Errors: as walk_folder; Limit.
 [[nodiscard]] Result<std::vector<std::string>> find_existing(const std::string& workspace);
 
@@ -34,6 +35,7 @@ struct Snapshot {
     std::map<std::string, std::string> digests;         ///< hex SHA-256; links: of name and content of their target
     std::map<std::string, std::string> configurations;  ///< `.git/config` and the like: content
     std::map<std::string, std::string> closed;          ///< folders that were not walked: their state
+    std::set<std::string> named;                        ///< places that git's configurations name, there or not
 };
 
 /// Takes the snapshot. Errors: as walk_folder; Io.

@@ -342,6 +342,74 @@ TEST_F(RunsLater, ARepositoryWhoseConfigurationLiesElsewhereIsOne) {
     EXPECT_EQ(changed_since(before), (Paths{"common/config", "common/hooks/post-checkout", "nested/.git/commondir"}));
 }
 
+TEST_F(RunsLater, TheConfigurationOfALinkedWorkingTreeIsOne) {
+    write(".git/worktrees/side/HEAD", "ref: refs/heads/side\n");
+    write(".git/worktrees/side/commondir", "../..\n");
+    write(".git/worktrees/side/gitdir", workspace_ + "/side/.git\n");
+    write(".git/worktrees/side/config.worktree", "[core]\n\tsparseCheckout = true\n");
+    const Snapshot before = remembered();
+    write(".git/worktrees/side/config.worktree", "[core]\n\tsparseCheckout = true\n\tfsmonitor = evil\n");
+    EXPECT_EQ(changed_since(before), (Paths{".git/worktrees/side/config.worktree"}));
+}
+
+TEST_F(RunsLater, WhatAConfigurationNamesCountsThoughTheConfigurationStays) {
+    write(".git/config", "[core]\n\thooksPath = tools/hooks\n\tsshCommand = ssh -F tools/ssh\n"
+                         "[include]\n\tpath = ../shared.gitconfig\n"
+                         "[alias]\n\tcheck = !sh ./tools/check.sh --all\n\tl = log -- src/main.c\n"
+                         "[filter \"f\"]\n\tclean = tools/absent\n[init]\n\ttemplateDir = ~/x\n");
+    write("shared.gitconfig", "[core]\n\tpager = tools/pager\n[include]\n\tpath = more/gitconfig\n");
+    write("tools/hooks/pre-commit", "#!/bin/sh\n");
+    write("tools/check.sh", "true\n");
+    write("tools/other", "true\n");
+    const auto existing = find_existing(workspace_);
+    ASSERT_TRUE(existing.has_value());
+    for (const char* place : {"tools/hooks", "tools/check.sh", "shared.gitconfig"}) {
+        EXPECT_EQ(std::count(existing->begin(), existing->end(), workspace_ + "/" + place), 1) << place;
+    }
+    const Snapshot before = remembered();
+    EXPECT_EQ(changed_since(before), Paths{});
+
+    for (const char* path : {"tools/hooks/pre-commit", "tools/hooks/post-merge", "tools/hooks/lib/x", "tools/check.sh",
+                             "tools/absent", "tools/ssh", "tools/pager", "tools/other", "src/main.c",
+                             "shared.gitconfig", "more/gitconfig"}) {
+        write(path, "evil\n");
+    }
+    EXPECT_EQ(changed_since(before),
+              (Paths{"more/gitconfig", "shared.gitconfig", "tools/absent", "tools/check.sh", "tools/hooks/lib/x",
+                     "tools/hooks/post-merge", "tools/hooks/pre-commit", "tools/pager", "tools/ssh"}));
+    ASSERT_TRUE(hold(find_changes(before).found, before).whole.has_value());
+    EXPECT_EQ(text_of("tools/hooks/pre-commit"), "(absent)");
+    EXPECT_EQ(text_of("tools/hooks/pre-commit.sanctum-held"), "evil\n");
+    EXPECT_EQ(changed_since(before), Paths{});
+}
+
+TEST_F(RunsLater, WhatIsNamedIsReadFromEveryWorkingTree) {
+    write(".git/config", "[core]\n\thooksPath = hooks\n");
+    write(".git/worktrees/side/HEAD", "ref: refs/heads/side\n");
+    write(".git/worktrees/side/commondir", "../..\n");
+    write(".git/worktrees/side/gitdir", workspace_ + "/side/.git\n");
+    write("side/.git", "gitdir: ../.git/worktrees/side\n");
+    write(".git/modules/part/HEAD", "ref: refs/heads/main\n");
+    fs::create_directories(workspace_ + "/.git/modules/part/objects");
+    write(".git/modules/part/config", "[core]\n\tworktree = ../../../part\n\thooksPath = " + workspace_ + "/whole\n"
+                                      "\tfsmonitor = bin/watch\n");
+    const Snapshot before = remembered();
+    for (const char* path : {"hooks/pre-commit", "side/hooks/pre-commit", "whole/x", "part/bin/watch", "bin/watch"}) {
+        write(path, "evil\n");
+    }
+    EXPECT_EQ(changed_since(before), (Paths{"hooks/pre-commit", "part/bin/watch", "side/hooks/pre-commit", "whole/x"}));
+}
+
+TEST_F(RunsLater, ANamedFolderThatBecomesALinkIsAChange) {
+    write(".git/config", "[core]\n\thooksPath = tools/hooks\n");
+    write("tools/hooks/pre-commit", "#!/bin/sh\n");
+    write("elsewhere/pre-commit", "evil\n");
+    const Snapshot before = remembered();
+    fs::remove_all(workspace_ + "/tools/hooks");
+    fs::create_symlink("../elsewhere", workspace_ + "/tools/hooks");
+    EXPECT_EQ(changed_since(before), (Paths{"tools/hooks"}));
+}
+
 TEST_F(RunsLater, WhatStandsInTheWayIsMovedAside) {
     const Snapshot before = remembered();
     write(".mcp.json", "{\"new\":1}");
@@ -366,6 +434,22 @@ TEST(GitConfiguration, IsReadAsGitReadsIt) {
     EXPECT_EQ((*variables)[1].value, "!sh \"q\"  more");
     EXPECT_EQ((*variables)[2].subsection, "O\"r");
     EXPECT_EQ((*variables)[3].value, "true");
+}
+
+// Each row was read by git 2.39 (`git config --file FILE --get core.x`).
+TEST(GitConfiguration, BlanksAtAValuesEndCountWhereTheyAreQuotedOrEscaped) {
+    const std::vector<std::pair<std::string, std::string>> rows{
+        {"a  ", "a"},      {"\"a \"", "a "}, {"a\\t", "a\t"},   {"a \"\"", "a "},  {"\"a \"  ; c", "a "},
+        {"a \\\n", "a "}, {"\" a\" ", " a"}, {"  a b\r", "a b"}, {"\"\"  a", "a"}, {"a\f", "a\f"},
+    };
+    for (const auto& [written, value] : rows) {
+        const auto variables = parse_git_configuration("[core]\n\tx = " + written + "\n");
+        ASSERT_TRUE(variables.has_value() && variables->size() == 1) << written;
+        EXPECT_EQ(variables->front().value, value) << written;
+    }
+    const auto found = new_executing_variables("[core]\nhooksPath = .githooks\n", "[core]\nhooksPath = \".githooks \"\n");
+    ASSERT_TRUE(found.has_value());
+    EXPECT_EQ(found->size(), 1U);
 }
 
 TEST(GitConfiguration, WhatGitWouldRefuseIsAnError) {
