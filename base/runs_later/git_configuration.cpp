@@ -36,11 +36,14 @@ constexpr ExecutingKey kExecuting[] = {
     {"extensions", "worktreeconfig"},
     {"filter", "*"},
     {"gc", "recentobjectshook"},
+    {"delta", "*"},
+    {"gpg", "allowedsignersfile"},
     {"gpg", "program"},
     {"gpg", "defaultkeycommand"},
     {"gui", "*"},
     {"guitool", "*"},
     {"hook", "*"},
+    {"http", "curloptresolve"},
     {"http", "proxy"},
     {"http", "sslverify"},
     {"http", "sslcainfo"},
@@ -61,14 +64,18 @@ constexpr ExecutingKey kExecuting[] = {
     {"mergetool", "*"},
     {"pager", "*"},
     {"protocol", "allow"},
+    {"push", "pushoption"},
     {"receive", "procreceiverefs"},
     {"remote", "proxy"},
+    {"remote", "push"},
+    {"remote", "pushurl"},
     {"remote", "receivepack"},
     {"remote", "uploadpack"},
     {"remote", "vcs"},
     {"sendemail", "*"},
     {"sequence", "editor"},
     {"submodule", "update"},
+    {"svn", "authorsprog"},
     {"tar", "command"},
     {"trailer", "cmd"},
     {"trailer", "command"},
@@ -242,11 +249,20 @@ bool has(const std::vector<GitVariable>& variables, const GitVariable& wanted) {
                        [&](const GitVariable& variable) { return identity_of(variable) == identity_of(wanted); });
 }
 
+// A new remote is a name of the agent's; another place for one that was there takes its user's next push there.
+bool is_url_of_known_remote(const GitVariable& variable, const std::vector<GitVariable>& those) {
+    if (variable.section != "remote" || variable.name != "url") return false;
+    return std::any_of(those.begin(), those.end(), [&](const GitVariable& other) {
+        return other.section == "remote" && other.name == "url" && other.subsection == variable.subsection;
+    });
+}
+
 std::vector<GitVariable> executing_without(const std::vector<GitVariable>& these,
                                            const std::vector<GitVariable>& those) {
     std::vector<GitVariable> found;
     for (const GitVariable& variable : these) {
-        if (is_executing(variable) && !has(those, variable)) found.push_back(variable);
+        const bool matters = is_executing(variable) || is_url_of_known_remote(variable, those);
+        if (matters && !has(those, variable)) found.push_back(variable);
     }
     return found;
 }

@@ -17,7 +17,9 @@ namespace fs = std::filesystem;
 
 constexpr int kIncludeDepthMax = 10;  // git-config(1) gives up there, too
 
-bool is_include(const GitVariable& variable) { return variable.section == "include" || variable.section == "includeif"; }
+bool is_include(const GitVariable& variable) {
+    return variable.section == "include" || variable.section == "includeif";
+}
 
 // Values that are a path from end to end; those of the others are commands.
 bool is_path(const GitVariable& variable) {
@@ -86,7 +88,9 @@ private:
         }
         add_linked_tree(repository);
         std::error_code error;
-        for (const auto& linked : fs::directory_iterator(repository / "worktrees", error)) add_linked_tree(linked.path());
+        for (const auto& linked : fs::directory_iterator(repository / "worktrees", error)) {
+            add_linked_tree(linked.path());
+        }
     }
 
     void add_linked_tree(const fs::path& repository) {

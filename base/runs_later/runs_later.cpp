@@ -30,6 +30,7 @@ namespace sanctum::runs_later {
 namespace {
 
 constexpr std::string_view kHeld = ".sanctum-held";
+constexpr std::size_t kHeldNameBytes = 200;
 constexpr std::string_view kUnreadable = "unreadable";
 constexpr const char* kHookReason = "git runs it";
 constexpr const char* kNamedReason = "git's configuration names it";
@@ -37,6 +38,12 @@ constexpr const char* kPointerReason = "points git to another repository's hooks
 constexpr const char* kLinkReason = "a link in the place of a folder of files that run later";
 
 using Kind = WalkEntry::Kind;
+
+/// What NAME is called while it is held. One that would be too long is cut, and told apart by its digest.
+std::string held_name(const std::string& name) {
+    if (name.size() + kHeld.size() <= NAME_MAX) return name + std::string(kHeld);
+    return name.substr(0, kHeldNameBytes) + "." + wire::to_hex(sha256(name)).substr(0, 16) + std::string(kHeld);
+}
 
 std::string folder_of(const std::string& path) {
     const std::size_t slash = path.rfind('/');
@@ -298,6 +305,8 @@ private:
 
 std::string name_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
+std::string held_path(const std::string& original) { return folder_of(original) + "/" + held_name(name_of(original)); }
+
 bool is_in_the_way(int error) {
     return error == EISDIR || error == ENOTDIR || error == ENOTEMPTY || error == EEXIST;
 }
@@ -329,7 +338,7 @@ Status rename_in_folder(const std::string& path, const std::string& from, const 
 }
 
 Status move_to_held(const std::string& path) {
-    return rename_in_folder(path, name_of(path), name_of(path) + std::string(kHeld), InTheWay::MoveAside);
+    return rename_in_folder(path, name_of(path), held_name(name_of(path)), InTheWay::MoveAside);
 }
 
 Status hold_configuration(const Change& change, const Snapshot& before) {
@@ -337,11 +346,11 @@ Status hold_configuration(const Change& change, const Snapshot& before) {
     const auto found = before.configurations.find(relative);
     const std::string old = found == before.configurations.end() ? "" : found->second;
     SANCTUM_TRY([[maybe_unused]] const WritableFolder folder, WritableFolder::open(folder_of(change.path)));
-    SANCTUM_TRY(const std::string current, read_file(change.path, kRunsLaterFileBytesMax));
     struct stat status {};
     if (::lstat(change.path.c_str(), &status) != 0) return io_error(change.path);
     // What cannot be read as git reads it is not kept in part.
-    const Result<std::string> cleaned = without_new_executing_variables(old, current);
+    const Result<std::string> current = read_file(change.path, kRunsLaterFileBytesMax);
+    const Result<std::string> cleaned = current ? without_new_executing_variables(old, *current) : current;
     SANCTUM_CHECK(move_to_held(change.path));
     SANCTUM_CHECK(write_file_atomically(change.path, cleaned ? *cleaned : old, status.st_mode & 0777));
     // Root holds back in other users' workspaces too.
@@ -351,7 +360,7 @@ Status hold_configuration(const Change& change, const Snapshot& before) {
 
 /// Held::digests of one. What is inside a folder that is held could not be looked at, or it would not be held whole.
 std::string digest_of_held(const std::string& original, const std::string& workspace) {
-    const std::string path = original + std::string(kHeld);
+    const std::string path = held_path(original);
     struct stat status {};
     if (::lstat(path.c_str(), &status) != 0) return {};
     if (!S_ISREG(status.st_mode) && !S_ISLNK(status.st_mode)) return {};
@@ -370,6 +379,12 @@ std::optional<Change> compare_configuration(const std::string& path, const std::
         return change;
     }
     for (const GitVariable& variable : *found) change.keys.push_back(variable.key());
+    // What its user set against something (`core.hooksPath = /dev/null`) is put back.
+    const Result<std::vector<GitVariable>> gone = new_executing_variables(current, old);
+    for (std::size_t i = 0; gone && i < gone->size(); ++i) {
+        const std::string key = (*gone)[i].key();
+        if (std::find(change.keys.begin(), change.keys.end(), key) == change.keys.end()) change.keys.push_back(key);
+    }
     return change.keys.empty() ? std::nullopt : std::optional(std::move(change));
 }
 
@@ -445,7 +460,11 @@ Changes find_changes(const Snapshot& before) {
             const auto old = before.configurations.find(path);
             Result<std::string> current = read_file(whole, kRunsLaterFileBytesMax);
             if (!current) {
-                found.push_back({whole, "git executes what it says", Change::Kind::File, {}});
+                const bool was_there = old != before.configurations.end();
+                const auto kind = was_there ? Change::Kind::ConfigurationKeys : Change::Kind::File;
+                std::vector<std::string> keys;
+                if (was_there) keys.push_back("unreadable (" + current.error().what + ")");
+                found.push_back({whole, "git executes what it says", kind, std::move(keys)});
                 return {};
             }
             auto change = compare_configuration(whole, old == before.configurations.end() ? "" : old->second, *current);
@@ -499,14 +518,14 @@ Held hold(const std::vector<Change>& changes, const Snapshot& before) {
 }
 
 Status accept(const std::string& original) {
-    return rename_in_folder(original, name_of(original) + std::string(kHeld), name_of(original), InTheWay::Stays);
+    return rename_in_folder(original, held_name(name_of(original)), name_of(original), InTheWay::Stays);
 }
 
 std::vector<HeldPlace> still_held(const std::string& workspace, const std::vector<std::string>& originals,
                                   const std::vector<std::string>& digests) {
     std::vector<HeldPlace> held;
     for (std::size_t i = 0; i < originals.size(); ++i) {
-        const std::string path = originals[i] + std::string(kHeld);
+        const std::string path = held_path(originals[i]);
         struct stat status {};
         if (::lstat(path.c_str(), &status) != 0) continue;
         const bool is_known = i < digests.size() && !digests[i].empty();

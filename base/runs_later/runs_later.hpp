@@ -25,8 +25,8 @@ struct Pattern {
 [[nodiscard]] const std::vector<Pattern>& patterns();
 
 /// Absolute paths of existing places of the list in `workspace`, nested repositories included, sorted. Folders of the
-/// list count as one place, so does what git's configurations name, and so does what is held back: nobody changes it before somebody has decided. git's own
-/// configuration is not here: it stays writable. Errors: as walk_folder; Limit.
+/// list count as one place, so does what git's configurations name, and so does what is held back: nobody changes it
+/// before somebody has decided. git's own configuration is not here: it stays writable. Errors: as walk_folder; Limit.
 [[nodiscard]] Result<std::vector<std::string>> find_existing(const std::string& workspace);
 
 /// What was there before a run: per relative path a digest, and git configurations whole, to put them back.
@@ -67,8 +67,9 @@ struct Held {
     Status whole;  ///< Io: names each change that could not be held back
 };
 
-/// Holds changes back: files are renamed to `NAME.sanctum-held`; configuration keys are taken out, the file as the
-/// agent left it kept beside as `config.sanctum-held`. Goes on after a failure and names all at the end.
+/// Holds changes back: files are renamed to `NAME.sanctum-held` (NAME cut where it would be too long); configuration
+/// keys are taken out, the file as the agent left it kept beside as `config.sanctum-held`. Goes on after a failure and
+/// names all at the end.
 [[nodiscard]] Held hold(const std::vector<Change>& changes, const Snapshot& before);
 
 /// Puts a held place back: `original` is Change::path. Errors: NotFound (nothing is held there), Io.

@@ -12,6 +12,7 @@ namespace sanctum::interceptor {
 namespace {
 
 constexpr std::string_view kMethodWord = "method";
+constexpr std::string_view kHttpMethodWord = "httpmethod";  // Salesforce
 constexpr std::size_t kBoundaryBytesMax = 70;  // RFC 2046, section 5.1.1
 
 Error unwatchable(const std::string& why) {
@@ -84,7 +85,8 @@ bool is_method_field(std::string_view name) {
     name.remove_prefix(begin);
     while (name.ends_with(']')) name.remove_suffix(1);
     const bool is_prefixed = name.starts_with('_') || name.starts_with('.');  // PHP reads a dot as an underscore
-    return is_prefixed && equals_ignoring_case(name.substr(1), kMethodWord);
+    if (!is_prefixed) return false;
+    return equals_ignoring_case(name.substr(1), kMethodWord) || equals_ignoring_case(name.substr(1), kHttpMethodWord);
 }
 
 Result<FormGuard> FormGuard::create(const RequestHead& head, const profiles::Endpoint* endpoint) {
@@ -130,6 +132,7 @@ bool FormGuard::passes_pairs(std::string_view bytes) {
             is_in_value_ = !is_separator;
             name_.clear();
             escape_.clear();
+            is_past_name_ = false;
         } else if (!is_in_value_) {
             take_name_byte(c);
         }
@@ -138,7 +141,7 @@ bool FormGuard::passes_pairs(std::string_view bytes) {
 }
 
 void FormGuard::take_name_byte(char c) {
-    constexpr std::size_t longest = 1 + kMethodWord.size();
+    constexpr std::size_t longest = 1 + kHttpMethodWord.size();
     if (c == '%' || !escape_.empty()) {
         escape_.push_back(c);
         if (escape_.size() < 3) return;
@@ -148,7 +151,9 @@ void FormGuard::take_name_byte(char c) {
     } else if (c == '+') {
         c = ' ';
     }
-    if (c == ']' || (name_.empty() && (c == ' ' || c == '['))) return;
+    // PHP ends a name there.
+    if (c == '\0') is_past_name_ = true;
+    if (is_past_name_ || c == ']' || (name_.empty() && (c == ' ' || c == '['))) return;
     if (name_.size() <= longest) name_.push_back(c);
 }
 

@@ -35,6 +35,7 @@ private:
     std::string name_;         ///< of the field that is being read, no longer than what could match
     std::string escape_;       ///< the begin of a %XX
     bool is_in_value_ = false;
+    bool is_past_name_ = false;  ///< behind a NUL
     // Of parts between delimiters:
     std::string delimiter_;
     std::string window_;

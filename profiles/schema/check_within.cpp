@@ -146,6 +146,10 @@ private:
             wider(written.account.at, "the parent's service `" + bound->name + "` has another account",
                   "name the account that the parent's profile names");
         }
+        if (written.captures_login && !bound->captures_login) {
+            wider(*written.captures_login, "the parent's agent may not log in to `" + bound->name + "` by itself",
+                  "remove `login`");
+        }
         for (const PlacedText& scope : written.grant) {
             if (has(bound->implied, scope.value)) continue;
             wider(scope.at, "the parent is not granted `" + scope.value + "` of `" + bound->name + "`",

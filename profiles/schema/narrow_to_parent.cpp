@@ -39,6 +39,7 @@ Status narrow_service(Service& service, const Mission& parent) {
         return Error{Errc::Denied, "service `" + service.name + "` is none of the parent's"};
     }
     if (!is_same_way(service, *bound)) return changed("where service `" + service.name + "` leads");
+    if (service.captures_login && !bound->captures_login) return changed("who logs in to `" + service.name + "`");
     keep_common(service.grant, bound->implied);
     keep_common(service.implied, bound->implied);
     service.resources.insert(bound->resources.begin(), bound->resources.end());

@@ -133,6 +133,7 @@ WIDER = {
                        "more than"),
     "a rule that allows": ("[[service]]", '[[rule]]\nverdict = "allow"\nservice = "api"\nmatch = ["PURGE /**"]\n\n'
                            "[[service]]", 10, "no rule that allows"),
+    "a login of its own": ('grant = ["read"]', 'grant = ["read"]\nlogin = "capture"', 12, "may not log in to `api`"),
     "a milder approval": ("[[service]]", '[approval]\nhigh = "allow"\n\n[[service]]', 8, "milder than the parent's"),
 }
 

@@ -141,6 +141,42 @@ def test_keys_that_were_turned_back_are_accepted_as_they_were_left_and_not_other
     assert config.read_text() == text and not held.exists()
 
 
+AROUND = """
+printf '%s\\n' '#!/bin/sh' 'touch "$PWNED"' >evil; chmod +x evil
+cp evil tools/hooks/pre-commit; cp evil tools/hooks/post-commit
+printf '[core]\\n\\tfsmonitor = touch "$PWNED"; false\\n' >fsmonitor
+cp fsmonitor shared.gitconfig; cat fsmonitor >>.git/worktrees/side/config.worktree
+mkdir 'tools/hooks '; cp evil 'tools/hooks /pre-commit'
+sed -i 's,hooksPath = tools/hooks,hooksPath = "tools/hooks ",' .git/config; git config core.hooksPath | tr ' ' _
+"""
+
+
+def test_no_way_around_gits_configuration_leaves_something_to_run(rig, alone):
+    """What it names already, a quoted blank at a value's end, and the configuration of a linked working tree."""
+    def git(*arguments, at=rig.work):
+        environment = {**rig.environment, "PWNED": str(rig.folder / "pwned")}
+        return subprocess.run(["git", *arguments], cwd=at, env=environment, capture_output=True, text=True, check=False,
+                              **rig.identity.popen)
+    rig.write(rig.make("home/work/tools/hooks") / "pre-commit", "#!/bin/sh\necho of the user >&2\n", 0o755)
+    rig.write(rig.work / "shared.gitconfig", "[core]\n\tabbrev = 8\n")
+    made = [git("init", "-q", "."), git("config", "user.email", "a@b"), git("config", "user.name", "a"),
+            git("config", "core.hooksPath", "tools/hooks"), git("config", "include.path", "../shared.gitconfig"),
+            git("add", "."), git("commit", "-qm", "first"), git("worktree", "add", "-q", "side"),
+            git("sparse-checkout", "set", "tools", at=rig.work / "side")]
+    assert not any(each.returncode for each in made) and "of the user" in made[6].stderr, made
+
+    outcome = rig.run("sh", "-c", AROUND, profile=alone)
+
+    assert outcome.text == "tools/hooks_\n" and "Read-only" in outcome.errors, outcome
+    held = {Path(path).relative_to(rig.work).as_posix() for path in outcome.ended["held_files"]}
+    assert {".git/config", ".git/worktrees/side/config.worktree"} <= held, held
+    rig.write(rig.work / "new", "x")
+    done = [git("add", "new"), git("commit", "-qm", "second"), git("status"), git("status", at=rig.work / "side")]
+    assert not any(each.returncode for each in done), done
+    assert "of the user" in done[1].stderr, "the twin: the user's own hook still runs"
+    assert not (rig.folder / "pwned").exists(), held
+
+
 LINKS = """
 import os, sys
 outside = sys.argv[1]

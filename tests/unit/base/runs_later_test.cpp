@@ -2,6 +2,7 @@
 // Files that run later: found before, compared after, held back and accepted.
 #include "base/files.hpp"
 #include "base/folder_walk.hpp"
+#include "base/limits.hpp"
 #include "base/runs_later/git_configuration.hpp"
 #include "base/runs_later/runs_later.hpp"
 
@@ -9,6 +10,7 @@
 #include <cstdlib>
 #include <fcntl.h>
 #include <filesystem>
+#include <fstream>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -410,6 +412,49 @@ TEST_F(RunsLater, ANamedFolderThatBecomesALinkIsAChange) {
     EXPECT_EQ(changed_since(before), (Paths{"tools/hooks"}));
 }
 
+TEST_F(RunsLater, ANameThatIsTooLongWithTheEndingIsHeldUnderAShorterOne) {
+    const Snapshot before = remembered();
+    const std::string one = ".opencode/plugin/" + std::string(240, 'a') + "1.js";
+    const std::string two = ".opencode/plugin/" + std::string(240, 'a') + "2.js";
+    fs::create_directories(workspace_ + "/.opencode/plugin");
+    std::ofstream(workspace_ + "/" + one) << "1\n";
+    std::ofstream(workspace_ + "/" + two) << "2\n";
+    const Changes changes = find_changes(before);
+    const Held held = hold(changes.found, before);
+    ASSERT_TRUE(held.whole.has_value()) << held.whole.error().what;
+    EXPECT_EQ(text_of(one) + text_of(two), "(absent)(absent)");
+    EXPECT_EQ(released_of({workspace_ + "/" + one, workspace_ + "/" + two}, held.digests).size(), 2U);
+    ASSERT_TRUE(accept(workspace_ + "/" + two).has_value());
+    EXPECT_EQ(text_of(one) + text_of(two), "(absent)2\n");
+    EXPECT_EQ(changed_since(before), (Paths{two}));
+}
+
+TEST_F(RunsLater, AValueThatItsUserSetAgainstSomethingIsPutBackAndSoIsTheUrlOfARemote) {
+    const std::string mine = "[core]\n\thooksPath = /dev/null\n[remote \"origin\"]\n\turl = https://one.test/r\n";
+    write(".git/config", mine);
+    const Snapshot before = remembered();
+    write(".git/config", mine + "[remote \"fork\"]\n\turl = https://two.test/r\n");
+    EXPECT_EQ(changed_since(before), Paths{}) << "a remote of the agent's own";
+    write(".git/config", "[remote \"origin\"]\n\turl = https://two.test/r\n[push]\n\tpushOption = x\n");
+    const Changes changes = find_changes(before);
+    ASSERT_EQ(changes.found.size(), 1U);
+    EXPECT_EQ(changes.found[0].keys, (Paths{"remote.origin.url", "push.pushoption", "core.hookspath"}));
+    ASSERT_TRUE(hold(changes.found, before).whole.has_value());
+    const std::string text = text_of(".git/config");
+    EXPECT_EQ(text.find("two.test"), std::string::npos);
+    EXPECT_NE(text.find("/dev/null"), std::string::npos);
+    EXPECT_NE(text.find("one.test"), std::string::npos) << "put back with it";
+}
+
+TEST_F(RunsLater, AConfigurationThatBecameTooLargeIsPutBackWhole) {
+    const Snapshot before = remembered();
+    write(".git/config", "[core]\n\tbare = false\n#" + std::string(2 * kRunsLaterFileBytesMax, 'x') + "\n");
+    const Changes changes = find_changes(before);
+    ASSERT_EQ(changes.found.size(), 1U);
+    ASSERT_TRUE(hold(changes.found, before).whole.has_value());
+    EXPECT_EQ(text_of(".git/config"), "[core]\n\tbare = false\n");
+}
+
 TEST_F(RunsLater, WhatStandsInTheWayIsMovedAside) {
     const Snapshot before = remembered();
     write(".mcp.json", "{\"new\":1}");
@@ -447,7 +492,8 @@ TEST(GitConfiguration, BlanksAtAValuesEndCountWhereTheyAreQuotedOrEscaped) {
         ASSERT_TRUE(variables.has_value() && variables->size() == 1) << written;
         EXPECT_EQ(variables->front().value, value) << written;
     }
-    const auto found = new_executing_variables("[core]\nhooksPath = .githooks\n", "[core]\nhooksPath = \".githooks \"\n");
+    const auto found =
+        new_executing_variables("[core]\nhooksPath = .githooks\n", "[core]\nhooksPath = \".githooks \"\n");
     ASSERT_TRUE(found.has_value());
     EXPECT_EQ(found->size(), 1U);
 }

@@ -276,6 +276,11 @@ TEST(Forms, AFormThatCannotBeWatchedIsRefused) {
         EXPECT_FALSE(FormGuard::create(form_of(type), &bearer).has_value()) << type;
     }
     EXPECT_TRUE(passes(form_of("text/plain; a=\"b,c\""), "_method=DELETE"));
+    for (const char* body :
+         {"_method%00x=DELETE", "_method%00=DELETE", "a=b&_method%00%00=PUT", "_HttpMethod=DELETE"}) {
+        EXPECT_FALSE(passes(form_of("application/x-www-form-urlencoded"), body)) << body;
+    }
+    EXPECT_TRUE(passes(form_of("application/x-www-form-urlencoded"), "a%00_method=b&_methods=c&d%00=_method"));
     RequestHead head = form_of("application/x-www-form-urlencoded");
     head.fields.push_back({"content-encoding", "gzip"});
     EXPECT_FALSE(FormGuard::create(head, &bearer).has_value());
