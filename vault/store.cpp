@@ -148,7 +148,12 @@ Result<std::string> restore_store(const std::string& path, const SealedBytes& se
         // A second name first, so that no moment is without a store.
         if (::link(path.c_str(), kept.c_str()) != 0) return io_error("keep the old store as " + kept);
     }
-    SANCTUM_CHECK(write_file_atomically(path, file_bytes(sealed), 0600));
+    const Status written = write_file_atomically(path, file_bytes(sealed), 0600);
+    if (!written) {
+        // Nothing was replaced: a second name of the store would outlive what is removed from it.
+        if (!kept.empty()) ::unlink(kept.c_str());
+        return written.error();
+    }
     return kept;
 }
 

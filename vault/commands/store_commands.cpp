@@ -16,6 +16,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
+#include <filesystem>
 #include <string>
 #include <utility>
 #include <variant>
@@ -225,7 +226,14 @@ Status restore(const Options& options) {
     if (!sealed && sealed.error().code == Errc::NotFound) {
         return Error{Errc::NotFound, options.file + ": there is no such backup"};
     }
+    if (!sealed && sealed.error().code == Errc::Protocol) {
+        return Error{Errc::Protocol, options.file + ": is no backup of a store, or a damaged one; nothing was changed"};
+    }
     if (!sealed) return std::move(sealed).error();
+    std::error_code error;
+    if (std::filesystem::equivalent(options.file, context.path(), error)) {
+        return Error{Errc::InvalidProfile, options.file + ": is the store itself; name the copy that `backup` made"};
+    }
     SANCTUM_TRY(const LockedBytes key, context.open(*sealed));
     Result<StoredItems> items = open_store(*sealed, key);
     if (!items) return std::move(items).error().in(options.file);
@@ -236,7 +244,8 @@ Status restore(const Options& options) {
                                         options.replace ? Existing::Replace : Existing::Refuse, clock.wall()));
     }
     say(options, "restored " + context.path() + " with " + std::to_string(items->size()) + " item(s) from " +
-                     options.file + (kept.empty() ? "" : "; the store before is kept as " + kept));
+                     options.file + " (refresh tokens that rotated since are dead: `sanctum connect` renews a consent)" +
+                     (kept.empty() ? "" : "; the store before is kept as " + kept));
     return {};
 }
 

@@ -252,6 +252,13 @@ TEST_F(StoreCommands, RestoringWhatIsNoBackupIsAFailureAndNotALockedStore) {
     EXPECT_THAT(of_folder.errors, HasSubstr("not a regular file"));
     EXPECT_EQ(of_open_file.code, 1);
     EXPECT_THAT(of_open_file.errors, HasSubstr("chmod 600"));
+
+    const Ran of_other_file = run({"restore", "/etc/passwd", "--replace"});
+    EXPECT_EQ(of_other_file.code, 1);
+    EXPECT_THAT(of_other_file.errors, HasSubstr("/etc/passwd: is no backup of a store"));
+    const Ran of_itself = run({"restore", store(), "--replace"});
+    EXPECT_EQ(of_itself.code, 2);
+    EXPECT_THAT(of_itself.errors, HasSubstr("is the store itself"));
 }
 
 TEST_F(StoreCommands, RestoreReplacesAStoreOnlyWhenAskedAndKeepsTheOldOneBeside) {
