@@ -73,7 +73,8 @@ TEST(RepositoryOutside, IsNamedWithItsMountWhereItIsOneAndIsNotShown) {
     std::ofstream(module + "/config") << "[core]\n\tworktree = ../../../other\n";
     EXPECT_EQ(repository_outside(sandbox), "") << "it names another folder";
     std::ofstream(module + "/config") << "[core]\n\tworktree = ../../../part\n";
-    EXPECT_THAT(repository_outside(sandbox), HasSubstr("--mount " + ledger::shell_word(module + ":" + module + ":ro") + " shows it"));
+    EXPECT_THAT(repository_outside(sandbox),
+                HasSubstr("--mount " + ledger::shell_word(module + ":" + module + ":ro") + " shows it"));
     sandbox.mounts = {{"/elsewhere", folder + "/main/.git", false}};
     EXPECT_EQ(repository_outside(sandbox), "");
     sandbox = {};
@@ -103,7 +104,8 @@ TEST(RepositoryOutside, OfAWorktreeIsNamedOnlyWhereItNamesTheWorkspaceToo) {
     std::ofstream(own + "/gitdir") << folder << "/other/.git\n";
     EXPECT_EQ(repository_outside(sandbox), "") << "another one's worktree";
     std::ofstream(own + "/gitdir") << folder << "/tree/.git\n";
-    EXPECT_THAT(repository_outside(sandbox), HasSubstr("--mount " + ledger::shell_word(common + ":" + common + ":ro") + " shows it"));
+    EXPECT_THAT(repository_outside(sandbox),
+                HasSubstr("--mount " + ledger::shell_word(common + ":" + common + ":ro") + " shows it"));
 
     // What the agent writes in its workspace says nothing about a repository elsewhere.
     std::filesystem::create_directories(folder + "/tree/made");

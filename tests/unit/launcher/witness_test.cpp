@@ -76,7 +76,8 @@ TEST_F(WitnessTest, TheCommandGetsEachHeadAsOneLine) {
 
 TEST_F(WitnessTest, TheCommandHasABuiltEnvironmentAndNothingOfTheLaunchersIsOpen) {
     environment = {{"HOME", "/home/a"}, {"LD_PRELOAD", "/tmp/x.so"}, {"GH_TOKEN", "secret"}, {"PATH", "/tmp/evil"}};
-    write_command("tr '\\0' '\\n' < /proc/$$/environ > \"$folder/environment\"\n/bin/ls /proc/self/fd > \"$folder/open\"\n"
+    write_command("tr '\\0' '\\n' < /proc/$$/environ > \"$folder/environment\"\n"
+                  "/bin/ls /proc/self/fd > \"$folder/open\"\n"
                   "all=$(/bin/readlink /proc/$$/fd/1 /proc/$$/fd/2); echo \"$all\" > \"$folder/outputs\"");
     const UniqueFd stray(::dup(STDERR_FILENO));  // on purpose not close-on-exec
     const auto witness = start();
