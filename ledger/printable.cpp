@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ledger/printable.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstdio>
@@ -27,6 +28,16 @@ CodePoint decode(std::string_view text) {
     return {value, length};
 }
 
+bool is_visible(char character) {
+    return character >= 0x20 && character < 0x7f;
+}
+
+bool is_plain(char character) {
+    const bool is_alphanumeric = (character >= '0' && character <= '9') || (character >= 'A' && character <= 'Z') ||
+                                 (character >= 'a' && character <= 'z');
+    return is_alphanumeric || std::string_view("/._-+,:@%").find(character) != std::string_view::npos;
+}
+
 }  // namespace
 
 std::string printable(std::string_view text) {
@@ -47,6 +58,28 @@ std::string printable(std::string_view text) {
         out += escaped.data();
         i += point.length == 0 ? 1 : point.length;
     }
+    return out;
+}
+
+std::string shell_word(std::string_view text) {
+    if (!text.empty() && std::all_of(text.begin(), text.end(), is_plain)) return std::string(text);
+    const bool is_ascii = std::all_of(text.begin(), text.end(), is_visible);
+    std::string out = is_ascii ? "'" : "$'";
+    std::array<char, 8> escaped{};
+    for (const char character : text) {
+        if (!is_visible(character)) {
+            // Three digits always: a digit that follows is not read as part of it.
+            std::snprintf(escaped.data(), escaped.size(), "\\%03o", static_cast<unsigned char>(character));
+            out += escaped.data();
+        } else if (character == '\'') {
+            out += is_ascii ? "'\\''" : "\\'";
+        } else if (character == '\\' && !is_ascii) {
+            out += "\\\\";
+        } else {
+            out += character;
+        }
+    }
+    out += '\'';
     return out;
 }
 

@@ -163,9 +163,9 @@ std::string repository_outside(const profiles::Sandbox& sandbox) {
     for (const char* part : {"/HEAD", "/objects"}) {
         if (::access((common + part).c_str(), F_OK) != 0) return {};
     }
-    const std::string mount = ledger::printable("--mount " + common + ":" + common);
-    return "git finds no repository here: it is in " + ledger::printable(common) + ", which is not inside; " + mount +
-           ":ro shows it (without :ro the agent can commit, and leave hooks there that nobody holds back)";
+    const std::string mount = ledger::shell_word(common + ":" + common + ":ro");
+    return "git finds no repository here: it is in " + ledger::printable(common) + ", which is not inside; --mount " +
+           mount + " shows it (without :ro the agent can commit, and leave hooks there that nobody holds back)";
 }
 
 std::string last_lines(const std::string& mission, const Counts& counts, bool has_scopes,

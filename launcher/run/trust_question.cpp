@@ -3,8 +3,8 @@
 
 #include "base/files.hpp"
 #include "base/unique_fd.hpp"
+#include "ledger/printable.hpp"
 
-#include <algorithm>
 #include <array>
 #include <cctype>
 #include <cerrno>
@@ -63,17 +63,7 @@ Status require_trust(const profiles::ProfileFile& file, const std::string& expos
 }
 
 std::string trust_command(const std::string& path) {
-    const bool is_plain = !path.empty() && std::all_of(path.begin(), path.end(), [](unsigned char character) {
-        return std::isalnum(character) != 0 || std::string_view("/._-+,:@%").find(static_cast<char>(character)) !=
-                                                   std::string_view::npos;
-    });
-    if (is_plain) return "sanctum trust " + path;
-    std::string quoted = "'";
-    for (const char character : path) {
-        if (character == '\'') quoted += "'\\''";
-        else quoted += character;
-    }
-    return "sanctum trust " + quoted + "'";
+    return "sanctum trust " + ledger::shell_word(path);
 }
 
 bool is_yes(std::string_view answer) {

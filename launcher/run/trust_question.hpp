@@ -17,7 +17,7 @@ namespace sanctum::launcher {
 [[nodiscard]] Status require_trust(const profiles::ProfileFile& file, const std::string& exposure,
                                    const Places& places);
 
-/// `sanctum trust PATH`, quoted for a shell where it must be.
+/// `sanctum trust PATH`, to paste: the path as ledger::shell_word() writes it.
 [[nodiscard]] std::string trust_command(const std::string& path);
 
 /// True for `y` and `yes` in any case, blanks around them allowed; anything else is no.

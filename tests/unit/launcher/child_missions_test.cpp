@@ -41,10 +41,11 @@ protected:
         if (standby) standby->dismiss();
         std::filesystem::remove_all(folder);
     }
-    /// `script` is what a child's launcher does; its socket to the parent is descriptor 3, the agent's 4.
+    /// `script` is what a child's launcher does; its socket to the parent is descriptor 3, the agent's 4. It calls the
+    /// folder `$folder`: its name may hold what a shell would split or expand.
     void start(const std::string& script) {
         const std::string path = folder + "/sanctum-run";
-        std::ofstream(path) << "#!/bin/sh\n" << script << "\n";
+        std::ofstream(path) << "#!/bin/sh\nfolder=${0%/*}\n" << script << "\n";
         std::filesystem::permissions(path, std::filesystem::perms::owner_all);
         standby.emplace(std::move(*Standby::start({prepared.places, prepared.mission.id, {}, prepared.workspace})));
         record = std::make_unique<MissionRecord>(std::make_unique<FakeLedger>(log), prepared.mission, prepared.catalog);
@@ -87,10 +88,10 @@ protected:
     }
     /// Script: sends the file `offer` as one datagram and keeps the parent's answer, or its silence, in `word`. The
     /// socket does not wait, so it is asked until there is one.
-    [[nodiscard]] std::string offer_and_hear() const {
+    [[nodiscard]] static std::string offer_and_hear() {
         const std::string dd = "dd bs=64k count=1 status=none 2>/dev/null";
-        return dd + " <" + folder + "/offer >&3; for turn in $(seq 500); do " + dd + " <&3 >" + folder +
-               "/word && break; sleep 0.02; done";
+        return dd + " <\"$folder/offer\" >&3; for turn in $(seq 500); do " + dd +
+               " <&3 >\"$folder/word\" && break; sleep 0.02; done";
     }
     [[nodiscard]] std::string refusal(std::size_t at) const {
         const auto* refused = std::get_if<ledger::ChildRefused>(&log.records.at(at));
@@ -151,7 +152,7 @@ TEST_F(ChildMissionsTest, AnOfferIsOnRecordBeforeTheChildIsAdmitted) {
 
 TEST_F(ChildMissionsTest, AChildThatTheRecordCannotTakeDoesNotRun) {
     std::ofstream(folder + "/offer") << offer({});
-    start(offer_and_hear() + "; mv " + folder + "/word " + folder + "/said");
+    start(offer_and_hear() + R"(; mv "$folder/word" "$folder/said")");
     log.has_failed = true;
     const UniqueFd client = connect();
 
@@ -169,7 +170,7 @@ TEST_F(ChildMissionsTest, ABudgetIsSharedByTheInterceptorOrTheChildIsRefused) {
     prepared.mission.budgets.resize(1);
     prepared.mission.budgets[0].limit = 5;
     std::ofstream(folder + "/offer") << offer({3});
-    start("dd if=" + folder + "/offer bs=64k count=1 status=none >&3; exec sleep 60");
+    start("dd if=\"$folder/offer\" bs=64k count=1 status=none >&3; exec sleep 60");
     const UniqueFd client = connect();
     std::optional<wire::Packet> asked;
     for (int turn = 0; turn < kTurnsMax && !asked; ++turn) {
@@ -189,7 +190,7 @@ TEST_F(ChildMissionsTest, ABudgetIsSharedByTheInterceptorOrTheChildIsRefused) {
 
 TEST_F(ChildMissionsTest, AnOfferThatIsNoneEndsThatChildAlone) {
     std::ofstream(folder + "/offer") << datagram_of(wire::encode(wire::ChildOffered{"../..", "x", "", {}, {}}));
-    start("dd if=" + folder + "/offer bs=64k count=1 status=none >&3; exec sleep 60");
+    start("dd if=\"$folder/offer\" bs=64k count=1 status=none >&3; exec sleep 60");
     const UniqueFd client = connect();
 
     serve_until_records(1);

@@ -125,6 +125,7 @@ TEST(TrustQuestion, TheCommandCanBeCopiedIntoAShell) {
     EXPECT_EQ(trust_command("/home/a/mission.toml"), "sanctum trust /home/a/mission.toml");
     EXPECT_EQ(trust_command("/home/a b/it's.toml"), "sanctum trust '/home/a b/it'\\''s.toml'");
     EXPECT_EQ(trust_command("/x/$(id).toml"), "sanctum trust '/x/$(id).toml'");
+    EXPECT_EQ(trust_command("/it's \xc3\xbc" "1\\\x1b[2J"), R"(sanctum trust $'/it\'s \303\2741\\\033[2J')");
 }
 
 }  // namespace

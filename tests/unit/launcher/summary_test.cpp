@@ -6,6 +6,7 @@
 #include "launcher/run/lease_lines.hpp"
 #include "launcher/run/mission_loop.hpp"
 #include "launcher/run/used_numbers.hpp"
+#include "ledger/printable.hpp"
 
 #include <cerrno>
 #include <csignal>
@@ -72,7 +73,8 @@ TEST(RepositoryOutside, IsNamedWithItsMountWhereItIsOneAndIsNotShown) {
     std::ofstream(module + "/config") << "[core]\n\tworktree = ../../../other\n";
     EXPECT_EQ(repository_outside(sandbox), "") << "it names another folder";
     std::ofstream(module + "/config") << "[core]\n\tworktree = ../../../part\n";
-    EXPECT_THAT(repository_outside(sandbox), HasSubstr("--mount " + module + ":" + module + ":ro shows it"));
+    EXPECT_THAT(repository_outside(sandbox),
+                HasSubstr("--mount " + ledger::shell_word(module + ":" + module + ":ro") + " shows it"));
     sandbox.mounts = {{"/elsewhere", folder + "/main/.git", false}};
     EXPECT_EQ(repository_outside(sandbox), "");
     sandbox = {};
@@ -102,7 +104,8 @@ TEST(RepositoryOutside, OfAWorktreeIsNamedOnlyWhereItNamesTheWorkspaceToo) {
     std::ofstream(own + "/gitdir") << folder << "/other/.git\n";
     EXPECT_EQ(repository_outside(sandbox), "") << "another one's worktree";
     std::ofstream(own + "/gitdir") << folder << "/tree/.git\n";
-    EXPECT_THAT(repository_outside(sandbox), HasSubstr("--mount " + common + ":" + common + ":ro shows it"));
+    EXPECT_THAT(repository_outside(sandbox),
+                HasSubstr("--mount " + ledger::shell_word(common + ":" + common + ":ro") + " shows it"));
 
     // What the agent writes in its workspace says nothing about a repository elsewhere.
     std::filesystem::create_directories(folder + "/tree/made");

@@ -2,7 +2,9 @@
 #include "launcher/run/trusted_process.hpp"
 
 #include "launcher/run/standby.hpp"
+#include "ledger/printable.hpp"
 
+#include <algorithm>
 #include <array>
 #include <csignal>
 #include <fcntl.h>
@@ -22,8 +24,9 @@ using std::chrono::seconds;
 using testing::HasSubstr;
 
 // What a shell on the other end writes to descriptor 3 until it ends.
-std::string heard_from(const std::string& script, std::vector<std::string> environment = {}) {
-    auto started = start_program({"interceptor", {"/bin/sh", "-c", script}, std::move(environment), ChildStderr::Null});
+std::string heard_from(const std::string& script, std::vector<std::string> environment = {},
+                       const std::string& shell = "/bin/sh") {
+    auto started = start_program({"interceptor", {shell, "-c", script}, std::move(environment), ChildStderr::Null});
     EXPECT_TRUE(started) << started.error().what;
     if (!started) return "";
     std::string text;
@@ -59,6 +62,17 @@ TEST(StartProgram, TheEnvironmentIsExactlyWhatWasBuilt) {
 
     EXPECT_EQ(text, "SANCTUM_LOG=error\nHOME=/h\n");
     ::unsetenv("SANCTUM_TEST_LEAK");
+}
+
+TEST(ShellWord, IsReadByBashAsTheSameBytesAndHoldsNoneThatATerminalObeys) {
+    std::string all;
+    for (int byte = 1; byte < 256; ++byte) all += static_cast<char>(byte);
+    for (const std::string& text : {all, std::string(" !\"#$&'()*;<>?[\\]^`{|}~="), std::string("\x1b" "7\xff" "0")}) {
+        const std::string word = ledger::shell_word(text);
+
+        EXPECT_TRUE(std::all_of(word.begin(), word.end(), [](char c) { return c >= 0x20 && c < 0x7f; })) << word;
+        EXPECT_EQ(heard_from("printf %s " + word + " >&3", {}, "/bin/bash"), text);
+    }
 }
 
 TEST(StartProgram, HasASessionAFolderAndAMaskOfItsOwn) {
@@ -124,7 +138,7 @@ protected:
         places.commands = places.programs = folder;
         places.state = folder + "/state";
         // Where no test reads what it was told, it would wait for a reader for ever.
-        write_program("sanctum", "exec timeout 20 sh -c 'echo \"$@\" > " + folder + "/told' sh \"$@\"");
+        write_program("sanctum", R"(exec timeout 20 sh -c 'echo "$@" > "$0"' "${0%/*}/told" "$@")");
         write_program("sanctum-vault", "echo \"$@\"");
     }
     ~StandbyTest() override { std::filesystem::remove_all(folder); }

@@ -38,8 +38,9 @@ protected:
     }
     ~WitnessTest() override { std::filesystem::remove_all(folder); }
 
+    /// `script` calls the folder `$folder`: its name may hold what a shell would split or expand.
     void write_command(const std::string& script) const {
-        std::ofstream(command) << "#!/bin/sh\n" << script << "\n";
+        std::ofstream(command) << "#!/bin/sh\nfolder=${0%/*}\n" << script << "\n";
         std::filesystem::permissions(command, std::filesystem::perms::owner_all);
     }
     [[nodiscard]] std::unique_ptr<Witness> start(milliseconds timeout = seconds(20),
@@ -60,7 +61,7 @@ protected:
 };
 
 TEST_F(WitnessTest, TheCommandGetsEachHeadAsOneLine) {
-    write_command("cat >> " + folder + "/heads");
+    write_command("cat >> \"$folder/heads\"");
     const auto witness = start();
 
     for (const std::uint64_t seq : {1U, 2U, 3U}) witness->tell(head(seq));
@@ -75,8 +76,9 @@ TEST_F(WitnessTest, TheCommandGetsEachHeadAsOneLine) {
 
 TEST_F(WitnessTest, TheCommandHasABuiltEnvironmentAndNothingOfTheLaunchersIsOpen) {
     environment = {{"HOME", "/home/a"}, {"LD_PRELOAD", "/tmp/x.so"}, {"GH_TOKEN", "secret"}, {"PATH", "/tmp/evil"}};
-    write_command("tr '\\0' '\\n' < /proc/$$/environ > " + folder + "/environment\n/bin/ls /proc/self/fd > " + folder +
-                  "/open\nall=$(/bin/readlink /proc/$$/fd/1 /proc/$$/fd/2); echo \"$all\" > " + folder + "/outputs");
+    write_command("tr '\\0' '\\n' < /proc/$$/environ > \"$folder/environment\"\n"
+                  "/bin/ls /proc/self/fd > \"$folder/open\"\n"
+                  "all=$(/bin/readlink /proc/$$/fd/1 /proc/$$/fd/2); echo \"$all\" > \"$folder/outputs\"");
     const UniqueFd stray(::dup(STDERR_FILENO));  // on purpose not close-on-exec
     const auto witness = start();
 
@@ -138,7 +140,7 @@ private:
 
 TEST_F(WitnessTest, AHangingCommandIsKilledInTimeWithWhatItStarted) {
     const Alive alive(folder + "/alive");
-    write_command("exec 9> " + folder + "/alive\nsleep 600 &\necho up >&9\nwait");
+    write_command("exec 9> \"$folder/alive\"\nsleep 600 &\necho up >&9\nwait");
     bool was_up = false;
     // A shell that is not up within its bound shows nothing: the next one gets more time.
     for (seconds bound(1); !was_up && bound <= seconds(32); bound *= 2) {
@@ -156,7 +158,7 @@ TEST_F(WitnessTest, AHangingCommandIsKilledInTimeWithWhatItStarted) {
 
 TEST_F(WitnessTest, WhatACommandLeavesRunningEndsWithIt) {
     const Alive alive(folder + "/alive");
-    write_command("exec 9> " + folder + "/alive\necho up >&9\nsleep 600 &");
+    write_command("exec 9> \"$folder/alive\"\necho up >&9\nsleep 600 &");
     const auto witness = start();
 
     witness->tell(head(1));
@@ -168,7 +170,7 @@ TEST_F(WitnessTest, WhatACommandLeavesRunningEndsWithIt) {
 
 TEST_F(WitnessTest, TheEndWaitsAtMostItsBoundAndDismissingKillsTheCommand) {
     const Alive alive(folder + "/alive");
-    write_command("exec 9> " + folder + "/alive\necho up >&9\nexec sleep 600");
+    write_command("exec 9> \"$folder/alive\"\necho up >&9\nexec sleep 600");
     const auto witness = start(seconds(600), milliseconds(300));
     witness->tell(head(1));
     EXPECT_EQ(alive.read(), "up\n");
@@ -184,7 +186,7 @@ TEST_F(WitnessTest, TheEndWaitsAtMostItsBoundAndDismissingKillsTheCommand) {
 TEST_F(WitnessTest, TellingNeverWaitsAndAFullQueueCountsAsNotTold) {
     ASSERT_EQ(::mkfifo((folder + "/gate").c_str(), 0600), 0);
     const UniqueFd gate(::open((folder + "/gate").c_str(), O_RDWR | O_CLOEXEC));  // keeps what nobody has read yet
-    write_command("read -r line < " + folder + "/gate; cat >> " + folder + "/heads");
+    write_command("read -r line < \"$folder/gate\"; cat >> \"$folder/heads\"");
     const auto witness = start();
     const std::size_t more = 3;
 
