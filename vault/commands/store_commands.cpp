@@ -244,7 +244,7 @@ Status restore(const Options& options) {
                                         options.replace ? Existing::Replace : Existing::Refuse, clock.wall()));
     }
     say(options, "restored " + context.path() + " with " + std::to_string(items->size()) + " item(s) from " +
-                     options.file + " (refresh tokens that rotated since are dead: `sanctum connect` renews a consent)" +
+                     options.file + " (refresh tokens that rotated since are dead; `sanctum connect` gets new ones)" +
                      (kept.empty() ? "" : "; the store before is kept as " + kept));
     return {};
 }
