@@ -142,6 +142,15 @@ std::vector<std::string> without_covered(const std::set<std::string>& read) {
     return out;
 }
 
+// pnpm's commands are such, and many people's own.
+bool is_wrapper(const std::string& path) {
+    const std::string real = real_path(path);
+    if (is_always_there(real) || readable_unit(real) != real) return false;
+    const std::string interpreter = interpreter_of(real);
+    const std::string name = interpreter.substr(interpreter.rfind('/') + 1);
+    return name == "sh" || name == "bash" || name == "dash" || name == "zsh";
+}
+
 }  // namespace
 
 FoundProgram find_program(const std::string& name, const SearchPlaces& places) {
@@ -150,7 +159,7 @@ FoundProgram find_program(const std::string& name, const SearchPlaces& places) {
         if (!is_program(path)) continue;
         Needs needs;
         add_by_name(folder, name, places, needs, 0);
-        return {path, without_covered(needs.read), std::move(needs.path_folders)};
+        return {path, without_covered(needs.read), std::move(needs.path_folders), is_wrapper(path)};
     }
     return {};
 }

@@ -17,6 +17,7 @@ struct FoundProgram {
     std::string path;               ///< as found; empty: nowhere
     std::vector<std::string> read;  ///< places outside of the sandbox's own /usr, /bin, /opt, …, sorted
     std::vector<std::string> path_folders;  ///< what PATH must name besides the standard folders, in order of search
+    bool is_wrapper = false;        ///< a shell script of the user's: what it starts is not known
 };
 
 /// Looks through PATH, ~/.local/bin, ~/bin, /usr/local/bin, and the folders of nvm, npm, npx, volta, bun and fnm.

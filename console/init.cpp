@@ -79,6 +79,10 @@ void say_next(Console& console, const AgentPreset& preset, const FoundProgram& f
     } else if (!found.path.empty()) {
         console.out << "found " << printable(found.path) << "\n";
     }
+    if (found.is_wrapper) {
+        console.err << "note: " << printable(found.path)
+                    << " is a shell script; add the folder of what it starts to `read` in mission.toml\n";
+    }
     if (preset.catalog != nullptr && choose_account(preset, config).account.empty()) {
         console.out << "next: sanctum vault add " << preset.catalog << ", then an [[account]] in "
                     << printable(console.places.configuration) << " (mission.toml says how)\n";

@@ -91,6 +91,17 @@ TEST_F(FindAgent, AProgramOfTheSystemNeedsNothing) {
     EXPECT_TRUE(found.path_folders.empty());
 }
 
+TEST_F(FindAgent, AScriptThatStartsWhatNobodyKnowsIsNamedAsOne) {
+    install("/.local/bin/claude", "#!/bin/sh\nexec node \"$basedir/global/5/node_modules/claude/cli.js\"\n");
+    install("/.local/bin/codex", "\x7f" "ELF");
+    install("/.local/lib/node_modules/x/x.sh", "#!/usr/bin/env bash\n");
+    link("/.local/bin/x", "/.local/lib/node_modules/x/x.sh");
+
+    EXPECT_TRUE(find("claude").is_wrapper);
+    EXPECT_FALSE(find("codex").is_wrapper);
+    EXPECT_FALSE(find("x").is_wrapper) << "its packages are shown";
+}
+
 TEST_F(FindAgent, WhatIsNotThereIsNotFound) { EXPECT_EQ(find("no-such-agent").path, ""); }
 
 TEST(ParseRequest, AGoodUrlIsPutInCanonicalForm) {
