@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is done around a run with a workspace and every other folder that the agent may write: files that somebody runs later outside are remembered before it, and new
-// or changed ones found, held back or reported after it (design 13.7).
+// What is done around a run with a workspace and every other folder that the agent may write: files that somebody runs
+// later outside are remembered before it, and new or changed ones found, held back or reported after it (design 13.7).
 #pragma once
 
 #include "base/result.hpp"
@@ -13,7 +13,8 @@
 
 namespace sanctum::launcher {
 
-/// What has to be known of one folder before the run. The owner is who may rename files there; never more than that is used.
+/// What has to be known of one folder before the run. The owner is who may rename files there; never more than that is
+/// used.
 struct WorkspaceCare {
     runs_later::Snapshot before;
     profiles::RunsLater policy = profiles::RunsLater::Hold;

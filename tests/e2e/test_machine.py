@@ -165,7 +165,8 @@ def test_what_is_left_in_another_writable_folder_is_held_back_too(rig, by):
     held = Path(f"{places[2]}.sanctum-held")
     held.write_text("worse\n")
     refused = rig.sanctum("accept", outcome.folder.name)
-    assert refused.returncode == 1 and f"{held}: is not what this mission left there".encode() in refused.stderr, refused
+    assert refused.returncode == 1, refused
+    assert f"{held}: is not what this mission left there".encode() in refused.stderr, refused
     assert places[1].read_text() == "evil\n" and "fsmonitor" in places[0].read_text(), refused
     assert not places[2].exists()
 
