@@ -24,9 +24,7 @@ Result<std::vector<runs_later::HeldPlace>> held_places(const Console& console, c
     if (verified.state == ledger::LedgerState::Broken) {
         return Error{Errc::Denied, "the ledger of " + id + " is broken: " + verified.why};
     }
-    const ledger::Receipt& receipt = verified.receipt;
-    return runs_later::still_held(known.workspace, receipt.held_files,
-                                  receipt.held_sha256.value_or(std::vector<std::string>()));
+    return still_held(known, verified.receipt);
 }
 
 struct Accepted {

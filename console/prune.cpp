@@ -83,8 +83,7 @@ Result<std::string> words_on_held(const Places& places, const std::string& missi
     if (!receipt.held_sha256) return std::string();
     SANCTUM_TRY(const MissionFile known, read_mission_file(places.mission(mission)));
     std::vector<std::string> held;
-    for (runs_later::HeldPlace& place :
-         runs_later::still_held(known.workspace, receipt.held_files, *receipt.held_sha256)) {
+    for (runs_later::HeldPlace& place : still_held(known, receipt)) {
         if (place.fault.empty()) held.push_back(std::move(place.original));
     }
     if (held.empty()) return std::string();

@@ -205,12 +205,40 @@ std::set<std::string> inside_paths(const std::string& path, const profiles::Miss
 
 bool shares_its_places(const profiles::Mission& mission) { return mission.delegate || !mission.parent.empty(); }
 
-/// What a mission and its children cover in the same way.
+/// A file that runs later, at one place inside where the agent could write it.
+struct GuardedPlace {
+    std::string source;  ///< on the machine, without symbolic links
+    std::string target;
+    bool idmapped = false;
+};
+
+/// Every such place. By real paths: a grant may be given through a link, or one folder by two grants.
+std::vector<GuardedPlace> guarded_places(const SandboxPlan& plan, const profiles::Mission& mission,
+                                         const HostFacts& facts) {
+    const std::vector<profiles::Mount> grants = grants_of(mission);
+    std::vector<GuardedPlace> places;
+    for (const std::string& path : plan.runs_later_existing) {
+        for (const profiles::Mount& grant : grants) {
+            const GrantFacts& place = facts.grants.at(grant.source);
+            if (!grant.writable || place.real_path.empty() || !is_same_or_below(path, place.real_path)) continue;
+            const std::string inside = grant.target + path.substr(place.real_path.size());
+            const bool is_covered = std::any_of(grants.begin(), grants.end(), [&](const profiles::Mount& other) {
+                return other.target.size() > grant.target.size() && is_same_or_below(inside, other.target);
+            });
+            if (!is_covered) places.push_back({path, inside, plan.map_by_parent && place.owner == 0});
+        }
+    }
+    return places;
+}
+
+/// Folders that must stay in place because a cover lies below: a mount point cannot be renamed away. Missions that
+/// share their places pin them for all that they cover in the same way.
 std::vector<PinnedFolder> folders_to_pin(const SandboxPlan& plan, const profiles::Mission& mission,
                                          const HostFacts& facts) {
-    if (!shares_its_places(mission)) return {};
     const std::vector<profiles::Mount> grants = grants_of(mission);
-    std::vector<std::string> guarded = plan.runs_later_existing;
+    std::vector<std::string> guarded;
+    for (const GuardedPlace& place : guarded_places(plan, mission, facts)) guarded.push_back(place.target);
+    if (!shares_its_places(mission)) return pinned_folders(grants, guarded);
     for (const profiles::Mount& grant : grants) guarded.push_back(grant.target);
     for (const auto* places : {&facts.sockets, &facts.secrets}) {
         for (const std::string& place : *places) {
@@ -240,11 +268,12 @@ void add_grants(Steps& steps, SandboxPlan& plan, const profiles::Mission& missio
                           plan.map_by_parent && place.owner == 0});
         (grant.writable ? plan.landlock_write : plan.landlock_read).push_back(grant.target);
     }
+    const char* pinned = shares_its_places(mission) ? "holds a place that child missions share: stays in place"
+                                                    : "holds a file that runs later: stays in place";
     for (const PinnedFolder& folder : folders_to_pin(plan, mission, facts)) {
         const GrantFacts& place = facts.grants.at(folder.grant);
         places.push_back({place.real_path + folder.source.substr(folder.grant.size()), folder.target,
-                          "holds a place that child missions share: stays in place", true,
-                          plan.map_by_parent && place.owner == 0});
+                          pinned, true, plan.map_by_parent && place.owner == 0});
     }
     std::stable_sort(places.begin(), places.end(), [](const Granted& left, const Granted& right) {
         return left.target.size() < right.target.size();
@@ -276,31 +305,11 @@ void add_masks(Steps& steps, const profiles::Mission& mission, const HostFacts& 
     }
 }
 
-/// Read-only binds; every folder between the workspace and such a file is bound onto itself first, because a mount
-/// point cannot be renamed away.
+/// Read-only binds on what somebody runs later.
 void add_files_that_run_later(Steps& steps, const SandboxPlan& plan, const profiles::Mission& mission,
                               const HostFacts& facts) {
-    if (!mission.sandbox.workspace_writable) return;
-    const GrantFacts& workspace = facts.grants.at(plan.workspace);
-    const bool idmapped = plan.map_by_parent && workspace.owner == 0;
-    std::set<std::string> folders;
-    for (const std::string& path : plan.runs_later_existing) {
-        for (std::size_t slash = path.find('/', plan.workspace.size() + 1); slash != std::string::npos;
-             slash = path.find('/', slash + 1)) {
-            folders.insert(path.substr(0, slash));
-        }
-    }
-    const auto source_of = [&](const std::string& path) {
-        return workspace.real_path + path.substr(plan.workspace.size());
-    };
-    // Where missions share their places these are bound with the grants already.
-    if (shares_its_places(mission)) folders.clear();
-    for (const std::string& folder : folders) {
-        steps.bind(MountKind::Bind, source_of(folder), folder, "holds a file that runs later: stays in place",
-            idmapped);
-    }
-    for (const std::string& path : plan.runs_later_existing) {
-        steps.bind(MountKind::BindReadOnly, source_of(path), path, "runs later, outside", idmapped);
+    for (const GuardedPlace& place : guarded_places(plan, mission, facts)) {
+        steps.bind(MountKind::BindReadOnly, place.source, place.target, "runs later, outside", place.idmapped);
     }
 }
 

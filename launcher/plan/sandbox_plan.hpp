@@ -134,7 +134,7 @@ struct SandboxPlan {
     std::string workspace;
     std::string working_directory;
     std::vector<MountStep> mounts;         ///< in order
-    std::vector<std::string> runs_later_existing;  ///< files that run later, bound read-only
+    std::vector<std::string> runs_later_existing;  ///< real paths on the machine, bound read-only
     std::vector<HomeFile> home_files;      ///< written when the new root is the root
     // network
     std::vector<std::uint16_t> ports;      ///< TCP listeners inside, besides DNS
@@ -156,7 +156,8 @@ struct SandboxPlan {
 
 /// Pure. Errors: InvalidProfile (workspace is or holds $HOME, / or Sanctum's folders; a mount of that kind),
 /// Unsupported (limits or landlock_min that cannot be had and are not accepted; no user namespaces; root with a
-/// root-owned workspace that cannot be idmapped). `files_that_run_later`: existing ones, found by the caller.
+/// root-owned workspace that cannot be idmapped). `files_that_run_later`: existing ones, real paths on the
+/// machine, found by the caller.
 [[nodiscard]] Result<SandboxPlan> plan_sandbox(const profiles::Mission& mission, const HostFacts& facts,
                                                std::vector<std::string> command, bool new_session,
                                                const std::string& working_directory,

@@ -24,6 +24,7 @@ struct MissionFile {
     std::uint64_t launcher_start_ticks = 0;
     std::int64_t started_unix_ms = 0, ends_unix_ms = 0;
     std::string folder, state_folder, control, workspace;
+    std::vector<std::string> cared_for;  ///< folders in which files are held back at the end; of a child: none
     std::int64_t user = 0;
     std::string parent;  ///< mission whose agent started this one; empty: a person did
     template <class Self, class Archive>
@@ -47,6 +48,7 @@ struct MissionFile {
         archive("state_folder", self.state_folder);
         archive("control", self.control);
         archive("workspace", self.workspace);
+        archive("cared_for", self.cared_for);
         archive("user", self.user);
         archive("parent", self.parent);
     }
@@ -123,6 +125,7 @@ Result<std::string> mission_json(const PreparedMission& prepared, const MissionT
     file.state_folder = prepared.places.state;
     file.control = prepared.places.control_socket(mission.id);
     file.workspace = mission.sandbox.workspace;
+    for (const WorkspaceCare& folder : prepared.care) file.cared_for.push_back(folder.before.workspace);
     file.user = ::geteuid();
     file.parent = mission.parent;
     return wire::to_json(file) + "\n";

@@ -11,6 +11,7 @@
 #include "profiles/schema/owned_file.hpp"
 #include "profiles/schema/resolve.hpp"
 
+#include <algorithm>
 #include <climits>
 #include <cstdlib>
 #include <memory>
@@ -93,6 +94,27 @@ void add_file(std::vector<std::string>& files, const std::string& path) {
     if (Result<std::string> real = real_path(path, ""); real && *real != path) files.push_back(std::move(*real));
 }
 
+// The workspace and every other folder of the machine that the agent may write; one inside another only once. A kept
+// home is the agent's own: nobody outside works in it.
+std::vector<GrantFacts> folders_to_care_for(const profiles::Mission& mission, const HostFacts& facts) {
+    std::vector<GrantFacts> granted{facts.grants.at(mission.sandbox.workspace)};
+    for (const profiles::Mount& mount : mission.sandbox.mounts) {
+        const GrantFacts& grant = facts.grants.at(mount.source);
+        if (mount.writable && grant.is_folder) granted.push_back(grant);
+    }
+    std::stable_sort(granted.begin(), granted.end(), [](const GrantFacts& left, const GrantFacts& right) {
+        return left.real_path.size() < right.real_path.size();
+    });
+    std::vector<GrantFacts> folders;
+    for (GrantFacts& grant : granted) {
+        const bool is_inside = std::any_of(folders.begin(), folders.end(), [&](const GrantFacts& outer) {
+            return is_same_or_below(grant.real_path, outer.real_path);
+        });
+        if (!is_inside) folders.push_back(std::move(grant));
+    }
+    return folders;
+}
+
 Result<SandboxPlan> plan_of(const Options& options, const PreparedMission& prepared, const std::string& folder) {
     std::string working_directory = folder;
     if (!options.working_directory.empty()) {
@@ -106,7 +128,11 @@ Result<SandboxPlan> plan_of(const Options& options, const PreparedMission& prepa
     // First without them: a workspace that may not be one (`/`, a home) is refused before it is searched.
     SANCTUM_TRY(const SandboxPlan possible, plan_sandbox(prepared.mission, prepared.facts, options.command,
                                                          options.new_session, working_directory, {}));
-    SANCTUM_TRY(const auto later, runs_later::find_existing(possible.workspace));
+    std::vector<std::string> later;
+    for (const GrantFacts& grant : folders_to_care_for(prepared.mission, prepared.facts)) {
+        SANCTUM_TRY(const auto found, runs_later::find_existing(grant.real_path));
+        later.insert(later.end(), found.begin(), found.end());
+    }
     return plan_sandbox(prepared.mission, prepared.facts, options.command, options.new_session, working_directory,
                         later);
 }
@@ -202,10 +228,10 @@ Result<PreparedMission> prepare_mission(const Options& options, const Clock& clo
     if (!options.dry_run) {
         SANCTUM_TRY(prepared.variables, seal_secret_variables(secrets, prepared.mission, prepared.config));
     }
-    prepared.workspace.policy = prepared.mission.sandbox.runs_later;
-    prepared.workspace.owner = prepared.facts.workspace_owner;
-    prepared.workspace.group = prepared.facts.workspace_group;
-    SANCTUM_TRY(prepared.workspace.before, runs_later::remember(prepared.mission.sandbox.workspace));
+    for (const GrantFacts& grant : folders_to_care_for(prepared.mission, prepared.facts)) {
+        SANCTUM_TRY(runs_later::Snapshot before, runs_later::remember(grant.real_path));
+        prepared.care.push_back({std::move(before), prepared.mission.sandbox.runs_later, grant.owner, grant.group});
+    }
     return prepared;
 }
 

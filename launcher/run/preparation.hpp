@@ -17,6 +17,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 namespace sanctum::launcher {
 
@@ -29,7 +30,7 @@ struct PreparedMission {
     profiles::Mission mission;
     HostFacts facts;
     SandboxPlan plan;
-    WorkspaceCare workspace;  ///< what the workspace was like before
+    std::vector<WorkspaceCare> care;  ///< per folder that is cared for: what it was like before
     UniqueFd variables;       ///< sealed: what accounts of source `environment` take from it; closed: nothing, or
                               ///< handed over
     std::string witness;      ///< the program that is told of signed heads, without symbolic links; empty: none

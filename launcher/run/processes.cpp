@@ -14,7 +14,7 @@ ProgramStart start_of(Role role, const PreparedMission& prepared, Talk talk) {
 
 Result<std::unique_ptr<Processes>> Processes::start(const PreparedMission& prepared, Talk talk) {
     SANCTUM_TRY(Standby standby_process, Standby::start({prepared.places, prepared.mission.id, prepared.environment,
-                                                         prepared.workspace}));
+                                                         prepared.care}));
     // Owned from the start: an error below reaps what was started above.
     std::unique_ptr<Processes> processes(new Processes(std::move(standby_process)));
     if (!prepared.witness.empty()) {

@@ -182,12 +182,19 @@ void start_child(const Order& order, const Commands& commands) {
     }
 }
 
-// In a child of its own: becoming the workspace's owner cannot be taken back.
-Printed findings_of(const WorkspaceCare& care) {
-    return output_of_child([&](int to) {
-        const std::string findings = wire::to_json(care_for_workspace_as_owner(care));
-        ::_exit(write_all(to, findings) ? 0 : 1);
-    });
+// Each folder in a child of its own: becoming its owner cannot be taken back.
+Printed findings_of(const std::vector<WorkspaceCare>& care) {
+    WorkspaceFindings all;
+    for (const WorkspaceCare& folder : care) {
+        const Printed printed = output_of_child([&](int to) {
+            const std::string findings = wire::to_json(care_for_workspace_as_owner(folder));
+            ::_exit(write_all(to, findings) ? 0 : 1);
+        });
+        add_findings(all, folder.before.workspace,
+                     printed.end == 0 ? wire::from_json<WorkspaceFindings>(printed.text)
+                                      : Error{Errc::Io, "what looked at it ended before it was done"});
+    }
+    return {wire::to_json(all), 0};
 }
 
 /// Before the text of an answer.
@@ -203,7 +210,8 @@ void answer(const Printed& printed) {
     if (!write_all(kChannelDescriptor, frame)) ::_exit(1);
 }
 
-[[noreturn]] void stand_by(int socket, const Commands& commands, const WorkspaceCare& workspace) {
+[[noreturn]] void stand_by(int socket, const Commands& commands,
+                           const std::vector<WorkspaceCare>& care) {
     if (settle_in_child(socket, -1, ChildStderr::Null) != 0) ::_exit(1);
     for (;;) {
         const Order order = next_order();
@@ -211,7 +219,7 @@ void answer(const Printed& printed) {
             case kReapEarlier: start_besides(commands.reap_all, commands); break;
             case kStartChild: start_child(order, commands); break;
             case kReapLeases: answer(output_of(commands.reap_leases, commands)); break;
-            case kCareForWorkspace: answer(findings_of(workspace)); break;
+            case kCareForWorkspace: answer(findings_of(care)); break;
             case kLauncherGone: ::close(kChannelDescriptor); become(commands.reap_all, commands);
             default: ::_exit(0);
         }
@@ -247,7 +255,7 @@ Result<Standby> Standby::start(const StandbyStart& start) {
     const Commands commands = commands_of(start);
     const pid_t pid = ::fork();
     if (pid < 0) return io_error("standby: fork");
-    if (pid == 0) stand_by(theirs.get(), commands, start.workspace);
+    if (pid == 0) stand_by(theirs.get(), commands, start.care);
     return Standby(std::move(ours), pid);
 }
 

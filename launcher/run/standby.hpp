@@ -16,6 +16,7 @@
 #include <map>
 #include <string>
 #include <sys/types.h>
+#include <vector>
 
 namespace sanctum::launcher {
 
@@ -24,7 +25,7 @@ struct StandbyStart {
     const Places& places;
     const std::string& mission;
     const std::map<std::string, std::string>& environment;  ///< the caller's; variables are taken by exact name
-    const WorkspaceCare& workspace;
+    const std::vector<WorkspaceCare>& care;  ///< per folder
 };
 
 class Standby {

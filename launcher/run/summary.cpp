@@ -165,7 +165,7 @@ std::string repository_outside(const profiles::Sandbox& sandbox) {
     }
     const std::string mount = ledger::shell_word(common + ":" + common + ":ro");
     return "git finds no repository here: it is in " + ledger::printable(common) + ", which is not inside; --mount " +
-           mount + " shows it (without :ro the agent can commit, and leave hooks there that nobody holds back)";
+           mount + " shows it (without :ro the agent can commit; hooks that it leaves there are held back)";
 }
 
 std::string last_lines(const std::string& mission, const Counts& counts, bool has_scopes,
@@ -205,7 +205,7 @@ void report_workspace(const Result<WorkspaceFindings>& findings, ledger::Mission
     if (!findings || !findings->error.empty()) {
         speaker.error("files that run later could not all be looked at or held back: " +
                       ledger::printable(findings ? findings->error : findings.error().what) +
-                      "; look at the workspace before you run anything in it");
+                      "; look at what the agent could write before you run anything there");
     }
     if (!findings || findings->files.empty()) return;
     ended.held_files = findings->files;

@@ -39,4 +39,14 @@ WorkspaceFindings care_for_workspace_as_owner(const WorkspaceCare& care) {
     return findings;
 }
 
+void add_findings(WorkspaceFindings& all, const std::string& folder, Result<WorkspaceFindings> found) {
+    const std::string error = found ? found->error : found.error().what;
+    if (!error.empty()) all.error += (all.error.empty() ? "" : "; ") + folder + ": " + error;
+    if (!found || found->files.empty()) return;
+    all.are_held = found->are_held && (all.files.empty() || all.are_held);
+    all.files.insert(all.files.end(), found->files.begin(), found->files.end());
+    all.reasons.insert(all.reasons.end(), found->reasons.begin(), found->reasons.end());
+    all.digests.insert(all.digests.end(), found->digests.begin(), found->digests.end());
+}
+
 }  // namespace sanctum::launcher

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is done with a workspace around a run: files that somebody runs later outside are remembered before it, and new
-// or changed ones found, held back or reported after it (design 13.7).
+// What is done around a run with a workspace and every other folder that the agent may write: files that somebody runs
+// later outside are remembered before it, and new or changed ones found, held back or reported after it (design 13.7).
 #pragma once
 
 #include "base/result.hpp"
@@ -13,7 +13,8 @@
 
 namespace sanctum::launcher {
 
-/// What has to be known before the run. The owner is who may rename files there; never more than that is used.
+/// What has to be known of one folder before the run. The owner is who may rename files there; never more than that is
+/// used.
 struct WorkspaceCare {
     runs_later::Snapshot before;
     profiles::RunsLater policy = profiles::RunsLater::Hold;
@@ -38,7 +39,11 @@ struct WorkspaceFindings {
     }
 };
 
-/// Becomes the workspace's owner for good (where this process may), then finds and holds back. For the standby only.
+/// Becomes the folder's owner for good (where this process may), then finds and holds back. For the standby only.
 [[nodiscard]] WorkspaceFindings care_for_workspace_as_owner(const WorkspaceCare& care);
+
+/// Adds what was found in one more folder. FAIL-CLOSED: a failure is an error of the whole, with the folder's name, and
+/// takes nothing of what was found elsewhere away.
+void add_findings(WorkspaceFindings& all, const std::string& folder, Result<WorkspaceFindings> found);
 
 }  // namespace sanctum::launcher

@@ -141,6 +141,7 @@ def test_keys_that_were_turned_back_are_accepted_as_they_were_left_and_not_other
     assert config.read_text() == text and not held.exists()
 
 
+<<<<<<< HEAD
 AROUND = """
 printf '%s\\n' '#!/bin/sh' 'touch "$PWNED"' >evil; chmod +x evil
 cp evil tools/hooks/pre-commit; cp evil tools/hooks/post-commit
@@ -175,6 +176,49 @@ def test_no_way_around_gits_configuration_leaves_something_to_run(rig, alone):
     assert not any(each.returncode for each in done), done
     assert "of the user" in done[1].stderr, "the twin: the user's own hook still runs"
     assert not (rig.folder / "pwned").exists(), held
+=======
+@pytest.mark.parametrize("by", ["the profile", "a mount"])
+def test_what_is_left_in_another_writable_folder_is_held_back_too(rig, by):
+    other = rig.make("home/other")
+    subprocess.run(["git", "init", "-q", "--template=", str(other)], check=True)
+    (other / ".mcp.json").write_text("mine\n")
+    subprocess.run(["chown", "-R", f"{rig.identity.uid}:{rig.identity.gid}", str(other)], check=True)
+    rig.configure()
+    granted = f'write = ["{other}"]\n' if by == "the profile" else ""
+    options = [] if granted else ["--mount", f"{other}:{other}"]
+    leave = (f"cd {other}; mkdir .git/hooks sub; echo evil >.git/hooks/pre-commit; git config core.fsmonitor evil;"
+             " git config user.name ok; echo y >sub/ordinary; echo evil >sub/.envrc; echo evil >.mcp.json")
+
+    outcome = rig.run("sh", "-c", leave, profile=rig.profile(EMPTY + granted), options=options)
+
+    places = [other / ".git/config", other / ".git/hooks/pre-commit", other / "sub/.envrc"]
+    assert outcome.ended["held_files"] == [str(path) for path in places], outcome
+    assert (other / ".mcp.json").read_text() == "mine\n", "what was there is covered"
+    assert not places[1].exists() and not places[2].exists()
+    config = places[0].read_text()
+    assert "fsmonitor" not in config and "ok" in config, config
+    assert (other / "sub/ordinary").read_text() == "y\n", "the twin: an ordinary file stays"
+    held = Path(f"{places[2]}.sanctum-held")
+    held.write_text("worse\n")
+    refused = rig.sanctum("accept", outcome.folder.name)
+    assert refused.returncode == 1, refused
+    assert f"{held}: is not what this mission left there".encode() in refused.stderr, refused
+    assert places[1].read_text() == "evil\n" and "fsmonitor" in places[0].read_text(), refused
+    assert not places[2].exists()
+
+
+def test_an_existing_place_in_a_folder_shown_elsewhere_is_covered_where_it_is_shown(rig, alone):
+    other = rig.make("home/other")
+    (other / "sub").mkdir()
+    (other / "sub/.envrc").write_text("mine\n")
+    subprocess.run(["chown", "-R", f"{rig.identity.uid}:{rig.identity.gid}", str(other)], check=True)
+
+    outcome = rig.run("sh", "-c", "cd /shown; echo y >sub/ordinary; mv sub away; echo evil >sub/.envrc",
+                      profile=alone, options=["--mount", f"{other}:/shown"])
+
+    assert outcome.code != 0 and outcome.ended["held_files"] == [], outcome
+    assert (other / "sub/.envrc").read_text() == "mine\n" and (other / "sub/ordinary").read_text() == "y\n"
+>>>>>>> wt-wr
 
 
 LINKS = """

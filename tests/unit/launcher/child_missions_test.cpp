@@ -47,7 +47,7 @@ protected:
         const std::string path = folder + "/sanctum-run";
         std::ofstream(path) << "#!/bin/sh\nfolder=${0%/*}\n" << script << "\n";
         std::filesystem::permissions(path, std::filesystem::perms::owner_all);
-        standby.emplace(std::move(*Standby::start({prepared.places, prepared.mission.id, {}, prepared.workspace})));
+        standby.emplace(std::move(*Standby::start({prepared.places, prepared.mission.id, {}, prepared.care})));
         record = std::make_unique<MissionRecord>(std::make_unique<FakeLedger>(log), prepared.mission, prepared.catalog);
         auto channels = wire::make_channel_pair();
         interceptor.process.channel = wire::Channel(std::move(channels->first));

@@ -81,7 +81,7 @@ protected:
         agent.events = std::move(reports->first);
         EXPECT_EQ(::fcntl(agent.events.get(), F_SETFL, O_NONBLOCK), 0);
         init = std::move(reports->second);
-        standby.emplace(std::move(*Standby::start({prepared.places, prepared.mission.id, {}, prepared.workspace})));
+        standby.emplace(std::move(*Standby::start({prepared.places, prepared.mission.id, {}, prepared.care})));
         record = std::make_unique<MissionRecord>(std::make_unique<FakeLedger>(log), prepared.mission, prepared.catalog);
         loop.emplace(MissionParts{prepared, times, agent, interceptor.peer, vault.peer, *record, *signals, terminal,
                                   *standby, clock, -1});

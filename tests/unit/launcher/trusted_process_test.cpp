@@ -146,7 +146,7 @@ protected:
         std::ofstream(folder + "/" + name) << "#!/bin/sh\n" << script << "\n";
         std::filesystem::permissions(folder + "/" + name, std::filesystem::perms::owner_all);
     }
-    Result<Standby> start() { return Standby::start({places, mission, environment, workspace}); }
+    Result<Standby> start() { return Standby::start({places, mission, environment, care}); }
     // What the background reaper was told; waits for it.
     std::string told() {
         std::string line;
@@ -158,7 +158,7 @@ protected:
     Places places;
     std::string mission = "01k0000000000000000000000m";
     std::map<std::string, std::string> environment = {{"PATH", "/usr/bin:/bin"}};
-    WorkspaceCare workspace;
+    std::vector<WorkspaceCare> care;
 };
 
 TEST_F(StandbyTest, BecomesTheReaperWhenTheLauncherIsGone) {
