@@ -141,7 +141,6 @@ def test_keys_that_were_turned_back_are_accepted_as_they_were_left_and_not_other
     assert config.read_text() == text and not held.exists()
 
 
-<<<<<<< HEAD
 AROUND = """
 printf '%s\\n' '#!/bin/sh' 'touch "$PWNED"' >evil; chmod +x evil
 cp evil tools/hooks/pre-commit; cp evil tools/hooks/post-commit
@@ -176,7 +175,8 @@ def test_no_way_around_gits_configuration_leaves_something_to_run(rig, alone):
     assert not any(each.returncode for each in done), done
     assert "of the user" in done[1].stderr, "the twin: the user's own hook still runs"
     assert not (rig.folder / "pwned").exists(), held
-=======
+
+
 @pytest.mark.parametrize("by", ["the profile", "a mount"])
 def test_what_is_left_in_another_writable_folder_is_held_back_too(rig, by):
     other = rig.make("home/other")
@@ -218,7 +218,6 @@ def test_an_existing_place_in_a_folder_shown_elsewhere_is_covered_where_it_is_sh
 
     assert outcome.code != 0 and outcome.ended["held_files"] == [], outcome
     assert (other / "sub/.envrc").read_text() == "mine\n" and (other / "sub/ordinary").read_text() == "y\n"
->>>>>>> wt-wr
 
 
 LINKS = """
