@@ -177,16 +177,18 @@ def test_no_way_around_gits_configuration_leaves_something_to_run(rig, alone):
     assert not (rig.folder / "pwned").exists(), held
 
 
-@pytest.mark.parametrize("by", ["the profile", "a mount"])
+@pytest.mark.parametrize("by", ["the profile", "the profile and again inside", "a mount"])
 def test_what_is_left_in_another_writable_folder_is_held_back_too(rig, by):
     other = rig.make("home/other")
     subprocess.run(["git", "init", "-q", "--template=", str(other)], check=True)
     (other / ".mcp.json").write_text("mine\n")
+    (other / "sub").mkdir()
     subprocess.run(["chown", "-R", f"{rig.identity.uid}:{rig.identity.gid}", str(other)], check=True)
     rig.configure()
-    granted = f'write = ["{other}"]\n' if by == "the profile" else ""
-    options = [] if granted else ["--mount", f"{other}:{other}"]
-    leave = (f"cd {other}; mkdir .git/hooks sub; echo evil >.git/hooks/pre-commit; git config core.fsmonitor evil;"
+    inner = f', "{other}/sub"' if by == "the profile and again inside" else ""
+    granted = "" if by == "a mount" else f'write = ["{other}"{inner}]\n'
+    options = ["--mount", f"{other}:{other}"] if by == "a mount" else []
+    leave = (f"cd {other}; mkdir .git/hooks; echo evil >.git/hooks/pre-commit; git config core.fsmonitor evil;"
              " git config user.name ok; echo y >sub/ordinary; echo evil >sub/.envrc; echo evil >.mcp.json")
 
     outcome = rig.run("sh", "-c", leave, profile=rig.profile(EMPTY + granted), options=options)
