@@ -61,7 +61,7 @@ public:
         add_machine_commands();
         add_account_commands();
         add_writing_commands();
-        add_vault_and_help();
+        add_vault();
         refuse_empty_values(app_);
     }
 
@@ -317,9 +317,8 @@ private:
             ->check(CLI::IsMember(kPages));
     }
 
-    void add_vault_and_help() {
+    void add_vault() {
         // Only listed here; run_console() hands the words on before this parser sees them.
-        app_.add_subcommand("help", "Say what a command does and takes: `sanctum help revoke`");
         app_.add_subcommand("vault", "The sealed store of credentials: init, add, list, backup, ...");
     }
 
