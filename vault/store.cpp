@@ -150,8 +150,13 @@ Result<std::string> restore_store(const std::string& path, const SealedBytes& se
     }
     const Status written = write_file_atomically(path, file_bytes(sealed), 0600);
     if (!written) {
-        // Nothing was replaced: a second name of the store would outlive what is removed from it.
-        if (!kept.empty()) ::unlink(kept.c_str());
+        // While nothing is replaced, a second name of the store would outlive what is removed from it.
+        struct stat here {};
+        struct stat before {};
+        const bool is_the_same = !kept.empty() && ::lstat(path.c_str(), &here) == 0 &&
+                                 ::lstat(kept.c_str(), &before) == 0 && here.st_dev == before.st_dev &&
+                                 here.st_ino == before.st_ino;
+        if (is_the_same) ::unlink(kept.c_str());
         return written.error();
     }
     return kept;

@@ -88,9 +88,8 @@ private:
         }
         add_linked_tree(repository);
         std::error_code error;
-        for (const auto& linked : fs::directory_iterator(repository / "worktrees", error)) {
-            add_linked_tree(linked.path());
-        }
+        fs::directory_iterator linked(repository / "worktrees", error);
+        for (; !error && linked != fs::directory_iterator(); linked.increment(error)) add_linked_tree(linked->path());
     }
 
     void add_linked_tree(const fs::path& repository) {

@@ -16,7 +16,6 @@
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
-#include <filesystem>
 #include <string>
 #include <utility>
 #include <variant>
