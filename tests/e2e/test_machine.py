@@ -157,7 +157,8 @@ def test_no_way_around_gits_configuration_leaves_something_to_run(rig, alone):
         environment = {**rig.environment, "PWNED": str(rig.folder / "pwned")}
         return subprocess.run(["git", *arguments], cwd=at, env=environment, capture_output=True, text=True, check=False,
                               **rig.identity.popen)
-    rig.write(rig.make((rig.work / "tools/hooks").relative_to(rig.folder)) / "pre-commit", "#!/bin/sh\necho of the user >&2\n", 0o755)
+    hooks = rig.make((rig.work / "tools/hooks").relative_to(rig.folder))
+    rig.write(hooks / "pre-commit", "#!/bin/sh\necho of the user >&2\n", 0o755)
     rig.write(rig.work / "shared.gitconfig", "[core]\n\tabbrev = 8\n")
     made = [git("init", "-q", "."), git("config", "user.email", "a@b"), git("config", "user.name", "a"),
             git("config", "core.hooksPath", "tools/hooks"), git("config", "include.path", "../shared.gitconfig"),
